@@ -1,0 +1,12 @@
+export { type Endpoint, endpointText, type Family, IpAddress, Prefix, rangeToPrefixes } from "./address.js";
+export {
+  ENCRYPTION,
+  type EncryptionAlgorithm,
+  type EncryptionInfo,
+  INTEGRITY,
+  type IntegrityAlgorithm,
+  type IntegrityInfo,
+} from "./algorithms.js";
+export { Reader, Writer } from "./cursor.js";
+export { Fault, type FaultDetail, type FaultPolicy, faultTable, isFault } from "./fault.js";
+export type { Clock, Rng } from "./time.js";
