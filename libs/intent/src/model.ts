@@ -1,0 +1,247 @@
+import type { Secret } from "./secret.js";
+
+/**
+ * What a fleet is (`FleetModel`, the input of `compile`) and what one gateway must be (`GatewayIntent`, its output).
+ * Both are plain data: addresses and prefixes are canonical text (RFC 5952), times are seconds, certificates are DER in base64.
+ * Ids are `[A-Za-z0-9._-]{1,64}`.
+ */
+
+/** An IKE identity (RFC 7296 §3.5). `value` is the text form of its type: an address, a name, a mailbox, an RFC 4514 name, an opaque text. */
+export interface Identity {
+  readonly type: "fqdn" | "address" | "email" | "dn" | "key-id";
+  readonly value: string;
+}
+
+export interface OrganizationModel {
+  readonly id: string;
+  /** A DNS label; part of every gateway's identity. */
+  readonly slug: string;
+  readonly name: string;
+}
+
+export interface SiteModel {
+  readonly id: string;
+  readonly name: string;
+  /** Prefixes of the networks behind the site's gateway. */
+  readonly subnets: readonly string[];
+}
+
+export interface GatewayModel {
+  readonly id: string;
+  readonly name: string;
+  readonly siteId: string;
+  /** Name in its certificate's subjectAltName, e.g. `gw-vienna.acme.sallyport`: `gatewayFqdn` makes it. */
+  readonly fqdn: string;
+  /** Address or DNS name at which others reach it; absent when it sits behind a NAT and has to call. */
+  readonly host?: string | undefined;
+  readonly ports?: Ports | undefined;
+  /** Absent until it is enrolled. */
+  readonly certificate?: CertificateReference | undefined;
+}
+
+/** UDP ports of IKE and of IKE with ESP in UDP (RFC 3948): 500 and 4500 unless said otherwise. */
+export interface Ports {
+  readonly ike: number;
+  readonly natt: number;
+}
+
+/** Which certificate a gateway shows. Its key never leaves the gateway. */
+export interface CertificateReference {
+  /** SHA-256 of the leaf's DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** Issuing CAs between the leaf and the anchor, leaf's issuer first; sent beside the leaf. */
+  readonly intermediates: readonly string[];
+}
+
+/**
+ * Hub and spoke, members by gateway id. Every spoke has a tunnel to every hub, every two hubs have one.
+ * A spoke reaches a hub's subnets through that hub, and the other spokes' subnets through the first hub.
+ */
+export interface NetworkModel {
+  readonly id: string;
+  readonly name: string;
+  readonly hubs: readonly string[];
+  readonly spokes: readonly string[];
+  /** Absent: `DEFAULT_PROFILE`. */
+  readonly profileId?: string | undefined;
+}
+
+export type ExternalAuth =
+  | { readonly method: "psk"; readonly keyId: string }
+  | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] };
+
+/** A gateway of somebody else's. */
+export interface ExternalPeerModel {
+  readonly id: string;
+  readonly name: string;
+  /** Our gateway that talks to it. */
+  readonly gatewayId: string;
+  /** Absent: it calls us, from anywhere. */
+  readonly host?: string | undefined;
+  readonly ports?: Ports | undefined;
+  /** `both`: we call, and answer when it does. */
+  readonly role: "initiator" | "responder" | "both";
+  /** How we name ourselves; absent: the gateway's FQDN. */
+  readonly localIdentity?: Identity | undefined;
+  readonly remoteIdentity: Identity;
+  readonly auth: ExternalAuth;
+  /** Absent: the subnets of the gateway's site. */
+  readonly localSubnets?: readonly string[] | undefined;
+  readonly remoteSubnets: readonly string[];
+  /** Absent: `DEFAULT_PROFILE`. */
+  readonly profileId?: string | undefined;
+  /** What its operator says it is configured for; the proof holds it against our profile. */
+  readonly declared?: DeclaredPeer | undefined;
+}
+
+/** Anything absent is taken to mirror our side. */
+export interface DeclaredPeer {
+  readonly ikeProposals?: readonly string[] | undefined;
+  readonly espProposals?: readonly string[] | undefined;
+  readonly localSubnets?: readonly string[] | undefined;
+  readonly remoteSubnets?: readonly string[] | undefined;
+  readonly localIdentity?: Identity | undefined;
+  readonly remoteIdentity?: Identity | undefined;
+}
+
+/** How tunnels are protected and how long keys live. Proposals are text as `parseProposal` reads it, e.g. `aes256gcm16-prfsha384-x25519`. */
+export interface ProfileModel {
+  readonly id: string;
+  readonly name: string;
+  readonly ikeProposals: readonly string[];
+  /** A group in an ESP proposal asks for PFS (RFC 7296 §1.3.1). */
+  readonly espProposals: readonly string[];
+  readonly lifetimes: Lifetimes;
+  readonly dpd: DeadPeerDetection;
+}
+
+export interface Lifetimes {
+  /** Age at which the IKE SA is rekeyed. */
+  readonly ikeRekeySeconds: number;
+  /** Age at which a CHILD SA is rekeyed; the hard limit is a tenth later. */
+  readonly childRekeySeconds: number;
+  /** Octets of one CHILD SA after which it is rekeyed; absent: no limit. */
+  readonly childRekeyBytes?: number | undefined;
+}
+
+/** Liveness checks (RFC 7296 §2.4). 0 switches them off. */
+export interface DeadPeerDetection {
+  readonly intervalSeconds: number;
+}
+
+export interface TrustAnchorModel {
+  readonly id: string;
+  readonly name: string;
+  /** DER, base64. */
+  readonly der: string;
+}
+
+export interface PreSharedKeyModel {
+  readonly id: string;
+  readonly secret: Secret;
+}
+
+/** Everything `compile` knows. Order of the lists has no meaning, except of `hubs` (preference), proposals, and a certificate's intermediates. */
+export interface FleetModel {
+  readonly organization: OrganizationModel;
+  readonly sites: readonly SiteModel[];
+  readonly gateways: readonly GatewayModel[];
+  readonly networks: readonly NetworkModel[];
+  readonly externalPeers: readonly ExternalPeerModel[];
+  readonly profiles: readonly ProfileModel[];
+  /** Anchors of the built-in CA: what gateways accept each other's certificates by. */
+  readonly internalAnchorIds: readonly string[];
+  readonly trustAnchors: readonly TrustAnchorModel[];
+  readonly preSharedKeys: readonly PreSharedKeyModel[];
+}
+
+/** One tunnel of the fleet, with its two ends. */
+export interface TunnelModel {
+  /** The id of the connection in both ends' intents. */
+  readonly id: string;
+  readonly name: string;
+  readonly from:
+    | { readonly kind: "network"; readonly networkId: string }
+    | { readonly kind: "external"; readonly peerId: string };
+  /** Gateway that calls first (network), or our gateway (external). */
+  readonly a: string;
+  /** Gateway that answers; undefined when the other end is an external peer. */
+  readonly b: string | undefined;
+}
+
+/** Schema version of `GatewayIntent`; a reader refuses others. */
+export const INTENT_SCHEMA = 1;
+
+/** Everything one gateway must be, at one revision. */
+export interface GatewayIntent {
+  readonly schema: typeof INTENT_SCHEMA;
+  /** Grows by one with every change; 0 is the empty intent of a gateway that has none. */
+  readonly revision: number;
+  readonly gateway: { readonly id: string; readonly name: string };
+  readonly identity: Identity;
+  readonly ports: Ports;
+  /** Absent: the gateway is not enrolled, or needs none. */
+  readonly certificate?: CertificateReference | undefined;
+  readonly trustAnchors: readonly TrustAnchorIntent[];
+  readonly connections: readonly ConnectionIntent[];
+  readonly options: IntentOptions;
+}
+
+export interface TrustAnchorIntent {
+  readonly id: string;
+  /** DER, base64. */
+  readonly der: string;
+}
+
+export interface IntentOptions {
+  /** An agent that loses the control plane this soon after applying a revision goes back to the last confirmed one. */
+  readonly commitConfirmSeconds: number;
+  /** How often counters are reported. */
+  readonly reportSeconds: number;
+}
+
+export interface ConnectionIntent {
+  /** The tunnel's id, the same at both ends. */
+  readonly id: string;
+  readonly name: string;
+  /** Who may call: `responder` never initiates, `initiator` answers no IKE_SA_INIT. */
+  readonly role: "initiator" | "responder" | "both";
+  readonly remote: RemoteEndpoint;
+  readonly ikeProposals: readonly string[];
+  readonly local: LocalAuth;
+  readonly peer: PeerAuth;
+  readonly ikeRekeySeconds: number;
+  readonly dpd: DeadPeerDetection;
+  readonly children: readonly ChildIntent[];
+}
+
+export interface RemoteEndpoint {
+  /** Address or DNS name; absent: the peer calls, from anywhere. */
+  readonly host?: string | undefined;
+  readonly ports: Ports;
+}
+
+/** A pre-shared key travels inside the intent; `keyId` names it where the value must not appear. */
+export type LocalAuth = { readonly identity: Identity } & (
+  | { readonly method: "certificate" }
+  | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
+);
+
+export type PeerAuth = { readonly identity: Identity } & (
+  | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] }
+  | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
+);
+
+export interface ChildIntent {
+  /** Unique in the gateway's intent and the same at both ends. */
+  readonly id: string;
+  readonly name: string;
+  readonly mode: "tunnel";
+  readonly localSubnets: readonly string[];
+  readonly remoteSubnets: readonly string[];
+  readonly espProposals: readonly string[];
+  readonly rekeySeconds: number;
+  readonly rekeyBytes?: number | undefined;
+  /** `start`: bring it up at once and keep it up; `trap`: when a packet asks for it; `none`: when the peer asks. */
+  readonly startAction: "start" | "trap" | "none";
+}
