@@ -1,0 +1,53 @@
+export interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+export interface Stage {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly limitSeconds: number;
+  /** Reads the counts out of what the command printed. */
+  readonly count: (output: string, code: number) => Count;
+  /** Needs Linux, root and these Debian packages; without them it is counted as skipped. */
+  readonly needs?: readonly string[];
+}
+
+/** A check has one verdict: its exit status. */
+const verdict = (_output: string, code: number): Count => ({
+  passed: code === 0 ? 1 : 0,
+  failed: code === 0 ? 0 : 1,
+  skipped: 0,
+});
+
+/** Jest's closing line `Tests: 1 failed, 2 skipped, 3 passed, 6 total`; a suite that did not even load counts as failed. */
+function jest(output: string, code: number): Count {
+  const tests = /^Tests:\s+(.*)$/m.exec(output)?.[1] ?? "";
+  const suites = /^Test Suites:\s+(.*)$/m.exec(output)?.[1] ?? "";
+  const number = (line: string, word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(line)?.[1] ?? 0);
+  const failed = number(tests, "failed");
+  return {
+    passed: number(tests, "passed"),
+    failed: failed === 0 && code !== 0 ? Math.max(1, number(suites, "failed")) : failed,
+    skipped: number(tests, "skipped") + number(tests, "todo"),
+  };
+}
+
+const jestProject = (project: string, ...more: string[]) => ["jest", "--selectProjects", project, "--ci", ...more];
+const vm = { NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning" };
+
+export const STAGES: readonly Stage[] = [
+  { name: "lint", command: ["biome", "ci", "."], limitSeconds: 60, count: verdict },
+  { name: "types", command: ["tsc", "-p", "tsconfig.json"], limitSeconds: 120, count: verdict },
+  {
+    name: "dependency rule",
+    command: ["depcruise", "--config", ".dependency-cruiser.cjs", "libs", "apps"],
+    limitSeconds: 120,
+    count: verdict,
+  },
+  { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
+  { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
+  { name: "unit", command: jestProject("unit"), env: vm, limitSeconds: 600, count: jest },
+];
