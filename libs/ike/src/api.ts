@@ -1,0 +1,145 @@
+import type { Endpoint } from "@sallyport/base";
+import type { DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
+import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
+import type { DhGroup, DhKeyPair, SignatureScheme } from "./crypto/types.js";
+import type { IkeEvent } from "./status.js";
+
+export * from "./config.js";
+export * from "./status.js";
+
+/** Milliseconds of a monotonic clock; every input carries the current one. */
+export type Millis = number;
+/** Names an effect whose result the engine waits for; unique within one engine. */
+export type EffectId = number;
+/** Names a timer; unique within one engine. */
+export type TimerId = number;
+
+/**
+ * Work with private keys or large numbers, plain data, answered at once or from another thread. `dh-respond` is `dh-generate` and `dh-compute` in one job. `verify` judges the signature, the certificate's path to one of
+ * `trust`, and – unless `identity.match` is `ignore` – that the certificate proves `peer`.
+ */
+export type CryptoJob =
+  | { readonly kind: "dh-generate"; readonly group: DhGroup }
+  | { readonly kind: "dh-compute"; readonly pair: DhKeyPair; readonly peerValue: Uint8Array }
+  | { readonly kind: "dh-respond"; readonly group: DhGroup; readonly peerValue: Uint8Array }
+  | {
+      readonly kind: "sign";
+      /** `LocalAuth.key`. */
+      readonly key: string;
+      readonly scheme: SignatureScheme;
+      readonly octets: Uint8Array;
+    }
+  | {
+      readonly kind: "verify";
+      /** AUTH method and data as received: RFC 7296 §3.8, RFC 4754, RFC 7427 §3. */
+      readonly auth: { readonly method: number; readonly data: Uint8Array };
+      readonly octets: Uint8Array;
+      /** DER as received, end entity first. */
+      readonly certificates: readonly Uint8Array[];
+      readonly trust: readonly TrustAnchor[];
+      readonly peer: Identity;
+      readonly identity: IdentityMatch;
+    };
+
+/** What a job gives, by `CryptoJob.kind`. */
+export interface CryptoResults {
+  "dh-generate": { readonly pair: DhKeyPair };
+  "dh-compute": { readonly shared: Uint8Array };
+  "dh-respond": { readonly publicValue: Uint8Array; readonly shared: Uint8Array };
+  /** AUTH payload data. */
+  sign: { readonly data: Uint8Array };
+  /** `subject`: text of the end entity's subject, for status and logs. */
+  verify: { readonly subject: string };
+}
+export type CryptoResult = CryptoResults[keyof CryptoResults];
+
+type DataPlaneMethod =
+  | "allocateSpi"
+  | "installSa"
+  | "moveSa"
+  | "removeSa"
+  | "installPolicy"
+  | "removePolicy"
+  | "installRoute"
+  | "removeRoute"
+  | "installAddress"
+  | "removeAddress";
+
+/** A call of the data plane port: `dataPlane[op.op](...op.args)`. */
+export type DataPlaneOp = {
+  [M in DataPlaneMethod]: { readonly op: M; readonly args: Parameters<DataPlane[M]> };
+}[DataPlaneMethod];
+
+/** Why an effect failed: code, text and facts of the `Fault`. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string | undefined;
+  readonly value?: string | undefined;
+}
+
+/**
+ * What the engine wants done, in order. Data plane effects are carried out strictly one after another in the order of emission,
+ * each list of `ops` from first to last, ending at the first that fails.
+ */
+export type Effect =
+  /** `datagram` is the IKE message; on sockets of `IkeConfig.natPort` the runner puts the non-ESP marker before it (RFC 3948 §2.2). */
+  | { readonly do: "send"; readonly local: Endpoint; readonly remote: Endpoint; readonly datagram: Uint8Array }
+  /** One octet 0xFF without marker (RFC 3948 §2.3). */
+  | { readonly do: "keepalive"; readonly local: Endpoint; readonly remote: Endpoint }
+  /** Replaces what was armed under the same id; fires once. */
+  | { readonly do: "arm"; readonly timer: TimerId; readonly at: Millis }
+  | { readonly do: "disarm"; readonly timer: TimerId }
+  | { readonly do: "crypto"; readonly id: EffectId; readonly job: CryptoJob }
+  /** `id` 0: nobody waits; the runner logs a failure. */
+  | { readonly do: "dataplane"; readonly id: EffectId; readonly ops: readonly DataPlaneOp[] }
+  | { readonly do: "emit"; readonly event: IkeEvent };
+
+/** What the operator or the agent asks for; `peer` and `child` are config ids. */
+export type Command =
+  /** Brings up the peer's IKE SA and, given `child`, that child; without it every child with `startAction` other than `none`. */
+  | { readonly command: "initiate"; readonly peer: string; readonly child?: string }
+  /** Deletes the IKE SAs of the peer, or only the SAs of `child`; stays down until the next `initiate`, packet or request of the peer. */
+  | { readonly command: "terminate"; readonly peer: string; readonly child?: string }
+  | { readonly command: "rekey-ike"; readonly peer: string }
+  | { readonly command: "rekey-child"; readonly peer: string; readonly child: string }
+  /** A liveness check now. */
+  | { readonly command: "probe"; readonly peer: string }
+  /** Deletes every SA, removes every policy and starts nothing more. Without it, an agent that just stops leaves the data plane as it is. */
+  | { readonly command: "shutdown" };
+
+export type Input =
+  /** `datagram` without the non-ESP marker. The engine keeps no reference to it. */
+  | {
+      readonly on: "datagram";
+      readonly now: Millis;
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+      readonly datagram: Uint8Array;
+    }
+  | { readonly on: "timer"; readonly now: Millis; readonly timer: TimerId }
+  | { readonly on: "crypto-done"; readonly now: Millis; readonly id: EffectId; readonly result: CryptoResult }
+  /** `values`: what each op resolved to. */
+  | { readonly on: "dataplane-done"; readonly now: Millis; readonly id: EffectId; readonly values: readonly unknown[] }
+  /** A job was refused (bad signature, untrusted chain, bad public value …) or op number `at` failed. */
+  | {
+      readonly on: "failed";
+      readonly now: Millis;
+      readonly id: EffectId;
+      readonly at: number;
+      readonly failure: Failure;
+    }
+  | { readonly on: "command"; readonly now: Millis; readonly command: Command }
+  | { readonly on: "dataplane"; readonly now: Millis; readonly event: DataPlaneEvent }
+  /** The first one starts the engine. Later ones touch only peers and children that differ by value. */
+  | { readonly on: "config"; readonly now: Millis; readonly config: IkeConfig }
+  /**
+   * What the data plane kept from an earlier run, before the first `config`. SAs of a known reqid stay until a new CHILD SA of
+   * that reqid replaces them or they expire; those of no configured child are removed.
+   */
+  | {
+      readonly on: "adopt";
+      readonly now: Millis;
+      readonly sas: readonly SaState[];
+      readonly policies: readonly PolicySpec[];
+    };

@@ -1,0 +1,206 @@
+import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
+import type { PolicyLevel, SaMode } from "@sallyport/dataplane";
+import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
+
+/** An encryption algorithm at one key size; `keyBits` without salt, as ENCRYPTION of libs/base lists them. */
+export interface CipherChoice {
+  readonly algorithm: EncryptionAlgorithm;
+  readonly keyBits: number;
+}
+
+/**
+ * One IKE proposal (RFC 7296 §3.3): every list is in order of preference. `integrity` is empty exactly when every cipher is an
+ * AEAD (RFC 5282 §8); AEAD and other ciphers go into separate proposals.
+ */
+export interface IkeProposal {
+  readonly encryption: readonly CipherChoice[];
+  readonly integrity: readonly IntegrityAlgorithm[];
+  readonly prf: readonly PrfAlgorithm[];
+  readonly dh: readonly DhGroup[];
+}
+
+/** One ESP proposal. `pfs` empty: rekeys without a Diffie-Hellman exchange. */
+export interface EspProposal {
+  readonly encryption: readonly CipherChoice[];
+  readonly integrity: readonly IntegrityAlgorithm[];
+  readonly pfs: readonly DhGroup[];
+}
+
+/** RFC 7296 §3.5; `dn` is the DER of a Name, `key-id` opaque octets. */
+export type Identity =
+  | { readonly type: "ipv4" | "ipv6"; readonly address: IpAddress }
+  | { readonly type: "fqdn" | "email"; readonly name: string }
+  | { readonly type: "dn" | "key-id"; readonly data: Uint8Array };
+
+/**
+ * What the peer may call itself (IDENT-09). `auto`: its address with a PSK, whatever its certificate proves with certificates.
+ * `any`: every identity (with certificates: every one that the certificate proves). `ignore`: not even compared with the
+ * certificate; dangerous.
+ */
+export type IdentityMatch =
+  | { readonly match: "auto" | "any" | "ignore" }
+  | { readonly match: "is"; readonly identity: Identity };
+
+/** How this end proves itself. `identity: "auto"` (IDENT-08) is the local address with a PSK. */
+export type LocalAuth =
+  | { readonly method: "psk"; readonly identity: Identity | "auto"; readonly secret: Uint8Array }
+  | {
+      readonly method: "certificate";
+      readonly identity: Identity;
+      /** Names the private key for the runner; the engine never sees it. */
+      readonly key: string;
+      readonly keyKind: KeyKind;
+      /** DER, end entity first, without the trust anchor. */
+      readonly chain: readonly Uint8Array[];
+    };
+
+/** A trust anchor: `ref` names it for the runner, `keyHash` is SHA-1 of its SubjectPublicKeyInfo (RFC 7296 §3.7). */
+export interface TrustAnchor {
+  readonly ref: string;
+  readonly keyHash: Uint8Array;
+}
+
+/** What proof this end takes from the peer. Several secrets are accepted at once so that a PSK can be rotated. */
+export type RemoteAuth =
+  | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
+  | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] };
+
+/** Seconds since establishment. A rekey starts at `soft` minus a random part of up to `jitter`; at `hard` the SA is deleted. */
+export interface LifetimeConfig {
+  readonly soft: number;
+  readonly jitter: number;
+  readonly hard: number;
+}
+
+/** `n`-th retransmission after `initial · backoff^n` ms, at most `max` ms apart; given up after `tries` of them. */
+export interface RetransmissionPolicy {
+  readonly initial: number;
+  readonly backoff: number;
+  readonly max: number;
+  readonly tries: number;
+}
+
+/** A set of packets: addresses `first`…`last` of one family, ports `firstPort`…`lastPort`, `protocol` 0 for any (RFC 7296 §3.13.1). */
+export interface TrafficRange {
+  readonly first: IpAddress;
+  readonly last: IpAddress;
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
+
+export interface ChildConfig {
+  /** Unique within the peer, stable over restarts and edits. */
+  readonly id: string;
+  readonly name: string;
+  readonly mode: SaMode;
+  /** In order; empty means this end's (the peer's) outer address, for transport mode. */
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly proposals: readonly EspProposal[];
+  readonly esn: boolean;
+  /** Packets; 0 switches the check off. */
+  readonly replayWindow: number;
+  readonly lifetime: LifetimeConfig & {
+    readonly softBytes?: bigint;
+    readonly hardBytes?: bigint;
+    readonly softPackets?: bigint;
+    readonly hardPackets?: bigint;
+  };
+  /** `start`: negotiate at once and for ever; `trap`: on the first packet; `none`: on command or by the peer. */
+  readonly startAction: "none" | "start" | "trap";
+  /** What follows when the peer is found dead: forget, negotiate again, wait for the next packet. */
+  readonly dpdAction: "clear" | "restart" | "trap";
+  readonly level: PolicyLevel;
+  /** Priority of the policies; lower wins. */
+  readonly priority: number;
+  /** Binds SAs and policies; undefined: derived from the ids of peer and child, hence stable over restarts. */
+  readonly reqid?: number;
+  /** Whether routes to the remote selectors are installed; the preferred source address of those routes. */
+  readonly routes: boolean;
+  readonly routeSource?: IpAddress;
+}
+
+export interface PeerConfig {
+  /** Unique, stable over restarts and edits. */
+  readonly id: string;
+  readonly name: string;
+  /** `address` may be undefined only when `passive`: a responder uses the one that the datagram came to. */
+  readonly local: { readonly address: IpAddress | undefined; readonly port: number };
+  /** `endpoint`: where to initiate to, absent only when `passive`. `accept`: whence the peer may initiate (PEER-01: most specific wins). */
+  readonly remote: { readonly endpoint: Endpoint | undefined; readonly accept: readonly Prefix[] };
+  /** Never initiates an IKE SA (PEER-07). */
+  readonly passive: boolean;
+  readonly proposals: readonly IkeProposal[];
+  readonly localAuth: LocalAuth;
+  readonly remoteAuth: RemoteAuth;
+  readonly lifetime: LifetimeConfig;
+  /** Seconds of silence after which the peer is probed; 0 switches liveness checks off. */
+  readonly dpdInterval: number;
+  readonly retransmission: RetransmissionPolicy;
+  /** RFC 7383: announced, and used for messages that would exceed `fragmentSize` octets. */
+  readonly fragmentation: boolean;
+  readonly fragmentSize: number;
+  /** Claim a NAT, so that ESP goes inside UDP (RFC 3948). */
+  readonly forceEncapsulation: boolean;
+  /** Seconds between NAT keepalives when this end is behind a NAT; 0: none. */
+  readonly natKeepalive: number;
+  /** PEER-10: tell the peer on the first IKE SA to drop older ones with this identity. */
+  readonly initialContact: boolean;
+  /** What a second IKE SA of the same identities does: replace the first, coexist, or be refused. */
+  readonly uniqueness: "replace" | "keep" | "never";
+  readonly children: readonly ChildConfig[];
+}
+
+/** Limits against exhaustion (hostile input 21). */
+export interface Limits {
+  /** Half-open IKE SAs above which cookies are demanded (RFC 7296 §2.6). */
+  readonly cookieThreshold: number;
+  /** Half-open IKE SAs, as responder, of all sources and of one source address. */
+  readonly halfOpen: number;
+  readonly halfOpenPerSource: number;
+  /** Seconds that a half-open IKE SA may last. */
+  readonly halfOpenSeconds: number;
+  readonly childrenPerSa: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  cookieThreshold: 256,
+  halfOpen: 4096,
+  halfOpenPerSource: 64,
+  halfOpenSeconds: 30,
+  childrenPerSa: 256,
+};
+
+export interface IkeConfig {
+  readonly limits: Limits;
+  /** UDP port of IKE behind a NAT: 4500 (RFC 7296 §2.23). */
+  readonly natPort: number;
+  readonly peers: readonly PeerConfig[];
+}
+
+/** Defaults that suit site-to-site peers; spread them and set what differs. */
+export const PEER_DEFAULTS = {
+  passive: false,
+  lifetime: { soft: 14_400, jitter: 600, hard: 16_200 },
+  dpdInterval: 30,
+  retransmission: { initial: 2_000, backoff: 1.8, max: 30_000, tries: 5 },
+  fragmentation: true,
+  fragmentSize: 1_232,
+  forceEncapsulation: false,
+  natKeepalive: 20,
+  initialContact: true,
+  uniqueness: "replace",
+} as const satisfies Partial<PeerConfig>;
+
+export const CHILD_DEFAULTS = {
+  mode: "tunnel",
+  esn: false,
+  replayWindow: 128,
+  lifetime: { soft: 3_240, jitter: 180, hard: 3_600 },
+  startAction: "start",
+  dpdAction: "restart",
+  level: "require",
+  priority: 2_000,
+  routes: true,
+} as const satisfies Partial<ChildConfig>;

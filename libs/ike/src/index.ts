@@ -1,0 +1,3 @@
+export * from "./api.js";
+export * from "./crypto/index.js";
+export * from "./wire/index.js";

@@ -1,0 +1,146 @@
+import type { Endpoint } from "@sallyport/base";
+import type { SaMode } from "@sallyport/dataplane";
+import type { TrafficRange } from "./config.js";
+
+/** Why something is not as configured, with both sides' values where two sides disagree. */
+export interface LastError {
+  /** `ike/…` of this library, or the code of the runner's or data plane's `Fault`. */
+  readonly code: string;
+  readonly message: string;
+  readonly ours?: string | undefined;
+  readonly theirs?: string | undefined;
+  /** `IKE_SA_INIT`, `IKE_AUTH`, `CREATE_CHILD_SA`, `INFORMATIONAL`, or "" when no exchange was under way. */
+  readonly exchange: string;
+  /** Milliseconds, the engine's clock. */
+  readonly at: number;
+}
+
+export type IkeState = "connecting" | "established" | "rekeying" | "rekeyed" | "deleting";
+export type ChildState = "installing" | "installed" | "rekeying" | "rekeyed" | "deleting";
+
+export interface ChildStatus {
+  /** `ChildConfig.id`. */
+  readonly child: string;
+  readonly name: string;
+  /** Unique within the engine. */
+  readonly serial: number;
+  readonly state: ChildState;
+  readonly mode: SaMode;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly reqid: number;
+  /** e.g. `AES_GCM_16_256/X25519/NO_ESN`. */
+  readonly suite: string;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly encapsulated: boolean;
+  readonly establishedAt: number;
+  readonly rekeyAt: number | undefined;
+  readonly expireAt: number | undefined;
+}
+
+export interface IkeStatus {
+  /** `PeerConfig.id`; undefined while a responder does not know yet who the initiator is. */
+  readonly peer: string | undefined;
+  readonly name: string;
+  readonly serial: number;
+  readonly state: IkeState;
+  readonly initiator: boolean;
+  /** 16 hexadecimal digits. */
+  readonly spiInitiator: string;
+  readonly spiResponder: string;
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  /** Text of the identities, undefined until authenticated. */
+  readonly localId: string | undefined;
+  readonly remoteId: string | undefined;
+  /** Subject of the peer's certificate. */
+  readonly remoteCertificate: string | undefined;
+  /** e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/X25519`. */
+  readonly suite: string;
+  readonly nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };
+  readonly establishedAt: number | undefined;
+  readonly rekeyAt: number | undefined;
+  readonly expireAt: number | undefined;
+  /** When the last authenticated message came. */
+  readonly lastSeenAt: number | undefined;
+  readonly children: readonly ChildStatus[];
+}
+
+export interface PeerStatus {
+  readonly peer: string;
+  readonly name: string;
+  readonly sas: readonly IkeStatus[];
+  readonly lastError: LastError | undefined;
+  /** Of children that are configured and not up. */
+  readonly childErrors: Readonly<Record<string, LastError>>;
+  /** Next attempt to initiate, when one is waited for. */
+  readonly retryAt: number | undefined;
+}
+
+/** Why an SA ended. */
+export type DownReason =
+  | "deleted-by-peer"
+  | "deleted-locally"
+  | "peer-dead"
+  | "expired"
+  | "replaced"
+  | "config-changed"
+  | "failed";
+
+interface About {
+  /** `PeerConfig.id`, undefined while unknown. */
+  readonly peer: string | undefined;
+  readonly at: number;
+}
+interface OfIke extends About {
+  readonly ike: IkeStatus;
+}
+interface OfChild extends OfIke {
+  readonly child: ChildStatus;
+}
+
+export type IkeEvent =
+  | ({ readonly event: "ike-up" } & OfIke)
+  | ({ readonly event: "ike-rekeyed"; readonly replaces: number } & OfIke)
+  | ({ readonly event: "ike-down"; readonly reason: DownReason } & OfIke)
+  | ({ readonly event: "child-up" } & OfChild)
+  | ({ readonly event: "child-rekeyed"; readonly replaces: number } & OfChild)
+  | ({ readonly event: "child-down"; readonly reason: DownReason } & OfChild)
+  /** The peer's address or port changed (NAT rebinding). */
+  | ({ readonly event: "peer-moved"; readonly from: Endpoint } & OfIke)
+  /** `child` is set when the IKE SA stands and only this CHILD SA failed. */
+  | ({
+      readonly event: "negotiation-failed";
+      readonly child: string | undefined;
+      readonly remote: Endpoint;
+      readonly error: LastError;
+    } & About)
+  | ({ readonly event: "auth-failed"; readonly remote: Endpoint; readonly error: LastError } & About)
+  | ({ readonly event: "peer-dead"; readonly remote: Endpoint } & About)
+  | ({
+      readonly event: "retrying";
+      readonly remote: Endpoint;
+      readonly tries: number;
+      readonly retryAt: number;
+    } & About)
+  /** Cookies are now (no longer) demanded. */
+  | {
+      readonly event: "under-load";
+      readonly peer: undefined;
+      readonly at: number;
+      readonly halfOpen: number;
+      readonly cookies: boolean;
+    };
+
+/** Counted, never thrown: what was refused, by reason. */
+export type Counters = Readonly<Record<string, number>>;
+
+/** What `IkeEngine.status()` gives. */
+export interface EngineStatus {
+  readonly peers: readonly PeerStatus[];
+  /** Responder SAs whose peer is not known yet. */
+  readonly unknown: readonly IkeStatus[];
+  readonly halfOpen: number;
+  readonly counters: Counters;
+}
