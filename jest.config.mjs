@@ -23,5 +23,8 @@ const common = {
 };
 
 export default {
-  projects: [{ ...common, displayName: "unit", rootDir: ".", testMatch: ["<rootDir>/{libs,apps,tools}/**/*.spec.ts"] }],
+  projects: [
+    { ...common, displayName: "unit", rootDir: ".", testMatch: ["<rootDir>/{libs,apps,tools}/**/*.spec.ts"] },
+    { ...common, displayName: "interop", rootDir: ".", testMatch: ["<rootDir>/tests/interop/**/*.interop.ts"] },
+  ],
 };

@@ -1,0 +1,12 @@
+export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";
+export {
+  type PeerAuthentication,
+  type PeerChild,
+  type PeerConnection,
+  type PeerCredentials,
+  type PeerSecret,
+  Strongswan,
+  type StrongswanOptions,
+  startStrongswan,
+} from "./peers/strongswan.js";
+export type { PeerChildSa, PeerIkeSa } from "./peers/strongswan-listing.js";

@@ -1,0 +1,93 @@
+import type { ViciReply, ViciReplyValue } from "./vici-codec.js";
+
+/** A CHILD SA as charon lists it. SPIs are charon's own view: `spiIn` is the one that the other end sends with. */
+export interface PeerChildSa {
+  readonly name: string;
+  readonly uniqueId: string;
+  readonly state: string;
+  readonly mode: string;
+  readonly protocol: string;
+  readonly encapsulated: boolean;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  /** E.g. `AES_GCM_16-256` or `AES_CBC-256/HMAC_SHA2_256_128`, with `/CURVE_25519` when a group was used. */
+  readonly suite: string;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly localTs: readonly string[];
+  readonly remoteTs: readonly string[];
+}
+
+/** An IKE SA as charon lists it; SPIs are 16 hexadecimal digits. */
+export interface PeerIkeSa {
+  readonly name: string;
+  readonly uniqueId: string;
+  readonly version: string;
+  readonly state: string;
+  readonly initiator: boolean;
+  readonly initiatorSpi: string;
+  readonly responderSpi: string;
+  readonly localHost: string;
+  readonly localPort: number;
+  readonly remoteHost: string;
+  readonly remotePort: number;
+  readonly localId: string;
+  readonly remoteId: string;
+  /** E.g. `AES_CBC-256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256`. */
+  readonly suite: string;
+  readonly children: readonly PeerChildSa[];
+}
+
+const text = (value: ViciReplyValue | undefined) => (typeof value === "string" ? value : "");
+const list = (value: ViciReplyValue | undefined) => (Array.isArray(value) ? value : []);
+const section = (value: ViciReplyValue | undefined): ViciReply =>
+  typeof value === "object" && !Array.isArray(value) ? value : {};
+
+const cipher = (sa: ViciReply) => [text(sa["encr-alg"]), text(sa["encr-keysize"])].filter(Boolean).join("-");
+const suite = (...parts: string[]) => parts.filter(Boolean).join("/");
+
+function child(sa: ViciReply): PeerChildSa {
+  return {
+    name: text(sa.name),
+    uniqueId: text(sa.uniqueid),
+    state: text(sa.state),
+    mode: text(sa.mode),
+    protocol: text(sa.protocol),
+    encapsulated: sa.encap === "yes",
+    spiIn: Number.parseInt(text(sa["spi-in"]), 16),
+    spiOut: Number.parseInt(text(sa["spi-out"]), 16),
+    suite: suite(cipher(sa), text(sa["integ-alg"]), text(sa["dh-group"])),
+    packetsIn: Number(text(sa["packets-in"])),
+    packetsOut: Number(text(sa["packets-out"])),
+    bytesIn: Number(text(sa["bytes-in"])),
+    bytesOut: Number(text(sa["bytes-out"])),
+    localTs: list(sa["local-ts"]),
+    remoteTs: list(sa["remote-ts"]),
+  };
+}
+
+/** One `list-sa` event holds one IKE SA under the name of its connection. */
+export function readListing(event: ViciReply): PeerIkeSa[] {
+  return Object.entries(event).map(([name, value]) => {
+    const sa = section(value);
+    return {
+      name,
+      uniqueId: text(sa.uniqueid),
+      version: text(sa.version),
+      state: text(sa.state),
+      initiator: sa.initiator === "yes",
+      initiatorSpi: text(sa["initiator-spi"]),
+      responderSpi: text(sa["responder-spi"]),
+      localHost: text(sa["local-host"]),
+      localPort: Number(text(sa["local-port"])),
+      remoteHost: text(sa["remote-host"]),
+      remotePort: Number(text(sa["remote-port"])),
+      localId: text(sa["local-id"]),
+      remoteId: text(sa["remote-id"]),
+      suite: suite(cipher(sa), text(sa["integ-alg"]), text(sa["prf-alg"]), text(sa["dh-group"])),
+      children: Object.values(section(sa["child-sas"])).map((c) => child(section(c))),
+    };
+  });
+}
