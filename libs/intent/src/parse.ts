@@ -1,0 +1,223 @@
+import { Buffer } from "node:buffer";
+import { IpAddress, isFault, Prefix } from "@sallyport/base";
+import { z } from "zod";
+import { fault } from "./faults.js";
+import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
+import { type ProposalUse, parseProposals } from "./proposals.js";
+import { Secret } from "./secret.js";
+
+const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
+
+export function isHostName(text: string): boolean {
+  return text.length <= 253 && !/^[\d.]+$/.test(text) && text.split(".").every((l) => HOST_LABEL.test(l));
+}
+
+/** Runs a parser of values; what it throws becomes the issue. */
+function by<T>(parse: (text: string) => T) {
+  return z.string().transform((text, ctx): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      ctx.addIssue({ code: "custom", message: (isFault(error) ? error.expected : undefined) ?? String(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z 0-9 . _ -");
+const name = z.string().min(1).max(200);
+const prefix = by((t) => Prefix.parse(t).toString());
+const host = z.string().transform((text, ctx) => {
+  if (isHostName(text)) return text.toLowerCase();
+  try {
+    return IpAddress.parse(text).toString();
+  } catch {
+    ctx.addIssue({ code: "custom", message: "an IP address or a DNS name" });
+    return z.NEVER;
+  }
+});
+const port = z.int().min(1).max(65_535);
+const der = z
+  .string()
+  .min(1)
+  .refine((t) => Buffer.from(t, "base64").toString("base64") === t, "DER in base64");
+const seconds = z.int().min(1).max(31_536_000);
+
+const identity = z
+  .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
+  .superRefine((v, ctx) => {
+    if (v.type !== "address") return;
+    try {
+      IpAddress.parse(v.value);
+    } catch {
+      ctx.addIssue({ code: "custom", path: ["value"], message: "an IPv4 or IPv6 address" });
+    }
+  });
+
+const proposals = (use: ProposalUse) =>
+  z
+    .array(z.string())
+    .min(1)
+    .max(64)
+    .superRefine((texts, ctx) => {
+      try {
+        parseProposals(texts, use);
+      } catch (error) {
+        ctx.addIssue({ code: "custom", message: isFault(error) ? error.message : String(error) });
+      }
+    });
+
+const psk = { method: z.literal("psk"), identity, keyId: id, secret: z.string().min(1).max(1024) };
+const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
+const localAuth = z.discriminatedUnion("method", [
+  z.strictObject({ method: z.literal("certificate"), identity }),
+  z.strictObject(psk).transform(sealed),
+]);
+const peerAuth = z.discriminatedUnion("method", [
+  z.strictObject({ method: z.literal("certificate"), identity, trustAnchorIds: z.array(id).min(1) }),
+  z.strictObject(psk).transform(sealed),
+]);
+
+const ports = z.strictObject({ ike: port, natt: port });
+
+const child = z.strictObject({
+  id,
+  name,
+  mode: z.literal("tunnel"),
+  // One octet counts the selectors of a payload, RFC 7296 §3.13.
+  localSubnets: z.array(prefix).min(1).max(255),
+  remoteSubnets: z.array(prefix).min(1).max(255),
+  espProposals: proposals("esp"),
+  rekeySeconds: seconds,
+  rekeyBytes: z.int().min(1_000_000).optional(),
+  startAction: z.enum(["start", "trap", "none"]),
+});
+
+const connection = z
+  .strictObject({
+    id,
+    name,
+    role: z.enum(["initiator", "responder", "both"]),
+    remote: z.strictObject({ host: host.optional(), ports }),
+    ikeProposals: proposals("ike"),
+    local: localAuth,
+    peer: peerAuth,
+    ikeRekeySeconds: seconds,
+    dpd: z.strictObject({ intervalSeconds: z.int().min(0).max(86_400) }),
+    children: z.array(child).min(1).max(256),
+  })
+  .superRefine((c, ctx) => {
+    if (c.role !== "responder" && c.remote.host === undefined) {
+      ctx.addIssue({ code: "custom", path: ["remote", "host"], message: "an address or a name, since this end calls" });
+    }
+  });
+
+const certificate = z.strictObject({
+  fingerprint: z.string().regex(/^[0-9a-f]{64}$/, "SHA-256 as 64 lower-case hex digits"),
+  intermediates: z.array(der).max(8),
+});
+
+function unrepeated(ids: readonly string[], path: (i: number) => (string | number)[], ctx: z.RefinementCtx) {
+  const seen = new Set<string>();
+  ids.forEach((value, i) => {
+    if (seen.has(value)) ctx.addIssue({ code: "custom", path: path(i), message: `an id that is not taken` });
+    seen.add(value);
+  });
+}
+
+const intent = z
+  .strictObject({
+    schema: z.literal(INTENT_SCHEMA),
+    revision: z.int().min(0),
+    gateway: z.strictObject({ id, name }),
+    identity,
+    ports,
+    certificate: certificate.optional(),
+    trustAnchors: z.array(z.strictObject({ id, der })).max(256),
+    connections: z.array(connection).max(10_000),
+    options: z.strictObject({
+      commitConfirmSeconds: z.int().min(5).max(3_600),
+      reportSeconds: z.int().min(1).max(3_600),
+    }),
+  })
+  .superRefine((v, ctx) => {
+    unrepeated(
+      v.trustAnchors.map((t) => t.id),
+      (i) => ["trustAnchors", i, "id"],
+      ctx,
+    );
+    unrepeated(
+      v.connections.map((c) => c.id),
+      (i) => ["connections", i, "id"],
+      ctx,
+    );
+    const at = v.connections.flatMap((c, i) => c.children.map((_, j) => ["connections", i, "children", j, "id"]));
+    unrepeated(
+      v.connections.flatMap((c) => c.children.map((x) => x.id)),
+      (i) => at[i] as (string | number)[],
+      ctx,
+    );
+    const anchors = new Set(v.trustAnchors.map((t) => t.id));
+    v.connections.forEach((c, i) => {
+      if (c.peer.method !== "certificate") return;
+      c.peer.trustAnchorIds.forEach((t, j) => {
+        const path = ["connections", i, "peer", "trustAnchorIds", j];
+        if (!anchors.has(t)) ctx.addIssue({ code: "custom", path, message: "the id of one of trustAnchors" });
+      });
+    });
+  });
+
+/** `["connections", 0, "name"]` → `connections[0].name`. */
+export function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): string | undefined {
+  if (path.at(-1) === "secret") return "***";
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return typeof value === "object" || value === undefined ? undefined : String(value).slice(0, 200);
+}
+
+/**
+ * Reads an intent, from JSON text or from what JSON.parse made of it. Names are lower-cased and addresses made canonical; anything
+ * unknown is refused, since an ignored field could be the one that makes the tunnel safe. Throws `intent/malformed`,
+ * `intent/unsupported-schema` or `intent/invalid-field` (field, value, expected) for the first problem.
+ */
+export function parseIntent(json: string | unknown): GatewayIntent {
+  let raw: unknown = json;
+  if (typeof json === "string") {
+    try {
+      raw = JSON.parse(json);
+    } catch {
+      // The parser's message quotes its input, which may hold a key.
+      throw fault("intent/malformed", "an intent is a JSON object", { expected: "a JSON object" });
+    }
+  }
+  const schema = typeof raw === "object" && raw !== null && "schema" in raw ? raw.schema : undefined;
+  if (schema !== INTENT_SCHEMA && typeof schema === "number") {
+    throw fault("intent/unsupported-schema", `schema ${schema} is not known to this version`, {
+      field: "schema",
+      value: String(schema),
+      expected: String(INTENT_SCHEMA),
+    });
+  }
+  const result = intent.safeParse(raw);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  const path = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] as string] : issue.path;
+  const field = fieldPath(path) || "intent";
+  const expected = issue.code === "unrecognized_keys" ? "no such field" : issue.message;
+  const value = valueAt(raw, path);
+  throw fault("intent/invalid-field", `${field}: ${expected}`, {
+    field,
+    expected,
+    ...(value === undefined ? {} : { value }),
+  });
+}
