@@ -1,3 +1,4 @@
+export { firstReply, type PingOptions, type PingResult, ping, startPing } from "./peers/ping.js";
 export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";
 export {
   type PeerAuthentication,

@@ -1,0 +1,114 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { hasEnded, spawnIn } from "./process.js";
+
+export interface PingResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly lossPct: number;
+  /** Mean round trip in milliseconds; undefined when nothing came back. */
+  readonly rttMs: number | undefined;
+  /** The longest run of packets without reply, as time. */
+  readonly longestGapMs: number;
+}
+
+export interface PingOptions {
+  readonly source?: string;
+  readonly intervalMs?: number;
+  readonly count?: number;
+  /** How long to wait for the reply of each packet. */
+  readonly waitMs?: number;
+  /** Octets of ICMP payload. */
+  readonly size?: number;
+  /** Forbids fragmentation. */
+  readonly dontFragment?: boolean;
+}
+
+function start(namespace: string, target: string, options: PingOptions): ChildProcess {
+  const { source, intervalMs = 10, count, waitMs = 1000, size, dontFragment } = options;
+  const args = ["-n", "-i", String(intervalMs / 1000), "-W", String(waitMs / 1000)];
+  if (source !== undefined) args.push("-I", source);
+  if (count !== undefined) args.push("-c", String(count));
+  if (size !== undefined) args.push("-s", String(size));
+  if (dontFragment) args.push("-M", "do");
+  return spawnIn(namespace, "ping", [...args, target], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env.PATH, LC_ALL: "C" },
+  });
+}
+
+/** A request that went out just before ping was stopped had no time for its reply and does not count. */
+function evaluate(output: string, intervalMs: number): PingResult | undefined {
+  const sentText = /(\d+) packets transmitted/.exec(output)?.[1];
+  if (sentText === undefined) return undefined;
+  const answered = new Set([...output.matchAll(/bytes from .*icmp_seq=(\d+) /g)].map((m) => Number(m[1])));
+  const last = Number(sentText);
+  const sent = answered.has(last) || answered.size === 0 ? last : answered.has(last - 1) ? last - 1 : last;
+  let gap = 0;
+  let longest = 0;
+  for (let sequence = 1; sequence <= sent; sequence++) {
+    gap = answered.has(sequence) ? 0 : gap + 1;
+    longest = Math.max(longest, gap);
+  }
+  const received = answered.size;
+  const mean = /= [\d.]+\/([\d.]+)\//.exec(output)?.[1];
+  return {
+    sent,
+    received,
+    lossPct: sent === 0 ? 100 : Math.round(((sent - received) / sent) * 10_000) / 100,
+    rttMs: mean === undefined ? undefined : Number(mean),
+    longestGapMs: longest * intervalMs,
+  };
+}
+
+async function result(child: ChildProcess, intervalMs = 10): Promise<PingResult> {
+  const { stdout, stderr } = child;
+  if (!stdout || !stderr) throw new Error("ping runs without its output");
+  const [output, errors] = await Promise.all([text(stdout), text(stderr), hasEnded(child) || once(child, "exit")]);
+  const outcome = evaluate(output, intervalMs);
+  if (!outcome) throw new Error(`ping gave no result: ${errors || output}`);
+  return outcome;
+}
+
+/** Sends `count` (default 10) echo requests and gives what came back; rejects only when ping itself cannot run. */
+export const ping = (namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> =>
+  result(start(namespace, target, { count: 10, ...options }), options.intervalMs);
+
+/** Pings until `stop()`, which gives the counts. 100 packets a second unless said otherwise. */
+export function startPing(namespace: string, target: string, options: Omit<PingOptions, "count"> = {}) {
+  const child = start(namespace, target, options);
+  const outcome = result(child, options.intervalMs);
+  outcome.catch(() => undefined);
+  return {
+    stop(): Promise<PingResult> {
+      child.kill("SIGINT");
+      return outcome;
+    },
+  };
+}
+
+/** Pings every 20 ms until the first reply and gives the milliseconds that it took; rejects after `timeoutMs`. */
+export async function firstReply(
+  namespace: string,
+  target: string,
+  options: { source?: string; timeoutMs?: number } = {},
+): Promise<number> {
+  const { source, timeoutMs = 20_000 } = options;
+  const since = performance.now();
+  const args = ["-n", "-i", "0.02", "-w", String(Math.ceil(timeoutMs / 1000)), ...(source ? ["-I", source] : [])];
+  const child = spawnIn(namespace, "ping", [...args, target], {
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { PATH: process.env.PATH, LC_ALL: "C" },
+  });
+  const ended = once(child, "exit");
+  try {
+    for await (const chunk of child.stdout ?? []) {
+      if (String(chunk).includes(" bytes from ")) return performance.now() - since;
+    }
+  } finally {
+    child.kill("SIGKILL");
+    await ended;
+  }
+  throw new Error(`no reply from ${target} to ${namespace} within ${timeoutMs} ms`);
+}
