@@ -1,0 +1,39 @@
+import { z } from "zod";
+
+const id = z.string();
+
+/** What may be told to other replicas. A wake-up carries ids and never the news itself: who is woken reads the database. */
+export const CHANNELS = {
+  /** A gateway has a new revision to be sent. */
+  intent: z.object({ organizationId: id, gatewayId: id, revision: z.number() }),
+  /** A tunnel or one of its SAs changed. */
+  tunnel: z.object({ organizationId: id, tunnelId: id }),
+  /** A gateway took a step of its onboarding. */
+  onboarding: z.object({ organizationId: id, gatewayId: id }),
+  /** Rows wait in the outbox. */
+  outbox: z.object({}),
+  /** A gateway's agent opened a stream: replicas that hold an older one end it. */
+  session: z.object({ gatewayId: id, sessionId: id }),
+  /** A gateway was retired or its certificate revoked: its stream ends. */
+  revoked: z.object({ gatewayId: id }),
+} as const;
+
+export type Channel = keyof typeof CHANNELS;
+export type Message<C extends Channel> = z.infer<(typeof CHANNELS)[C]>;
+export type Listener<C extends Channel> = (message: Message<C>) => void;
+
+/**
+ * Wake-ups between replicas. Delivery is at most once: a message may be lost when a connection breaks, so every listener
+ * also reads the database when `onReconnect` says that some may have been missed. Messages of one publisher on one channel
+ * keep their order. A publisher's own listeners hear it too.
+ */
+export abstract class WakeUpBus {
+  /** Resolves when the message is on its way; rejects with `platform/bus-unavailable`. */
+  abstract publish<C extends Channel>(channel: C, message: Message<C>): Promise<void>;
+  /** A listener must not throw. The result ends the subscription. */
+  abstract subscribe<C extends Channel>(channel: C, listener: Listener<C>): () => void;
+  /** Called after a lost connection is back. */
+  abstract onReconnect(listener: () => void): () => void;
+  abstract open(): Promise<void>;
+  abstract close(): Promise<void>;
+}
