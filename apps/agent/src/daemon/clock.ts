@@ -1,0 +1,23 @@
+import { randomFillSync } from "node:crypto";
+import type { Clock, Rng } from "@sallyport/base";
+
+export const systemClock: Clock = { now: () => performance.now(), wall: () => Date.now() };
+
+/** Octets of the system's generator, drawn in blocks because one call costs more than the octets. */
+export class SystemRng implements Rng {
+  readonly #pool = new Uint8Array(4096);
+  #at = this.#pool.length;
+
+  bytes(n: number): Uint8Array {
+    const out = new Uint8Array(n);
+    if (n > 256) return randomFillSync(out);
+    if (this.#at + n > this.#pool.length) {
+      randomFillSync(this.#pool);
+      this.#at = 0;
+    }
+    out.set(this.#pool.subarray(this.#at, this.#at + n));
+    this.#pool.fill(0, this.#at, this.#at + n);
+    this.#at += n;
+    return out;
+  }
+}

@@ -1,0 +1,131 @@
+import { chmod, rm } from "node:fs/promises";
+import net from "node:net";
+import { isFault } from "@sallyport/base";
+import { fault } from "../faults.js";
+
+/** One request a line, one answer a line; a streaming command answers with lines until the client goes. */
+export type ControlHandler = (
+  args: Readonly<Record<string, unknown>>,
+  stream: { line(text: string): void; closed(then: () => void): void },
+) => Promise<unknown>;
+
+const MAX_REQUEST = 64 * 1024;
+const MAX_CLIENTS = 32;
+const IDLE_MS = 10_000;
+
+function answer(error: unknown): object {
+  return isFault(error)
+    ? { ok: false, code: error.code, message: error.message }
+    : { ok: false, code: "agent/internal", message: "internal error, see the log" };
+}
+
+/** The local control socket: root's alone, by file mode; size, number and idle time of requests are bounded. */
+export class ControlSocket {
+  readonly #server: net.Server;
+
+  constructor(
+    private readonly path: string,
+    private readonly handlers: Readonly<Record<string, ControlHandler>>,
+  ) {
+    this.#server = net.createServer((socket) => this.#serve(socket));
+    this.#server.maxConnections = MAX_CLIENTS;
+  }
+
+  async open(): Promise<void> {
+    await rm(this.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.path, resolve);
+    });
+    await chmod(this.path, 0o600);
+  }
+
+  async close(): Promise<void> {
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+    await rm(this.path, { force: true });
+  }
+
+  #serve(socket: net.Socket): void {
+    let pending = "";
+    socket.setEncoding("utf8").setTimeout(IDLE_MS, () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("data", (chunk) => {
+      pending += chunk;
+      if (pending.length > MAX_REQUEST) {
+        socket.destroy();
+        return;
+      }
+      const end = pending.indexOf("\n");
+      if (end < 0) return;
+      socket.setTimeout(0).removeAllListeners("data");
+      void this.#answer(socket, pending.slice(0, end));
+    });
+  }
+
+  async #answer(socket: net.Socket, text: string): Promise<void> {
+    const send = (value: object) => {
+      if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
+    };
+    try {
+      const request: unknown = JSON.parse(text);
+      const { command, ...args } = (typeof request === "object" && request !== null ? request : {}) as Record<
+        string,
+        unknown
+      >;
+      const handler = Object.hasOwn(this.handlers, String(command)) ? this.handlers[String(command)] : undefined;
+      if (!handler) {
+        throw fault("agent/unknown-command", `unknown command "${String(command)}"`, {
+          field: "command",
+          value: String(command),
+          expected: Object.keys(this.handlers).join(", "),
+        });
+      }
+      const result = await handler(args, {
+        line: (line) => send({ line }),
+        closed: (then) => socket.once("close", then),
+      });
+      if (result === undefined) return;
+      send({ ok: true, result });
+      socket.end();
+    } catch (error) {
+      send(
+        error instanceof SyntaxError
+          ? { ok: false, code: "agent/bad-request", message: "a request is one line of JSON" }
+          : answer(error),
+      );
+      socket.end();
+    }
+  }
+}
+
+/** Asks a running agent; `onLine` gets the lines of a streaming command. */
+export function ask(path: string, request: object, onLine?: (line: string) => void): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(path, () => socket.write(`${JSON.stringify(request)}\n`));
+    let pending = "";
+    socket.setEncoding("utf8");
+    socket.on("error", (cause) => {
+      reject(
+        fault("agent/not-running", `no agent answers at ${path}`, {
+          field: "socket",
+          value: path,
+          expected: "a running agent",
+          cause,
+        }),
+      );
+    });
+    socket.on("data", (chunk) => {
+      pending += chunk;
+      for (let end = pending.indexOf("\n"); end >= 0; end = pending.indexOf("\n")) {
+        const message = JSON.parse(pending.slice(0, end));
+        pending = pending.slice(end + 1);
+        if (typeof message.line === "string") onLine?.(message.line);
+        else if (message.ok) resolve(message.result);
+        else reject(fault("agent/refused", message.message, { value: message.code }));
+      }
+    });
+    socket.on("close", () => resolve(undefined));
+  });
+}

@@ -1,0 +1,238 @@
+import { type Clock, isFault } from "@sallyport/base";
+import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
+import type {
+  Command,
+  CryptoJob,
+  CryptoResult,
+  DataPlaneOp,
+  Effect,
+  EngineStatus,
+  Failure,
+  IkeConfig,
+  IkeEvent,
+  Input,
+} from "@sallyport/ike";
+import type { Logger } from "./log.js";
+import { Timers } from "./timers.js";
+import type { IkeTransport } from "./transport.js";
+
+export interface Engine {
+  handle(input: Input): readonly Effect[];
+  status(): EngineStatus;
+}
+
+/** Does a crypto job now, or on another thread. */
+export interface CryptoRunner {
+  run(job: CryptoJob): CryptoResult | Promise<CryptoResult>;
+}
+
+export interface EngineHostOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly transport: IkeTransport;
+  readonly dataPlane: DataPlane;
+  readonly crypto: CryptoRunner;
+  readonly log: Logger;
+  readonly onEvent: (event: IkeEvent) => void;
+}
+
+/** Inputs are worked off for this long before sockets and timers get their turn. */
+const SLICE_MS = 10;
+/** Inputs that wait for the engine; datagrams beyond are dropped as a full socket buffer would (hostile input 21). */
+const MAX_DATAGRAMS_WAITING = 4096;
+
+/** What one configuration did to the data plane. */
+export interface ConfigOutcome {
+  readonly failures: readonly (Failure & { readonly op: DataPlaneOp })[];
+}
+
+/** Gives the engine its inputs and carries out its effects. Nothing calls back into it: results come back as inputs. */
+export class EngineHost {
+  readonly #timers: Timers;
+  readonly #queue: Input[] = [];
+  #next = 0;
+  #datagramsWaiting = 0;
+  #draining = false;
+  #scheduled = false;
+  #closed = false;
+  /** Data plane calls, one after another in the order of emission. */
+  #dataPlaneTail: Promise<void> = Promise.resolve();
+  #dropped = 0;
+
+  constructor(private readonly options: EngineHostOptions) {
+    this.#timers = new Timers(
+      () => options.clock.now(),
+      (timer) => this.#feed({ on: "timer", now: this.#now(), timer }),
+    );
+    options.transport.listen((local, remote, data) => {
+      if (this.#datagramsWaiting >= MAX_DATAGRAMS_WAITING) {
+        this.#dropped++;
+        return;
+      }
+      this.#datagramsWaiting++;
+      // Copied: it may wait in the queue, and its memory is the socket's.
+      this.#feed({ on: "datagram", now: this.#now(), local, remote, datagram: new Uint8Array(data) });
+    });
+    options.dataPlane.listen((event: DataPlaneEvent) => this.#feed({ on: "dataplane", now: this.#now(), event }));
+  }
+
+  /** Datagrams that were dropped because the engine was busy. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  status(): EngineStatus {
+    return this.options.engine.status();
+  }
+
+  command(command: Command): void {
+    this.#feed({ on: "command", now: this.#now(), command });
+  }
+
+  /** Takes over what an earlier run left in the data plane; before the first `configure`. */
+  async adopt(): Promise<void> {
+    const { sas, policies } = await this.options.dataPlane.adopt();
+    this.#step({ on: "adopt", now: this.#now(), sas, policies });
+    if (sas.length > 0)
+      this.options.log.info({ sas: sas.length, policies: policies.length }, "took over SAs of an earlier run");
+  }
+
+  /** Resolves when every policy and route of the configuration is in place or refused. */
+  async configure(config: IkeConfig): Promise<ConfigOutcome> {
+    const failures: (Failure & { op: DataPlaneOp })[] = [];
+    this.#step({ on: "config", now: this.#now(), config }, failures);
+    await this.#dataPlaneTail;
+    return { failures };
+  }
+
+  /** Deletes all SAs at the peers and in the data plane; resolves when that was sent and done. */
+  async shutdown(): Promise<void> {
+    this.command({ command: "shutdown" });
+    while (this.#next < this.#queue.length) await new Promise(setImmediate);
+    await this.#dataPlaneTail;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timers.clear();
+  }
+
+  #now(): number {
+    return this.options.clock.now();
+  }
+
+  #feed(input: Input): void {
+    if (this.#closed) return;
+    this.#queue.push(input);
+    if (!this.#draining) this.#drain();
+  }
+
+  #drain(): void {
+    this.#draining = true;
+    const until = this.#now() + SLICE_MS;
+    try {
+      while (this.#next < this.#queue.length) {
+        if (this.#now() > until) {
+          this.#resumeLater();
+          return;
+        }
+        const input = this.#queue[this.#next++] as Input;
+        if (input.on === "datagram") this.#datagramsWaiting--;
+        this.#step(input);
+      }
+      this.#queue.length = 0;
+      this.#next = 0;
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  #resumeLater(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#queue.splice(0, this.#next);
+    this.#next = 0;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#drain();
+    });
+  }
+
+  /** One input must never end the process: what the engine throws is a defect, logged, and that input is lost. */
+  #step(input: Input, failures?: (Failure & { op: DataPlaneOp })[]): void {
+    try {
+      for (const effect of this.options.engine.handle(input)) this.#carryOut(effect, failures);
+    } catch (error) {
+      this.options.log.error({ err: error, input: input.on }, "the engine failed on an input");
+    }
+  }
+
+  #carryOut(effect: Effect, failures?: (Failure & { op: DataPlaneOp })[]): void {
+    switch (effect.do) {
+      case "send":
+        this.options.transport.send(effect.local, effect.remote, effect.datagram);
+        return;
+      case "keepalive":
+        this.options.transport.keepalive(effect.local, effect.remote);
+        return;
+      case "arm":
+        this.#timers.arm(effect.timer, effect.at);
+        return;
+      case "disarm":
+        this.#timers.disarm(effect.timer);
+        return;
+      case "emit":
+        this.options.onEvent(effect.event);
+        return;
+      case "crypto":
+        this.#crypto(effect.id, effect.job);
+        return;
+      case "dataplane":
+        this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#dataPlane(effect.id, effect.ops, failures));
+        return;
+    }
+  }
+
+  #crypto(id: number, job: CryptoJob): void {
+    const done = (result: CryptoResult) => this.#feed({ on: "crypto-done", now: this.#now(), id, result });
+    const failed = (error: unknown) =>
+      this.#feed({ on: "failed", now: this.#now(), id, at: 0, failure: asFailure(error) });
+    try {
+      const result = this.options.crypto.run(job);
+      if (result instanceof Promise) result.then(done, failed);
+      else done(result);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async #dataPlane(
+    id: number,
+    ops: readonly DataPlaneOp[],
+    failures?: (Failure & { op: DataPlaneOp })[],
+  ): Promise<void> {
+    const values: unknown[] = [];
+    for (const op of ops) {
+      try {
+        values.push(await call(this.options.dataPlane, op));
+      } catch (error) {
+        const failure = asFailure(error);
+        failures?.push({ ...failure, op });
+        this.options.log.warn({ op: op.op, ...failure }, `the data plane refused ${op.op}: ${failure.message}`);
+        if (id !== 0) this.#feed({ on: "failed", now: this.#now(), id, at: values.length, failure });
+        return;
+      }
+    }
+    if (id !== 0) this.#feed({ on: "dataplane-done", now: this.#now(), id, values });
+  }
+}
+
+function call(dataPlane: DataPlane, op: DataPlaneOp): Promise<unknown> {
+  const method = dataPlane[op.op] as (...args: readonly unknown[]) => Promise<unknown>;
+  return method.apply(dataPlane, op.args as readonly unknown[]);
+}
+
+export function asFailure(error: unknown): Failure {
+  if (isFault(error)) return { code: error.code, message: error.message, field: error.field, value: error.value };
+  return { code: "agent/internal", message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,43 @@
+import { Writable } from "node:stream";
+import pino, { type Logger } from "pino";
+
+export type { Logger };
+
+/** The newest lines, for `sallyport-agent logs` (LOG-01). */
+export class LogBuffer {
+  readonly #lines: string[] = [];
+  readonly #listeners = new Set<(line: string) => void>();
+
+  constructor(readonly capacity = 10_000) {}
+
+  push(line: string): void {
+    this.#lines.push(line);
+    // Half is dropped at once, so that the cost of dropping is spread over many lines.
+    if (this.#lines.length > this.capacity) this.#lines.splice(0, this.capacity / 2);
+    for (const listener of this.#listeners) listener(line);
+  }
+
+  tail(count: number): readonly string[] {
+    return count <= 0 ? [] : this.#lines.slice(-count);
+  }
+
+  follow(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** JSON lines to standard output and into `buffer`. Bytes and secrets are never logged: callers log texts and ids. */
+export function createLogger(buffer: LogBuffer, level: string): Logger {
+  const sink = new Writable({
+    decodeStrings: false,
+    write(chunk: string, _encoding, done) {
+      buffer.push(chunk.trimEnd());
+      process.stdout.write(chunk, () => done());
+    },
+  });
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: ["token", "*.secret", "*.token"] },
+    sink,
+  );
+}
