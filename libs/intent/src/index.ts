@@ -1,4 +1,16 @@
+export { affectedGateways, compile, compileAll, DEFAULT_OPTIONS, emptyIntent } from "./compile.js";
+export {
+  type ChildDiff,
+  type ConnectionDiff,
+  diffIntent,
+  type FieldChange,
+  type Impact,
+  type IntentDiff,
+  isEmptyDiff,
+} from "./diff.js";
+export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
 export * from "./model.js";
+export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";
 export { fieldPath, isHostName, parseIntent } from "./parse.js";
 export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";

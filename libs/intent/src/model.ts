@@ -55,13 +55,15 @@ export interface CertificateReference {
 
 /**
  * Hub and spoke, members by gateway id. Every spoke has a tunnel to every hub, every two hubs have one.
- * A spoke reaches a hub's subnets through that hub, and the other spokes' subnets through the first hub.
+ * A spoke reaches a hub's subnets through that hub and, with `transit`, the other spokes' subnets through the first hub.
  */
 export interface NetworkModel {
   readonly id: string;
   readonly name: string;
   readonly hubs: readonly string[];
   readonly spokes: readonly string[];
+  /** Whether spokes reach each other; absent means yes. At most 255 subnets can be behind a hub then. */
+  readonly transit?: boolean | undefined;
   /** Absent: `DEFAULT_PROFILE`. */
   readonly profileId?: string | undefined;
 }

@@ -1,5 +1,4 @@
-import type { EncryptionAlgorithm, IntegrityAlgorithm } from "@sallyport/base";
-import { ENCRYPTION } from "@sallyport/base";
+import { ENCRYPTION, type IntegrityAlgorithm } from "@sallyport/base";
 import type { CipherChoice, DhGroup, PrfAlgorithm } from "@sallyport/ike";
 import { fault } from "./faults.js";
 
