@@ -23,13 +23,8 @@ const GENERIC_HEADER = 4;
 const FRAGMENT_HEADER = 4;
 
 /** Payloads that have a parser in the clear; all others exist only inside SK. */
-const CLEAR: readonly PayloadCodec[] = [sa, ke, nonce, notify, vendor, certreq].map(widen);
-const INNER: readonly PayloadCodec[] = [...CLEAR, ...[idi, idr, cert, auth, del, tsi, tsr, config, eap].map(widen)];
-
-/** A codec of one kind as one of any: sound, as the tables below are asked by type or kind before they are used. */
-function widen<P extends Payload>(codec: PayloadCodec<P>): PayloadCodec {
-  return codec as unknown as PayloadCodec;
-}
+const CLEAR: readonly PayloadCodec[] = [sa, ke, nonce, notify, vendor, certreq];
+const INNER: readonly PayloadCodec[] = [...CLEAR, idi, idr, cert, auth, del, tsi, tsr, config, eap];
 
 const clearByType = new Map(CLEAR.map((codec) => [codec.type, codec]));
 const innerByType = new Map(INNER.map((codec) => [codec.type, codec]));
