@@ -9,6 +9,7 @@ export const fault = faultTable({
   "ike/too-many": { retry: false, expose: true },
   "ike/payload-not-allowed": { retry: false, expose: true },
   "ike/payload-missing": { retry: false, expose: true },
+  "ike/unknown-exchange": { retry: false, expose: true },
   "ike/bad-fragment": { retry: false, expose: true },
   "ike/too-large": { retry: false, expose: true },
 });
