@@ -49,11 +49,14 @@ export interface SaSpec extends SaId {
   /** ESP in UDP (RFC 3948): the ports of the outer header. */
   readonly encapsulation?: { readonly sourcePort: number; readonly destinationPort: number };
   readonly lifetime: SaLifetime;
+  /** Last sequence number already used or accepted, 64 bits with ESN; for an SA that goes on elsewhere. Default 0. */
+  readonly initialSequence?: bigint;
   /** Inner addresses, for transport mode and for checks on receipt. */
   readonly selectors: readonly Selector[];
 }
 
 export interface SaCounters {
+  /** Octets of inner IP packets in tunnel mode, of transport payload in transport mode. */
   readonly bytes: bigint;
   readonly packets: bigint;
   readonly replayed: number;
