@@ -11,7 +11,14 @@ export {
 } from "./message.js";
 export { type ChildSpi, NOTIFY_DATA, type NotifyDataCodec, notification } from "./notify-data.js";
 export { authorityHashes } from "./payloads/certreq.js";
-export { checkPlacement, PLACEMENT, type Placed, type Placement, type PlacementName, placementOf } from "./placement.js";
+export {
+  checkPlacement,
+  PLACEMENT,
+  type Placed,
+  type Placement,
+  type PlacementName,
+  placementOf,
+} from "./placement.js";
 export { addFragment, type Reassembled, type Reassembly } from "./reassembly.js";
 export * from "./registry.js";
 export { printable, proposalsText, proposalText, transformText } from "./text.js";

@@ -8,7 +8,7 @@ const ID_NAMES: Readonly<Record<number, Readonly<Record<string, number>>>> = {
   [TRANSFORM.DH]: GROUP,
   [TRANSFORM.ESN]: ESN,
 };
-const ORDER = [TRANSFORM.ENCR, TRANSFORM.INTEG, TRANSFORM.PRF, TRANSFORM.DH, TRANSFORM.ESN] as const;
+const ORDER: readonly number[] = [TRANSFORM.ENCR, TRANSFORM.INTEG, TRANSFORM.PRF, TRANSFORM.DH, TRANSFORM.ESN];
 
 /** `AES_GCM_16_256`, `PRF_HMAC_SHA2_256`, `CURVE25519`; unknown ones as `ENCR_99` or `TRANSFORM_9_1`. */
 export function transformText(t: Transform): string {
@@ -22,7 +22,7 @@ export function transformText(t: Transform): string {
 /** All transforms by type, e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519`; "no integrity" is not worth a word. */
 export function proposalText(p: Pick<Proposal, "transforms">): string {
   const rank = (t: Transform) => {
-    const at = ORDER.findIndex((type) => type === t.type);
+    const at = ORDER.indexOf(t.type);
     return at < 0 ? ORDER.length : at;
   };
   return [...p.transforms]
