@@ -12,3 +12,4 @@ export {
   startStrongswan,
 } from "./peers/strongswan.js";
 export type { PeerChildSa, PeerIkeSa } from "./peers/strongswan-listing.js";
+export { layOut, type NamespaceSpec, type Port, remove, type Topology } from "./peers/topology.js";
