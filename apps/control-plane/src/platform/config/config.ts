@@ -1,0 +1,132 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { fault } from "../faults.js";
+
+export const ROLES = ["api", "agents", "jobs"] as const;
+/** What a replica does: answers the API, holds agents' streams, runs jobs. */
+export type ReplicaRole = (typeof ROLES)[number];
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Everything that the environment decides. */
+export interface Config {
+  /** GraphiQL is served. */
+  readonly development: boolean;
+  /** Where the embedded database and generated keys live. */
+  readonly home: string;
+  /** Absent: the embedded PostgreSQL. */
+  readonly databaseUrl: string | undefined;
+  /** Absent: jobs and wake-ups go through PostgreSQL. */
+  readonly redisUrl: string | undefined;
+  readonly listen: ListenAddress;
+  readonly agentsListen: ListenAddress;
+  /** `https://host:port` at which agents reach this control plane, by preference; empty: made from `agentsListen`. */
+  readonly agentsUrls: readonly string[];
+  readonly roles: ReadonlySet<ReplicaRole>;
+  /** Text of the master keys, or the file they are in; both absent: a file in `home`, made at the first start. */
+  readonly masterKey: string | undefined;
+  readonly masterKeyFile: string | undefined;
+  readonly logLevel: string;
+  /** Folder of the migrations. */
+  readonly migrations: string;
+}
+
+const listen = z.string().transform((text, context): ListenAddress => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match && port <= 65535) return { host: match[1] ?? match[2] ?? "", port };
+  context.addIssue({ code: "custom", message: "host:port, e.g. 127.0.0.1:8420 or [::1]:8420" });
+  return z.NEVER;
+});
+
+const list = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== ""),
+);
+const flag = z.enum(["0", "1"]).transform((text) => text === "1");
+const filled = z.string().min(1, "something, or leave it out");
+const url = (...protocols: string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => protocols.includes(URL.parse(text)?.protocol ?? ""),
+      `a URL that starts with ${protocols.map((p) => `${p}//`).join(" or ")}`,
+    );
+
+const ENVIRONMENT = z.object({
+  SALLYPORT_DEVELOPMENT: flag.default(false),
+  SALLYPORT_HOME: filled.optional(),
+  DATABASE_URL: url("postgres:", "postgresql:").optional(),
+  REDIS_URL: url("redis:", "rediss:", "unix:").optional(),
+  SALLYPORT_LISTEN: listen.default({ host: "127.0.0.1", port: 8420 }),
+  SALLYPORT_AGENTS_LISTEN: listen.default({ host: "0.0.0.0", port: 8421 }),
+  SALLYPORT_AGENTS_URLS: list.pipe(z.array(url("https:"))).default([]),
+  SALLYPORT_ROLES: list
+    .pipe(z.array(z.enum(ROLES, `some of ${ROLES.join(", ")}`)).min(1, `some of ${ROLES.join(", ")}`))
+    .default([...ROLES]),
+  SALLYPORT_MASTER_KEY: filled.optional(),
+  SALLYPORT_MASTER_KEY_FILE: filled.optional(),
+  SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  SALLYPORT_MIGRATIONS: filled.optional(),
+});
+
+const SECRET_VARIABLES = new Set(["DATABASE_URL", "REDIS_URL", "SALLYPORT_MASTER_KEY"]);
+
+/** The checkout (or image) that this file is part of: the nearest folder above that holds `prisma/migrations`. */
+function installation(): string {
+  let at = import.meta.dirname;
+  while (!existsSync(path.join(at, "prisma/migrations")) && path.dirname(at) !== at) at = path.dirname(at);
+  return at;
+}
+
+/** @throws platform/bad-configuration, with the variable as field. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const parsed = ENVIRONMENT.safeParse(environment);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = String(issue?.path[0]);
+    const value = environment[field];
+    throw fault("platform/bad-configuration", `${field}: expected ${issue?.message}`, {
+      field,
+      ...(value === undefined ? {} : { value: SECRET_VARIABLES.has(field) ? "***" : value }),
+      expected: issue?.message ?? "",
+    });
+  }
+  const env = parsed.data;
+  if (env.SALLYPORT_MASTER_KEY !== undefined && env.SALLYPORT_MASTER_KEY_FILE !== undefined) {
+    throw fault("platform/bad-configuration", "the master key is given twice", {
+      field: "SALLYPORT_MASTER_KEY_FILE",
+      expected: "either SALLYPORT_MASTER_KEY or SALLYPORT_MASTER_KEY_FILE",
+    });
+  }
+  if (env.DATABASE_URL !== undefined && (env.SALLYPORT_MASTER_KEY ?? env.SALLYPORT_MASTER_KEY_FILE) === undefined) {
+    throw fault("platform/bad-configuration", "a database of its own needs a master key of its own", {
+      field: "SALLYPORT_MASTER_KEY_FILE",
+      expected: "a file with 32 random octets in base64, the same on every replica: openssl rand -base64 32",
+    });
+  }
+  const root = installation();
+  return {
+    development: env.SALLYPORT_DEVELOPMENT,
+    home: path.resolve(env.SALLYPORT_HOME ?? path.join(root, ".sallyport")),
+    databaseUrl: env.DATABASE_URL,
+    redisUrl: env.REDIS_URL,
+    listen: env.SALLYPORT_LISTEN,
+    agentsListen: env.SALLYPORT_AGENTS_LISTEN,
+    agentsUrls: env.SALLYPORT_AGENTS_URLS,
+    roles: new Set(env.SALLYPORT_ROLES),
+    masterKey: env.SALLYPORT_MASTER_KEY,
+    masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,
+    logLevel: env.SALLYPORT_LOG_LEVEL,
+    migrations: path.resolve(env.SALLYPORT_MIGRATIONS ?? path.join(root, "prisma/migrations")),
+  };
+}
+
+/** Nest's token of the `Config`. */
+export const CONFIG = Symbol("Config");
