@@ -229,7 +229,7 @@ export class EngineHost {
 
 function call(dataPlane: DataPlane, op: DataPlaneOp): Promise<unknown> {
   const method = dataPlane[op.op] as (...args: readonly unknown[]) => Promise<unknown>;
-  return method.apply(dataPlane, op.args as readonly unknown[]);
+  return method.apply(dataPlane, [...op.args]);
 }
 
 export function asFailure(error: unknown): Failure {

@@ -1,0 +1,147 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { endpointText, rangeToPrefixes } from "@sallyport/base";
+import {
+  type ChildCounters,
+  ChildCountersSchema,
+  ChildSaSchema,
+  IkeSaSchema,
+  type TunnelState,
+  TunnelStateSchema,
+  TunnelStatus,
+} from "@sallyport/contract";
+import type { DataPlane, SaState } from "@sallyport/dataplane";
+import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus, TrafficRange } from "@sallyport/ike";
+import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+
+/** Turns the engine's milliseconds into wall time. */
+export type ToWall = (millis: number) => number;
+
+const hex8 = (spi: number) => spi.toString(16).padStart(8, "0");
+
+/** `10.1.0.0/24`, with protocol and ports where they are limited, e.g. `10.1.0.0/24[tcp/443]`. */
+export function rangeText(range: TrafficRange): string {
+  const addresses = rangeToPrefixes(range.first, range.last).map(String);
+  const where = addresses.length === 1 ? addresses[0] : `${range.first}-${range.last}`;
+  const anyPort = range.firstPort === 0 && range.lastPort === 65535;
+  if (range.protocol === 0 && anyPort) return String(where);
+  const ports = anyPort
+    ? "any"
+    : range.firstPort === range.lastPort
+      ? `${range.firstPort}`
+      : `${range.firstPort}-${range.lastPort}`;
+  return `${where}[${range.protocol === 0 ? "any" : range.protocol}/${ports}]`;
+}
+
+function childSa(child: ChildStatus, wall: ToWall) {
+  return create(ChildSaSchema, {
+    childId: child.child,
+    inboundSpi: hex8(child.spiIn),
+    outboundSpi: hex8(child.spiOut),
+    protocol: "esp",
+    mode: child.mode,
+    proposal: child.suite,
+    localTs: child.local.map(rangeText),
+    remoteTs: child.remote.map(rangeText),
+    establishedAt: timestampFromMs(wall(child.establishedAt)),
+    ...(child.rekeyAt === undefined ? {} : { nextRekeyAt: timestampFromMs(wall(child.rekeyAt)) }),
+    ...(child.expireAt === undefined ? {} : { expiresAt: timestampFromMs(wall(child.expireAt)) }),
+    udpEncapsulation: child.encapsulated,
+  });
+}
+
+function ikeSa(sa: IkeStatus, wall: ToWall) {
+  return create(IkeSaSchema, {
+    initiatorSpi: sa.spiInitiator,
+    responderSpi: sa.spiResponder,
+    ikeVersion: 2,
+    initiator: sa.initiator,
+    state: sa.state,
+    localEndpoint: endpointText(sa.local),
+    remoteEndpoint: endpointText(sa.remote),
+    localIdentity: sa.localId ?? "",
+    remoteIdentity: sa.remoteId ?? "",
+    proposal: sa.suite,
+    ...(sa.establishedAt === undefined ? {} : { establishedAt: timestampFromMs(wall(sa.establishedAt)) }),
+    ...(sa.rekeyAt === undefined ? {} : { nextRekeyAt: timestampFromMs(wall(sa.rekeyAt)) }),
+    localNat: sa.nat.local,
+    remoteNat: sa.nat.remote,
+    children: sa.children.map((c) => childSa(c, wall)),
+  });
+}
+
+const isUp = (child: ChildStatus) => child.state !== "installing" && child.state !== "deleting";
+
+/** UP: every CHILD SA that the intent wants to stand is there; those that wait for a packet or for the peer count once they stand. */
+export function tunnelStatus(connection: ConnectionIntent, peer: PeerStatus | undefined): TunnelStatus {
+  const sas = peer?.sas ?? [];
+  const established = sas.filter((sa) => sa.establishedAt !== undefined && sa.state !== "deleting");
+  if (established.length === 0) return sas.length > 0 ? TunnelStatus.CONNECTING : TunnelStatus.DOWN;
+  const up = new Set(established.flatMap((sa) => sa.children.filter(isUp).map((c) => c.child)));
+  return connection.children.every((c) => up.has(c.id)) ? TunnelStatus.UP : TunnelStatus.PARTIAL;
+}
+
+/** The newest of what went wrong with the peer or one of its children. */
+export function newestError(peer: PeerStatus | undefined): LastError | undefined {
+  const errors = [peer?.lastError, ...Object.values(peer?.childErrors ?? {})].filter((e) => e !== undefined);
+  return errors.sort((a, b) => b.at - a.at)[0];
+}
+
+/** One report line a connection of the intent. `changedAt` is the wall time at which its status was first seen. */
+export function tunnelStates(
+  intent: GatewayIntent,
+  status: EngineStatus,
+  wall: ToWall,
+  changedAt: (tunnel: string, status: TunnelStatus) => number,
+): TunnelState[] {
+  const peers = new Map(status.peers.map((p) => [p.peer, p]));
+  return intent.connections.map((connection) => {
+    const peer = peers.get(connection.id);
+    const state = tunnelStatus(connection, peer);
+    const error = newestError(peer);
+    return create(TunnelStateSchema, {
+      tunnelId: connection.id,
+      status: state,
+      changedAt: timestampFromMs(changedAt(connection.id, state)),
+      ikeSas: (peer?.sas ?? []).map((sa) => ikeSa(sa, wall)),
+      ...(error && {
+        lastError: {
+          code: error.code,
+          message: error.message,
+          ours: error.ours ?? "",
+          theirs: error.theirs ?? "",
+          exchange: error.exchange,
+          at: timestampFromMs(wall(error.at)),
+        },
+      }),
+    });
+  });
+}
+
+/** Counters of every CHILD SA, read off the data plane in one listing. */
+export async function childCounters(status: EngineStatus, dataPlane: DataPlane, now: number): Promise<ChildCounters[]> {
+  const listed = await dataPlane.listSas();
+  const bySpi = new Map<string, SaState>(listed.map((sa) => [`${sa.direction} ${sa.spi}`, sa]));
+  return status.peers.flatMap((peer) =>
+    peer.sas.flatMap((sa) =>
+      sa.children.filter(isUp).flatMap((child) => {
+        const inbound = bySpi.get(`in ${child.spiIn}`);
+        const outbound = bySpi.get(`out ${child.spiOut}`);
+        if (!inbound && !outbound) return [];
+        return create(ChildCountersSchema, {
+          tunnelId: peer.peer,
+          childId: child.child,
+          inboundSpi: hex8(child.spiIn),
+          bytesIn: inbound?.bytes ?? 0n,
+          bytesOut: outbound?.bytes ?? 0n,
+          packetsIn: inbound?.packets ?? 0n,
+          packetsOut: outbound?.packets ?? 0n,
+          errorsIn: BigInt((inbound?.integrityFailures ?? 0) + (inbound?.replayed ?? 0) + (inbound?.outOfWindow ?? 0)),
+          ...(inbound?.idleSeconds === undefined
+            ? {}
+            : { lastPacketInAt: timestampFromMs(now - inbound.idleSeconds * 1000) }),
+        });
+      }),
+    ),
+  );
+}
