@@ -52,7 +52,6 @@ type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
 const CONNECTION_IMPACT: Rules = [
   [/^remote\./, "re-established"],
   [/^(local|peer)\.(identity|method|secret|keyId)/, "re-established"],
-  [/^peer\.trustAnchorIds/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
@@ -127,8 +126,12 @@ function diffConnection(a: ConnectionIntent, b: ConnectionIntent, moved: boolean
   const fields = fieldChanges(x, y);
   const children = diffChildren(before, after);
   if (fields.length === 0 && children.length === 0 && !moved) return [];
+  // A further anchor changes no trust that was given; a withdrawn one may be the one that the peer was believed by.
+  const trust = (c: ConnectionIntent) => (c.peer.method === "certificate" ? c.peer.trustAnchorIds : []);
+  const distrusted = trust(a).some((anchor) => !trust(b).includes(anchor));
   const impact = gravest([
     impactOf(CONNECTION_IMPACT, fields),
+    ...(distrusted ? (["re-established"] as const) : []),
     ...(moved ? (["re-established"] as const) : []),
     ...children.map((c) => c.impact),
   ]);

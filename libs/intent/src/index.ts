@@ -8,6 +8,7 @@ export {
   type IntentDiff,
   isEmptyDiff,
 } from "./diff.js";
+export { type Credential, type EngineConfig, ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
 export * from "./model.js";
 export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";

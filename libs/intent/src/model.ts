@@ -6,7 +6,10 @@ import type { Secret } from "./secret.js";
  * Ids are `[A-Za-z0-9._-]{1,64}`.
  */
 
-/** An IKE identity (RFC 7296 §3.5). `value` is the text form of its type: an address, a name, a mailbox, an RFC 4514 name, an opaque text. */
+/**
+ * An IKE identity (RFC 7296 §3.5). `value` is an address, a name, a mailbox, for `dn` the DER of the Name in base64, and for
+ * `key-id` a text, or octets written as hex after `0x`.
+ */
 export interface Identity {
   readonly type: "fqdn" | "address" | "email" | "dn" | "key-id";
   readonly value: string;

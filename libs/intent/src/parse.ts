@@ -12,6 +12,19 @@ export function isHostName(text: string): boolean {
   return text.length <= 253 && !/^[\d.]+$/.test(text) && text.split(".").every((l) => HOST_LABEL.test(l));
 }
 
+function isAddress(text: string): boolean {
+  try {
+    IpAddress.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isBase64(text: string): boolean {
+  return Buffer.from(text, "base64").toString("base64") === text;
+}
+
 /** Runs a parser of values; what it throws becomes the issue. */
 function by<T>(parse: (text: string) => T) {
   return z.string().transform((text, ctx): T => {
@@ -37,21 +50,17 @@ const host = z.string().transform((text, ctx) => {
   }
 });
 const port = z.int().min(1).max(65_535);
-const der = z
-  .string()
-  .min(1)
-  .refine((t) => Buffer.from(t, "base64").toString("base64") === t, "DER in base64");
+const der = z.string().min(1).refine(isBase64, "DER in base64");
 const seconds = z.int().min(1).max(31_536_000);
 
 const identity = z
   .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
   .superRefine((v, ctx) => {
-    if (v.type !== "address") return;
-    try {
-      IpAddress.parse(v.value);
-    } catch {
-      ctx.addIssue({ code: "custom", path: ["value"], message: "an IPv4 or IPv6 address" });
-    }
+    const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["value"], message });
+    if (v.type === "fqdn" && !isHostName(v.value)) refuse("a DNS name");
+    if (v.type === "email" && !/^[^@\s]+@[^@\s]+$/.test(v.value)) refuse("a mailbox such as me@example.org");
+    if (v.type === "dn" && !isBase64(v.value)) refuse("a Name's DER in base64");
+    if (v.type === "address" && !isAddress(v.value)) refuse("an IPv4 or IPv6 address");
   });
 
 const proposals = (use: ProposalUse) =>

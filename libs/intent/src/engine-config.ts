@@ -1,0 +1,209 @@
+import { Buffer } from "node:buffer";
+import { createHash, X509Certificate } from "node:crypto";
+import { type Fault, IpAddress, Prefix } from "@sallyport/base";
+import {
+  CHILD_DEFAULTS,
+  type ChildConfig,
+  DEFAULT_LIMITS,
+  type EspProposal,
+  type IkeConfig,
+  type Identity as IkeIdentity,
+  type IkeProposal,
+  type KeyKind,
+  type LocalAuth,
+  PEER_DEFAULTS,
+  type PeerConfig,
+  type RemoteAuth,
+  type TrafficRange,
+  type TrustAnchor,
+} from "@sallyport/ike";
+import { fault } from "./faults.js";
+import type { ChildIntent, ConnectionIntent, GatewayIntent, Identity } from "./model.js";
+import { parseProposals } from "./proposals.js";
+import { Secret } from "./secret.js";
+
+/** What the gateway's own certificate and key are; `chain` is DER, end entity first, without the anchor. */
+export interface Credential {
+  /** Names the private key for whoever signs. */
+  readonly key: string;
+  readonly keyKind: KeyKind;
+  readonly chain: readonly Uint8Array[];
+}
+
+/** What only the machine itself knows. */
+export interface LocalFacts {
+  readonly credential?: Credential | undefined;
+  /** Addresses of the DNS names among `remote.host`; a name that is not here is not resolved yet. */
+  readonly resolved: ReadonlyMap<string, IpAddress>;
+  /** The address from which packets to `remote` leave; undefined when there is no route. */
+  readonly localAddress: (remote: IpAddress) => IpAddress | undefined;
+  /** The gateway's addresses; the first one within a child's local subnets is the source of the gateway's own packets. */
+  readonly ownAddresses: readonly IpAddress[];
+  /** The data plane sends ESP in UDP only. */
+  readonly forcesEncapsulation: boolean;
+}
+
+export interface EngineConfig {
+  readonly config: IkeConfig;
+  /** `intent/missing-fact` of the connections that could not be set up, or only to answer; try again when facts change. */
+  readonly missing: ReadonlyMap<string, Fault>;
+}
+
+/** Hard limits lie this much after the soft ones. */
+const HARD = 1.1;
+const JITTER = 0.05;
+/** Without ESN an SA ends before its sequence number would cycle (RFC 4303 §3.3.3). */
+const SOFT_PACKETS = 3_000_000_000n;
+const HARD_PACKETS = 4_294_967_295n;
+
+const AFTER_DEATH = { start: "restart", trap: "trap", none: "clear" } as const;
+
+/** The IKE engine's configuration of an intent on this machine. */
+export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineConfig {
+  const missing = new Map<string, Fault>();
+  const anchors = new Map(intent.trustAnchors.map((t, i) => [t.id, anchorOf(t.id, t.der, `trustAnchors[${i}].der`)]));
+  const peers = intent.connections.flatMap((connection, i): PeerConfig[] => {
+    const path = `connections[${i}]`;
+    const lack = (field: string, message: string, expected: string) => {
+      missing.set(
+        connection.id,
+        fault("intent/missing-fact", `${connection.name}: ${message}`, { field: `${path}.${field}`, expected }),
+      );
+    };
+    const { host, ports } = connection.remote;
+    const address = host === undefined ? undefined : addressOf(host, facts.resolved);
+    const local = address && facts.localAddress(address);
+    if (host !== undefined && !address) lack("remote.host", `${host} is not resolved`, "an address of the peer");
+    else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
+    const localAuth = localAuthOf(connection, facts.credential);
+    if (!localAuth) lack("local", "this gateway has no certificate yet", "a certificate");
+    const calls = connection.role !== "responder" && address !== undefined && local !== undefined;
+    if (!localAuth || (connection.role === "initiator" && !calls)) return [];
+    return [
+      {
+        ...PEER_DEFAULTS,
+        id: connection.id,
+        name: connection.name,
+        local: { address: local, port: intent.ports.ike },
+        remote: {
+          endpoint: address && { address, port: ports.ike },
+          accept: acceptFrom(connection, address),
+        },
+        passive: !calls,
+        proposals: ikeProposals(connection, `${path}.ikeProposals`),
+        localAuth,
+        remoteAuth: remoteAuthOf(connection, anchors),
+        lifetime: {
+          soft: connection.ikeRekeySeconds,
+          jitter: Math.floor(connection.ikeRekeySeconds * JITTER),
+          hard: Math.ceil(connection.ikeRekeySeconds * HARD),
+        },
+        dpdInterval: connection.dpd.intervalSeconds,
+        forceEncapsulation: facts.forcesEncapsulation,
+        children: connection.children.map((c, j) => childConfig(c, calls, facts, `${path}.children[${j}]`)),
+      },
+    ];
+  });
+  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, peers }, missing };
+}
+
+function addressOf(host: string, resolved: ReadonlyMap<string, IpAddress>): IpAddress | undefined {
+  try {
+    return IpAddress.parse(host);
+  } catch {
+    return resolved.get(host);
+  }
+}
+
+/** With certificates a peer may call from wherever it is; a pre-shared key is tried only from where its owner is known to be. */
+function acceptFrom({ role, peer }: ConnectionIntent, address: IpAddress | undefined): Prefix[] {
+  if (role === "initiator") return [];
+  if (peer.method === "psk" && address) return [Prefix.of(address, address.family === 4 ? 32 : 128)];
+  return [Prefix.any(4), Prefix.any(6)];
+}
+
+function anchorOf(ref: string, der: string, field: string): TrustAnchor {
+  try {
+    const spki = new X509Certificate(Buffer.from(der, "base64")).publicKey.export({ type: "spki", format: "der" });
+    return { ref, keyHash: Uint8Array.from(createHash("sha1").update(spki).digest()) };
+  } catch (cause) {
+    throw fault("intent/invalid-field", `${field}: not a certificate`, {
+      field,
+      expected: "a certificate's DER in base64",
+      cause,
+    });
+  }
+}
+
+/** The engine's form of an identity. */
+export function ikeIdentity({ type, value }: Identity): IkeIdentity {
+  switch (type) {
+    case "fqdn":
+    case "email":
+      return { type, name: value };
+    case "address": {
+      const address = IpAddress.parse(value);
+      return { type: address.family === 4 ? "ipv4" : "ipv6", address };
+    }
+    case "dn":
+      return { type, data: Uint8Array.from(Buffer.from(value, "base64")) };
+    case "key-id":
+      return { type, data: new Secret(value).bytes() };
+  }
+}
+
+function localAuthOf({ local }: ConnectionIntent, credential: Credential | undefined): LocalAuth | undefined {
+  const identity = ikeIdentity(local.identity);
+  if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
+  return credential && { method: "certificate", identity, ...credential };
+}
+
+function remoteAuthOf({ peer }: ConnectionIntent, anchors: ReadonlyMap<string, TrustAnchor>): RemoteAuth {
+  const identity = { match: "is", identity: ikeIdentity(peer.identity) } as const;
+  if (peer.method === "psk") return { method: "psk", identity, secrets: [peer.secret.bytes()] };
+  return { method: "certificate", identity, trust: peer.trustAnchorIds.flatMap((id) => anchors.get(id) ?? []) };
+}
+
+function ikeProposals({ ikeProposals: texts }: ConnectionIntent, field: string): IkeProposal[] {
+  return parseProposals(texts, "ike", field).map(({ encryption, integrity, prf, groups }) => ({
+    encryption,
+    integrity,
+    prf,
+    dh: groups,
+  }));
+}
+
+function childConfig(child: ChildIntent, calls: boolean, facts: LocalFacts, field: string): ChildConfig {
+  const proposals = parseProposals(child.espProposals, "esp", `${field}.espProposals`);
+  const esn = proposals.some((p) => p.esn.includes(true));
+  const locals = child.localSubnets.map((t) => Prefix.parse(t));
+  const routeSource = facts.ownAddresses.find((a) => locals.some((p) => p.contains(a)));
+  const bytes = child.rekeyBytes;
+  return {
+    ...CHILD_DEFAULTS,
+    id: child.id,
+    name: child.name,
+    mode: child.mode,
+    local: locals.map(rangeOf),
+    remote: child.remoteSubnets.map((t) => rangeOf(Prefix.parse(t))),
+    proposals: proposals.map(
+      ({ encryption, integrity, groups }): EspProposal => ({ encryption, integrity, pfs: groups }),
+    ),
+    esn,
+    lifetime: {
+      soft: child.rekeySeconds,
+      jitter: Math.floor(child.rekeySeconds * JITTER),
+      hard: Math.ceil(child.rekeySeconds * HARD),
+      ...(bytes === undefined ? {} : { softBytes: BigInt(bytes), hardBytes: BigInt(Math.ceil(bytes * HARD)) }),
+      ...(esn ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
+    },
+    // An end that cannot call can only wait for the other.
+    startAction: calls ? child.startAction : "none",
+    dpdAction: calls ? AFTER_DEATH[child.startAction] : "clear",
+    ...(routeSource ? { routeSource } : {}),
+  };
+}
+
+function rangeOf(prefix: Prefix): TrafficRange {
+  return { first: prefix.first, last: prefix.last, protocol: 0, firstPort: 0, lastPort: 65_535 };
+}
