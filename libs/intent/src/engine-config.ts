@@ -49,9 +49,9 @@ export interface EngineConfig {
   readonly missing: ReadonlyMap<string, Fault>;
 }
 
-/** Hard limits lie this much after the soft ones. */
-const HARD = 1.1;
-const JITTER = 0.05;
+/** Hard limits lie a tenth after the soft ones, whose jitter is a twentieth. */
+const hard = (soft: number) => soft + Math.ceil(soft / 10);
+const jitter = (soft: number) => Math.floor(soft / 20);
 /** Without ESN an SA ends before its sequence number would cycle (RFC 4303 §3.3.3). */
 const SOFT_PACKETS = 3_000_000_000n;
 const HARD_PACKETS = 4_294_967_295n;
@@ -95,8 +95,8 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         remoteAuth: remoteAuthOf(connection, anchors),
         lifetime: {
           soft: connection.ikeRekeySeconds,
-          jitter: Math.floor(connection.ikeRekeySeconds * JITTER),
-          hard: Math.ceil(connection.ikeRekeySeconds * HARD),
+          jitter: jitter(connection.ikeRekeySeconds),
+          hard: hard(connection.ikeRekeySeconds),
         },
         dpdInterval: connection.dpd.intervalSeconds,
         forceEncapsulation: facts.forcesEncapsulation,
@@ -192,9 +192,9 @@ function childConfig(child: ChildIntent, calls: boolean, facts: LocalFacts, fiel
     esn,
     lifetime: {
       soft: child.rekeySeconds,
-      jitter: Math.floor(child.rekeySeconds * JITTER),
-      hard: Math.ceil(child.rekeySeconds * HARD),
-      ...(bytes === undefined ? {} : { softBytes: BigInt(bytes), hardBytes: BigInt(Math.ceil(bytes * HARD)) }),
+      jitter: jitter(child.rekeySeconds),
+      hard: hard(child.rekeySeconds),
+      ...(bytes === undefined ? {} : { softBytes: BigInt(bytes), hardBytes: BigInt(hard(bytes)) }),
       ...(esn ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
     },
     // An end that cannot call can only wait for the other.

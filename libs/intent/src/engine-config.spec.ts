@@ -1,0 +1,98 @@
+import { IpAddress } from "@sallyport/base";
+import fc from "fast-check";
+import { fleet, fleets, gateway, PARTNER } from "../testing/fleets.js";
+import { compile, compileAll } from "./compile.js";
+import { ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
+
+const HERE = IpAddress.parse("203.0.113.1");
+const facts: LocalFacts = {
+  credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
+  resolved: new Map(),
+  localAddress: () => HERE,
+  ownAddresses: [HERE, IpAddress.parse("10.1.0.1")],
+  forcesEncapsulation: false,
+};
+const hq = compile(fleet({ externalPeers: [PARTNER], gateways: [gateway(0), gateway(1)] }), "gw-hq");
+const only = (name: string) => ({ ...hq, connections: hq.connections.filter((c) => c.name === name) });
+
+describe("toIkeConfig", () => {
+  test("a PSK peer is called at its address and taken from nowhere else", () => {
+    const { config, missing } = toIkeConfig(only("Partner"), { ...facts, forcesEncapsulation: true });
+    expect(missing.size).toBe(0);
+    expect(config.natPort).toBe(4500);
+    const [peer] = config.peers;
+    expect(peer).toMatchObject({
+      id: hq.connections.find((c) => c.name === "Partner")?.id,
+      passive: false,
+      local: { port: 500 },
+      forceEncapsulation: true,
+      localAuth: { method: "psk", identity: { type: "fqdn", name: "gw-hq.acme.sallyport" } },
+      remoteAuth: { method: "psk", identity: { match: "is", identity: { type: "ipv4" } } },
+      lifetime: { soft: 14_400, hard: 15_840 },
+    });
+    expect(peer?.remote.accept.map(String)).toEqual(["198.51.100.7/32"]);
+    expect(String(peer?.remote.endpoint?.address)).toBe("198.51.100.7");
+    expect(peer?.children[0]).toMatchObject({ startAction: "start", dpdAction: "restart", mode: "tunnel", esn: false });
+    expect(String(peer?.children[0]?.routeSource)).toBe("10.1.0.1");
+    expect(peer?.children[0]?.local.map((r) => `${r.first}-${r.last}`)).toEqual(["10.1.0.0-10.1.255.255"]);
+  });
+
+  test("a certificate peer is believed by the anchors of the intent, by the hash of their key", () => {
+    const [peer] = toIkeConfig(only("branch"), facts).config.peers;
+    const auth = peer?.remoteAuth;
+    if (auth?.method !== "certificate") throw new Error("a certificate peer");
+    expect(auth.trust.map((t) => [t.ref, t.keyHash.length])).toEqual([["root", 20]]);
+    expect(peer?.remote.accept.map(String)).toEqual(["0.0.0.0/0", "::/0"]);
+  });
+
+  test("what the machine does not know yet is said, and the rest works", () => {
+    const named = {
+      ...hq,
+      connections: hq.connections.map((c) => ({ ...c, remote: { ...c.remote, host: "vpn.example.org" } })),
+    };
+    const unresolved = toIkeConfig(named, facts);
+    expect(unresolved.config.peers.map((p) => [p.passive, p.remote.endpoint])).toEqual([
+      [true, undefined],
+      [true, undefined],
+    ]);
+    expect([...unresolved.missing.values()].map((f) => [f.code, f.field])).toEqual([
+      ["intent/missing-fact", "connections[0].remote.host"],
+      ["intent/missing-fact", "connections[1].remote.host"],
+    ]);
+    const resolved = toIkeConfig(named, { ...facts, resolved: new Map([["vpn.example.org", HERE]]) });
+    expect([resolved.missing.size, resolved.config.peers.some((p) => p.passive)]).toEqual([0, false]);
+
+    const fresh = toIkeConfig(hq, { ...facts, credential: undefined });
+    expect(fresh.config.peers.map((p) => p.name)).toEqual(["Partner"]);
+    expect([...fresh.missing.keys()]).toEqual(hq.connections.filter((c) => c.name === "branch").map((c) => c.id));
+
+    const cutOff = toIkeConfig(compile(fleet(), "gw-branch"), { ...facts, localAddress: () => undefined });
+    expect([cutOff.config.peers.length, cutOff.missing.size]).toEqual([0, 1]);
+  });
+
+  test("identities of every type", () => {
+    expect(ikeIdentity({ type: "address", value: "2001:db8::1" })).toMatchObject({ type: "ipv6" });
+    expect(ikeIdentity({ type: "email", value: "me@example.org" })).toEqual({ type: "email", name: "me@example.org" });
+    expect(ikeIdentity({ type: "dn", value: "MAA=" })).toEqual({ type: "dn", data: Uint8Array.of(0x30, 0) });
+    expect(ikeIdentity({ type: "key-id", value: "0x0102" })).toEqual({ type: "key-id", data: Uint8Array.of(1, 2) });
+  });
+
+  test("every compiled intent has one peer a connection, and its lifetimes nest", () => {
+    fc.assert(
+      fc.property(fleets, (model) => {
+        for (const intent of compileAll(model).values()) {
+          const { config, missing } = toIkeConfig(intent, facts);
+          expect(missing.size).toBe(0);
+          expect(config.peers.map((p) => p.id)).toEqual(intent.connections.map((c) => c.id));
+          for (const { lifetime, children, passive, remote } of config.peers) {
+            expect(passive || remote.endpoint !== undefined).toBe(true);
+            for (const l of [lifetime, ...children.map((c) => c.lifetime)]) {
+              expect(l.jitter < l.soft && l.soft < l.hard).toBe(true);
+            }
+          }
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
