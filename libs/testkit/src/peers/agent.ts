@@ -1,0 +1,133 @@
+import type { ChildProcess } from "node:child_process";
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import type { EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
+import { type GatewayIntent, serializeIntent } from "@sallyport/intent";
+import type { Credential } from "./certificates.js";
+import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
+
+const root = path.resolve(import.meta.dirname, "../../../..");
+const ENTRY = path.join(root, "apps/agent/dist/main.js");
+/** The Node that runs this program, which npm scripts make the pinned one. */
+const NODE = process.execPath;
+
+export interface AgentOptions {
+  readonly namespace: string;
+  readonly dataPlane: "userspace" | "kernel";
+  readonly intent: GatewayIntent;
+  /** The gateway's certificate and key, for intents that name one. */
+  readonly credential?: Credential;
+}
+
+/** What `sallyport-agent status --json` says, as far as tests look at it. */
+export type AgentStatus = EngineStatus & { readonly dataPlane: string };
+
+/** The real agent as a process of its own, on a static intent, without a control plane. */
+export class Agent {
+  private constructor(
+    private readonly options: AgentOptions,
+    private child: ChildProcess,
+    private readonly directory: string,
+  ) {}
+
+  static async start(options: AgentOptions): Promise<Agent> {
+    const directory = await mkdtemp(path.join(tmpdir(), "sallyport-agent-"));
+    await mkdir(path.join(directory, "state"), { mode: 0o700 });
+    if (options.credential) {
+      await writeFile(path.join(directory, "state/identity.key"), options.credential.privateKey, { mode: 0o600 });
+      await writeFile(path.join(directory, "state/identity.crt"), options.credential.certificate);
+    }
+    await writeFile(path.join(directory, "intent.json"), serializeIntent(options.intent), { mode: 0o600 });
+    const agent = new Agent(options, await Agent.spawn(options, directory), directory);
+    try {
+      await agent.ready();
+    } catch (error) {
+      const log = await agent.log();
+      await agent.stop();
+      throw new Error(`the agent did not start in ${options.namespace}; its log ends:\n${log}`, { cause: error });
+    }
+    return agent;
+  }
+
+  private static async spawn(options: AgentOptions, directory: string): Promise<ChildProcess> {
+    const log = await open(path.join(directory, "log"), "a", 0o600);
+    const args = ["run", "--intent", path.join(directory, "intent.json"), "--state", path.join(directory, "state")];
+    const child = spawnIn(options.namespace, NODE, [ENTRY, ...args, "--data-plane", options.dataPlane], {
+      stdio: ["ignore", log.fd, log.fd],
+    });
+    await log.close();
+    return child;
+  }
+
+  private ready(): Promise<AgentStatus> {
+    return eventually("the agent answers on its control socket", () => {
+      if (hasEnded(this.child)) throw new Error(`the agent ended with ${this.child.exitCode ?? this.child.signalCode}`);
+      return this.status();
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** One request on the control socket; rejects with the agent's own words. */
+  async ask(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    const socket = connect(path.join(this.directory, "state/agent.sock"));
+    socket.end(`${JSON.stringify({ command, ...args })}\n`);
+    const answer = JSON.parse(await text(socket));
+    if (!answer.ok) throw new Error(`the agent refused ${command}: ${answer.message}`);
+    return answer.result;
+  }
+
+  async status(): Promise<AgentStatus> {
+    return (await this.ask("status")) as AgentStatus;
+  }
+
+  async peer(connection: string): Promise<PeerStatus> {
+    const found = (await this.status()).peers.find((p) => p.peer === connection);
+    if (!found) throw new Error(`the agent knows no connection ${connection}`);
+    return found;
+  }
+
+  /** The one IKE SA of a connection that carries its CHILD SAs, once there is exactly one that is established. */
+  established(connection: string, timeoutMs = 10_000): Promise<IkeStatus> {
+    return eventually(
+      `${connection} has one IKE SA and its CHILD SA`,
+      async () => {
+        const sas = (await this.peer(connection)).sas.filter((sa) => sa.state === "established");
+        const installed = sas[0]?.children.filter((c) => c.state === "installed") ?? [];
+        return sas.length === 1 && installed.length > 0 ? sas[0] : undefined;
+      },
+      timeoutMs,
+    );
+  }
+
+  /** SIGKILL, as a crash would be. */
+  async kill(): Promise<void> {
+    this.child.kill("SIGKILL");
+    await eventually("the killed agent is gone", () => hasEnded(this.child) || undefined);
+  }
+
+  /** Starts the same agent on the same state again, after `kill` or `end`. */
+  async restart(): Promise<void> {
+    this.child = await Agent.spawn(this.options, this.directory);
+    await this.ready();
+  }
+
+  /** The last `lines` lines of its log. */
+  async log(lines = 60): Promise<string> {
+    const content = await readFile(path.join(this.directory, "log"), "utf8").catch(() => "");
+    return content.trimEnd().split("\n").slice(-lines).join("\n");
+  }
+
+  /** Ends the process and removes its folder. May be called twice. */
+  async stop(): Promise<void> {
+    await endProcess(this.child);
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export const startAgent = (options: AgentOptions): Promise<Agent> => Agent.start(options);
