@@ -1,4 +1,10 @@
 export { AF, SOL } from "./constants.js";
+export { NetlinkReader, NetlinkWriter } from "./netlink/codec.js";
+export { type NetlinkMessage, NLM_F } from "./netlink/messages.js";
+export { NETLINK, type NetlinkOptions, NetlinkSocket } from "./netlink/socket.js";
+export type { Route } from "./rtnetlink/route.js";
+export { RouteNetlink, type Rule } from "./rtnetlink/socket.js";
+export { addressOfWords, setFarEnd, setLocal, wordsOfAddress } from "./sockaddr.js";
 export { TunDevice } from "./tun.js";
 export * from "./types.js";
 export { UdpSocket } from "./udp.js";
