@@ -1,0 +1,163 @@
+import { once } from "node:events";
+import path from "node:path";
+import {
+  Agent,
+  eventually,
+  layOut,
+  remove,
+  Strongswan,
+  spawnIn,
+  startAgent,
+  startStrongswan,
+  type Topology,
+} from "@sallyport/testkit";
+import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+
+const NS = { ours: "sp-nego-ours", theirs: "sp-nego-theirs" };
+const PSK = "several tries";
+
+type Differences = Partial<Pick<TunnelCase, "ike" | "esp" | "peer">>;
+const tunnel = (n: number, id: string, differences: Differences): TunnelCase => ({
+  id,
+  auth: "psk",
+  psk: PSK,
+  ours: { name: "ours.test", address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
+  theirs: { name: `theirs${n}.test`, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
+  ike: ["aes256-sha256-x25519"],
+  esp: ["aes256gcm16"],
+  ...differences,
+});
+
+const MANY = ["aes256-sha256-x25519-ecp256"];
+const ONE = ["aes256-sha256-ecp256"];
+const T = {
+  weGuessWrong: tunnel(1, "we-guess-wrong", { ike: MANY, peer: { proposals: ONE } }),
+  theyGuessWrong: tunnel(2, "they-guess-wrong", { ike: ONE, peer: { proposals: MANY } }),
+  weGuessPfsWrong: tunnel(3, "we-guess-pfs-wrong", {
+    esp: ["aes256gcm16-x25519-ecp256"],
+    peer: { esp: ["aes256gcm16-ecp256"] },
+  }),
+  theyGuessPfsWrong: tunnel(4, "they-guess-pfs-wrong", {
+    esp: ["aes256gcm16-ecp256"],
+    peer: { esp: ["aes256gcm16-x25519-ecp256"] },
+  }),
+  cookieForUs: tunnel(5, "cookie-for-us", {}),
+  cookieForThem: tunnel(6, "cookie-for-them", {}),
+  cookieAndGroupForUs: tunnel(7, "cookie-and-group-for-us", { ike: MANY, peer: { proposals: ONE } }),
+  cookieAndGroupForThem: tunnel(8, "cookie-and-group-for-them", { ike: ONE, peer: { proposals: MANY } }),
+};
+const TUNNELS = Object.values(T);
+/** Callers that never go on; an engine bounds what one address may hold open. */
+const STRANGERS = Array.from({ length: 10 }, (_, n) => `192.0.2.${101 + n}`);
+const OUR_STRANGERS = ["192.0.2.3", "192.0.2.4"];
+
+const TOPOLOGY: Topology = {
+  namespaces: [
+    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
+    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1", ...OUR_STRANGERS].map((a) => `${a}/24`) },
+      {
+        namespace: NS.theirs,
+        device: "wan",
+        addresses: [...TUNNELS.map((t) => t.theirs.address), ...STRANGERS].map((a) => `${a}/24`),
+      },
+    ],
+  ],
+};
+
+let agent: Agent | undefined;
+let peer: Strongswan | undefined;
+function pair(): Pair {
+  if (!agent || !peer) throw new Error("the lab did not start");
+  return new Pair(agent, peer, NS);
+}
+
+beforeAll(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  peer = await startStrongswan({
+    namespace: NS.theirs,
+    dataPlane: PEER_DATA_PLANE,
+    secrets: [{ owners: TUNNELS.map((t) => t.theirs.name), secret: PSK }],
+    connections: TUNNELS.map((t) => peerConnection(t)),
+    settings: { cookie_threshold: "3", block_threshold: "0" },
+  });
+  agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: gatewayIntent("ours.test", TUNNELS) });
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([peer?.stop(), agent?.stop()]);
+  await remove(TOPOLOGY);
+}, 30_000);
+
+async function strangersCall(from: string, sources: readonly string[], target: string, perSource: number) {
+  const script = path.join(import.meta.dirname, "half-open-main.ts");
+  const child = spawnIn(from, process.execPath, [script, target, String(perSource), ...sources], { stdio: "inherit" });
+  const [code] = await once(child, "exit");
+  expect(code).toBe(0);
+}
+
+async function works(t: TunnelCase) {
+  const ends = await pair().both(t);
+  expect(ends.theirs.suite).toContain(t.ike === MANY || t.ike === ONE ? "ECP_256" : "CURVE_25519");
+  expect(await pair().ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
+  return ends;
+}
+
+describe("INVALID_KE_PAYLOAD", () => {
+  it("follows the group that the responder asks for", async () => {
+    await pair().up(T.weGuessWrong, "ours");
+    await works(T.weGuessWrong);
+    expect(await peer?.log(400)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
+  }, 20_000);
+
+  it("asks an initiator for a group that it can accept", async () => {
+    await pair().up(T.theyGuessWrong, "theirs");
+    await works(T.theyGuessWrong);
+    expect(await peer?.log(400)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
+  }, 20_000);
+
+  it.each([
+    [T.weGuessPfsWrong, "ours"],
+    [T.theyGuessPfsWrong, "theirs"],
+  ] as const)(
+    "repeats the rekey of a CHILD SA with another group ($0.id)",
+    async (t, by) => {
+      await pair().up(t, by);
+      const before = await works(t);
+      const traffic = await pair().during(t, async () => {
+        await pair().rekey(t, "child", by);
+        const after = await pair().settled(t, (ends) => ends.child.theirs.spiIn !== before.child.theirs.spiIn);
+        expect(after.child.theirs.suite).toBe("AES_GCM_16-256/ECP_256");
+      });
+      expect(traffic.lossPct).toBe(0);
+      expect(await peer?.log(400)).toMatch(/CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
+    },
+    20_000,
+  );
+});
+
+describe("COOKIE", () => {
+  it("returns the cookie of a responder under load, also together with another group", async () => {
+    await strangersCall(NS.ours, OUR_STRANGERS, T.cookieForUs.theirs.address, 4);
+    for (const t of [T.cookieForUs, T.cookieAndGroupForUs]) {
+      await pair().up(t, "ours");
+      await works(t);
+      expect(await peer?.log(120)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+    }
+  }, 30_000);
+
+  it("demands cookies under load and still lets honest callers in", async () => {
+    await strangersCall(NS.theirs, STRANGERS, T.cookieForThem.ours.address, 60);
+    await eventually("the agent sees many half-open SAs", async () =>
+      ((await agent?.status())?.halfOpen ?? 0) >= 256 ? true : undefined,
+    );
+    for (const t of [T.cookieForThem, T.cookieAndGroupForThem]) {
+      await pair().up(t, "theirs");
+      await works(t);
+      expect(await peer?.log(120)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+    }
+  }, 30_000);
+});
