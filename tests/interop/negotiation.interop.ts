@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import path from "node:path";
+import type { ConnectionIntent } from "@sallyport/intent";
 import {
   Agent,
   eventually,
@@ -41,12 +42,18 @@ const T = {
     esp: ["aes256gcm16-ecp256"],
     peer: { esp: ["aes256gcm16-x25519-ecp256"] },
   }),
-  cookieForUs: tunnel(5, "cookie-for-us", {}),
+  // Strangers get as far as a half-open SA only where anybody may call.
+  cookieForUs: tunnel(5, "cookie-for-us", { peer: { remoteAddress: "%any" } }),
   cookieForThem: tunnel(6, "cookie-for-them", {}),
   cookieAndGroupForUs: tunnel(7, "cookie-and-group-for-us", { ike: MANY, peer: { proposals: ONE } }),
   cookieAndGroupForThem: tunnel(8, "cookie-and-group-for-them", { ike: ONE, peer: { proposals: MANY } }),
 };
 const TUNNELS = Object.values(T);
+const ANYBODY: ConnectionIntent = {
+  ...connectionIntent(tunnel(9, "anybody", {})),
+  role: "responder",
+  remote: { ports: { ike: 500, natt: 4500 } },
+};
 /** Callers that never go on; an engine bounds what one address may hold open. */
 const STRANGERS = Array.from({ length: 10 }, (_, n) => `192.0.2.${101 + n}`);
 const OUR_STRANGERS = ["192.0.2.3", "192.0.2.4"];
@@ -85,7 +92,12 @@ beforeAll(async () => {
     connections: TUNNELS.map((t) => peerConnection(t)),
     settings: { cookie_threshold: "3", block_threshold: "0" },
   });
-  agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: gatewayIntent("ours.test", TUNNELS) });
+  const intent = gatewayIntent("ours.test", TUNNELS);
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: DATA_PLANE,
+    intent: { ...intent, connections: [...intent.connections, ANYBODY] },
+  });
 }, 60_000);
 afterAll(async () => {
   await Promise.all([peer?.stop(), agent?.stop()]);
