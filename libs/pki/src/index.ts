@@ -1,0 +1,24 @@
+export {
+  type Authority,
+  type AuthorityName,
+  type Chain,
+  createIssuing,
+  createRoot,
+  gatewayIdOf,
+  type Issued,
+  issueAgent,
+  issueGateway,
+  issueServer,
+  LIFETIMES,
+} from "./authority.js";
+export { type Certificate, fingerprintOf, MAX_CERTIFICATE_BYTES, readCertificate } from "./certificate.js";
+export { type CertificateRequest, checkRequest, createRequest } from "./csr.js";
+export type { GeneralNames } from "./general-names.js";
+export { type PeerIdentity, proves, requireIdentity } from "./identity.js";
+export { generateKeys, type KeyKind, readPublicKey, spkiOf } from "./keys.js";
+export { type KeyHandle, type KeyStore, MemoryKeyStore } from "./keystore.js";
+export type { DistinguishedName } from "./names.js";
+export type { Usage } from "./path.js";
+export { certificatesFromPem, pinOf, toPem } from "./pem.js";
+export { signWith } from "./signature.js";
+export { type ChainRequest, ChainVerifier, TrustAnchors, type VerifiedChain, type VerifierOptions } from "./verify.js";

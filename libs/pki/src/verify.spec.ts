@@ -1,0 +1,395 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { IpAddress } from "@sallyport/base";
+import { buildCertificate, type Template } from "./builder.js";
+import {
+  type Authority,
+  type Certificate,
+  ChainVerifier,
+  certificatesFromPem,
+  createIssuing,
+  createRoot,
+  generateKeys,
+  issueGateway,
+  MemoryKeyStore,
+  type PeerIdentity,
+  proves,
+  readCertificate,
+  requireIdentity,
+  spkiOf,
+  TrustAnchors,
+} from "./index.js";
+import { readPublicKey } from "./keys.js";
+
+const NOW = Date.parse("2026-06-01T00:00:00Z");
+const DAY = 86_400_000;
+const FQDN: PeerIdentity = { type: "fqdn", name: "GW-1.acme.sallyport" };
+
+const store = new MemoryKeyStore();
+let root: Authority;
+let issuing: Authority;
+let leafSpki: Uint8Array;
+let good: Certificate;
+
+beforeAll(async () => {
+  root = await createRoot(store, { commonName: "Root", organization: "Acme" }, NOW);
+  issuing = await createIssuing(store, root, { commonName: "Issuing", organization: "Acme" }, NOW);
+  leafSpki = spkiOf((await generateKeys()).publicKey);
+  const request = { fqdn: "gw-1.acme.sallyport", organization: "Acme", spki: leafSpki, now: NOW };
+  good = (await issueGateway(store, issuing, request)).certificate;
+});
+
+const verify = (
+  leaf: Certificate,
+  given: Partial<Parameters<ChainVerifier["verify"]>[0]> = {},
+  verifier = new ChainVerifier(),
+) =>
+  verifier.verify({
+    leaf: leaf.der,
+    intermediates: [issuing.certificate.der],
+    anchors: TrustAnchors.of([root.certificate.der]),
+    now: NOW,
+    usage: "ike",
+    ...given,
+  });
+
+const template = (over: Partial<Template> = {}): Template => ({
+  subject: [{ CN: "leaf" }],
+  spki: leafSpki,
+  notBefore: NOW - DAY,
+  notAfter: NOW + DAY,
+  keyUsage: 1,
+  names: [{ type: "dns", value: "gw-1.acme.sallyport" }],
+  ...over,
+});
+
+const made = (by: Authority, over: Partial<Template> = {}) =>
+  buildCertificate(store, { key: by.key, certificate: by.certificate }, template(over));
+
+async function subordinate(by: Authority, over: Partial<Template> = {}): Promise<Authority> {
+  const key = await store.generate("ecdsa-p256");
+  const ca = { subject: [{ CN: `sub ${key.ref}` }], spki: key.spki, ca: { pathLength: 3 }, keyUsage: 32, names: [] };
+  return { key, certificate: await made(by, { ...ca, ...over }), above: [by.certificate, ...by.above] };
+}
+
+const coded = (code: string, more: object = {}) => expect.objectContaining({ code, ...more });
+
+describe("a chain", () => {
+  it("is found whatever the order of its parts, and junk beside them", () => {
+    const junk = [new Uint8Array(3), good.der, root.certificate.der, issuing.certificate.der];
+    expect(verify(good, { intermediates: junk, identity: FQDN }).path.map((c) => c.subject.text)).toEqual([
+      "CN=gw-1.acme.sallyport,O=Acme",
+      "CN=Issuing,O=Acme",
+      "CN=Root,O=Acme",
+    ]);
+  });
+
+  it("may end at an issuing CA or at the leaf itself when that is what is trusted", () => {
+    expect(verify(good, { intermediates: [], anchors: TrustAnchors.of([issuing.certificate.der]) }).path).toHaveLength(
+      2,
+    );
+    expect(verify(good, { intermediates: [], anchors: TrustAnchors.of([good.der]) }).path).toHaveLength(1);
+  });
+
+  it("without a way to an anchor is untrusted, and says who was looked for", () => {
+    const untrusted = coded("pki/untrusted", { facts: { ours: "CN=Root,O=Acme", theirs: "CN=Issuing,O=Acme" } });
+    expect(() => verify(good, { intermediates: [] })).toThrow(untrusted);
+    expect(() => verify(good, { anchors: TrustAnchors.of([]) })).toThrow(coded("pki/untrusted"));
+  });
+
+  it("of another CA with the same names is refused", async () => {
+    const otherRoot = await createRoot(store, { commonName: "Root", organization: "Acme" }, NOW);
+    const imitation = await createIssuing(store, otherRoot, { commonName: "Issuing", organization: "Acme" }, NOW);
+    const forged = await made(imitation);
+    expect(() => verify(forged, { intermediates: [imitation.certificate.der] })).toThrow(coded("pki/untrusted"));
+    const tampered = Uint8Array.from(good.der);
+    tampered[tampered.length - 1] = (tampered.at(-1) as number) ^ 1;
+    expect(() => verify(readCertificate(tampered))).toThrow(coded("pki/bad-signature", { field: "leaf" }));
+  });
+
+  it("is refused before and after its time, whichever part it is that is too old", async () => {
+    expect(() => verify(good, { now: good.notBefore - 1 })).toThrow(coded("pki/not-yet-valid", { field: "leaf" }));
+    expect(() => verify(good, { now: good.notAfter + 1 })).toThrow(coded("pki/expired", { field: "leaf" }));
+    const old = await subordinate(root, { notAfter: NOW - 1000 });
+    const leaf = await buildCertificate(
+      store,
+      { key: old.key, certificate: { ...old.certificate, notAfter: NOW + DAY } },
+      template(),
+    );
+    expect(() => verify(leaf, { intermediates: [old.certificate.der] })).toThrow(
+      coded("pki/expired", { field: "issuer" }),
+    );
+  });
+
+  it("through a certificate that is no CA, or may not sign, or has too many CAs below it, is refused", async () => {
+    const noCa = await subordinate(root, { ca: undefined });
+    const noSign = await subordinate(root, { keyUsage: 1 });
+    const tooDeep = await subordinate(issuing);
+    for (const [by, field] of [
+      [noCa, "issuer.basicConstraints"],
+      [noSign, "issuer.keyUsage"],
+      [tooDeep, "issuer.basicConstraints"],
+    ] as const) {
+      const leaf = await made(by);
+      const intermediates = [by.certificate.der, issuing.certificate.der];
+      expect(() => verify(leaf, { intermediates })).toThrow(coded("pki/forbidden-use", { field }));
+    }
+  });
+
+  it("is refused when key usage or extended key usage speak of something else", async () => {
+    const sign = await made(issuing, { keyUsage: 32 });
+    const code = await made(issuing, { extendedKeyUsage: ["1.3.6.1.5.5.7.3.3"] });
+    const mail = await subordinate(root, { extendedKeyUsage: ["1.3.6.1.5.5.7.3.4"] });
+    expect(() => verify(sign)).toThrow(coded("pki/forbidden-use", { field: "leaf.keyUsage" }));
+    expect(() => verify(code)).toThrow(coded("pki/forbidden-use", { field: "leaf" }));
+    const leaf = await made(mail);
+    expect(() => verify(leaf, { intermediates: [mail.certificate.der] })).toThrow(
+      coded("pki/forbidden-use", { field: "issuer" }),
+    );
+    const only = await made(issuing, { keyUsage: 2, extendedKeyUsage: ["1.3.6.1.5.5.7.3.17"] });
+    expect(verify(only).path).toHaveLength(3);
+  });
+
+  it("costs a bounded number of signatures, however many look-alikes are sent", async () => {
+    const key = await store.generate("ecdsa-p256");
+    const same = { subject: [{ O: "Acme" }, { CN: "Issuing" }], spki: key.spki, ca: { pathLength: 0 }, keyUsage: 32 };
+    const decoys = await Promise.all(
+      Array.from({ length: 10 }, async () => (await buildCertificate(store, { key }, template(same))).der),
+    );
+    expect(() => verify(good, { intermediates: decoys })).toThrow(coded("pki/untrusted"));
+  });
+});
+
+describe("the cache", () => {
+  const request = () => ({ leaf: good.der, intermediates: [issuing.certificate.der], now: NOW, usage: "ike" as const });
+
+  it("answers without the intermediates, for the same anchors and use only", () => {
+    const verifier = new ChainVerifier();
+    const anchors = TrustAnchors.of([root.certificate.der]);
+    const first = verifier.verify({ ...request(), anchors });
+    expect(verifier.verify({ ...request(), anchors, intermediates: [] })).toBe(first);
+    expect(() => verifier.verify({ ...request(), anchors: TrustAnchors.of([]) })).toThrow(coded("pki/untrusted"));
+    expect(() => verifier.verify({ ...request(), anchors, intermediates: [], usage: "tls-client" })).toThrow(
+      coded("pki/untrusted"),
+    );
+  });
+
+  it("does not outlive the certificate, its revocation, or another identity", () => {
+    const revoked = new Set<string>();
+    const verifier = new ChainVerifier({ isRevoked: (c) => revoked.has(c.serial) });
+    const anchors = TrustAnchors.of([root.certificate.der]);
+    verifier.verify({ ...request(), anchors, identity: FQDN });
+    expect(() => verifier.verify({ ...request(), anchors, now: good.notAfter + 1 })).toThrow(coded("pki/expired"));
+    expect(() => verifier.verify({ ...request(), anchors, identity: { type: "fqdn", name: "gw-2" } })).toThrow(
+      coded("pki/identity-mismatch", {
+        facts: { ours: "gw-2", theirs: "gw-1.acme.sallyport, CN=gw-1.acme.sallyport,O=Acme" },
+      }),
+    );
+    revoked.add(good.serial);
+    expect(() => verifier.verify({ ...request(), anchors })).toThrow(coded("pki/revoked", { value: good.serial }));
+    revoked.clear();
+    revoked.add(issuing.certificate.serial);
+    expect(() => verifier.verify({ ...request(), anchors })).toThrow(coded("pki/revoked", { field: "issuer" }));
+  });
+
+  it("keeps no more than its size, and nothing that was refused", async () => {
+    const verifier = new ChainVerifier({ cacheSize: 3 });
+    const anchors = TrustAnchors.of([root.certificate.der]);
+    for (let i = 0; i < 6; i++) verifier.verify({ ...request(), anchors, leaf: (await made(issuing)).der });
+    expect(verifier.remembered).toBe(3);
+    for (let i = 0; i < 6; i++) {
+      const leaf = (await made(issuing, { keyUsage: 32 })).der;
+      expect(() => verifier.verify({ ...request(), anchors, leaf })).toThrow(coded("pki/forbidden-use"));
+    }
+    expect(verifier.remembered).toBe(3);
+  });
+
+  it("makes a known chain cost less than a tenth of a millisecond", () => {
+    const verifier = new ChainVerifier();
+    const anchors = TrustAnchors.of([root.certificate.der]);
+    verifier.verify({ ...request(), anchors });
+    const started = performance.now();
+    for (let i = 0; i < 1000; i++) verifier.verify({ ...request(), anchors, identity: FQDN });
+    expect(performance.now() - started).toBeLessThan(100);
+  });
+});
+
+describe("an identity", () => {
+  it("is proven by a name of its own kind, as a whole", async () => {
+    const certificate = await made(issuing, {
+      names: [
+        { type: "dns", value: "*.acme.example" },
+        { type: "email", value: "Bob@Acme.example" },
+        { type: "ip", value: "192.0.2.7" },
+        { type: "ip", value: "2001:db8::7" },
+      ],
+    });
+    const address = (text: string) => IpAddress.parse(text);
+    const proven: PeerIdentity[] = [
+      { type: "email", name: "Bob@acme.EXAMPLE" },
+      { type: "ipv4", address: address("192.0.2.7") },
+      { type: "ipv6", address: address("2001:db8::7") },
+      { type: "dn", data: subjectDer(certificate) },
+    ];
+    const not: PeerIdentity[] = [
+      { type: "fqdn", name: "x.acme.example" },
+      { type: "fqdn", name: "*.acme.example" },
+      { type: "fqdn", name: "leaf" },
+      { type: "email", name: "bob@acme.example" },
+      { type: "ipv4", address: address("192.0.2.8") },
+      { type: "dn", data: subjectDer(good) },
+      { type: "key-id", data: Uint8Array.from(Buffer.from(certificate.subjectKeyId ?? "", "hex")) },
+    ];
+    expect(proven.map((i) => proves(certificate, i))).toEqual(proven.map(() => true));
+    expect(not.map((i) => proves(certificate, i))).toEqual(not.map(() => false));
+  });
+
+  it("that is a crafted DN gives a coded fault, and a hostile subject reaches no log line raw", async () => {
+    expect(() => requireIdentity(good, { type: "dn", data: Uint8Array.from([0x30, 0x80, 0, 0]) })).toThrow(
+      coded("pki/malformed"),
+    );
+    const hostile = await made(issuing, { subject: [{ CN: "x\u001b[31m\nroot,CN=admin" }] });
+    expect(hostile.subject.text).toBe("CN=x\\1b[31m\\0aroot\\,CN\\=admin");
+  });
+});
+
+/** The subject of one of our own certificates: it follows the validity (17-octet times, 2-octet headers). */
+function subjectDer(certificate: Certificate): Uint8Array {
+  const validity = Buffer.from(certificate.der).indexOf(Buffer.from("301e170d", "hex")) + 32;
+  return certificate.der.slice(validity, validity + 2 + (certificate.der[validity + 1] as number));
+}
+
+describe("name constraints, made by OpenSSL", () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(path.join(tmpdir(), "sallyport-nc-"));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: dir, stdio: "pipe" });
+
+  function pair(
+    constraints: string,
+    san: string,
+    subject = "/CN=leaf",
+  ): { anchor: Uint8Array; leaf: Uint8Array; openssl: boolean } {
+    const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"];
+    const ca = ["-addext", `nameConstraints=critical,${constraints}`, "-subj", "/CN=ca"];
+    openssl("req", "-x509", ...ec, "-keyout", "ca.key", "-out", "ca.pem", ...ca);
+    const leaf = [
+      "-addext",
+      `subjectAltName=${san}`,
+      "-addext",
+      "basicConstraints=critical,CA:FALSE",
+      "-subj",
+      subject,
+    ];
+    openssl(
+      "req",
+      "-x509",
+      ...ec,
+      "-keyout",
+      "leaf.key",
+      "-CA",
+      "ca.pem",
+      "-CAkey",
+      "ca.key",
+      "-out",
+      "leaf.pem",
+      ...leaf,
+    );
+    let verified = true;
+    try {
+      openssl("verify", "-CAfile", "ca.pem", "leaf.pem");
+    } catch {
+      verified = false;
+    }
+    const der = (f: string) => certificatesFromPem(readFileSync(path.join(dir, f), "utf8"))[0] as Uint8Array;
+    return { anchor: der("ca.pem"), leaf: der("leaf.pem"), openssl: verified };
+  }
+
+  it.each([
+    ["permitted;DNS:acme.example", "DNS:gw.acme.example", true],
+    ["permitted;DNS:acme.example", "DNS:acme.example.evil.test", false],
+    ["permitted;DNS:acme.example", "DNS:xacme.example", false],
+    ["excluded;DNS:evil.test", "DNS:gw.acme.example", true],
+    ["excluded;DNS:evil.test", "DNS:gw.evil.test", false],
+    ["permitted;IP:192.0.2.0/255.255.255.0", "IP:192.0.2.9", true],
+    ["permitted;IP:192.0.2.0/255.255.255.0", "IP:192.0.3.9", false],
+    ["permitted;IP:192.0.2.0/255.255.255.0", "DNS:gw.acme.example", true],
+    ["permitted;email:acme.example", "email:bob@acme.example", true],
+    ["permitted;email:acme.example", "email:bob@evil.test", false],
+    ["excluded;URI:.evil.test", "URI:https://x.evil.test/", false],
+  ])("%s: %s", (constraints, san, allowed) => {
+    const made = pair(constraints, san);
+    expect(made.openssl).toBe(allowed);
+    const run = () =>
+      new ChainVerifier().verify({
+        leaf: made.leaf,
+        intermediates: [],
+        anchors: TrustAnchors.of([made.anchor]),
+        now: Date.now(),
+        usage: "ike",
+      });
+    if (allowed) expect(run().path).toHaveLength(2);
+    else expect(run).toThrow(coded("pki/forbidden-use", { field: "issuer.nameConstraints" }));
+  });
+
+  it("and other critical extensions that nothing here understands refuse the chain", () => {
+    writeFileSync(path.join(dir, "x"), "");
+    const args = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k", "-subj", "/CN=x"];
+    openssl("req", "-x509", ...args, "-out", "odd.pem", "-addext", "1.2.3.4=critical,ASN1:UTF8:odd");
+    const leaf = certificatesFromPem(readFileSync(path.join(dir, "odd.pem"), "utf8"))[0] as Uint8Array;
+    const request = {
+      leaf,
+      intermediates: [],
+      anchors: TrustAnchors.of([leaf]),
+      now: Date.now(),
+      usage: "ike" as const,
+    };
+    expect(() => new ChainVerifier().verify(request)).toThrow(coded("pki/forbidden-use"));
+  });
+});
+
+describe("degenerate keys", () => {
+  const spki = (algorithm: string, key: string) => {
+    const bits = Buffer.from(`00${key}`, "hex");
+    const value = Buffer.concat([Buffer.from([0x03, ...length(bits.length)]), bits]);
+    const body = Buffer.concat([Buffer.from(algorithm, "hex"), value]);
+    return Buffer.concat([Buffer.from([0x30, ...length(body.length)]), body]);
+  };
+  const length = (n: number) => (n < 128 ? [n] : n < 256 ? [0x81, n] : [0x82, n >> 8, n & 255]);
+  const integerDer = (hex: string) => Buffer.from([0x02, ...length(hex.length / 2)]).toString("hex") + hex;
+  const rsa = (modulus: string, exponent: string) => {
+    const body = integerDer(modulus) + integerDer(exponent);
+    return spki(
+      "300d06092a864886f70d0101010500",
+      Buffer.from([0x30, ...length(body.length / 2)]).toString("hex") + body,
+    );
+  };
+  const odd2048 = `00${"c7".repeat(255)}c5`;
+
+  it.each([
+    ["Ed25519, the neutral element", spki("300506032b6570", `01${"00".repeat(31)}`)],
+    ["Ed25519, zero", spki("300506032b6570", "00".repeat(32))],
+    [
+      "Ed25519, order 8 with the sign bit",
+      spki("300506032b6570", "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"),
+    ],
+    ["Ed448, the neutral element", spki("300506032b6571", `01${"00".repeat(56)}`)],
+    ["P-256, off the curve", spki("301306072a8648ce3d020106082a8648ce3d030107", `04${"11".repeat(64)}`)],
+    ["P-256, the point at infinity", spki("301306072a8648ce3d020106082a8648ce3d030107", "00")],
+    ["RSA, exponent 0", rsa(odd2048, "00")],
+    ["RSA, exponent 1", rsa(odd2048, "01")],
+    ["RSA, an even exponent", rsa(odd2048, "010000")],
+    ["RSA, an exponent of 72 bits", rsa(odd2048, "01".repeat(9))],
+    ["RSA, an even modulus", rsa(`00${"c7".repeat(255)}c4`, "010001")],
+    ["RSA, a modulus that three divides", rsa(`00${"ff".repeat(256)}`, "010001")],
+    ["RSA, a negative modulus", rsa("c7".repeat(256), "010001")],
+    ["RSA, 16384 bits", rsa(`00${"c7".repeat(2048)}`, "010001")],
+    ["RSA, modulus 0", rsa("00", "010001")],
+  ])("%s, is refused", (_, der) => {
+    expect(() => readPublicKey(der)).toThrow(coded("pki/weak-key", { field: "publicKey" }));
+  });
+});
