@@ -12,7 +12,15 @@ import {
   startStrongswan,
   type Topology,
 } from "@sallyport/testkit";
-import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import {
+  connectionIntent,
+  DATA_PLANE,
+  gatewayIntent,
+  Pair,
+  PEER_DATA_PLANE,
+  peerConnection,
+  type TunnelCase,
+} from "./lab.js";
 
 const NS = { ours: "sp-nego-ours", theirs: "sp-nego-theirs" };
 const PSK = "several tries";
