@@ -24,6 +24,7 @@ function styled(style, codes) {
   return next;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is parsed
 const TOKEN = /\u001b\[([\d;?]*)([A-Za-z])|\u001b[()][A-Z0-9]|\u001b[=>78]|[\s\S]/gu;
 
 /** A screen that knows line feeds, carriage returns, cursor up, erasing and colours: all that a progress display uses. */
