@@ -8,7 +8,7 @@ const PAD = 16;
 const PALETTE = ["#1c1f26", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d7dae0"];
 const PLAIN = { fill: "#d7dae0", bold: false, dim: false };
 
-const escape = (s) => s.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const escapeXml = (s) => s.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function styled(style, codes) {
   let next = style;
@@ -73,7 +73,7 @@ function line(cells, y) {
     .filter((s) => s.text.trim() !== "")
     .map(({ x, style, text: content }) => {
       const look = `fill="${style.fill}"${style.bold ? ' font-weight="bold"' : ""}${style.dim ? ' opacity="0.6"' : ""}`;
-      return `<text x="${(PAD + x * CELL.width).toFixed(1)}" y="${y}" ${look} xml:space="preserve">${escape(content)}</text>`;
+      return `<text x="${(PAD + x * CELL.width).toFixed(1)}" y="${y}" ${look} xml:space="preserve">${escapeXml(content)}</text>`;
     })
     .join("");
 }
