@@ -1,1 +1,16 @@
+export { DH, type DhInfo, dhGroupOf, PRF, type PrfInfo, prfOf } from "./algorithms.js";
+export { generate, shared } from "./dh.js";
+export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys } from "./keys.js";
+export { natDetectionHash } from "./natd.js";
+export { prf, prfPlus } from "./prf.js";
+export { authOctets, pskAuth, verifyPskAuth } from "./psk.js";
+export {
+  childSuite,
+  childTransforms,
+  encryptionOf,
+  encryptionTransform,
+  ikeSuite,
+  ikeTransforms,
+  integrityOf,
+} from "./suite.js";
 export type * from "./types.js";

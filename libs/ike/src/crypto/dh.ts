@@ -1,0 +1,201 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  getDiffieHellman,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
+import type { Rng } from "@sallyport/base";
+import { DH, type DhInfo } from "./algorithms.js";
+import { concat } from "./bytes.js";
+import { bitString, integer, octetString, oid, sequence } from "./der.js";
+import { fault } from "./faults.js";
+import type { DhGroup, DhKeyPair } from "./types.js";
+
+const VERSION_0 = integer(Uint8Array.of(0));
+const OIDS: Readonly<Record<string, string>> = {
+  prime256v1: "1.2.840.10045.3.1.7",
+  secp384r1: "1.3.132.0.34",
+  secp521r1: "1.3.132.0.35",
+  x25519: "1.3.101.110",
+  x448: "1.3.101.111",
+};
+const UNCOMPRESSED = Uint8Array.of(4);
+
+/** What a group needs to wrap raw values for node:crypto. */
+interface Wrapping {
+  readonly info: DhInfo;
+  /** AlgorithmIdentifier of its keys. */
+  readonly algorithm: Uint8Array;
+  /** SubjectPublicKeyInfo up to the public value, which has a fixed size; not for modp, whose INTEGER varies. */
+  readonly spkiPrefix: Uint8Array | undefined;
+  readonly prime: Uint8Array | undefined;
+}
+
+const wrappings = new Map<DhGroup, Wrapping>();
+/** Imported private keys by their pair, so that a pair used in the thread that made it is not imported again. */
+const privateKeys = new WeakMap<DhKeyPair, KeyObject>();
+
+function wrappingOf(group: DhGroup): Wrapping {
+  const known = wrappings.get(group);
+  if (known) return known;
+  const info = DH[group];
+  const prime = info.kind === "modp" ? Uint8Array.from(getDiffieHellman(info.native).getPrime()) : undefined;
+  const name = oid(OIDS[info.native] ?? "");
+  const algorithm = prime
+    ? sequence(oid("1.2.840.113549.1.3.1"), sequence(integer(prime), integer(Uint8Array.of(2))))
+    : info.kind === "ecp"
+      ? sequence(oid("1.2.840.10045.2.1"), name)
+      : sequence(name);
+  const sample = new Uint8Array(info.publicBytes + (info.kind === "ecp" ? 1 : 0));
+  const spki = sequence(algorithm, bitString(sample));
+  const spkiPrefix = prime ? undefined : spki.subarray(0, spki.length - sample.length);
+  const made = { info, algorithm, spkiPrefix, prime };
+  wrappings.set(group, made);
+  return made;
+}
+
+/**
+ * A fresh key pair. With `rng` the private key comes from there (for tests and the simulator), else from OpenSSL.
+ * Synchronous; on one core about 0.06 ms for x25519 and ecp256, 0.3 ms for modp2048, 1.5 ms for modp4096, 6 ms for modp8192.
+ */
+export function generate(group: DhGroup, rng?: Rng): DhKeyPair {
+  const { info } = wrappingOf(group);
+  const [privateKey, key] =
+    rng || info.kind === "modp" ? imported(group, rng ?? { bytes: randomBytes }) : native(info.native);
+  const publicValue = exportPublic(group, key);
+  const pair = { group, publicValue, privateKey: privateKey ?? exportPrivate(info, key) };
+  privateKeys.set(pair, key);
+  return pair;
+}
+
+function native(name: string): [undefined, KeyObject] {
+  if (name === "x25519") return [undefined, generateKeyPairSync(name).privateKey];
+  if (name === "x448") return [undefined, generateKeyPairSync(name).privateKey];
+  return [undefined, generateKeyPairSync("ec", { namedCurve: name }).privateKey];
+}
+
+/** Draws private keys until one is in range: for ecp521, 521 of 528 bits are drawn; the others fit at the first try. */
+function imported(group: DhGroup, rng: Rng): [Uint8Array, KeyObject] {
+  for (;;) {
+    const bytes = Uint8Array.from(rng.bytes(DH[group].privateBytes));
+    if (group === "ecp521") bytes[0] = (bytes[0] ?? 0) & 1;
+    const key = tryImport(group, bytes);
+    if (key) return [bytes, key];
+  }
+}
+
+function tryImport(group: DhGroup, bytes: Uint8Array): KeyObject | undefined {
+  if (bytes.every((octet) => octet === 0)) return undefined;
+  try {
+    return importPrivate(group, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** PKCS#8 (RFC 5958) around a raw private key. */
+function importPrivate(group: DhGroup, bytes: Uint8Array): KeyObject {
+  const { info, algorithm } = wrappingOf(group);
+  const inner =
+    info.kind === "modp"
+      ? integer(bytes)
+      : info.kind === "ecp"
+        ? sequence(integer(Uint8Array.of(1)), octetString(bytes))
+        : octetString(bytes);
+  const der = sequence(VERSION_0, algorithm, octetString(inner));
+  return createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+}
+
+function exportPublic(group: DhGroup, key: KeyObject): Uint8Array {
+  const { info } = wrappingOf(group);
+  if (info.kind === "modp") {
+    const der = createPublicKey(key).export({ format: "der", type: "spki" });
+    return lastInteger(der, info.publicBytes);
+  }
+  const { x = "", y = "" } = key.export({ format: "jwk" });
+  return Uint8Array.from(Buffer.concat([Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]));
+}
+
+/** The INTEGER that ends `der`, left-padded to `size`: its header names how many octets it takes. */
+function lastInteger(der: Uint8Array, size: number): Uint8Array {
+  const out = new Uint8Array(size);
+  const spki = new DataView(der.buffer, der.byteOffset, der.byteLength);
+  // SEQUENCE { AlgorithmIdentifier, BIT STRING { INTEGER } }: step over the outer header and the identifier.
+  const [, body] = header(spki, 0);
+  const [algorithmSize, algorithm] = header(spki, body);
+  const [, bits] = header(spki, algorithm + algorithmSize);
+  const [valueSize, value] = header(spki, bits + 1);
+  const digits = der.subarray(value, value + valueSize);
+  const unsigned = digits[0] === 0 ? digits.subarray(1) : digits;
+  out.set(unsigned, size - unsigned.length);
+  return out;
+}
+
+/** Size of the content of the TLV at `at`, and where it starts. */
+function header(view: DataView, at: number): [size: number, start: number] {
+  const first = view.getUint8(at + 1);
+  if (first < 0x80) return [first, at + 2];
+  return first === 0x81 ? [view.getUint8(at + 2), at + 3] : [view.getUint16(at + 2), at + 4];
+}
+
+function exportPrivate(info: DhInfo, key: KeyObject): Uint8Array {
+  const raw = Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url");
+  const out = new Uint8Array(info.privateBytes);
+  out.set(raw, info.privateBytes - raw.length);
+  return out;
+}
+
+/**
+ * g^ir: for modp padded to the modulus' size (RFC 7296 §2.14), for ECP the x coordinate (RFC 5903 §7).
+ * Fault `ike/bad-key-exchange` for a value of the wrong size, 0, 1, p−1 or above (RFC 6989 §2.1), off the curve (§2.3), and
+ * for a zero result (RFC 8031 §3.2).
+ */
+export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
+  const { info, prime } = wrappingOf(pair.group);
+  if (peerValue.length !== info.publicBytes) {
+    throw refused(pair.group, `${peerValue.length} octets`, `${info.publicBytes} octets`);
+  }
+  if (prime) checkModp(pair.group, prime, peerValue);
+  const privateKey = privateKeys.get(pair) ?? importPrivate(pair.group, pair.privateKey);
+  let secret: Uint8Array;
+  try {
+    secret = diffieHellman({ privateKey, publicKey: importPublic(pair.group, peerValue) });
+  } catch (cause) {
+    throw refused(pair.group, "a value that is no element of the group", "an element of the group", cause);
+  }
+  if (secret.every((octet) => octet === 0)) throw refused(pair.group, "a low-order value", "a value of high order");
+  const out = new Uint8Array(info.secretBytes);
+  out.set(secret, info.secretBytes - secret.length);
+  return out;
+}
+
+function importPublic(group: DhGroup, value: Uint8Array): KeyObject {
+  const { info, algorithm, spkiPrefix } = wrappingOf(group);
+  const der = spkiPrefix
+    ? concat(spkiPrefix, info.kind === "ecp" ? UNCOMPRESSED : new Uint8Array(0), value)
+    : sequence(algorithm, bitString(integer(value)));
+  return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
+}
+
+/** 1 < value < p − 1. */
+function checkModp(group: DhGroup, prime: Uint8Array, value: Uint8Array): void {
+  const small = value.subarray(0, -1).every((octet) => octet === 0) && (value.at(-1) ?? 0) <= 1;
+  // p is odd, so p − 1 differs from it in the last octet only.
+  const at = value.findIndex((octet, i) => octet !== prime[i]);
+  const last = prime.length - 1;
+  const large = at < 0 || (value[at] ?? 0) > (prime[at] ?? 0) || (at === last && value[at] === (prime[at] ?? 0) - 1);
+  if (small || large) throw refused(group, small ? "0 or 1" : "p − 1 or above", "between 2 and p − 2");
+}
+
+function refused(group: DhGroup, value: string, expected: string, cause?: unknown) {
+  return fault("ike/bad-key-exchange", `KE.data for ${group}: ${value}, expected ${expected}`, {
+    field: "KE.data",
+    value,
+    expected,
+    facts: { group },
+    ...(cause !== undefined && { cause }),
+  });
+}

@@ -1,0 +1,58 @@
+import { ENCRYPTION, type EncryptionAlgorithm, INTEGRITY, type IntegrityAlgorithm } from "@sallyport/base";
+import { PRF } from "./algorithms.js";
+import { concat, u64 } from "./bytes.js";
+import { prf, prfPlus } from "./prf.js";
+import type { ChildKeyInput, ChildKeys, IkeKeyInput, IkeKeys, IkeRekeyInput } from "./types.js";
+
+function encryptionKeyBytes(algorithm: EncryptionAlgorithm | undefined, keyBits: number): number {
+  return algorithm ? keyBits / 8 + ENCRYPTION[algorithm].saltBytes : 0;
+}
+
+function integrityKeyBytes(algorithm: IntegrityAlgorithm | undefined): number {
+  return algorithm ? INTEGRITY[algorithm].keyBytes : 0;
+}
+
+/** Cuts `material` into consecutive copies of the sizes given. */
+function cut<N extends number[]>(material: Uint8Array, ...sizes: N): { [K in keyof N]: Uint8Array } {
+  let at = 0;
+  return sizes.map((size) => {
+    at += size;
+    return material.slice(at - size, at);
+  }) as { [K in keyof N]: Uint8Array };
+}
+
+/** SKEYSEED = prf(Ni | Nr, g^ir) and the seven keys from it, RFC 7296 §2.14. */
+export function deriveIkeKeys(input: IkeKeyInput): IkeKeys {
+  const { ni, nr, suite } = input;
+  const nonces = PRF[suite.prf].fixedKey ? concat(ni.subarray(0, 8), nr.subarray(0, 8)) : concat(ni, nr);
+  return expand(input, prf(suite.prf, nonces, input.sharedSecret));
+}
+
+/** SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) with the old SA's PRF, RFC 7296 §2.18. */
+export function deriveRekeyedIkeKeys(input: IkeRekeyInput): IkeKeys {
+  return expand(input, prf(input.oldPrf, input.oldD, input.sharedSecret, input.ni, input.nr));
+}
+
+function expand(input: IkeKeyInput, skeyseed: Uint8Array): IkeKeys {
+  const { suite, ni, nr, initiatorSpi, responderSpi } = input;
+  const p = PRF[suite.prf].keyBytes;
+  const a = integrityKeyBytes(suite.integrity);
+  const e = encryptionKeyBytes(suite.encryption, suite.keyBits);
+  const seed = concat(ni, nr, u64(initiatorSpi, responderSpi));
+  const material = prfPlus(suite.prf, skeyseed, seed, 3 * p + 2 * a + 2 * e);
+  const [d, ai, ar, ei, er, pi, pr] = cut(material, p, a, a, e, e, p, p);
+  return { d, ai, ar, ei, er, pi, pr };
+}
+
+/** KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr), RFC 7296 §2.17: per direction the encryption key, then the integrity key. */
+export function deriveChildKeys(input: ChildKeyInput): ChildKeys {
+  const { suite, sharedSecret, ni, nr } = input;
+  const e = encryptionKeyBytes(suite.encryption, suite.keyBits);
+  const a = integrityKeyBytes(suite.integrity);
+  const seed = sharedSecret ? concat(sharedSecret, ni, nr) : concat(ni, nr);
+  const [ei, ai, er, ar] = cut(prfPlus(input.prf, input.d, seed, 2 * (e + a)), e, a, e, a);
+  return {
+    initiator: { encryption: ei, integrity: ai },
+    responder: { encryption: er, integrity: ar },
+  };
+}

@@ -1,0 +1,65 @@
+import { createHmac, createSecretKey } from "node:crypto";
+import { aesCmac, aesXcbc } from "./aes-mac.js";
+import { PRF } from "./algorithms.js";
+import { concat } from "./bytes.js";
+import type { PrfAlgorithm } from "./types.js";
+
+const HMAC_HASH: Partial<Record<PrfAlgorithm, string>> = {
+  "hmac-md5": "md5",
+  "hmac-sha1": "sha1",
+  "hmac-sha2-256": "sha256",
+  "hmac-sha2-384": "sha384",
+  "hmac-sha2-512": "sha512",
+};
+const AES_KEY_BYTES = 16;
+
+/** A PRF with its key made ready, for several calls. */
+type KeyedPrf = (...data: readonly Uint8Array[]) => Uint8Array;
+
+function keyed(algorithm: PrfAlgorithm, key: Uint8Array): KeyedPrf {
+  const hash = HMAC_HASH[algorithm];
+  if (hash) {
+    const secret = createSecretKey(key);
+    return (...data) => {
+      const hmac = createHmac(hash, secret);
+      for (const part of data) hmac.update(part);
+      return hmac.digest();
+    };
+  }
+  const fixed = algorithm === "aes-xcbc" ? xcbcKey(key) : cmacKey(key);
+  const mac = algorithm === "aes-xcbc" ? aesXcbc : aesCmac;
+  return (...data) => mac(fixed, concat(...data));
+}
+
+/** RFC 4434 §2: shorter keys are padded with zeros, longer ones are hashed with a zero key. */
+function xcbcKey(key: Uint8Array): Uint8Array {
+  if (key.length > AES_KEY_BYTES) return aesXcbc(new Uint8Array(AES_KEY_BYTES), key);
+  const padded = new Uint8Array(AES_KEY_BYTES);
+  padded.set(key);
+  return padded;
+}
+
+/** RFC 4615 §3: any other size is hashed with a zero key. */
+function cmacKey(key: Uint8Array): Uint8Array {
+  return key.length === AES_KEY_BYTES ? key : aesCmac(new Uint8Array(AES_KEY_BYTES), key);
+}
+
+/** prf(key, data…) with the parts of `data` joined. */
+export function prf(algorithm: PrfAlgorithm, key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array {
+  return keyed(algorithm, key)(...data);
+}
+
+/** prf+ of RFC 7296 §2.13; at most 255 outputs of the PRF. */
+export function prfPlus(algorithm: PrfAlgorithm, key: Uint8Array, seed: Uint8Array, bytes: number): Uint8Array {
+  const size = PRF[algorithm].outputBytes;
+  const rounds = Math.ceil(bytes / size);
+  if (rounds > 255) throw new RangeError(`prf+ gives at most ${255 * size} octets, not ${bytes}`);
+  const f = keyed(algorithm, key);
+  const out = new Uint8Array(rounds * size);
+  let last: Uint8Array = new Uint8Array(0);
+  for (let n = 1; n <= rounds; n++) {
+    last = f(last, seed, Uint8Array.of(n));
+    out.set(last, (n - 1) * size);
+  }
+  return out.subarray(0, bytes);
+}
