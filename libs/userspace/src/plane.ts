@@ -1,0 +1,364 @@
+import { type Clock, ENCRYPTION, type EncryptionAlgorithm, INTEGRITY, type IntegrityAlgorithm } from "@sallyport/base";
+import type {
+  AddressSpec,
+  Capabilities,
+  DataPlane,
+  DataPlaneEvent,
+  PolicyDirection,
+  PolicySpec,
+  RouteSpec,
+  SaId,
+  SaSpec,
+  SaState,
+  Selector,
+} from "@sallyport/dataplane";
+import { MAX_REPLAY_WINDOW } from "@sallyport/esp";
+import {
+  type Datagram,
+  type IcmpError,
+  META,
+  META_WORDS,
+  RouteNetlink,
+  TunDevice,
+  type UdpSocket,
+} from "@sallyport/linux-io";
+import { Acquires } from "./acquire.js";
+import { fault } from "./faults.js";
+import type { Epoch } from "./flows.js";
+import { Inbound } from "./inbound.js";
+import { Outbound } from "./outbound.js";
+import { ROUTING_DEFAULTS, Routing, type RoutingOptions } from "./routing.js";
+import { InboundSa, OutboundSa, type Path } from "./sa.js";
+import { SaDatabase } from "./sad.js";
+import { EspSockets } from "./sockets.js";
+import { PolicyDatabase } from "./spd.js";
+import { espOf, pathOf, refuseUnsupported } from "./spec.js";
+import { Statistics } from "./statistics.js";
+import { after } from "./timers.js";
+import { portableTransform } from "./transform.js";
+
+/** Before a packet: the ESP header and the longest IV. */
+const HEADROOM = 8 + 16;
+/** After it: the longest padding, the trailer and the longest ICV. */
+const TAILROOM = 16 + 2 + 32;
+/** The kernel's own order of size; what nobody listened to is not worth more. */
+const KEPT_EVENTS = 1024;
+/** RFC 1191 §6.3. */
+const PATH_MTU_MS = 600_000;
+
+export interface UserspaceOptions {
+  /** Name of the TUN device; `%d` takes a free number. */
+  readonly tunName: string;
+  /** MTU of the TUN device. The default leaves room for the outer headers on paths of 1,472 octets and more. */
+  readonly mtu?: number;
+  /**
+   * UDP sockets for ESP, usually one of each family bound to the any-address and port 4500 (`openEspSocket`). The data plane
+   * reads them from now on; anyone may send. They stay their owner's to close, after `close`.
+   */
+  readonly sockets: readonly UdpSocket[];
+  /** Gets every datagram that begins with the non-ESP marker, marker included (RFC 3948 §2.2). Must not keep `data`. */
+  readonly onIke: (datagram: Datagram, socket: UdpSocket) => void;
+  readonly clock: Clock;
+  readonly routing?: Partial<RoutingOptions>;
+}
+
+export class UserspaceDataPlane implements DataPlane {
+  readonly capabilities: Capabilities = {
+    name: "userspace",
+    forcesEncapsulation: true,
+    ah: false,
+    transportMode: false,
+    encryption: Object.keys(ENCRYPTION) as EncryptionAlgorithm[],
+    integrity: Object.keys(INTEGRITY) as IntegrityAlgorithm[],
+    maxReplayWindow: MAX_REPLAY_WINDOW,
+  };
+  readonly #clock: Clock;
+  readonly #tun: TunDevice;
+  readonly #netlink: RouteNetlink;
+  readonly #routing: Routing;
+  readonly #sockets: EspSockets;
+  readonly #policies = new PolicyDatabase();
+  readonly #sas: SaDatabase;
+  readonly #statistics = new Statistics();
+  readonly #epoch: Epoch = { number: 0 };
+  readonly #acquires: Acquires;
+  readonly #outbound: Outbound;
+  readonly #inbound: Inbound;
+  readonly #timers = new Map<InboundSa | OutboundSa, (() => void)[]>();
+  /** Path MTUs that routers told, by destination. */
+  readonly #pathMtus = new Map<string, { mtu: number; until: number }>();
+  readonly #kept: DataPlaneEvent[] = [];
+  #listener: ((event: DataPlaneEvent) => void) | undefined;
+  #closed = false;
+
+  private constructor(options: UserspaceOptions, tun: TunDevice, netlink: RouteNetlink, routing: Routing) {
+    this.#clock = options.clock;
+    this.#tun = tun;
+    this.#netlink = netlink;
+    this.#routing = routing;
+    this.#sockets = new EspSockets(options.sockets, options.onIke);
+    this.#sas = new SaDatabase(options.clock);
+    const emit = (event: DataPlaneEvent) => this.#emit(event);
+    this.#acquires = new Acquires(options.clock, emit);
+    const common = {
+      clock: options.clock,
+      epoch: this.#epoch,
+      policies: this.#policies,
+      statistics: this.#statistics,
+      tun,
+      expired: (sa: InboundSa | OutboundSa, hard: boolean) => this.#expire(sa, hard),
+    };
+    this.#outbound = new Outbound({
+      ...common,
+      acquires: this.#acquires,
+      sasOf: (reqid) => this.#sas.outbound(reqid),
+      pass: () => this.#statistics.count("out-policy-errors"),
+    });
+    this.#inbound = new Inbound({
+      ...common,
+      saOf: (spi) => this.#sas.inbound(spi),
+      reserved: (spi) => this.#sas.reserved(spi),
+      emit,
+    });
+  }
+
+  /** Opens the TUN device and starts carrying packets. Needs CAP_NET_ADMIN. */
+  static async create(options: UserspaceOptions): Promise<UserspaceDataPlane> {
+    const mtu = options.mtu ?? 1400;
+    const slotBytes = Math.ceil((mtu + HEADROOM + TAILROOM) / 64) * 64;
+    const tun = TunDevice.open({ name: options.tunName, headroom: HEADROOM, slots: 64, slotBytes });
+    let netlink: RouteNetlink | undefined;
+    try {
+      netlink = RouteNetlink.open();
+      const routing = await Routing.open(netlink, tun.name, mtu, { ...ROUTING_DEFAULTS, ...options.routing });
+      const plane = new UserspaceDataPlane(options, tun, netlink, routing);
+      plane.#start();
+      return plane;
+    } catch (error) {
+      netlink?.close();
+      tun.close();
+      throw error;
+    }
+  }
+
+  /** Name of the TUN device, as the kernel gave it. */
+  get tunName(): string {
+    return this.#tun.name;
+  }
+
+  #start(): void {
+    this.#tun.onBatch((slab, meta, count) => this.#outbound.process(slab, meta, count));
+    for (const socket of this.#sockets.sockets) {
+      socket.onIcmp((error) => this.#learnPathMtu(error));
+      socket.onBatch((slab, meta, count) => {
+        const esp = this.#sockets.takeOthersOut(socket, slab, meta, count);
+        if (esp > 0 && !this.#closed) this.#inbound.process(slab, meta, esp);
+      });
+    }
+  }
+
+  /** Nothing survives the end of the process that carried it. */
+  async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
+    return { sas: [], policies: [] };
+  }
+
+  async allocateSpi(): Promise<number> {
+    return this.#sas.reserve();
+  }
+
+  async installSa(spec: SaSpec): Promise<void> {
+    this.#alive();
+    const path = pathOf(spec);
+    refuseUnsupported(spec);
+    const { spi, encryption, integrity, esn } = spec;
+    const transform = portableTransform(espOf({ spi, encryption, integrity, esn }));
+    const now = this.#clock.now();
+    const sa =
+      spec.direction === "in"
+        ? new InboundSa(spec, path, transform, now, this.#epoch)
+        : new OutboundSa(spec, path, transform, now, this.#socketOf(path), this.#pathMtuTo(path));
+    this.#sas.add(sa);
+    this.#startTimers(sa);
+    this.#changed();
+    if (sa instanceof OutboundSa) this.#sendWaiting(spec.reqid);
+  }
+
+  async moveSa(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): Promise<void> {
+    this.#alive();
+    const sa = this.#sas.get(id);
+    if (!sa) throw fault("dataplane/refused", `no SA with SPI ${id.spi}`, { field: "spi", value: "ESRCH" });
+    const path = pathOf(to);
+    const clash = this.#sas.get({ ...id, destination: path.destination });
+    if (clash && clash !== sa) {
+      throw fault("dataplane/refused", "the destination has an SA of this SPI", {
+        field: "destination",
+        value: "EEXIST",
+      });
+    }
+    if (sa instanceof OutboundSa) {
+      sa.takePath(path, this.#socketOf(path));
+      sa.pathMtu = this.#pathMtuTo(path);
+    } else {
+      sa.takePath(path);
+    }
+    this.#sas.rename(id, sa);
+    this.#changed();
+  }
+
+  async removeSa(id: SaId): Promise<void> {
+    const sa = this.#sas.get(id);
+    if (sa) this.#drop(sa);
+  }
+
+  async querySa(id: SaId): Promise<SaState | undefined> {
+    return this.#sas.get(id)?.state(this.#clock);
+  }
+
+  async listSas(): Promise<SaState[]> {
+    return this.#sas.all().map((sa) => sa.state(this.#clock));
+  }
+
+  async installPolicy(policy: PolicySpec): Promise<void> {
+    this.#alive();
+    if (policy.action === "encrypt" && !policy.template) {
+      throw fault("dataplane/refused", "an encrypt policy needs a template", { field: "template", value: "EINVAL" });
+    }
+    const { replaced } = this.#policies.install(policy);
+    if (replaced) this.#acquires.forget(replaced);
+    this.#changed();
+  }
+
+  async removePolicy(direction: PolicyDirection, selector: Selector): Promise<void> {
+    const removed = this.#policies.remove(direction, selector);
+    if (removed) this.#acquires.forget(removed);
+    this.#changed();
+  }
+
+  async listPolicies(): Promise<PolicySpec[]> {
+    return this.#policies.list();
+  }
+
+  async installRoute(route: RouteSpec): Promise<void> {
+    this.#alive();
+    await this.#routing.installRoute(route);
+  }
+
+  async removeRoute(route: RouteSpec): Promise<void> {
+    await this.#routing.removeRoute(route);
+  }
+
+  async installAddress(address: AddressSpec): Promise<void> {
+    this.#alive();
+    await this.#routing.installAddress(address);
+  }
+
+  async removeAddress(address: AddressSpec): Promise<void> {
+    await this.#routing.removeAddress(address);
+  }
+
+  listen(listener: (event: DataPlaneEvent) => void): void {
+    this.#listener = listener;
+    for (const event of this.#kept.splice(0)) listener(event);
+  }
+
+  async statistics(): Promise<Readonly<Record<string, bigint>>> {
+    return this.#statistics.read();
+  }
+
+  async flush(): Promise<void> {
+    for (const sa of this.#sas.all()) this.#drop(sa);
+    this.#policies.clear();
+    this.#acquires.clear();
+    this.#changed();
+    await this.#routing.flush();
+  }
+
+  /** Nothing can be kept: the packets went through this process. */
+  async close(_options: { keep: boolean }): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const sa of this.#sas.all()) this.#drop(sa);
+    this.#policies.clear();
+    this.#acquires.clear();
+    this.#tun.close();
+    await this.#routing.close();
+    this.#netlink.close();
+  }
+
+  #alive(): void {
+    if (this.#closed) throw fault("dataplane/closed", "the data plane is closed");
+  }
+
+  #changed(): void {
+    this.#epoch.number++;
+  }
+
+  #emit(event: DataPlaneEvent): void {
+    if (this.#listener) this.#listener(event);
+    else if (this.#kept.length < KEPT_EVENTS) this.#kept.push(event);
+  }
+
+  #socketOf(path: Path): UdpSocket {
+    return this.#sockets.socketFor(path.source, path.encapsulation.sourcePort, "encapsulation.sourcePort");
+  }
+
+  #startTimers(sa: InboundSa | OutboundSa): void {
+    const { softSeconds, hardSeconds } = sa.spec.lifetime;
+    const expiries = [
+      { seconds: softSeconds, hard: false },
+      { seconds: hardSeconds, hard: true },
+    ];
+    const cancels = expiries.flatMap(({ seconds, hard }) =>
+      seconds === undefined ? [] : [after(seconds * 1000, () => this.#expire(sa, hard))],
+    );
+    this.#timers.set(sa, cancels);
+  }
+
+  #expire(sa: InboundSa | OutboundSa, hard: boolean): void {
+    if (!this.#sas.has(sa) || (sa.softExpired && !hard)) return;
+    const { protocol, spi, reqid } = sa.spec;
+    if (hard) this.#drop(sa);
+    sa.softExpired = true;
+    this.#changed();
+    this.#emit({ on: "expire", sa: { destination: sa.path.destination, protocol, spi }, reqid, hard });
+  }
+
+  #drop(sa: InboundSa | OutboundSa): void {
+    for (const cancel of this.#timers.get(sa) ?? []) cancel();
+    this.#timers.delete(sa);
+    this.#sas.delete(sa);
+    this.#changed();
+  }
+
+  /** Sends what waited for an SA through the ordinary path, as if it came from the device now. */
+  #sendWaiting(reqid: number): void {
+    const packets = this.#acquires.release(reqid);
+    if (packets.length === 0) return;
+    const slot = Math.max(...packets.map((packet) => packet.length)) + HEADROOM + TAILROOM;
+    const slab = Buffer.alloc(packets.length * slot);
+    const meta = new Uint32Array(packets.length * META_WORDS);
+    for (const [i, packet] of packets.entries()) {
+      packet.copy(slab, i * slot + HEADROOM);
+      meta[i * META_WORDS + META.offset] = i * slot + HEADROOM;
+      meta[i * META_WORDS + META.length] = packet.length;
+      meta[i * META_WORDS + META.family] = (packet[0] as number) >>> 4;
+    }
+    this.#outbound.process(slab, meta, packets.length);
+  }
+
+  #pathMtuTo(path: Path): number {
+    const known = this.#pathMtus.get(path.destination.toString());
+    return known && known.until > this.#clock.now() ? known.mtu : Number.POSITIVE_INFINITY;
+  }
+
+  /** ICMP told how much fits on the way to a peer: senders inside hear of it by `packetTooBig`. */
+  #learnPathMtu({ destination, mtu }: IcmpError): void {
+    if (mtu === undefined) return;
+    const least = destination.address.family === 4 ? 576 : 1280;
+    const told = Math.max(mtu, least);
+    this.#pathMtus.set(destination.address.toString(), { mtu: told, until: this.#clock.now() + PATH_MTU_MS });
+    for (const sa of this.#sas.outgoing()) {
+      if (sa.path.destination.equals(destination.address)) sa.pathMtu = told;
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { writeFile } from "node:fs/promises";
+import { type Family, IpAddress, Prefix } from "@sallyport/base";
+import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
+import type { Route, RouteNetlink } from "@sallyport/linux-io";
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+export interface RoutingOptions {
+  /** Routing table of the tunnels' routes. */
+  readonly table: number;
+  /** Priority of the rule that leads to it, before main's 32766. */
+  readonly rulePriority: number;
+  /** `rtm_protocol` of everything made here. */
+  readonly protocol: number;
+}
+
+export const ROUTING_DEFAULTS: RoutingOptions = { table: 7327, rulePriority: 7327, protocol: 227 };
+
+/**
+ * Leads traffic for the tunnels to the TUN device, by a routing table of our own. Everything goes with the device, except the
+ * rule and the `throw` routes that keep a tunnel's own datagrams out of the tunnel.
+ */
+export class Routing {
+  /** Installed routes by destination. */
+  readonly #routes = new Map<string, RouteSpec>();
+  readonly #addresses = new Map<string, AddressSpec>();
+
+  private constructor(
+    private readonly netlink: RouteNetlink,
+    private readonly interfaceIndex: number,
+    private readonly options: RoutingOptions,
+  ) {}
+
+  /** Brings the device up and puts the rule in place. */
+  static async open(netlink: RouteNetlink, name: string, mtu: number, options: RoutingOptions): Promise<Routing> {
+    // Nothing but tunnel traffic may appear on the device: no link-local address, no router solicitations.
+    await writeFile(`/proc/sys/net/ipv6/conf/${name}/addr_gen_mode`, "1").catch(() => undefined);
+    const link = await netlink.link(name);
+    const index = link?.index ?? 0;
+    await netlink.setLink(index, { up: true, mtu });
+    const routing = new Routing(netlink, index, options);
+    await routing.#removeThrows();
+    for (const family of FAMILIES) await routing.#rule(family, true);
+    return routing;
+  }
+
+  async installRoute(spec: RouteSpec): Promise<void> {
+    const before = this.#routes.get(spec.destination.toString());
+    // The exception first: with the route alone, the tunnel's datagrams would go into the tunnel.
+    if (needsException(spec)) await this.netlink.addRoute(this.#exception(spec.via));
+    await this.netlink.addRoute(this.#route(spec));
+    this.#routes.set(spec.destination.toString(), spec);
+    if (before) await this.#dropException(before);
+  }
+
+  async removeRoute(spec: RouteSpec): Promise<void> {
+    const before = this.#routes.get(spec.destination.toString());
+    if (!before) return;
+    await this.netlink.removeRoute(this.#route(before));
+    this.#routes.delete(spec.destination.toString());
+    await this.#dropException(before);
+  }
+
+  async installAddress(spec: AddressSpec): Promise<void> {
+    await this.netlink.addAddress(this.interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
+    this.#addresses.set(spec.address.toString(), spec);
+  }
+
+  async removeAddress({ address }: AddressSpec): Promise<void> {
+    const before = this.#addresses.get(address.toString());
+    if (!before) return;
+    await this.netlink.removeAddress(this.interfaceIndex, address, before.prefixLength);
+    this.#addresses.delete(address.toString());
+  }
+
+  async flush(): Promise<void> {
+    for (const route of [...this.#routes.values()]) await this.removeRoute(route);
+    for (const address of [...this.#addresses.values()]) await this.removeAddress(address);
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    for (const family of FAMILIES) await this.#rule(family, false);
+  }
+
+  #route({ destination, source }: RouteSpec): Route {
+    const { table, protocol } = this.options;
+    return { kind: "unicast", destination, source, table, protocol, interfaceIndex: this.interfaceIndex };
+  }
+
+  #exception(via: IpAddress): Route {
+    const { table, protocol } = this.options;
+    return { kind: "throw", destination: Prefix.of(via, via.family === 4 ? 32 : 128), table, protocol };
+  }
+
+  async #dropException(spec: RouteSpec): Promise<void> {
+    if (!needsException(spec)) return;
+    for (const other of this.#routes.values()) if (needsException(other) && other.via.equals(spec.via)) return;
+    await this.netlink.removeRoute(this.#exception(spec.via));
+  }
+
+  /** What an earlier run left behind when it was killed. */
+  async #removeThrows(): Promise<void> {
+    for (const route of await this.netlink.routes(this.options.table)) {
+      if (route.kind === "throw" && route.protocol === this.options.protocol) await this.netlink.removeRoute(route);
+    }
+  }
+
+  async #rule(family: Family, present: boolean): Promise<void> {
+    const { table, rulePriority: priority, protocol } = this.options;
+    const rule = { family, priority, table, protocol };
+    await (present ? this.netlink.addRule(rule) : this.netlink.removeRule(rule));
+  }
+}
+
+/** The far end lies in the network that is reached through it. */
+function needsException(spec: RouteSpec): boolean {
+  return spec.destination.family === spec.via.family && spec.destination.contains(spec.via);
+}

@@ -1,0 +1,174 @@
+import type { Clock } from "@sallyport/base";
+import type { SaLifetime, SaSpec, SaState } from "@sallyport/dataplane";
+import { ReplayWindow, SequenceCounter } from "@sallyport/esp";
+import { META, META_WORDS, type UdpSocket } from "@sallyport/linux-io";
+import { type Epoch, FlowCache } from "./flows.js";
+import { addressWords, SelectorMatch } from "./selector.js";
+import type { Entry } from "./statistics.js";
+import type { PacketTransform } from "./transform.js";
+
+/** Where an SA's packets go or come from: addresses and ports of the outer header. */
+export type Path = Pick<SaSpec, "source" | "destination"> & {
+  readonly encapsulation: { readonly sourcePort: number; readonly destinationPort: number };
+};
+
+const limit = (value: bigint | undefined) => (value === undefined ? Number.POSITIVE_INFINITY : Number(value));
+
+/** What both directions of SAs have. Counters are numbers: exact up to 2⁵³ octets. */
+abstract class Sa {
+  bytes = 0;
+  packets = 0;
+  integrityFailures = 0;
+  replayed = 0;
+  outOfWindow = 0;
+  /** Announced as soft-expired already. */
+  softExpired = false;
+  readonly addedAt: number;
+  usedAt: number | undefined;
+  path: Path;
+  readonly #soft: readonly [bytes: number, packets: number];
+  readonly #hard: readonly [bytes: number, packets: number];
+
+  constructor(
+    readonly spec: SaSpec,
+    path: Path,
+    readonly transform: PacketTransform,
+    now: number,
+  ) {
+    this.path = path;
+    this.addedAt = now;
+    const { softBytes, softPackets, hardBytes, hardPackets }: SaLifetime = spec.lifetime;
+    this.#soft = [limit(softBytes), limit(softPackets)];
+    this.#hard = [limit(hardBytes), limit(hardPackets)];
+  }
+
+  abstract get sequence(): bigint;
+
+  /** Counts a packet of `octets`; says which limit the SA has come to. */
+  carried(octets: number): "soft" | "hard" | undefined {
+    this.bytes += octets;
+    this.packets++;
+    if (this.bytes >= this.#hard[0] || this.packets >= this.#hard[1]) return "hard";
+    const soft = this.bytes >= this.#soft[0] || this.packets >= this.#soft[1];
+    return soft && !this.softExpired ? "soft" : undefined;
+  }
+
+  state(clock: Clock): SaState {
+    const { destination, source, encapsulation } = this.path;
+    const { protocol, spi, direction, mode, reqid } = this.spec;
+    const now = clock.now();
+    return {
+      destination,
+      protocol,
+      spi,
+      direction,
+      source,
+      mode,
+      reqid,
+      encapsulation,
+      bytes: BigInt(this.bytes),
+      packets: BigInt(this.packets),
+      replayed: this.replayed,
+      integrityFailures: this.integrityFailures,
+      outOfWindow: this.outOfWindow,
+      ageSeconds: (now - this.addedAt) / 1000,
+      idleSeconds: this.usedAt === undefined ? undefined : (now - this.usedAt) / 1000,
+      sequence: this.sequence,
+    };
+  }
+}
+
+export class OutboundSa extends Sa {
+  readonly counter: SequenceCounter;
+  readonly selectors: readonly SelectorMatch[];
+  /** Address words of a record, to be laid over every packet's own. */
+  readonly address = new Uint32Array(META_WORDS);
+  /** Octets of the outer path's MTU, as far as it is known. */
+  pathMtu: number;
+
+  constructor(
+    spec: SaSpec,
+    path: Path,
+    transform: PacketTransform,
+    now: number,
+    public socket: UdpSocket,
+    pathMtu: number,
+  ) {
+    super(spec, path, transform, now);
+    this.counter = new SequenceCounter(spec.esn);
+    this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
+    this.pathMtu = pathMtu;
+    this.takePath(path, socket);
+  }
+
+  takePath(path: Path, socket: UdpSocket): void {
+    this.path = path;
+    this.socket = socket;
+    this.address[META.family] = path.destination.family;
+    this.address[META.port] = path.encapsulation.destinationPort;
+    this.address.set(addressWords(path.destination), META.address);
+    this.address.set(addressWords(path.source), META.local);
+  }
+
+  get sequence(): bigint {
+    return this.counter.value;
+  }
+
+  /** The largest inner packet whose ESP packet fits the outer path's MTU. */
+  get innerMtu(): number {
+    const { alignment, ivBytes, icvBytes } = this.transform;
+    const outer = (this.path.destination.family === 4 ? 20 : 40) + 8;
+    const text = Math.floor((this.pathMtu - outer - 8 - ivBytes - icvBytes) / alignment) * alignment;
+    return text - 2;
+  }
+}
+
+export class InboundSa extends Sa {
+  readonly window: ReplayWindow;
+  readonly selectors: readonly SelectorMatch[];
+  readonly #far = new Uint32Array(6);
+  readonly #local: Uint32Array = new Uint32Array(4);
+  /** The changed far end that was announced, so that it is announced once. */
+  announced: string | undefined;
+
+  /** What was decided about the inner packets. */
+  readonly flows: FlowCache<Entry>;
+
+  constructor(spec: SaSpec, path: Path, transform: PacketTransform, now: number, epoch: Epoch) {
+    super(spec, path, transform, now);
+    this.flows = new FlowCache(64, epoch);
+    this.window = new ReplayWindow(spec.replayWindow, spec.esn);
+    this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
+    this.takePath(path);
+  }
+
+  takePath(path: Path): void {
+    this.path = path;
+    this.announced = undefined;
+    this.#far[0] = path.source.family;
+    this.#far[1] = path.encapsulation.sourcePort;
+    this.#far.set(addressWords(path.source), 2);
+    this.#local.set(addressWords(path.destination));
+  }
+
+  get sequence(): bigint {
+    return this.window.top;
+  }
+
+  /** Whether the datagram of this record was sent to the SA's destination. */
+  isFor(meta: Uint32Array, record: number): boolean {
+    if (meta[record + META.family] !== this.path.destination.family) return false;
+    for (let word = 0; word < 4; word++) {
+      if (meta[record + META.local + word] !== this.#local[word]) return false;
+    }
+    return true;
+  }
+
+  /** Whether it came from where the SA's packets come from. */
+  isFrom(meta: Uint32Array, record: number): boolean {
+    for (let word = 0; word < 6; word++) {
+      if (meta[record + META.family + word] !== this.#far[word]) return false;
+    }
+    return true;
+  }
+}

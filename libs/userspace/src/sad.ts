@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "@sallyport/base";
+import type { SaId } from "@sallyport/dataplane";
+import { fault } from "./faults.js";
+import { InboundSa, OutboundSa } from "./sa.js";
+
+const RESERVATION_MS = 30_000;
+
+function idKey({ destination, protocol, spi }: SaId): string {
+  return `${destination} ${protocol} ${spi}`;
+}
+
+/** The security association database (RFC 4301 §4.4.2), with the SPIs that are promised to SAs to come. */
+export class SaDatabase {
+  readonly #byId = new Map<string, InboundSa | OutboundSa>();
+  /** By SPI alone: inbound SAs of ours, whose SPIs we chose and keep apart. */
+  readonly #inbound = new Map<number, InboundSa>();
+  readonly #outbound = new Map<number, OutboundSa[]>();
+  readonly #reserved = new Map<number, number>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** CORE-15: 256 and up, and never one that is in use. */
+  reserve(): number {
+    this.#lapse();
+    for (;;) {
+      const spi = randomBytes(4).readUInt32BE();
+      if (spi < 256 || this.#inbound.has(spi) || this.#reserved.has(spi)) continue;
+      this.#reserved.set(spi, this.clock.now() + RESERVATION_MS);
+      return spi;
+    }
+  }
+
+  reserved(spi: number): boolean {
+    const until = this.#reserved.get(spi);
+    return until !== undefined && until > this.clock.now();
+  }
+
+  #lapse(): void {
+    const now = this.clock.now();
+    for (const [spi, until] of this.#reserved) if (until <= now) this.#reserved.delete(spi);
+  }
+
+  add(sa: InboundSa | OutboundSa): void {
+    const key = idKey({ ...sa.spec, destination: sa.path.destination });
+    if (this.#byId.has(key) || (sa instanceof InboundSa && this.#inbound.has(sa.spec.spi))) {
+      throw fault("dataplane/refused", `there is an SA ${key} already`, { field: "spi", value: "EEXIST" });
+    }
+    this.#byId.set(key, sa);
+    if (sa instanceof InboundSa) {
+      this.#inbound.set(sa.spec.spi, sa);
+      this.#reserved.delete(sa.spec.spi);
+    } else {
+      this.#outbound.set(sa.spec.reqid, [sa, ...(this.#outbound.get(sa.spec.reqid) ?? [])]);
+    }
+  }
+
+  get(id: SaId): InboundSa | OutboundSa | undefined {
+    return this.#byId.get(idKey(id));
+  }
+
+  inbound(spi: number): InboundSa | undefined {
+    return this.#inbound.get(spi);
+  }
+
+  /** Newest first, because a rekeyed SA gives way to its successor. */
+  outbound(reqid: number): readonly OutboundSa[] {
+    return this.#outbound.get(reqid) ?? [];
+  }
+
+  /** Files an SA under its new destination. */
+  rename(before: SaId, sa: InboundSa | OutboundSa): void {
+    const key = idKey({ ...before, destination: sa.path.destination });
+    this.#byId.delete(idKey(before));
+    this.#byId.set(key, sa);
+  }
+
+  delete(sa: InboundSa | OutboundSa): void {
+    this.#byId.delete(idKey({ ...sa.spec, destination: sa.path.destination }));
+    if (sa instanceof InboundSa) {
+      this.#inbound.delete(sa.spec.spi);
+      return;
+    }
+    const rest = (this.#outbound.get(sa.spec.reqid) ?? []).filter((other) => other !== sa);
+    if (rest.length > 0) this.#outbound.set(sa.spec.reqid, rest);
+    else this.#outbound.delete(sa.spec.reqid);
+  }
+
+  has(sa: InboundSa | OutboundSa): boolean {
+    return this.#byId.get(idKey({ ...sa.spec, destination: sa.path.destination })) === sa;
+  }
+
+  all(): (InboundSa | OutboundSa)[] {
+    return [...this.#byId.values()];
+  }
+
+  outgoing(): OutboundSa[] {
+    return [...this.#outbound.values()].flat();
+  }
+}

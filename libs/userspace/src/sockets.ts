@@ -1,0 +1,80 @@
+import { type Endpoint, endpointText, type IpAddress } from "@sallyport/base";
+import { type Datagram, META, META_FLAG_TRUNCATED, META_WORDS, UdpSocket } from "@sallyport/linux-io";
+import { fault } from "./faults.js";
+import { addressOf } from "./selector.js";
+
+/** Octets of socket buffers: a burst that comes while JavaScript is busy has to fit. */
+const BUFFER_BYTES = 8 << 20;
+const NAT_KEEPALIVE = 0xff;
+
+/** A socket as this adapter wants it, for `UserspaceDataPlane.create`. One of each family is enough for all local addresses. */
+export function openEspSocket(local: Endpoint): UdpSocket {
+  return UdpSocket.open({
+    local,
+    slots: 64,
+    slotBytes: 2048 * 8,
+    receiveBufferBytes: BUFFER_BYTES,
+    sendBufferBytes: BUFFER_BYTES,
+    // Sets DF, learns path MTUs, and fragments what is longer (RFC 4301 §8).
+    mtuDiscovery: "want",
+    icmpErrors: true,
+  });
+}
+
+/** The sockets of ESP in UDP, shared with IKE (RFC 3948 §2). */
+export class EspSockets {
+  constructor(
+    readonly sockets: readonly UdpSocket[],
+    private readonly onIke: (datagram: Datagram, socket: UdpSocket) => void,
+  ) {}
+
+  /** Takes NAT keepalives and IKE messages out of a batch; the ESP packets move to the front. Returns how many. */
+  takeOthersOut(socket: UdpSocket, slab: Buffer, meta: Uint32Array, count: number): number {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const record = i * META_WORDS;
+      const at = meta[record + META.offset] as number;
+      const length = meta[record + META.length] as number;
+      if (length === 1 && slab[at] === NAT_KEEPALIVE) continue;
+      if (length >= 4 && (slab[at] as number | 0) === 0 && slab.readUInt32BE(at) === 0) {
+        this.onIke(datagramOf(slab, meta, record), socket);
+        continue;
+      }
+      if (kept !== i) meta.copyWithin(kept * META_WORDS, record, record + META_WORDS);
+      kept++;
+    }
+    return kept;
+  }
+
+  /** The socket that can send from this address and port; a `dataplane/refused` when none can. */
+  socketFor(local: IpAddress, port: number, field: string): UdpSocket {
+    const found = this.sockets.find(
+      ({ local: bound }) =>
+        bound.port === port &&
+        bound.address.family === local.family &&
+        (bound.address.isAny || bound.address.equals(local)),
+    );
+    if (found) return found;
+    throw fault("dataplane/refused", `no UDP socket for ${endpointText({ address: local, port })}`, {
+      field,
+      value: "EADDRNOTAVAIL",
+      expected: this.sockets.map((socket) => endpointText(socket.local)).join(" or "),
+    });
+  }
+}
+
+function datagramOf(slab: Buffer, meta: Uint32Array, record: number): Datagram {
+  const word = (name: keyof typeof META) => meta[record + META[name]] as number;
+  const family = word("family") as 4 | 6;
+  return {
+    data: slab.subarray(word("offset"), word("offset") + word("length")),
+    from: {
+      address: addressOf(family, meta.subarray(record + META.address, record + META.address + 4)),
+      port: word("port"),
+    },
+    to: addressOf(family, meta.subarray(record + META.local, record + META.local + 4)),
+    interfaceIndex: word("interface"),
+    tos: word("tos"),
+    truncated: (word("flags") & META_FLAG_TRUNCATED) !== 0,
+  };
+}

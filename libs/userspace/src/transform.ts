@@ -1,0 +1,71 @@
+import { ESP_HEADER_BYTES, type Esp, type EspFraming, OpenRefusal } from "@sallyport/esp";
+import { META, META_WORDS } from "@sallyport/linux-io";
+
+/** Set in a record's `user` word by `open` when the packet was refused; the low octet then says why. */
+export const REFUSED = 0x100;
+export const REFUSAL = { malformed: REFUSED | 1, integrity: REFUSED | 2, padding: REFUSED | 3 } as const;
+
+/**
+ * ESP on batches, in place. Records keep their offset and length up to date; nothing is copied.
+ * A packet needs `headroom` octets free before it and `tailroom` after it.
+ */
+export interface PacketTransform extends EspFraming {
+  /**
+   * Seals `count` packets from record `first` on under consecutive sequence numbers that begin with (`high`, `low`). Takes
+   * the next header from the record's family.
+   */
+  seal(slab: Buffer, meta: Uint32Array, first: number, count: number, high: number, low: number): void;
+  /**
+   * Opens `count` ESP packets from record `first` on. The record's `user` word holds the upper half of the sequence number
+   * before, and the next header or a `REFUSAL` after.
+   */
+  open(slab: Buffer, meta: Uint32Array, first: number, count: number): void;
+}
+
+const NEXT_HEADER = { 4: 4, 6: 41 } as const;
+const REFUSAL_OF: Record<number, number> = {
+  [OpenRefusal.malformed]: REFUSAL.malformed,
+  [OpenRefusal.integrity]: REFUSAL.integrity,
+  [OpenRefusal.padding]: REFUSAL.padding,
+};
+
+/** The portable implementation, over the transforms of `@sallyport/esp`. */
+export function portableTransform(esp: Esp): PacketTransform {
+  const front = ESP_HEADER_BYTES + esp.ivBytes;
+  return {
+    ivBytes: esp.ivBytes,
+    icvBytes: esp.icvBytes,
+    alignment: esp.alignment,
+    seal(slab, meta, first, count, high, low) {
+      let upper = high;
+      let lower = low;
+      for (let i = first; i < first + count; i++) {
+        const record = i * META_WORDS;
+        const at = meta[record + META.offset] as number;
+        const payload = slab.subarray(at, at + (meta[record + META.length] as number));
+        const nextHeader = NEXT_HEADER[meta[record + META.family] as 4 | 6];
+        meta[record + META.offset] = at - front;
+        meta[record + META.length] = esp.seal(slab, at - front, payload, nextHeader, upper, lower);
+        if (++lower > 0xffff_ffff) {
+          lower = 0;
+          upper++;
+        }
+      }
+    },
+    open(slab, meta, first, count) {
+      for (let i = first; i < first + count; i++) {
+        const record = i * META_WORDS;
+        const at = meta[record + META.offset] as number;
+        const packet = slab.subarray(at, at + (meta[record + META.length] as number));
+        const length = esp.open(packet, meta[record + META.user] as number);
+        if (length < 0) {
+          meta[record + META.user] = REFUSAL_OF[length] as number;
+        } else {
+          meta[record + META.offset] = at + front;
+          meta[record + META.length] = length;
+          meta[record + META.user] = esp.nextHeader;
+        }
+      }
+    },
+  };
+}
