@@ -4,6 +4,8 @@ export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys } from "./keys.js"
 export { natDetectionHash } from "./natd.js";
 export { prf, prfPlus } from "./prf.js";
 export { authOctets, pskAuth, verifyPskAuth } from "./psk.js";
+export { chooseScheme, keyKind, OFFERED_HASHES, signAuth, verifyAuth } from "./signature.js";
+export { protector } from "./sk.js";
 export {
   childSuite,
   childTransforms,

@@ -133,7 +133,7 @@ export type EcCurve = "P-256" | "P-384" | "P-521";
 
 /** What is known about a key without holding it. */
 export type KeyKind =
-  | { readonly type: "rsa"; readonly bits: number }
+  | { readonly type: "rsa" | "rsa-pss"; readonly bits: number }
   | { readonly type: "ec"; readonly curve: EcCurve }
   | { readonly type: "ed25519" }
   | { readonly type: "ed448" };
@@ -142,15 +142,15 @@ export type KeyKind =
 export interface SignaturePolicy {
   /** Smallest RSA modulus in bits; 2048 unless said. */
   readonly minRsaBits?: number;
-  /** SHA-1 in RFC 7427 signatures and in method 1; refused in method 14 unless said, accepted in method 1 unless said. */
+  /** SHA-1: unless said, accepted in method 1 (which knows no other hash) and refused in method 14. */
   readonly allowSha1?: boolean;
 }
 
 /** Protects and opens messages of one IKE SA, for one end of it. */
 export interface SkProtector {
   /**
-   * A message with all of `payloads` inside SK. The IV of counter-mode ciphers never repeats for one protector;
-   * `rng` gives the IV of CBC ciphers.
+   * A message with all of `payloads` inside SK. `rng` gives the IV of CBC ciphers and the start of the counter that makes all
+   * others: it never repeats for one protector, so keep one protector as long as its keys live.
    */
   seal(header: Header, payloads: readonly Payload[], rng: Rng): Uint8Array;
   /** The same cut into SKF messages of at most `maxBytes` octets each (RFC 7383 §2.5); one SK message when it fits. */
@@ -183,7 +183,11 @@ export interface CryptoApi {
   verifyPskAuth(prf: PrfAlgorithm, secret: Uint8Array, octets: Uint8Array, data: Uint8Array): boolean;
   protector(suite: IkeSuite, keys: IkeKeys, initiator: boolean): SkProtector;
   /** `peerHashes`: numbers of the peer's SIGNATURE_HASH_ALGORITHMS, undefined when it sent none. Undefined: nothing fits. */
-  chooseScheme(key: KeyKind, peerHashes: readonly number[] | undefined): SignatureScheme | undefined;
+  chooseScheme(
+    key: KeyKind,
+    peerHashes: readonly number[] | undefined,
+    options?: { readonly pss?: boolean },
+  ): SignatureScheme | undefined;
   /** Fault `ike/unsuitable-key` when the key is degenerate or of a type that IKE has no name for. */
   keyKind(key: KeyObject, policy?: SignaturePolicy): KeyKind;
   /** AUTH payload data, RFC 7427 prefix included. For the effect runner, not for the engine. */
