@@ -60,6 +60,8 @@ export interface StrongswanOptions extends PeerCredentials {
   readonly connections?: readonly PeerConnection[];
   /** Further settings of charon, e.g. `{ cookie_threshold: "1" }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Writes no log, which would cost a benchmark's peer some of its speed. */
+  readonly silent?: boolean;
 }
 
 const PLUGINS = [
@@ -85,9 +87,7 @@ ${settings.join("\n")}
       flush_line = yes
       time_format = %H:%M:%S
       time_add_ms = yes
-      default = 1
-      ike = 2
-      cfg = 2
+${(options.silent ? ["default = -1"] : ["default = 1", "ike = 2", "cfg = 2"]).map((line) => `      ${line}`).join("\n")}
     }
   }
   plugins {
