@@ -1,5 +1,11 @@
-import type { Tx } from "../../platform/database/database.js";
+import { Injectable } from "@nestjs/common";
+import { Database, type Tx } from "../../platform/database/database.js";
+import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
+import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
+import type { Event } from "../../platform/prisma/generated/client.js";
 import type { Severity } from "../../platform/prisma/generated/enums.js";
+import type { TenantContext } from "../../platform/tenancy.js";
+import { type EventFilter, EventStore } from "./event.store.js";
 
 export interface NewEvent {
   /** `area/name`. */
@@ -23,9 +29,60 @@ export interface AgentEvent extends Omit<NewEvent, "gatewayId" | "siteId" | "tun
   readonly tunnelKey: string | undefined;
 }
 
+const MAX_TEXT = 2_000;
+
 /** The fleet's diary. */
-export abstract class EventService {
-  abstract record(tx: Tx, organizationId: string, ...events: readonly NewEvent[]): Promise<void>;
-  /** Events of a gateway's agent, in a transaction of their own. */
-  abstract fromAgent(gatewayId: string, events: readonly AgentEvent[]): Promise<void>;
+@Injectable()
+export class EventService {
+  constructor(
+    private readonly database: Database,
+    private readonly store: EventStore,
+  ) {}
+
+  async record(tx: Tx, organizationId: string, ...events: readonly NewEvent[]): Promise<void> {
+    await this.store.append(
+      tx,
+      events.map(({ message, facts = {}, siteId, gatewayId, tunnelId, sourceId, ...event }) => ({
+        ...event,
+        organizationId,
+        message: message.slice(0, MAX_TEXT),
+        facts,
+        siteId: siteId ?? null,
+        gatewayId: gatewayId ?? null,
+        tunnelId: tunnelId ?? null,
+        sourceId: sourceId ?? null,
+      })),
+    );
+  }
+
+  /** Events of a gateway's agent, in a transaction of their own. Of an unknown gateway, none are kept. */
+  async fromAgent(gatewayId: string, events: readonly AgentEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    await this.database.transaction(async (tx) => {
+      const gateway = await tx.gateway.findUnique({
+        where: { organizationId: ANY_ORGANIZATION, id: gatewayId },
+        select: { organizationId: true, siteId: true },
+      });
+      if (!gateway) return;
+      const { organizationId, siteId } = gateway;
+      const keys = [...new Set(events.flatMap((e) => e.tunnelKey ?? []))];
+      const rows = await tx.tunnel.findMany({
+        where: { organizationId, key: { in: keys } },
+        select: { id: true, key: true },
+      });
+      const tunnels = new Map(rows.map((row) => [row.key, row.id]));
+      const own = events.map(({ tunnelKey, ...event }) => ({
+        ...event,
+        siteId,
+        gatewayId,
+        tunnelId: tunnelKey === undefined ? undefined : tunnels.get(tunnelKey),
+      }));
+      await this.record(tx, organizationId, ...own);
+    });
+  }
+
+  /** Newest first. */
+  list(context: TenantContext, args: PageArgs, filter: EventFilter): Promise<Connection<Event>> {
+    return page(args, (request) => this.store.page(context.organizationId, request, filter));
+  }
 }

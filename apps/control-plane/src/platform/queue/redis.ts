@@ -1,10 +1,21 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis } from "ioredis";
 
 /** How long a command may wait for a connection that is being made again. */
 const COMMAND_MS = 5_000;
 
+/** The part of ioredis's options that a URL says. */
+export interface RedisTarget {
+  readonly path?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly tls?: { servername: string };
+  readonly username?: string;
+  readonly password?: string;
+  readonly db: number;
+}
+
 /** `redis://`, `rediss://`, or `unix:///path/to/socket?db=1&password=…`. */
-export function redisOptions(text: string): RedisOptions {
+export function redisOptions(text: string): RedisTarget {
   const url = new URL(text);
   const database = Number(url.protocol === "unix:" ? (url.searchParams.get("db") ?? 0) : url.pathname.slice(1) || 0);
   const password = url.protocol === "unix:" ? url.searchParams.get("password") : decodeURIComponent(url.password);
@@ -22,10 +33,10 @@ export function redisOptions(text: string): RedisOptions {
 
 /** A connection for plain commands, which fail rather than wait for ever. */
 export function connectRedis(text: string): Redis {
-  const options: RedisOptions = Object.assign(redisOptions(text), {
+  return new Redis({
+    ...redisOptions(text),
     maxRetriesPerRequest: 3,
     commandTimeout: COMMAND_MS,
-    retryStrategy: (times: number) => Math.min(50 * 2 ** times, 2_000),
+    retryStrategy: (times) => Math.min(50 * 2 ** times, 2_000),
   });
-  return new Redis(options);
 }

@@ -1,0 +1,35 @@
+import { Injectable } from "@nestjs/common";
+import { Database, type Tx } from "../../platform/database/database.js";
+import { type PageRequest, pageQuery } from "../../platform/graphql/connection.js";
+import type { Event, Prisma } from "../../platform/prisma/generated/client.js";
+import type { Severity } from "../../platform/prisma/generated/enums.js";
+
+export interface EventFilter {
+  readonly gatewayId?: string;
+  readonly tunnelId?: string;
+  readonly siteId?: string;
+  readonly severity?: Severity;
+}
+
+export abstract class EventStore {
+  /** Of two of one gateway with one source id, the first stays. */
+  abstract append(tx: Tx, events: Prisma.EventCreateManyInput[]): Promise<void>;
+  /** Newest first. */
+  abstract page(organizationId: string, request: PageRequest, filter: EventFilter): Promise<Event[]>;
+}
+
+@Injectable()
+export class PrismaEventStore extends EventStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  override async append(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<void> {
+    await tx.event.createMany({ data, skipDuplicates: true });
+  }
+
+  override page(organizationId: string, request: PageRequest, filter: EventFilter): Promise<Event[]> {
+    const { where, ...rest } = pageQuery(request, "desc");
+    return this.database.client.event.findMany({ where: { organizationId, ...filter, ...where }, ...rest });
+  }
+}

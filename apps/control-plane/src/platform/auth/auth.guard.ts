@@ -1,0 +1,61 @@
+import { type CanActivate, type ExecutionContext, Injectable, type OnModuleInit } from "@nestjs/common";
+import { DiscoveryService, MetadataScanner, Reflector } from "@nestjs/core";
+import { GqlExecutionContext } from "@nestjs/graphql";
+import { apiFault, fault } from "../faults.js";
+import type { GraphQLRequestContext } from "../graphql/context.js";
+import { REQUIREMENT, type Requirement } from "./allow.js";
+
+/** Nest's own mark on a method that is a query, a mutation or a subscription. */
+const RESOLVER_TYPE = "graphql:resolver_type";
+const ENTRIES = new Set(["Query", "Mutation", "Subscription"]);
+
+/** Refuses every GraphQL operation that the caller's token does not allow. */
+@Injectable()
+export class AuthGuard implements CanActivate, OnModuleInit {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly discovery: DiscoveryService,
+    private readonly scanner: MetadataScanner,
+  ) {}
+
+  /** @throws platform/unguarded-resolver */
+  onModuleInit(): void {
+    for (const { instance, metatype } of this.discovery.getProviders()) {
+      const prototype = instance ? Object.getPrototypeOf(instance) : undefined;
+      if (!prototype || !metatype) continue;
+      for (const name of this.scanner.getAllMethodNames(prototype)) {
+        const method = prototype[name] as object;
+        if (!ENTRIES.has(Reflect.getMetadata(RESOLVER_TYPE, method))) continue;
+        if (Reflect.getMetadata(REQUIREMENT, method) !== undefined) continue;
+        const field = `${metatype.name}.${name}`;
+        throw fault("platform/unguarded-resolver", `${field} does not say who may call it`, {
+          field,
+          expected: "@Allow",
+        });
+      }
+    }
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    if (context.getType<string>() !== "graphql") return true; // health end points, which tell nothing
+    const requirement = this.reflector.get<Requirement | undefined>(REQUIREMENT, context.getHandler());
+    if (requirement === "nobody") return true;
+    const { tenant, refusal } = GqlExecutionContext.create(context).getContext<GraphQLRequestContext>();
+    if (!tenant) {
+      throw (
+        refusal ??
+        apiFault("api/unauthenticated", "this needs a token", {
+          field: "authorization",
+          expected: "Bearer, followed by an API token",
+        })
+      );
+    }
+    if (requirement === "authenticated") return true;
+    if (requirement !== undefined && tenant.permissions.has(requirement)) return true;
+    throw apiFault("api/forbidden", `this token does not permit ${requirement}`, {
+      field: "authorization",
+      value: tenant.actor.name,
+      expected: `a token with the permission ${requirement}`,
+    });
+  }
+}
