@@ -3,6 +3,7 @@
 
 #include "args.h"
 #include "batch.h"
+#include "esp.h"
 #include "poller.h"
 #include "sockets.h"
 #include "uv_abi.h"
@@ -36,6 +37,9 @@ NAPI_MODULE_INIT()
 		{ "pausePoller", pause_poller },
 		{ "referencePoller", reference_poller },
 		{ "stopPoller", stop_poller },
+		{ "espCreate", esp_create },
+		{ "espSeal", esp_seal },
+		{ "espOpen", esp_open },
 	};
 	const char *poll_name = uv_handle_type_name(SALLYPORT_UV_POLL);
 

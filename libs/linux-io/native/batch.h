@@ -20,6 +20,7 @@ enum meta_word {
 	META_LOCAL = 9,
 	META_INTERFACE = 13,
 	META_TOS = 14,
+	META_USER = 15,
 };
 
 enum { META_FLAG_TRUNCATED = 1 };

@@ -10,6 +10,12 @@ export interface PollerHandle {
   readonly [handle]: true;
 }
 
+declare const espHandle: unique symbol;
+/** The keys of one SA, with the cipher objects made from them. */
+export interface EspHandle {
+  readonly [espHandle]: true;
+}
+
 /** What the native code exports. Every number is the call's value, or the negated errno. */
 export interface Addon {
   openSocket(family: number, type: number, protocol: number): number;
@@ -35,6 +41,17 @@ export interface Addon {
   pausePoller(poller: PollerHandle, paused: boolean): void;
   referencePoller(poller: PollerHandle, referenced: boolean): void;
   stopPoller(poller: PollerHandle): void;
+  espCreate(cipher: string, digest: string, keys: Uint8Array, parameters: Uint32Array): EspHandle | undefined;
+  espSeal(
+    sa: EspHandle,
+    slab: Uint8Array,
+    meta: Uint32Array,
+    first: number,
+    count: number,
+    high: number,
+    low: number,
+  ): number;
+  espOpen(sa: EspHandle, slab: Uint8Array, meta: Uint32Array, first: number, count: number): number;
 }
 
 let loaded: Addon | undefined;

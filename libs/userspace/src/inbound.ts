@@ -1,14 +1,13 @@
 import { type Clock, type Endpoint, endpointText } from "@sallyport/base";
 import type { DataPlaneEvent } from "@sallyport/dataplane";
 import { NEXT_HEADER_DUMMY } from "@sallyport/esp";
-import { META, META_WORDS, type TunDevice } from "@sallyport/linux-io";
+import { ESP_REFUSED, META, META_WORDS, type TunDevice } from "@sallyport/linux-io";
 import { admitCongestion } from "./ecn.js";
 import { InnerPacket, PROTOCOL } from "./packet.js";
 import type { InboundSa } from "./sa.js";
 import { addressOf } from "./selector.js";
 import type { PolicyDatabase } from "./spd.js";
 import type { Entry, Statistics } from "./statistics.js";
-import { REFUSAL, REFUSED } from "./transform.js";
 
 /** Longest header, IV, trailer and ICV apart: an SPI and a sequence number (RFC 4303 §2). */
 const ESP_HEADER = 8;
@@ -136,8 +135,8 @@ export class Inbound {
   }
 
   #authentic(sa: InboundSa, outcome: number): boolean {
-    if ((outcome & REFUSED) === 0) return true;
-    if (outcome === REFUSAL.integrity) {
+    if (outcome <= 0xff) return true;
+    if (outcome === ESP_REFUSED.integrity) {
       sa.integrityFailures++;
       this.#parts.statistics.count("in-state-protocol-errors");
     } else {

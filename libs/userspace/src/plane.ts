@@ -35,7 +35,7 @@ import { PolicyDatabase } from "./spd.js";
 import { espOf, pathOf, refuseUnsupported } from "./spec.js";
 import { Statistics } from "./statistics.js";
 import { after } from "./timers.js";
-import { portableTransform } from "./transform.js";
+import { fastestTransform, portableTransform } from "./transform.js";
 
 /** Before a packet: the ESP header and the longest IV. */
 const HEADROOM = 8 + 16;
@@ -60,6 +60,8 @@ export interface UserspaceOptions {
   readonly onIke: (datagram: Datagram, socket: UdpSocket) => void;
   readonly clock: Clock;
   readonly routing?: Partial<RoutingOptions>;
+  /** Keeps all cryptography in JavaScript: slower, for comparison and for processes without OpenSSL 3. */
+  readonly portable?: boolean;
 }
 
 export class UserspaceDataPlane implements DataPlane {
@@ -73,6 +75,7 @@ export class UserspaceDataPlane implements DataPlane {
     maxReplayWindow: MAX_REPLAY_WINDOW,
   };
   readonly #clock: Clock;
+  readonly #portable: boolean;
   readonly #tun: TunDevice;
   readonly #netlink: RouteNetlink;
   readonly #routing: Routing;
@@ -93,6 +96,7 @@ export class UserspaceDataPlane implements DataPlane {
 
   private constructor(options: UserspaceOptions, tun: TunDevice, netlink: RouteNetlink, routing: Routing) {
     this.#clock = options.clock;
+    this.#portable = options.portable ?? false;
     this.#tun = tun;
     this.#netlink = netlink;
     this.#routing = routing;
@@ -171,7 +175,9 @@ export class UserspaceDataPlane implements DataPlane {
     const path = pathOf(spec);
     refuseUnsupported(spec);
     const { spi, encryption, integrity, esn } = spec;
-    const transform = portableTransform(espOf({ spi, encryption, integrity, esn }));
+    const parameters = { spi, encryption, integrity, esn };
+    const esp = espOf(parameters);
+    const transform = this.#portable ? portableTransform(esp) : fastestTransform(parameters, spec.direction, esp);
     const now = this.#clock.now();
     const sa =
       spec.direction === "in"

@@ -1,9 +1,5 @@
-import { ESP_HEADER_BYTES, type Esp, type EspFraming, OpenRefusal } from "@sallyport/esp";
-import { META, META_WORDS } from "@sallyport/linux-io";
-
-/** Set in a record's `user` word by `open` when the packet was refused; the low octet then says why. */
-export const REFUSED = 0x100;
-export const REFUSAL = { malformed: REFUSED | 1, integrity: REFUSED | 2, padding: REFUSED | 3 } as const;
+import { ESP_HEADER_BYTES, type Esp, type EspFraming, type EspParameters, OpenRefusal } from "@sallyport/esp";
+import { ESP_REFUSED, EspBatch, META, META_WORDS } from "@sallyport/linux-io";
 
 /**
  * ESP on batches, in place. Records keep their offset and length up to date; nothing is copied.
@@ -17,16 +13,16 @@ export interface PacketTransform extends EspFraming {
   seal(slab: Buffer, meta: Uint32Array, first: number, count: number, high: number, low: number): void;
   /**
    * Opens `count` ESP packets from record `first` on. The record's `user` word holds the upper half of the sequence number
-   * before, and the next header or a `REFUSAL` after.
+   * before, and the next header or one of `ESP_REFUSED` after.
    */
   open(slab: Buffer, meta: Uint32Array, first: number, count: number): void;
 }
 
 const NEXT_HEADER = { 4: 4, 6: 41 } as const;
 const REFUSAL_OF: Record<number, number> = {
-  [OpenRefusal.malformed]: REFUSAL.malformed,
-  [OpenRefusal.integrity]: REFUSAL.integrity,
-  [OpenRefusal.padding]: REFUSAL.padding,
+  [OpenRefusal.malformed]: ESP_REFUSED.malformed,
+  [OpenRefusal.integrity]: ESP_REFUSED.integrity,
+  [OpenRefusal.padding]: ESP_REFUSED.padding,
 };
 
 /** The portable implementation, over the transforms of `@sallyport/esp`. */
@@ -67,5 +63,19 @@ export function portableTransform(esp: Esp): PacketTransform {
         }
       }
     },
+  };
+}
+
+/** Native code where the process' OpenSSL has the algorithms; else the portable one. */
+export function fastestTransform(parameters: EspParameters, direction: "in" | "out", esp: Esp): PacketTransform {
+  const batch = EspBatch.create({ ...parameters, direction });
+  if (!batch) return portableTransform(esp);
+  const { ivBytes, icvBytes, alignment } = esp;
+  return {
+    ivBytes,
+    icvBytes,
+    alignment,
+    seal: (slab, meta, first, count, high, low) => batch.seal(slab, meta, first, count, high, low),
+    open: (slab, meta, first, count) => batch.open(slab, meta, first, count),
   };
 }
