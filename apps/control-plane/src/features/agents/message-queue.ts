@@ -1,0 +1,59 @@
+/** What one stream still has to send: bounded, in order, read by one reader. */
+export class MessageQueue<T> implements AsyncIterable<T> {
+  readonly #items: T[] = [];
+  #closed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(private readonly capacity: number) {}
+
+  /** False when the reader is too slow: nothing is queued then. */
+  push(item: T): boolean {
+    if (this.#closed || this.#items.length >= this.capacity) return false;
+    this.#items.push(item);
+    this.#wake?.();
+    return true;
+  }
+
+  /** What is queued is still read. */
+  close(): void {
+    this.#closed = true;
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<T> {
+    for (;;) {
+      const item = this.#items.shift();
+      if (item !== undefined) yield item;
+      else if (this.#closed) return;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+      }
+    }
+  }
+}
+
+/** Lets `burst` through at once and `perSecond` in the long run. Times in milliseconds of a monotonic clock. */
+export class TokenBucket {
+  #tokens: number;
+  #at: number;
+
+  constructor(
+    private readonly burst: number,
+    private readonly perSecond: number,
+    now: number,
+  ) {
+    this.#tokens = burst;
+    this.#at = now;
+  }
+
+  take(now: number): boolean {
+    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
+    this.#at = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}

@@ -1,0 +1,130 @@
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import {
+  type ChildCounters,
+  type ChildSa,
+  type Event,
+  type IkeSa,
+  Severity,
+  type TunnelError,
+  type TunnelState,
+  TunnelStatus,
+} from "@sallyport/contract";
+import type { AgentEvent } from "../events/event.service.js";
+import type {
+  ChildSaReport,
+  CounterReport,
+  IkeSaReport,
+  TunnelErrorReport,
+  TunnelReport,
+} from "../tunnels/tunnel-state.service.js";
+
+/** Texts of agents end up in rows, logs and pages: bounded, and without characters that act on a terminal. */
+export const MAX_TEXT = 512;
+const text = (value: string, max = MAX_TEXT) => value.slice(0, max).replace(/[\p{Cc}\p{Cf}\p{Co}]/gu, "\u{fffd}");
+const optional = (value: string) => (value === "" ? undefined : text(value));
+
+/** Dates that JavaScript and PostgreSQL both hold; nonsense becomes undefined. */
+function date(value: Timestamp | undefined): Date | undefined {
+  if (value === undefined) return undefined;
+  const at = timestampDate(value);
+  return at.getTime() > 0 && at.getFullYear() < 10_000 ? at : undefined;
+}
+
+const STATUS: Readonly<Record<TunnelStatus, TunnelReport["status"]>> = {
+  [TunnelStatus.UNSPECIFIED]: "down",
+  [TunnelStatus.DOWN]: "down",
+  [TunnelStatus.CONNECTING]: "connecting",
+  [TunnelStatus.UP]: "up",
+  [TunnelStatus.PARTIAL]: "partial",
+};
+
+export function tunnelReport(state: TunnelState, now: Date): TunnelReport {
+  return {
+    key: text(state.tunnelId, 64),
+    status: STATUS[state.status] ?? "down",
+    changedAt: date(state.changedAt) ?? now,
+    ikeSas: state.ikeSas.map(ikeSaReport),
+    lastError: state.lastError && errorReport(state.lastError, now),
+  };
+}
+
+function errorReport(error: TunnelError, now: Date): TunnelErrorReport {
+  return {
+    code: text(error.code, 64),
+    message: text(error.message),
+    ours: optional(error.ours),
+    theirs: optional(error.theirs),
+    exchange: optional(error.exchange),
+    at: date(error.at) ?? now,
+  };
+}
+
+function ikeSaReport(sa: IkeSa): IkeSaReport {
+  return {
+    initiatorSpi: text(sa.initiatorSpi, 16),
+    responderSpi: text(sa.responderSpi, 16),
+    version: sa.ikeVersion,
+    initiator: sa.initiator,
+    state: text(sa.state, 32),
+    localEndpoint: text(sa.localEndpoint, 64),
+    remoteEndpoint: text(sa.remoteEndpoint, 64),
+    localIdentity: text(sa.localIdentity),
+    remoteIdentity: text(sa.remoteIdentity),
+    proposal: text(sa.proposal),
+    natLocal: sa.localNat,
+    natRemote: sa.remoteNat,
+    establishedAt: date(sa.establishedAt),
+    nextRekeyAt: date(sa.nextRekeyAt),
+    nextReauthAt: date(sa.nextReauthenticationAt),
+    childSas: sa.children.map(childSaReport),
+  };
+}
+
+function childSaReport(sa: ChildSa): ChildSaReport {
+  return {
+    name: text(sa.childId, 64),
+    protocol: text(sa.protocol, 8),
+    mode: text(sa.mode, 16),
+    inboundSpi: text(sa.inboundSpi, 8),
+    outboundSpi: text(sa.outboundSpi, 8),
+    localSelectors: sa.localTs.slice(0, 256).map((ts) => text(ts, 128)),
+    remoteSelectors: sa.remoteTs.slice(0, 256).map((ts) => text(ts, 128)),
+    proposal: text(sa.proposal),
+    encapsulated: sa.udpEncapsulation,
+    establishedAt: date(sa.establishedAt),
+    nextRekeyAt: date(sa.nextRekeyAt),
+    expiresAt: date(sa.expiresAt),
+  };
+}
+
+/** PostgreSQL's bigint is signed. */
+const MAX_COUNT = 2n ** 63n - 1n;
+const counter = (value: bigint) => (value > MAX_COUNT ? MAX_COUNT : value);
+
+export function counterReport(c: ChildCounters): CounterReport {
+  return {
+    key: text(c.tunnelId, 64),
+    inboundSpi: text(c.inboundSpi, 8),
+    bytesIn: counter(c.bytesIn),
+    bytesOut: counter(c.bytesOut),
+    packetsIn: counter(c.packetsIn),
+    packetsOut: counter(c.packetsOut),
+    errorsIn: counter(c.errorsIn),
+    lastPacketInAt: date(c.lastPacketInAt),
+  };
+}
+
+export function agentEvent(event: Event, now: Date): AgentEvent {
+  const severity =
+    event.severity === Severity.ERROR ? "ERROR" : event.severity === Severity.WARNING ? "WARNING" : "INFO";
+  const facts = Object.entries(event.facts).slice(0, 32);
+  return {
+    sourceId: text(event.id, 64),
+    kind: text(event.code, 64),
+    severity,
+    message: text(event.message),
+    facts: Object.fromEntries(facts.map(([key, value]) => [text(key, 64), text(value)])),
+    tunnelKey: optional(event.tunnelId),
+    at: date(event.at) ?? now,
+  };
+}

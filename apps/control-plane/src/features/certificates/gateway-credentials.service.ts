@@ -1,0 +1,37 @@
+import { Injectable } from "@nestjs/common";
+import type { CertificateReference } from "@sallyport/intent";
+import type { Tx } from "../../platform/database/database.js";
+import { type Credentials, GatewayCredentials } from "../intents/gateway-credentials.js";
+import { AuthorityService } from "./authority.service.js";
+
+const base64 = (der: Uint8Array) => Buffer.from(der).toString("base64");
+
+/** Tells the compiler which certificate each gateway shows, and by which anchors gateways accept each other. */
+@Injectable()
+export class IssuedCredentials extends GatewayCredentials {
+  constructor(private readonly authorities: AuthorityService) {
+    super();
+  }
+
+  override async load(tx: Tx, organizationId: string): Promise<Credentials> {
+    const roots = await this.authorities.roots(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
+    const issued = await tx.certificate.findMany({
+      where: { organizationId, purpose: "GATEWAY_IDENTITY", supersededAt: null, revokedAt: null },
+      select: {
+        gatewayId: true,
+        fingerprint: true,
+        authority: { select: { level: true, certificate: true } },
+      },
+    });
+    const certificates = new Map<string, CertificateReference>();
+    for (const { gatewayId, fingerprint, authority } of issued) {
+      const intermediates = authority.level === "ROOT" ? [] : [base64(authority.certificate)];
+      certificates.set(gatewayId, { fingerprint, intermediates });
+    }
+    return {
+      certificates,
+      trustAnchors: roots.map((r) => ({ id: r.id, name: r.name.slice(0, 200), der: base64(r.certificate) })),
+      internalAnchorIds: roots.map((r) => r.id),
+    };
+  }
+}
