@@ -1,0 +1,95 @@
+import { randomBytes } from "node:crypto";
+import {
+  ENCRYPTION,
+  type EncryptionAlgorithm,
+  INTEGRITY,
+  type IntegrityAlgorithm,
+  IpAddress,
+  isFault,
+} from "@sallyport/base";
+import type { Capabilities, SaSpec } from "@sallyport/dataplane";
+import { fault } from "./faults.js";
+import type { XfrmNetlink } from "./netlink.js";
+import { MAX_REPLAY_WINDOW, XFRM_MSG } from "./wire/constants.js";
+import { encodeSa } from "./wire/sa.js";
+
+/** The "dummy address" that nobody sends from or to (RFC 7600 §6): SAs towards it carry nothing. */
+const NOBODY = IpAddress.parse("192.0.0.8");
+
+type Algorithms = Pick<SaSpec, "protocol" | "encryption" | "integrity">;
+
+async function takes(netlink: XfrmNetlink, spi: number, algorithms: Algorithms): Promise<string> {
+  const sa: SaSpec = {
+    ...algorithms,
+    direction: "out",
+    source: NOBODY,
+    destination: NOBODY,
+    spi,
+    mode: "tunnel",
+    reqid: 0,
+    esn: false,
+    replayWindow: 32,
+    lifetime: { hardSeconds: 5 },
+    selectors: [],
+  };
+  try {
+    await netlink.request(XFRM_MSG.newSa, encodeSa(sa), "probing an algorithm", "encryption.algorithm");
+    await netlink.removeSa(sa);
+    return "";
+  } catch (error) {
+    if (isFault(error, "dataplane/refused")) return error.value ?? "EINVAL";
+    throw error;
+  }
+}
+
+const encryptionKey = (algorithm: EncryptionAlgorithm) => {
+  const info = ENCRYPTION[algorithm];
+  return { algorithm, key: randomBytes((info.keyBits[0] ?? 0) / 8 + info.saltBytes) };
+};
+const integrityKey = (algorithm: IntegrityAlgorithm) => ({
+  algorithm,
+  key: randomBytes(INTEGRITY[algorithm].keyBytes),
+});
+
+/**
+ * Finds out what this kernel can do by adding a throw-away SA for each algorithm. A kernel without ESP is
+ * `dataplane/unsupported`, with the kernel's errno name in `value`.
+ */
+export async function probe(netlink: XfrmNetlink): Promise<Capabilities> {
+  let spi = 0x53410000 + (randomBytes(2).readUInt16BE() & 0xff00);
+  const next = (algorithms: Algorithms) => takes(netlink, spi++, algorithms);
+  const first = await next({
+    protocol: "esp",
+    encryption: encryptionKey("null"),
+    integrity: integrityKey("hmac-sha1-96"),
+  });
+  if (first !== "") {
+    throw fault("dataplane/unsupported", `the kernel takes no ESP SA: ${first}`, {
+      field: "protocol",
+      value: first,
+      expected: "a kernel with ESP (modules esp4, esp6, xfrm_user) and the right to administer networks",
+    });
+  }
+  const encryptions = Object.keys(ENCRYPTION) as EncryptionAlgorithm[];
+  const integrities = Object.keys(INTEGRITY) as IntegrityAlgorithm[];
+  const [ah, ...results] = await Promise.all([
+    next({ protocol: "ah", encryption: encryptionKey("null"), integrity: integrityKey("hmac-sha1-96") }),
+    ...encryptions.map((algorithm) => {
+      const encryption = encryptionKey(algorithm);
+      const combined = ENCRYPTION[algorithm].icvBytes > 0;
+      return next({ protocol: "esp", encryption, ...(combined ? {} : { integrity: integrityKey("hmac-sha1-96") }) });
+    }),
+    ...integrities.map((algorithm) =>
+      next({ protocol: "esp", encryption: encryptionKey("null"), integrity: integrityKey(algorithm) }),
+    ),
+  ]);
+  return {
+    name: "kernel",
+    forcesEncapsulation: false,
+    ah: ah === "",
+    transportMode: true,
+    encryption: encryptions.filter((_, index) => results[index] === ""),
+    integrity: integrities.filter((_, index) => results[encryptions.length + index] === ""),
+    maxReplayWindow: MAX_REPLAY_WINDOW,
+  };
+}

@@ -1,0 +1,119 @@
+import { Prefix } from "@sallyport/base";
+import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
+import { type Route, RouteNetlink } from "@sallyport/linux-io";
+import { translated } from "./faults.js";
+
+/**
+ * Routing table, priority of the rule that sends lookups to it before main, and number of the "routing protocol" that marks
+ * its routes and our addresses: one number, which no other program on Debian uses.
+ */
+export const ROUTE_TABLE = 221;
+
+/**
+ * Routes of tunnels in a table of their own. A kernel without a tunnel device routes an inner packet as it would the outer
+ * one; what the route adds is the preferred source address, and a way out where there is no default route.
+ */
+export class TunnelRoutes {
+  readonly #netlink: RouteNetlink;
+  readonly #families = new Set<4 | 6>();
+  #loopback: Promise<number> | undefined;
+
+  private constructor(netlink: RouteNetlink) {
+    this.#netlink = netlink;
+  }
+
+  static open(): TunnelRoutes {
+    return new TunnelRoutes(RouteNetlink.open());
+  }
+
+  async #rule(family: 4 | 6): Promise<void> {
+    if (this.#families.has(family)) return;
+    await this.#netlink.addRule({ family, priority: ROUTE_TABLE, table: ROUTE_TABLE, protocol: ROUTE_TABLE });
+    this.#families.add(family);
+  }
+
+  /** The far end itself must not be routed by a tunnel's route that covers it. */
+  #exception(route: RouteSpec): Route | undefined {
+    const host = Prefix.of(route.via, route.via.bytes.length * 8);
+    if (host.family !== route.destination.family || !route.destination.contains(host)) return undefined;
+    return { destination: host, table: ROUTE_TABLE, protocol: ROUTE_TABLE, kind: "throw" };
+  }
+
+  async install(route: RouteSpec): Promise<void> {
+    try {
+      await this.#rule(route.destination.family);
+      const exception = this.#exception(route);
+      if (exception) await this.#netlink.addRoute(exception);
+      const outer = await this.#netlink.lookup(route.via);
+      await this.#netlink.addRoute({
+        destination: route.destination,
+        table: ROUTE_TABLE,
+        protocol: ROUTE_TABLE,
+        kind: "unicast",
+        gateway: outer?.gateway ?? route.via,
+        interfaceIndex: outer?.interfaceIndex,
+        source: route.source,
+      });
+    } catch (error) {
+      throw translated(error, new Uint8Array(0), "route.via");
+    }
+  }
+
+  async remove(route: RouteSpec): Promise<void> {
+    try {
+      const installed = await this.#netlink.routes(ROUTE_TABLE);
+      const ours = installed.filter((found) => found.protocol === ROUTE_TABLE && found.kind === "unicast");
+      for (const found of ours) {
+        if (found.destination.toString() === route.destination.toString()) await this.#netlink.removeRoute(found);
+      }
+      const exception = this.#exception(route);
+      if (!exception) return;
+      const others = ours.filter((found) => found.destination.toString() !== route.destination.toString());
+      if (others.some((found) => found.destination.contains(exception.destination))) return;
+      await this.#netlink.removeRoute(exception);
+    } catch (error) {
+      throw translated(error, new Uint8Array(0), "route.destination");
+    }
+  }
+
+  /** Addresses are hung on the loopback device, marked as ours (IFA_PROTO). */
+  async installAddress({ address, prefixLength }: AddressSpec): Promise<void> {
+    try {
+      await this.#netlink.addAddress(await this.#device(), address, prefixLength, ROUTE_TABLE);
+    } catch (error) {
+      throw translated(error, new Uint8Array(0), "address");
+    }
+  }
+
+  async removeAddress({ address, prefixLength }: AddressSpec): Promise<void> {
+    try {
+      await this.#netlink.removeAddress(await this.#device(), address, prefixLength);
+    } catch (error) {
+      throw translated(error, new Uint8Array(0), "address");
+    }
+  }
+
+  #device(): Promise<number> {
+    this.#loopback ??= this.#netlink.link("lo").then((found) => found?.index ?? 1);
+    return this.#loopback;
+  }
+
+  /** Removes all that is marked as ours, of earlier runs too. */
+  async flush(): Promise<void> {
+    const netlink = this.#netlink;
+    const ours = (found: Route) => found.protocol === ROUTE_TABLE;
+    const routes = (await netlink.routes(ROUTE_TABLE)).filter(ours);
+    await Promise.all(routes.map((route) => netlink.removeRoute(route)));
+    const addresses = await netlink.addresses(ROUTE_TABLE);
+    await Promise.all(addresses.map((a) => netlink.removeAddress(a.interfaceIndex, a.address, a.prefixLength)));
+    for (const family of [4, 6] as const) {
+      const rules = (await netlink.rules(family)).filter((rule) => rule.protocol === ROUTE_TABLE);
+      await Promise.all(rules.map((rule) => netlink.removeRule(rule)));
+    }
+    this.#families.clear();
+  }
+
+  close(): void {
+    this.#netlink.close();
+  }
+}
