@@ -1,6 +1,5 @@
-import type { KeyObject } from "node:crypto";
 import type { EncryptionAlgorithm, IntegrityAlgorithm, Rng } from "@sallyport/base";
-import type { FragmentInfo, Header, Message, Payload } from "../wire/types.js";
+import type { Header, Message, Payload } from "../wire/types.js";
 
 export type PrfAlgorithm =
   | "hmac-md5"
@@ -162,41 +161,4 @@ export interface SkProtector {
   open(message: Message): Uint8Array;
   /** Octets that protection adds at most to a message (for fragment sizes). */
   readonly overhead: number;
-}
-export type { FragmentInfo };
-
-/** The functions of ./index.ts that the engine and the effect runner call. */
-export interface CryptoApi {
-  /** ~0.1 ms for x25519 and ecp256; modp4096 and up milliseconds: see DH[group].cost. */
-  generate(group: DhGroup, rng?: Rng): DhKeyPair;
-  /** g^ir. Fault `ike/bad-key-exchange` when `peerValue` is degenerate, off the curve or of the wrong length. */
-  shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array;
-  prf(algorithm: PrfAlgorithm, key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array;
-  prfPlus(algorithm: PrfAlgorithm, key: Uint8Array, seed: Uint8Array, bytes: number): Uint8Array;
-  deriveIkeKeys(input: IkeKeyInput): IkeKeys;
-  deriveRekeyedIkeKeys(input: IkeRekeyInput): IkeKeys;
-  deriveChildKeys(input: ChildKeyInput): ChildKeys;
-  authOctets(input: AuthOctetsInput): Uint8Array;
-  /** AUTH data for SHARED_KEY. `secret` is the PSK (or the EAP MSK). */
-  pskAuth(prf: PrfAlgorithm, secret: Uint8Array, octets: Uint8Array): Uint8Array;
-  /** Constant time. */
-  verifyPskAuth(prf: PrfAlgorithm, secret: Uint8Array, octets: Uint8Array, data: Uint8Array): boolean;
-  protector(suite: IkeSuite, keys: IkeKeys, initiator: boolean): SkProtector;
-  /** `peerHashes`: numbers of the peer's SIGNATURE_HASH_ALGORITHMS, undefined when it sent none. Undefined: nothing fits. */
-  chooseScheme(
-    key: KeyKind,
-    peerHashes: readonly number[] | undefined,
-    options?: { readonly pss?: boolean },
-  ): SignatureScheme | undefined;
-  /** Fault `ike/unsuitable-key` when the key is degenerate or of a type that IKE has no name for. */
-  keyKind(key: KeyObject, policy?: SignaturePolicy): KeyKind;
-  /** AUTH payload data, RFC 7427 prefix included. For the effect runner, not for the engine. */
-  signAuth(privateKey: KeyObject, scheme: SignatureScheme, octets: Uint8Array): Uint8Array;
-  /** Returns the scheme that was used. Fault `ike/bad-signature` otherwise. For the effect runner. */
-  verifyAuth(
-    publicKey: KeyObject,
-    auth: { readonly method: number; readonly data: Uint8Array },
-    octets: Uint8Array,
-    policy?: SignaturePolicy,
-  ): SignatureScheme;
 }
