@@ -88,6 +88,11 @@ export class UdpSocket {
     }
   }
 
+  /** The file descriptor, e.g. for a child process to inherit. It stays this socket's to close. */
+  get descriptor(): number {
+    return this.#poller.descriptor;
+  }
+
   /** Starts reading. Errors of the socket itself go to `failed`; ICMP errors to `onIcmp` when `icmpErrors` was asked for. */
   onBatch(listener: BatchListener, failed?: (error: Error) => void): void {
     const { slab, meta } = this.#poller;
