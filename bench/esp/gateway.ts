@@ -8,6 +8,8 @@ export interface GatewaySettings {
   readonly ours: { readonly outer: string; readonly inner: string; readonly spi: number };
   readonly theirs: { readonly outer: string; readonly inner: string; readonly spi: number };
   readonly tunName: string;
+  /** Cryptography in JavaScript only. */
+  readonly portable?: boolean;
 }
 
 const settings: GatewaySettings = JSON.parse(process.argv[2] ?? "{}");
@@ -49,6 +51,7 @@ const plane = await UserspaceDataPlane.create({
   tunName: settings.tunName,
   sockets: [openEspSocket({ address: IpAddress.any(4), port: PORT })],
   onIke: () => undefined,
+  portable: settings.portable ?? false,
   clock: { now: () => performance.now(), wall: () => Date.now() },
 });
 await plane.installSa(sa("in"));
@@ -69,20 +72,9 @@ await plane.installPolicy({
 });
 await plane.installRoute({ destination: theirs.inner, source: ours.inner.address, via: theirs.outer });
 
-async function report() {
-  const sas = await plane.listSas();
-  const statistics = Object.entries(await plane.statistics()).filter(([, count]) => count > 0n);
-  return { sas, statistics: Object.fromEntries(statistics), cpu: process.cpuUsage(), rss: process.memoryUsage().rss };
-}
-
-const text = (value: unknown) =>
-  JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? Number(item) : item));
-
-process.on("message", async () => process.send?.(text(await report())));
 process.once("SIGTERM", async () => {
   await plane.close({ keep: false });
   process.exit(0);
 });
-process.once("SIGUSR2", async () => console.log(text(await report())));
 setInterval(() => undefined, 1 << 30);
 console.log("ready");
