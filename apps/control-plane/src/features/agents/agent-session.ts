@@ -1,0 +1,284 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type AgentMessage,
+  CONTRACT_VERSION,
+  type Command,
+  type ControlMessage,
+  ControlMessageSchema,
+  GoodbyeReason,
+  type Hello,
+  OLDEST_CONTRACT_VERSION,
+} from "@sallyport/contract";
+import { isOutage } from "../../platform/database/prisma-database.js";
+import type { Log } from "../../platform/log/log.js";
+import type { IntentService } from "../intents/intent.service.js";
+import type { AgentPeer } from "./agent-peer.service.js";
+import { MessageQueue, TokenBucket } from "./message-queue.js";
+import type { ReportIngest } from "./report-ingest.js";
+
+export const SESSION_LIMITS = {
+  /** Messages that wait to be sent, and answers of the agent that wait to be written down. */
+  outgoing: 64,
+  pending: 64,
+  /** Messages from the agent: at once, and per second. */
+  burst: 500,
+  perSecond: 100,
+  helloMs: 10_000,
+  pingMs: 5_000,
+  silenceMs: 20_000,
+  retryMs: 300,
+} as const;
+
+export interface SessionDependencies {
+  readonly intents: IntentService;
+  readonly ingest: ReportIngest;
+  readonly log: Log;
+  readonly version: string;
+  /** Called once, when the agent has said hello: makes it the gateway's one session. */
+  readonly opened: (session: AgentSession, hello: Hello) => Promise<void>;
+  readonly closed: (session: AgentSession) => void;
+}
+
+type Body = NonNullable<MessageInitShape<typeof ControlMessageSchema>["body"]>;
+
+/** One open stream of an agent. */
+export class AgentSession {
+  readonly id = randomUUID();
+  readonly #out = new MessageQueue<ControlMessage>(SESSION_LIMITS.outgoing);
+  readonly #bucket = new TokenBucket(SESSION_LIMITS.burst, SESSION_LIMITS.perSecond, performance.now());
+  #hello: Hello | undefined;
+  /** Revision that was sent last on this stream, or that the agent said it runs. */
+  #sent = 0;
+  #ended = false;
+  #silence: NodeJS.Timeout | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #pending = 0;
+  #delivering: Promise<void> | undefined;
+  #again = false;
+
+  constructor(
+    readonly peer: AgentPeer,
+    private readonly dependencies: SessionDependencies,
+  ) {}
+
+  /** Runs the stream: takes `messages` until either side ends it, and gives what is to be sent. */
+  async *run(messages: AsyncIterable<AgentMessage>): AsyncGenerator<ControlMessage> {
+    this.#watch(SESSION_LIMITS.helloMs, GoodbyeReason.PROTOCOL_ERROR, "no hello came");
+    void this.#read(messages);
+    try {
+      yield* this.#out;
+    } finally {
+      this.#end();
+      if (this.#hello !== undefined) this.dependencies.closed(this);
+    }
+  }
+
+  /** Resolves when nothing that the agent said is being written any more. */
+  settled(): Promise<void> {
+    return this.#work;
+  }
+
+  /** Ends the stream and says why. */
+  goodbye(reason: GoodbyeReason, message: string, retryAfterMs = 0): void {
+    if (this.#ended) return;
+    this.dependencies.log.info(
+      { gateway: this.peer.name, reason: GoodbyeReason[reason] },
+      `agent's stream ends: ${message}`,
+    );
+    this.#send({ case: "goodbye", value: { reason, message, retryAfterMs } });
+    this.#end();
+  }
+
+  command(command: Command): void {
+    this.#send({ case: "command", value: command });
+  }
+
+  /** Sends the newest revision unless the agent has it. Calls while one is at work make it look once more afterwards. */
+  deliver(): Promise<void> {
+    this.#again = true;
+    this.#delivering ??= this.#deliverLoop().finally(() => {
+      this.#delivering = undefined;
+    });
+    return this.#delivering;
+  }
+
+  async #deliverLoop(): Promise<void> {
+    while (this.#again && !this.#ended && this.#hello !== undefined) {
+      this.#again = false;
+      await this.#persist("delivering an intent", () => this.#deliver());
+    }
+  }
+
+  async #deliver(): Promise<void> {
+    const { intents } = this.dependencies;
+    const intent = await intents.latestFor(this.peer.gatewayId);
+    if (intent === undefined || intent.revision === this.#sent || this.#ended) return;
+    if (this.#hello?.refusedRevisions.includes(intent.revision)) return;
+    const { revision, schemaVersion, body, sha256 } = intent;
+    this.#sent = revision;
+    this.#send({ case: "intent", value: { revision, schemaVersion, body, sha256 } });
+    await intents.pushed(this.peer.gatewayId, revision);
+  }
+
+  async #read(messages: AsyncIterable<AgentMessage>): Promise<void> {
+    const { log } = this.dependencies;
+    try {
+      for await (const message of messages) {
+        if (this.#ended) return;
+        if (!this.#bucket.take(performance.now())) {
+          this.goodbye(GoodbyeReason.OVERLOADED, "too many messages", 5_000);
+          return;
+        }
+        if (this.#hello !== undefined) this.#watch(SESSION_LIMITS.silenceMs, GoodbyeReason.PROTOCOL_ERROR, "silence");
+        this.#take(message);
+      }
+    } catch (err) {
+      if (!this.#ended) log.debug({ err, gateway: this.peer.name }, "an agent's stream broke");
+    } finally {
+      this.#end();
+    }
+  }
+
+  #take({ body }: AgentMessage): void {
+    if (this.#hello === undefined) {
+      if (body.case === "hello") this.#greet(body.value);
+      else this.goodbye(GoodbyeReason.PROTOCOL_ERROR, "the first message was not a hello");
+      return;
+    }
+    const { gatewayId } = this.peer;
+    const { intents, ingest } = this.dependencies;
+    switch (body.case) {
+      case "ping":
+        this.#send({ case: "pong", value: { sequence: body.value.sequence } });
+        break;
+      case "ack": {
+        const { revision } = body.value;
+        // The Ack came over a stream that outlived the change, which is what commit-confirm asks for.
+        this.#send({ case: "confirm", value: { revision } });
+        this.#answer("an Ack", () => intents.acked(gatewayId, revision));
+        break;
+      }
+      case "confirmed": {
+        const { revision } = body.value;
+        this.#answer("a confirmation", () => intents.confirmed(gatewayId, revision));
+        break;
+      }
+      case "nack": {
+        const { revision, problem } = body.value;
+        const refusal = {
+          code: problem?.code || "agent/unknown",
+          message: problem?.message ?? "",
+          field: problem?.field || undefined,
+          value: problem?.value || undefined,
+          expected: problem?.expected || undefined,
+        };
+        this.#answer("a Nack", () => intents.nacked(gatewayId, revision, refusal));
+        break;
+      }
+      case "reverted": {
+        const { revision, toRevision, reason } = body.value;
+        this.#sent = toRevision;
+        this.#answer("a reversion", () => intents.reverted(gatewayId, revision, toRevision, reason));
+        break;
+      }
+      case "state":
+        ingest.state(gatewayId, body.value);
+        break;
+      case "counters":
+        ingest.counters(gatewayId, body.value);
+        break;
+      case "events":
+        ingest.event(gatewayId, body.value);
+        break;
+      case "commandResult":
+        this.dependencies.log.info(
+          { gateway: this.peer.name, command: body.value.id, ok: body.value.ok, code: body.value.problem?.code },
+          "an agent carried out a command",
+        );
+        break;
+      case "hello":
+        this.goodbye(GoodbyeReason.PROTOCOL_ERROR, "a second hello");
+        break;
+      default:
+        // A newer agent may say what this version does not know.
+        break;
+    }
+  }
+
+  #greet(hello: Hello): void {
+    const { contractVersion: version } = hello;
+    if (version < OLDEST_CONTRACT_VERSION || version > CONTRACT_VERSION) {
+      const expected = `${OLDEST_CONTRACT_VERSION} to ${CONTRACT_VERSION}`;
+      this.goodbye(GoodbyeReason.UNSUPPORTED_VERSION, `contract version ${version}, spoken are ${expected}`, 60_000);
+      return;
+    }
+    if (hello.gatewayId !== this.peer.gatewayId) {
+      this.goodbye(GoodbyeReason.PROTOCOL_ERROR, "the hello names another gateway than the certificate", 60_000);
+      return;
+    }
+    this.#hello = hello;
+    this.#sent = hello.runningRevision;
+    this.#watch(SESSION_LIMITS.silenceMs, GoodbyeReason.PROTOCOL_ERROR, "silence");
+    const { version: ours, opened, intents } = this.dependencies;
+    this.#send({ case: "welcome", value: { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs } });
+    const { runningRevision: running, confirmedRevision: confirmed } = hello;
+    // It came back within its time after a change: the change did not cut it off.
+    if (running > 0 && running !== confirmed) this.#send({ case: "confirm", value: { revision: running } });
+    this.#answer("a hello", async () => {
+      await opened(this, hello);
+      if (running > 0) await intents.acked(this.peer.gatewayId, running);
+      if (confirmed > 0) await intents.confirmed(this.peer.gatewayId, confirmed);
+    });
+    this.#work = this.#work.then(() => this.deliver());
+  }
+
+  /** Writes down what the agent said, in order. An agent that says more than can be written is cut off, and tells it again in its hello. */
+  #answer(what: string, write: () => Promise<void>): void {
+    if (++this.#pending > SESSION_LIMITS.pending) {
+      this.goodbye(GoodbyeReason.OVERLOADED, "too many answers wait for the database", 2_000);
+      return;
+    }
+    this.#work = this.#work.then(async () => {
+      await this.#persist(what, write);
+      this.#pending--;
+    });
+  }
+
+  /** Tries until it is written, the stream ends, or the failure is not the database's absence. */
+  async #persist(what: string, write: () => Promise<void>): Promise<void> {
+    while (!this.#ended) {
+      try {
+        await write();
+        return;
+      } catch (err) {
+        if (!isOutage(err)) {
+          this.dependencies.log.error({ err, gateway: this.peer.name }, `${what} could not be dealt with`);
+          this.goodbye(GoodbyeReason.OVERLOADED, "internal error", 5_000);
+          return;
+        }
+        await sleep(SESSION_LIMITS.retryMs);
+      }
+    }
+  }
+
+  #send(body: Body): void {
+    if (this.#ended) return;
+    if (!this.#out.push(create(ControlMessageSchema, { body }))) {
+      this.dependencies.log.warn({ gateway: this.peer.name }, "an agent reads too slowly: its stream ends");
+      this.#end();
+    }
+  }
+
+  #watch(ms: number, reason: GoodbyeReason, why: string): void {
+    clearTimeout(this.#silence);
+    if (!this.#ended) this.#silence = setTimeout(() => this.goodbye(reason, why), ms).unref();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearTimeout(this.#silence);
+    this.#out.close();
+  }
+}

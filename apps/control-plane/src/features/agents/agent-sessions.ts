@@ -1,0 +1,154 @@
+import { randomUUID } from "node:crypto";
+import { Inject, Injectable } from "@nestjs/common";
+import { type AgentMessage, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
+import { WakeUpBus } from "../../platform/bus/bus.js";
+import { LOG, type Log } from "../../platform/log/log.js";
+import { IntentService } from "../intents/intent.service.js";
+import { type AgentPeer, AgentPeerService } from "./agent-peer.service.js";
+import { AgentSession } from "./agent-session.js";
+import { ReportIngest } from "./report-ingest.js";
+import { SessionStore } from "./session.store.js";
+
+const SEEN_MS = 10_000;
+const REAP_MS = 15_000;
+
+/** The streams that this replica holds, one a gateway, and what wake-ups mean to them. */
+@Injectable()
+export class AgentSessions {
+  readonly #replicaId = randomUUID();
+  readonly #byGateway = new Map<string, AgentSession>();
+  readonly #stopListening: (() => void)[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** Writes about one session happen one after another. */
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly peers: AgentPeerService,
+    private readonly intents: IntentService,
+    private readonly ingest: ReportIngest,
+    private readonly bus: WakeUpBus,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  get size(): number {
+    return this.#byGateway.size;
+  }
+
+  start(): void {
+    const { bus } = this;
+    this.#stopListening.push(
+      bus.subscribe("intent", ({ gatewayId }) => void this.#byGateway.get(gatewayId)?.deliver()),
+      bus.subscribe("session", ({ gatewayId, sessionId }) => {
+        const session = this.#byGateway.get(gatewayId);
+        if (session && session.id !== sessionId)
+          session.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+      }),
+      bus.subscribe("revoked", ({ gatewayId }) => {
+        const session = this.#byGateway.get(gatewayId);
+        if (session) void this.#refuseRevoked(session);
+      }),
+      bus.onReconnect(() => this.#lookAtAll()),
+    );
+    this.#every(SEEN_MS, () => this.store.seen([...this.#byGateway.values()].map((s) => s.id)));
+    this.#every(REAP_MS, async () => {
+      for (const gateway of await this.store.reap()) await this.bus.publish("onboarding", gateway);
+      this.#lookAtAll();
+    });
+  }
+
+  /** Says goodbye to everybody and writes down that they are gone. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stopListening.splice(0)) stop();
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const session of this.#byGateway.values()) {
+      session.goodbye(GoodbyeReason.SHUTDOWN, "this replica stops", 200);
+    }
+    const until = Date.now() + 2_000;
+    while (this.#byGateway.size + this.#closing.size > 0 && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    this.ingest.stop();
+  }
+
+  run(peer: AgentPeer, messages: AsyncIterable<AgentMessage>, version: string): AsyncGenerator<ControlMessage> {
+    const session = new AgentSession(peer, {
+      intents: this.intents,
+      ingest: this.ingest,
+      log: this.log,
+      version,
+      opened: (opened, hello) => this.#opened(opened, hello),
+      closed: (closed) => this.#closed(closed),
+    });
+    return session.run(messages);
+  }
+
+  async #opened(session: AgentSession, hello: Hello): Promise<void> {
+    const { gatewayId, organizationId, name, origin } = session.peer;
+    const older = this.#byGateway.get(gatewayId);
+    this.#byGateway.set(gatewayId, session);
+    if (older !== session) older?.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+    await this.store.open({ id: session.id, replicaId: this.#replicaId }, session.peer, hello);
+    this.log.info(
+      { gateway: name, origin, agent: hello.agentVersion, running: hello.runningRevision },
+      "agent connected",
+    );
+    await this.#tell(gatewayId, organizationId, session.id);
+  }
+
+  async #tell(gatewayId: string, organizationId: string, sessionId: string): Promise<void> {
+    const told = await Promise.allSettled([
+      this.bus.publish("session", { gatewayId, sessionId }),
+      this.bus.publish("onboarding", { organizationId, gatewayId }),
+    ]);
+    // A lost wake-up costs time only: a replica that holds an older stream finds out when it looks at its sessions.
+    for (const t of told) if (t.status === "rejected") this.log.debug({ err: t.reason }, "a wake-up was not sent");
+  }
+
+  #closed(session: AgentSession): void {
+    const { gatewayId, organizationId, name } = session.peer;
+    if (this.#byGateway.get(gatewayId) === session) this.#byGateway.delete(gatewayId);
+    const written = session
+      .settled()
+      .then(() => this.store.close(session.id, session.peer))
+      .then(() => this.bus.publish("onboarding", { organizationId, gatewayId }))
+      .catch((err: unknown) =>
+        this.log.debug({ err, gateway: name }, "an agent's leaving was not written: its lease will end"),
+      )
+      .finally(() => this.#closing.delete(written));
+    this.#closing.add(written);
+  }
+
+  async #refuseRevoked(session: AgentSession): Promise<void> {
+    try {
+      if (await this.peers.isGood(session.peer.fingerprint)) return;
+      session.goodbye(GoodbyeReason.REVOKED, "the certificate is revoked, or the gateway retired", 60_000);
+    } catch (err) {
+      this.log.debug({ err, gateway: session.peer.name }, "a session could not be checked; it will be later");
+    }
+  }
+
+  /** Wake-ups may have been missed: every session looks for itself. */
+  #lookAtAll(): void {
+    for (const session of this.#byGateway.values()) {
+      void session.deliver();
+      void this.#refuseRevoked(session);
+    }
+  }
+
+  #every(ms: number, work: () => Promise<void>): void {
+    let busy = false;
+    const run = async () => {
+      if (busy) return;
+      busy = true;
+      try {
+        await work();
+      } catch (err) {
+        this.log.debug({ err }, "housekeeping of sessions failed; it will be tried again");
+      } finally {
+        busy = false;
+      }
+    };
+    this.#timers.push(setInterval(() => void run(), ms).unref());
+  }
+}

@@ -1,0 +1,26 @@
+import { Module } from "@nestjs/common";
+import { CertificatesModule } from "../certificates/certificates.module.js";
+import { EnrolmentModule } from "../enrolment/enrolment.module.js";
+import { EventsModule } from "../events/events.module.js";
+import { IntentsModule } from "../intents/intents.module.js";
+import { TunnelsModule } from "../tunnels/tunnels.module.js";
+import { AgentConnections } from "./agent-connections.js";
+import { AgentPeerService } from "./agent-peer.service.js";
+import { AgentServer } from "./agent-server.js";
+import { AgentSessions } from "./agent-sessions.js";
+import { ReportIngest } from "./report-ingest.js";
+import { PrismaSessionStore, SessionStore } from "./session.store.js";
+
+@Module({
+  imports: [CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
+  providers: [
+    AgentConnections,
+    AgentPeerService,
+    AgentServer,
+    AgentSessions,
+    ReportIngest,
+    { provide: SessionStore, useClass: PrismaSessionStore },
+  ],
+  exports: [AgentConnections, AgentServer],
+})
+export class AgentsModule {}
