@@ -1,0 +1,131 @@
+import { Injectable } from "@nestjs/common";
+import {
+  DEFAULT_PROFILE,
+  type DeclaredPeer,
+  type ExternalPeerModel,
+  type FleetModel,
+  type GatewayModel,
+  type Identity,
+  type NetworkModel,
+  type ProfileModel,
+} from "@sallyport/intent";
+import type { Tx } from "../../platform/database/database.js";
+import type { ExternalPeer, Gateway, Network, NetworkMember, Subnet } from "../../platform/prisma/generated/client.js";
+import { SecretService } from "../secrets/secret.service.js";
+import { GatewayCredentials } from "./gateway-credentials.js";
+
+/** Reads an organization's model as `compile` wants it. */
+export abstract class FleetStore {
+  abstract load(tx: Tx, organizationId: string): Promise<FleetModel>;
+}
+
+const IDENTITY_TYPES: readonly string[] = ["fqdn", "address", "email", "dn", "key-id"] satisfies Identity["type"][];
+
+/** Out of the column's `type:value`. */
+export function readIdentity(text: string): Identity {
+  const colon = text.indexOf(":");
+  const type = text.slice(0, colon);
+  return { type: IDENTITY_TYPES.includes(type) ? (type as Identity["type"]) : "key-id", value: text.slice(colon + 1) };
+}
+
+interface Proposals {
+  readonly id: string;
+  readonly name: string;
+  readonly ikeProposals: readonly string[];
+  readonly espProposals: readonly string[];
+}
+
+const ownProfile = ({ ikeProposals, espProposals }: Proposals) => ikeProposals.length > 0 || espProposals.length > 0;
+const filled = (list: readonly string[], otherwise: readonly string[]) => (list.length > 0 ? list : otherwise);
+
+/** Of a network or a peer that has proposals of its own; what it leaves out is the default's. */
+function profileOf(owner: Proposals): ProfileModel {
+  return {
+    ...DEFAULT_PROFILE,
+    id: owner.id,
+    name: owner.name,
+    ikeProposals: filled(owner.ikeProposals, DEFAULT_PROFILE.ikeProposals),
+    espProposals: filled(owner.espProposals, DEFAULT_PROFILE.espProposals),
+  };
+}
+
+function gatewayModel(gateway: Gateway): GatewayModel {
+  const { id, name, siteId, identity, host, ikePort, nattPort } = gateway;
+  return {
+    id,
+    name,
+    siteId,
+    fqdn: identity,
+    ...(host === null ? {} : { host }),
+    ports: { ike: ikePort, natt: nattPort },
+  };
+}
+
+function networkModel(network: Network & { members: NetworkMember[] }): NetworkModel {
+  const of = (role: NetworkMember["role"]) =>
+    network.members
+      .filter((m) => m.role === role)
+      .toSorted((a, b) => a.preference - b.preference || (a.id < b.id ? -1 : 1))
+      .map((m) => m.gatewayId);
+  const { id, name } = network;
+  return { id, name, hubs: of("HUB"), spokes: of("SPOKE"), ...(ownProfile(network) ? { profileId: id } : {}) };
+}
+
+function declaredOf(peer: ExternalPeer): DeclaredPeer | undefined {
+  const { declaredIkeProposals: ike, declaredEspProposals: esp } = peer;
+  if (ike.length === 0 && esp.length === 0) return undefined;
+  return { ...(ike.length > 0 ? { ikeProposals: ike } : {}), ...(esp.length > 0 ? { espProposals: esp } : {}) };
+}
+
+function peerModel(peer: ExternalPeer & { subnets: Subnet[] }): ExternalPeerModel {
+  const declared = declaredOf(peer);
+  return {
+    id: peer.id,
+    name: peer.name,
+    gatewayId: peer.gatewayId,
+    ...(peer.host === null ? {} : { host: peer.host }),
+    ports: { ike: peer.ikePort, natt: peer.nattPort },
+    role: peer.host === null ? "responder" : "both",
+    ...(peer.localIdentity === null ? {} : { localIdentity: readIdentity(peer.localIdentity) }),
+    remoteIdentity: readIdentity(peer.remoteIdentity),
+    auth: { method: "psk", keyId: peer.secretId },
+    remoteSubnets: peer.subnets.map((s) => s.prefix),
+    ...(ownProfile(peer) ? { profileId: peer.id } : {}),
+    ...(declared ? { declared } : {}),
+  };
+}
+
+@Injectable()
+export class PrismaFleetStore extends FleetStore {
+  constructor(
+    private readonly secrets: SecretService,
+    private readonly credentials: GatewayCredentials,
+  ) {
+    super();
+  }
+
+  override async load(tx: Tx, organizationId: string): Promise<FleetModel> {
+    const where = { organizationId };
+    const organization = await tx.organization.findUniqueOrThrow({ where: { id: organizationId } });
+    const sites = await tx.site.findMany({ where, include: { subnets: true } });
+    const gateways = await tx.gateway.findMany({ where: { ...where, state: { not: "RETIRED" } } });
+    const networks = await tx.network.findMany({ where, include: { members: true } });
+    const peers = await tx.externalPeer.findMany({ where, include: { subnets: true } });
+    const keys = await tx.secret.findMany({ where: { ...where, externalPeers: { some: { organizationId } } } });
+    const { certificates, trustAnchors, internalAnchorIds } = await this.credentials.load(tx, organizationId);
+    return {
+      organization: { id: organization.id, slug: organization.slug, name: organization.name },
+      sites: sites.map(({ id, name, subnets }) => ({ id, name, subnets: subnets.map((s) => s.prefix) })),
+      gateways: gateways.map((gateway) => {
+        const certificate = certificates.get(gateway.id);
+        return { ...gatewayModel(gateway), ...(certificate ? { certificate } : {}) };
+      }),
+      networks: networks.map(networkModel),
+      externalPeers: peers.map(peerModel),
+      profiles: [...networks, ...peers].filter(ownProfile).map(profileOf),
+      internalAnchorIds,
+      trustAnchors,
+      preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),
+    };
+  }
+}

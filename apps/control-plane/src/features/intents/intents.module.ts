@@ -1,0 +1,26 @@
+import { Module } from "@nestjs/common";
+import { CertificatesModule } from "../certificates/certificates.module.js";
+import { EventsModule } from "../events/events.module.js";
+import { SecretsModule } from "../secrets/secrets.module.js";
+import { CompileJob } from "./compile.job.js";
+import { FleetStore, PrismaFleetStore } from "./fleet.store.js";
+import { IntentResolver } from "./intent.resolver.js";
+import { IntentService } from "./intent.service.js";
+import { Planner } from "./planner.js";
+import { PrismaRevisionStore, RevisionStore } from "./revision.store.js";
+import { StoredIntentService } from "./stored-intent.service.js";
+
+@Module({
+  imports: [CertificatesModule, EventsModule, SecretsModule],
+  providers: [
+    CompileJob,
+    IntentResolver,
+    Planner,
+    StoredIntentService,
+    { provide: IntentService, useExisting: StoredIntentService },
+    { provide: FleetStore, useClass: PrismaFleetStore },
+    { provide: RevisionStore, useClass: PrismaRevisionStore },
+  ],
+  exports: [IntentService, StoredIntentService, Planner],
+})
+export class IntentsModule {}

@@ -1,0 +1,105 @@
+import { Injectable } from "@nestjs/common";
+import { Database, type Tx } from "../../platform/database/database.js";
+import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
+import { type PageRequest, pageQuery } from "../../platform/graphql/connection.js";
+import type { IntentRevision, Prisma } from "../../platform/prisma/generated/client.js";
+import type { RevisionStatus } from "../../platform/prisma/generated/enums.js";
+
+export interface RevisionFilter {
+  readonly gatewayId?: string;
+  readonly status?: RevisionStatus;
+}
+
+/** Facts of a revision that an agent's answer changes. */
+export type Answer = Pick<
+  Prisma.IntentRevisionUncheckedUpdateManyInput,
+  | "status"
+  | "pushedAt"
+  | "ackedAt"
+  | "confirmedAt"
+  | "nackedAt"
+  | "revertedAt"
+  | "nackCode"
+  | "nackField"
+  | "nackReason"
+  | "nackValue"
+  | "nackExpected"
+>;
+
+export abstract class RevisionStore {
+  /** The newest revision of each gateway, by gateway id. */
+  abstract newest(
+    tx: Tx,
+    organizationId: string,
+  ): Promise<ReadonlyMap<string, Pick<IntentRevision, "number" | "hash">>>;
+  /** Also marks the gateway's revisions that were not sent yet as superseded. */
+  abstract append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void>;
+  abstract newestOf(gatewayId: string): Promise<IntentRevision | null>;
+  /** Undefined when there is no such revision, or it stands in none of `from`. */
+  abstract answer(
+    tx: Tx,
+    gatewayId: string,
+    number: number,
+    from: readonly RevisionStatus[],
+    answer: Answer,
+  ): Promise<{ organizationId: string } | undefined>;
+  /** Newest first. */
+  abstract page(organizationId: string, request: PageRequest, filter: RevisionFilter): Promise<IntentRevision[]>;
+  /** Of each of these gateways the newest one. */
+  abstract newestOfEach(organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]>;
+}
+
+@Injectable()
+export class PrismaRevisionStore extends RevisionStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  override async newest(tx: Tx, organizationId: string) {
+    const rows = await tx.intentRevision.findMany({
+      where: { organizationId },
+      distinct: ["gatewayId"],
+      orderBy: [{ gatewayId: "asc" }, { number: "desc" }],
+      select: { gatewayId: true, number: true, hash: true },
+    });
+    return new Map(rows.map((row) => [row.gatewayId, row]));
+  }
+
+  override async append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void> {
+    const { organizationId, gatewayId } = data;
+    await tx.intentRevision.updateMany({
+      where: { organizationId, gatewayId, status: "PENDING" },
+      data: { status: "SUPERSEDED" },
+    });
+    await tx.intentRevision.create({ data, select: { id: true } });
+  }
+
+  override newestOf(gatewayId: string): Promise<IntentRevision | null> {
+    return this.database.client.intentRevision.findFirst({
+      where: { organizationId: ANY_ORGANIZATION, gatewayId },
+      orderBy: { number: "desc" },
+    });
+  }
+
+  override async answer(tx: Tx, gatewayId: string, number: number, from: readonly RevisionStatus[], data: Answer) {
+    const rows = await tx.intentRevision.updateManyAndReturn({
+      where: { organizationId: ANY_ORGANIZATION, gatewayId, number, status: { in: [...from] } },
+      data,
+      select: { organizationId: true },
+    });
+    return rows[0];
+  }
+
+  override page(organizationId: string, request: PageRequest, filter: RevisionFilter): Promise<IntentRevision[]> {
+    const { where, ...rest } = pageQuery(request, "desc");
+    return this.database.client.intentRevision.findMany({ where: { organizationId, ...filter, ...where }, ...rest });
+  }
+
+  override newestOfEach(organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]> {
+    return this.database.client.intentRevision.findMany({
+      where: { organizationId, gatewayId: { in: [...gatewayIds] } },
+      distinct: ["gatewayId"],
+      orderBy: [{ gatewayId: "asc" }, { number: "desc" }],
+    });
+  }
+}

@@ -1,0 +1,62 @@
+import { randomUUIDv7 } from "node:crypto";
+import { Injectable } from "@nestjs/common";
+import { Secret } from "@sallyport/intent";
+import type { Tx } from "../../platform/database/database.js";
+import { apiFault } from "../../platform/faults.js";
+import type { Secret as SecretRow } from "../../platform/prisma/generated/client.js";
+import { Vault } from "../../platform/vault/vault.js";
+import { SecretStore } from "./secret.store.js";
+
+const MIN_CHARS = 8;
+const MAX_CHARS = 1_024;
+
+const place = (id: string) => `secret/${id}`;
+
+/** Pre-shared keys, sealed. What goes in comes out again only inside an intent. */
+@Injectable()
+export class SecretService {
+  constructor(
+    private readonly vault: Vault,
+    private readonly store: SecretStore,
+  ) {}
+
+  /** Seals a pre-shared key of 8 to 1,024 printable characters (text, or octets as hex after `0x`). `field` is the caller's. */
+  async createPreSharedKey(
+    tx: Tx,
+    organizationId: string,
+    name: string,
+    value: string,
+    field: string,
+  ): Promise<SecretRow> {
+    if (value.length < MIN_CHARS || value.length > MAX_CHARS || /\p{Cc}/u.test(value)) {
+      throw apiFault("api/bad-input", `${field}: a pre-shared key of ${value.length} characters`, {
+        field,
+        value: "***",
+        expected: `${MIN_CHARS} to ${MAX_CHARS} printable characters, better 32 random ones`,
+      });
+    }
+    const id = randomUUIDv7();
+    return this.store.create(tx, {
+      id,
+      organizationId,
+      kind: "PRE_SHARED_KEY",
+      name,
+      ...this.vault.seal(place(id), value),
+    });
+  }
+
+  /** In the clear, wrapped so that it does not print. */
+  open(row: SecretRow): Secret {
+    return new Secret(this.vault.unseal(place(row.id), row).toString("utf8"));
+  }
+
+  /** Puts every value that an older master key wraps under the current one. Gives how many. */
+  async rewrapAll(tx: Tx): Promise<number> {
+    const rows = await this.store.sealedOtherwise(tx, this.vault.keyId);
+    for (const row of rows) {
+      const sealed = this.vault.rewrap(place(row.id), row);
+      if (sealed) await this.store.reseal(tx, row, sealed);
+    }
+    return rows.length;
+  }
+}
