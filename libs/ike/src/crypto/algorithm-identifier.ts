@@ -91,6 +91,7 @@ export function authPrefix({ key, hash }: Algorithm): Uint8Array | undefined {
 /** Splits AUTH data of method 14; undefined unless the algorithm is one of ours, in an encoding known octet by octet. */
 export function splitAuthData(data: Uint8Array): (Algorithm & { readonly signature: Uint8Array }) | undefined {
   const size = data[0] ?? 0;
+  if (size >= data.length) return undefined;
   const algorithm = known.get(hex(data.subarray(1, 1 + size)));
   return algorithm && { ...algorithm, signature: data.subarray(1 + size) };
 }

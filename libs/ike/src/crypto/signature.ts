@@ -126,12 +126,11 @@ function fits(kind: KeyKind, scheme: Pick<SignatureScheme, "key" | "curve" | "me
 export function signAuth(privateKey: KeyObject, scheme: SignatureScheme, octets: Uint8Array): Uint8Array {
   const kind = keyKind(privateKey, { minRsaBits: 1024 });
   if (!fits(kind, scheme)) throw unsuitable("type", kind.type, scheme.curve ?? scheme.key);
-  const { algorithm, key } = native(privateKey, scheme);
-  const signature = sign(algorithm, octets, key);
-  if (scheme.method !== AUTH_METHOD.DIGITAL_SIGNATURE) return signature;
-  const prefix = authPrefix(scheme);
+  const digital = scheme.method === AUTH_METHOD.DIGITAL_SIGNATURE;
+  const prefix = digital ? authPrefix(scheme) : new Uint8Array(0);
   if (!prefix) throw unsuitable("hash", scheme.hash, `one that goes with ${scheme.key}`);
-  return concat(prefix, signature);
+  const { algorithm, key } = native(privateKey, scheme);
+  return concat(prefix, sign(algorithm, octets, key));
 }
 
 /** Checks a peer's AUTH data; gives the scheme it used. Faults `ike/bad-signature` and `ike/unsuitable-key`. */
