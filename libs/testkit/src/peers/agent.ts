@@ -117,15 +117,23 @@ export class Agent {
     await this.ready();
   }
 
+  /** What a killed agent leaves so that its kernel goes on decapsulating (docs/adr/0008). */
+  private async endKeeper(): Promise<void> {
+    const file = await readFile(path.join(this.directory, "state/keeper.pid"), "utf8").catch(() => "");
+    const pid = Number(file.split(" ")[0]);
+    if (pid > 1) process.kill(pid, "SIGKILL");
+  }
+
   /** The last `lines` lines of its log. */
   async log(lines = 60): Promise<string> {
     const content = await readFile(path.join(this.directory, "log"), "utf8").catch(() => "");
     return content.trimEnd().split("\n").slice(-lines).join("\n");
   }
 
-  /** Ends the process and removes its folder. May be called twice. */
+  /** Ends the process with its SAs and removes its folder. May be called twice. */
   async stop(): Promise<void> {
-    await endProcess(this.child);
+    await endProcess(this.child, "SIGINT");
+    await this.endKeeper();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

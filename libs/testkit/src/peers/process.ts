@@ -22,11 +22,15 @@ export function spawnIn(
 
 export const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
 
-/** SIGTERM, and SIGKILL to one that is still there after `graceMs`. Resolves when the process is gone. */
-export async function endProcess(child: ChildProcess, graceMs = 3000): Promise<void> {
+/** Sends `signal`, and SIGKILL to one that is still there after `graceMs`. Resolves when the process is gone. */
+export async function endProcess(
+  child: ChildProcess,
+  signal: NodeJS.Signals = "SIGTERM",
+  graceMs = 5000,
+): Promise<void> {
   if (hasEnded(child) || child.pid === undefined) return;
   const gone = once(child, "exit");
-  child.kill("SIGTERM");
+  child.kill(signal);
   const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
   await gone;
   clearTimeout(timer);
