@@ -92,6 +92,22 @@ describe("ReplayWindow", () => {
     expect(window.top).toBe(TWO_32 + 2n);
   });
 
+  it("goes on after a number, with everything before it taken as seen", () => {
+    fc.assert(
+      fc.property(sizes, fc.bigInt(1n, 2n ** 40n), fc.integer({ min: 0, max: 100 }), (size, top, back) => {
+        const window = new ReplayWindow(size, true);
+        window.resume(top);
+        const old = top - BigInt(back);
+        if (old > 0n) expect(window.check(...halves(old))).toBe(back < size ? "replayed" : "too-old");
+        for (const next of [top + 2n, top + 1n]) {
+          expect(window.accept(...halves(next))).toBe(size === 1 && next === top + 1n ? "too-old" : "fresh");
+          expect(window.accept(...halves(next))).not.toBe("fresh");
+        }
+        expect(window.top).toBe(top + 2n);
+      }),
+    );
+  });
+
   it.each([-1, 1.5, MAX_REPLAY_WINDOW + 1])("of size %d is refused", (size) => {
     expect(() => new ReplayWindow(size, false)).toThrow(expect.objectContaining({ code: "esp/bad-window" }));
   });

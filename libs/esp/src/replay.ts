@@ -87,6 +87,18 @@ export class ReplayWindow {
     return "fresh";
   }
 
+  /**
+   * Goes on after `top`, as for an SA that was in use elsewhere. Which numbers before it were seen is not known, so all count
+   * as seen.
+   */
+  resume(top: bigint): void {
+    this.#topHigh = Number(top >> 32n);
+    this.#topLow = Number(top & 0xffff_ffffn);
+    if (top === 0n) return;
+    this.#words.fill(0xffff_ffff);
+    this.#words[(this.#topLow >>> 5) & this.#mask] = (2 << (this.#topLow & 31)) - 1;
+  }
+
   #seen(low: number): boolean {
     return (((this.#words[(low >>> 5) & this.#mask] as number) >>> (low & 31)) & 1) === 1;
   }

@@ -25,6 +25,8 @@ export const IPV6 = {
   recvPktinfo: 49,
   recvTclass: 66,
 } as const;
+/** linux/in.h: whole packets, header included, are given to be sent. */
+export const IPPROTO_RAW = 255;
 export const PMTUDISC = { dont: 0, want: 1, do: 2, probe: 3 } as const;
 
 /** linux/if_tun.h */

@@ -1,3 +1,3 @@
 export { UserspaceDataPlane, type UserspaceOptions } from "./plane.js";
-export type { RoutingOptions } from "./routing.js";
+export { ROUTING_DEFAULTS, type RoutingOptions } from "./routing.js";
 export { openEspSocket } from "./sockets.js";

@@ -23,6 +23,7 @@ import {
   type UdpSocket,
 } from "@sallyport/linux-io";
 import { Acquires } from "./acquire.js";
+import { ClearPath } from "./clear-path.js";
 import { fault } from "./faults.js";
 import type { Epoch } from "./flows.js";
 import { Inbound } from "./inbound.js";
@@ -32,7 +33,7 @@ import { InboundSa, OutboundSa, type Path } from "./sa.js";
 import { SaDatabase } from "./sad.js";
 import { EspSockets } from "./sockets.js";
 import { PolicyDatabase } from "./spd.js";
-import { espOf, pathOf, refuseUnsupported } from "./spec.js";
+import { checkPolicy, checkSa, espOf, pathOf } from "./spec.js";
 import { Statistics } from "./statistics.js";
 import { after } from "./timers.js";
 import { fastestTransform, portableTransform } from "./transform.js";
@@ -85,6 +86,7 @@ export class UserspaceDataPlane implements DataPlane {
   readonly #statistics = new Statistics();
   readonly #epoch: Epoch = { number: 0 };
   readonly #acquires: Acquires;
+  readonly #clearPath: ClearPath;
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
   readonly #timers = new Map<InboundSa | OutboundSa, (() => void)[]>();
@@ -102,6 +104,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#routing = routing;
     this.#sockets = new EspSockets(options.sockets, options.onIke);
     this.#sas = new SaDatabase(options.clock);
+    this.#clearPath = new ClearPath(options.routing?.bypassMark ?? ROUTING_DEFAULTS.bypassMark, this.#statistics);
     const emit = (event: DataPlaneEvent) => this.#emit(event);
     this.#acquires = new Acquires(options.clock, emit);
     const common = {
@@ -116,7 +119,7 @@ export class UserspaceDataPlane implements DataPlane {
       ...common,
       acquires: this.#acquires,
       sasOf: (reqid) => this.#sas.outbound(reqid),
-      pass: () => this.#statistics.count("out-policy-errors"),
+      pass: this.#clearPath.send,
     });
     this.#inbound = new Inbound({
       ...common,
@@ -172,8 +175,8 @@ export class UserspaceDataPlane implements DataPlane {
 
   async installSa(spec: SaSpec): Promise<void> {
     this.#alive();
+    checkSa(spec);
     const path = pathOf(spec);
-    refuseUnsupported(spec);
     const { spi, encryption, integrity, esn } = spec;
     const parameters = { spi, encryption, integrity, esn };
     const esp = espOf(parameters);
@@ -226,9 +229,7 @@ export class UserspaceDataPlane implements DataPlane {
 
   async installPolicy(policy: PolicySpec): Promise<void> {
     this.#alive();
-    if (policy.action === "encrypt" && !policy.template) {
-      throw fault("dataplane/refused", "an encrypt policy needs a template", { field: "template", value: "EINVAL" });
-    }
+    checkPolicy(policy);
     const { replaced } = this.#policies.install(policy);
     if (replaced) this.#acquires.forget(replaced);
     this.#changed();
@@ -287,6 +288,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#policies.clear();
     this.#acquires.clear();
     this.#tun.close();
+    this.#clearPath.close();
     await this.#routing.close();
     this.#netlink.close();
   }

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { type Family, IpAddress, Prefix } from "@sallyport/base";
 import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
 import type { Route, RouteNetlink } from "@sallyport/linux-io";
+import { translated } from "./faults.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 
@@ -12,9 +13,11 @@ export interface RoutingOptions {
   readonly rulePriority: number;
   /** `rtm_protocol` of everything made here. */
   readonly protocol: number;
+  /** SO_MARK of what must not go into the tunnels again. */
+  readonly bypassMark: number;
 }
 
-export const ROUTING_DEFAULTS: RoutingOptions = { table: 7327, rulePriority: 7327, protocol: 227 };
+export const ROUTING_DEFAULTS: RoutingOptions = { table: 7327, rulePriority: 7327, protocol: 227, bypassMark: 7327 };
 
 /**
  * Leads traffic for the tunnels to the TUN device, by a routing table of our own. Everything goes with the device, except the
@@ -46,9 +49,13 @@ export class Routing {
 
   async installRoute(spec: RouteSpec): Promise<void> {
     const before = this.#routes.get(spec.destination.toString());
-    // The exception first: with the route alone, the tunnel's datagrams would go into the tunnel.
-    if (needsException(spec)) await this.netlink.addRoute(this.#exception(spec.via));
-    await this.netlink.addRoute(this.#route(spec));
+    try {
+      // The exception first: with the route alone, the tunnel's datagrams would go into the tunnel.
+      if (needsException(spec)) await this.netlink.addRoute(this.#exception(spec.via));
+      await this.netlink.addRoute(this.#route(spec));
+    } catch (error) {
+      throw translated(error, spec.source ? "source" : "destination");
+    }
     this.#routes.set(spec.destination.toString(), spec);
     if (before) await this.#dropException(before);
   }
@@ -62,7 +69,11 @@ export class Routing {
   }
 
   async installAddress(spec: AddressSpec): Promise<void> {
-    await this.netlink.addAddress(this.interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
+    try {
+      await this.netlink.addAddress(this.interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
+    } catch (error) {
+      throw translated(error, "address");
+    }
     this.#addresses.set(spec.address.toString(), spec);
   }
 
@@ -107,8 +118,8 @@ export class Routing {
   }
 
   async #rule(family: Family, present: boolean): Promise<void> {
-    const { table, rulePriority: priority, protocol } = this.options;
-    const rule = { family, priority, table, protocol };
+    const { table, rulePriority: priority, protocol, bypassMark: exceptMark } = this.options;
+    const rule = { family, priority, table, protocol, exceptMark };
     await (present ? this.netlink.addRule(rule) : this.netlink.removeRule(rule));
   }
 }

@@ -96,6 +96,7 @@ export class OutboundSa extends Sa {
   ) {
     super(spec, path, transform, now);
     this.counter = new SequenceCounter(spec.esn);
+    this.counter.resume(spec.initialSequence ?? 0n);
     this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
     this.pathMtu = pathMtu;
     this.takePath(path, socket);
@@ -138,6 +139,7 @@ export class InboundSa extends Sa {
     super(spec, path, transform, now);
     this.flows = new FlowCache(64, epoch);
     this.window = new ReplayWindow(spec.replayWindow, spec.esn);
+    this.window.resume(spec.initialSequence ?? 0n);
     this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
     this.takePath(path);
   }

@@ -1,14 +1,18 @@
 import { type Endpoint, endpointText, type IpAddress } from "@sallyport/base";
 import { type Datagram, META, META_FLAG_TRUNCATED, META_WORDS, UdpSocket } from "@sallyport/linux-io";
 import { fault } from "./faults.js";
+import { ROUTING_DEFAULTS } from "./routing.js";
 import { addressOf } from "./selector.js";
 
 /** Octets of socket buffers: a burst that comes while JavaScript is busy has to fit. */
 const BUFFER_BYTES = 8 << 20;
 const NAT_KEEPALIVE = 0xff;
 
-/** A socket as this adapter wants it, for `UserspaceDataPlane.create`. One of each family is enough for all local addresses. */
-export function openEspSocket(local: Endpoint): UdpSocket {
+/**
+ * A socket as this adapter wants it, for `UserspaceDataPlane.create`. One of each family is enough for all local addresses.
+ * `mark` keeps what it sends out of the tunnels, whatever they cover: `RoutingOptions.bypassMark`.
+ */
+export function openEspSocket(local: Endpoint, mark = ROUTING_DEFAULTS.bypassMark): UdpSocket {
   return UdpSocket.open({
     local,
     slots: 64,
@@ -18,6 +22,7 @@ export function openEspSocket(local: Endpoint): UdpSocket {
     // Sets DF, learns path MTUs, and fragments what is longer (RFC 4301 §8).
     mtuDiscovery: "want",
     icmpErrors: true,
+    mark,
   });
 }
 
@@ -36,7 +41,7 @@ export class EspSockets {
       const at = meta[record + META.offset] as number;
       const length = meta[record + META.length] as number;
       if (length === 1 && slab[at] === NAT_KEEPALIVE) continue;
-      if (length >= 4 && (slab[at] as number | 0) === 0 && slab.readUInt32BE(at) === 0) {
+      if (length >= 4 && slab.readUInt32BE(at) === 0) {
         this.onIke(datagramOf(slab, meta, record), socket);
         continue;
       }

@@ -36,5 +36,6 @@ export const RTA = {
 export const RTAX_MTU = 2;
 export const RTN = { unicast: 1, throw: 9 } as const;
 export const RT_SCOPE = { universe: 0, link: 253 } as const;
-export const FRA = { priority: 6, table: 15, protocol: 21 } as const;
+export const FRA = { priority: 6, mark: 10, table: 15, protocol: 21 } as const;
 export const FR_ACT_TO_TABLE = 1;
+export const FIB_RULE_INVERT = 2;

@@ -4,15 +4,28 @@ import { NetlinkReader, NetlinkWriter } from "../netlink/codec.js";
 import { NLM_F } from "../netlink/messages.js";
 import { NETLINK, NetlinkSocket } from "../netlink/socket.js";
 import type { AddressInfo, LinkInfo } from "../types.js";
-import { FR_ACT_TO_TABLE, FRA, IFA, IFA_F_NODAD, IFF_UP, IFLA, RTA, RTM, RTM_F_LOOKUP_TABLE } from "./constants.js";
+import {
+  FIB_RULE_INVERT,
+  FR_ACT_TO_TABLE,
+  FRA,
+  IFA,
+  IFA_F_NODAD,
+  IFF_UP,
+  IFLA,
+  RTA,
+  RTM,
+  RTM_F_LOOKUP_TABLE,
+} from "./constants.js";
 import { decodeRoute, encodeRoute, familyNumber, type Route } from "./route.js";
 
-/** A rule that sends every lookup of a family to a table. */
+/** A rule that sends every lookup of a family to a table, or all but those of marked packets. */
 export interface Rule {
   readonly family: Family;
   readonly priority: number;
   readonly table: number;
   readonly protocol: number;
+  /** Packets with this mark (SO_MARK) pass the rule by. Not told by `rules`. */
+  readonly exceptMark?: number;
 }
 
 const gone = new Set(["ENOENT", "ESRCH", "EADDRNOTAVAIL", "ENODEV"]);
@@ -187,9 +200,11 @@ function encodeRule(rule: Rule): Uint8Array {
     .u8(rule.table < 256 ? rule.table : 0)
     .zero(2)
     .u8(FR_ACT_TO_TABLE)
-    .u32(0);
+    .u32(rule.exceptMark === undefined ? 0 : FIB_RULE_INVERT);
   writer.attribute(FRA.priority, (w) => w.u32(rule.priority));
   writer.attribute(FRA.table, (w) => w.u32(rule.table));
   writer.attribute(FRA.protocol, (w) => w.u8(rule.protocol));
+  const { exceptMark } = rule;
+  if (exceptMark !== undefined) writer.attribute(FRA.mark, (w) => w.u32(exceptMark));
   return writer.done();
 }
