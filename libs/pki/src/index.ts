@@ -20,5 +20,6 @@ export { type KeyHandle, type KeyStore, MemoryKeyStore } from "./keystore.js";
 export type { DistinguishedName } from "./names.js";
 export type { Usage } from "./path.js";
 export { certificatesFromPem, pinOf, toPem } from "./pem.js";
+export { verifyPinned } from "./pin.js";
 export { signWith } from "./signature.js";
 export { type ChainRequest, ChainVerifier, TrustAnchors, type VerifiedChain, type VerifierOptions } from "./verify.js";

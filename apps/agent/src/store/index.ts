@@ -1,0 +1,2 @@
+export { type Enrolment, EnrolmentStore, type StoredKeyPair } from "./enrolment-store.js";
+export { IntentStore, type LoadedIntent } from "./intent-store.js";
