@@ -1,3 +1,4 @@
+export { hasUml, runInUml, type UmlOptions, type UmlResult } from "./labs/uml.js";
 export { Agent, type AgentOptions, type AgentStatus, startAgent } from "./peers/agent.js";
 export { type Authority, type CertificateKind, type Credential, createAuthority } from "./peers/certificates.js";
 export { firstReply, type PingOptions, type PingResult, ping, startPing } from "./peers/ping.js";
