@@ -1,0 +1,3 @@
+export { ControlChannel, type ControlChannelOptions } from "./control-channel.js";
+export { IntentKeeper, type IntentKeeperOptions } from "./intent-keeper.js";
+export { type NewEvent, Reporter } from "./reporter.js";
