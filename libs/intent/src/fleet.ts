@@ -66,6 +66,12 @@ export interface Flow {
   readonly b: readonly string[];
 }
 
+interface Behind {
+  readonly siteId: string;
+  readonly family: Family;
+  readonly text: string;
+}
+
 const FAMILIES = [4, 6] as const;
 
 /** The fleet with its ids resolved. Throws `intent/duplicate` and `intent/unknown-reference` when they cannot be. */
@@ -78,6 +84,7 @@ export class Fleet {
   readonly trustAnchors: ReadonlyMap<string, TrustAnchorModel>;
   readonly preSharedKeys: ReadonlyMap<string, PreSharedKeyModel>;
   #links: ReadonlyMap<string, readonly Link[]> | undefined;
+  readonly #bySite = new Map<string, Readonly<Record<Family, readonly string[]>>>();
 
   constructor(readonly model: FleetModel) {
     this.sites = index(model.sites, "sites");
@@ -125,8 +132,8 @@ export class Fleet {
     };
     for (const network of [...this.networks.values()].sort((x, y) => (x.id < y.id ? -1 : 1))) {
       const field = `networks[${network.id}]`;
-      const members = [...network.hubs, ...network.spokes];
-      const repeated = members.find((id, i) => members.indexOf(id) !== i);
+      const members = new Set<string>();
+      const repeated = [...network.hubs, ...network.spokes].find((id) => members.size === members.add(id).size);
       if (repeated !== undefined) {
         throw fault("intent/duplicate", `${field}: gateway ${repeated} is named twice`, { field, value: repeated });
       }
@@ -138,28 +145,43 @@ export class Fleet {
           const [a, b] = [hub, other].sort(
             (x, y) => (x.host === undefined ? 0 : 1) - (y.host === undefined ? 0 : 1) || (x.id < y.id ? -1 : 1),
           );
-          add(this.#join(network, a as GatewayModel, b as GatewayModel, undefined));
+          add(this.#join(network, a as GatewayModel, b as GatewayModel, []));
         }
-        const behind = i === 0 && network.transit !== false ? spokes : undefined;
+        const behind = i === 0 && network.transit !== false ? this.#behindHub(spokes) : [];
         for (const spoke of spokes) add(this.#join(network, spoke, hub, behind));
       });
     }
     return all;
   }
 
-  /** `behind`: the spokes that `a` reaches through `b`. */
-  #join(
-    network: NetworkModel,
-    a: GatewayModel,
-    b: GatewayModel,
-    behind: readonly GatewayModel[] | undefined,
-  ): Link | undefined {
-    const subnets = (g: GatewayModel) => this.site(g).subnets;
-    const others = (behind ?? []).filter((g) => g.id !== a.id && g.siteId !== a.siteId).flatMap(subnets);
+  #subnets(gateway: GatewayModel, family: Family): readonly string[] {
+    const site = this.site(gateway);
+    let known = this.#bySite.get(site.id);
+    if (!known) {
+      known = { 4: canonicalSubnets(site.subnets, 4), 6: canonicalSubnets(site.subnets, 6) };
+      this.#bySite.set(site.id, known);
+    }
+    return known[family];
+  }
+
+  /** Subnets of the spokes' sites in canonical order, found once for all of them. */
+  #behindHub(spokes: readonly GatewayModel[]): Behind[] {
+    const sites = new Map(spokes.map((g) => [g.siteId, g]));
+    const all = [...sites].flatMap(([siteId, g]) =>
+      FAMILIES.flatMap((family) =>
+        this.#subnets(g, family).map((text) => ({ siteId, family, text, prefix: Prefix.parse(text) })),
+      ),
+    );
+    return all.sort((x, y) => comparePrefixes(x.prefix, y.prefix));
+  }
+
+  /** `behind`: what lies behind `b` besides its own site; `a` reaches the part that is not its own. */
+  #join(network: NetworkModel, a: GatewayModel, b: GatewayModel, behind: readonly Behind[]): Link | undefined {
     const flows = FAMILIES.flatMap((family): Flow[] => {
-      const here = canonicalSubnets(subnets(a), family);
-      const there = canonicalSubnets(subnets(b), family);
-      const transit = canonicalSubnets(others, family);
+      const here = this.#subnets(a, family);
+      const there = this.#subnets(b, family);
+      const others = behind.filter((x) => x.family === family && x.siteId !== a.siteId).map((x) => x.text);
+      const transit = [...new Set(others)];
       if (here.length === 0) return [];
       return [
         ...(there.length > 0 ? [{ kind: "site" as const, family, a: here, b: there }] : []),
