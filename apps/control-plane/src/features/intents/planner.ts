@@ -1,5 +1,5 @@
 import { Injectable } from "@nestjs/common";
-import { Fault, isFault } from "@sallyport/base";
+import { Fault, faultTable, isFault } from "@sallyport/base";
 import { compileAll, type FleetModel, findOverlaps, listTunnels, overlapFault } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
 import { FleetStore } from "./fleet.store.js";
@@ -13,6 +13,16 @@ export interface Entered {
   /** Paths of the model, as compile's and the proof's faults name them, by the field of the input to show instead. */
   readonly fields?: readonly (readonly [pattern: RegExp, field: string])[];
 }
+
+interface OverlapRow {
+  readonly place: number;
+  readonly prefix: string;
+  readonly site: string | null;
+  readonly peer: string | null;
+}
+
+/** The code is libs/intent's, which finds the same in a model. */
+const fault = faultTable({ "intent/overlap": { retry: false, expose: true } });
 
 /** Looks at the fleet as it would be after a change that is not committed yet. */
 @Injectable()
@@ -34,6 +44,31 @@ export class Planner {
     }
     await this.#keepTunnels(tx, organizationId, model);
     return model;
+  }
+
+  /**
+   * Refuses prefixes that overlap another of the organization, before they are written. With `settle`, which sees what overlaps
+   * after the writing, two equal prefixes would already have met the table's own constraint.
+   * @throws intent/overlap with field, value and, in `facts`, the other's owner
+   */
+  async refuseOverlaps(tx: Tx, organizationId: string, prefixes: readonly string[], field: string): Promise<void> {
+    const rows = await tx.$queryRaw<OverlapRow[]>`
+      SELECT w.place::int - 1 AS place, s.prefix::text AS prefix, t.name AS site, p.name AS peer
+      FROM unnest(${prefixes}::inet[]) WITH ORDINALITY AS w (prefix, place)
+      JOIN subnets s ON s.prefix && w.prefix AND s.organization_id = ${organizationId}::uuid
+      LEFT JOIN sites t ON t.id = s.site_id
+      LEFT JOIN external_peers p ON p.id = s.external_peer_id
+      ORDER BY w.place, s.prefix LIMIT 1`;
+    const [row] = rows;
+    if (!row) return;
+    const value = prefixes[row.place] ?? "";
+    const owner = row.site === null ? `external peer "${row.peer}"` : `site "${row.site}"`;
+    throw fault("intent/overlap", `${value} overlaps ${row.prefix} of ${owner}`, {
+      field: `${field}[${row.place}]`,
+      value,
+      expected: `a prefix that does not overlap ${row.prefix} of ${owner}`,
+      facts: { other: `${owner} (${row.prefix})` },
+    });
   }
 
   async #keepTunnels(tx: Tx, organizationId: string, model: FleetModel): Promise<void> {

@@ -11,6 +11,11 @@ type Batch<K, V> = (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>;
 export class Loaders {
   readonly #all = new Map<object, Map<string, unknown>>();
 
+  /** Forgets everything: a subscription does before each of its answers. */
+  clear(): void {
+    this.#all.clear();
+  }
+
   /** Null for a key that `batch` has nothing for. `owner` and `name` tell which loader it is. */
   load<K, V>(owner: object, name: string, key: K, batch: Batch<K, V>): Promise<V | null> {
     const own = this.#all.get(owner) ?? new Map<string, unknown>();

@@ -1,0 +1,147 @@
+import { Injectable } from "@nestjs/common";
+import { gatewayFqdn } from "@sallyport/intent";
+import { Changes } from "../../platform/database/changes.js";
+import type { Tx } from "../../platform/database/database.js";
+import { apiFault } from "../../platform/faults.js";
+import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
+import { checkHost, checkName, checkPort, checkUuid, labelOf } from "../../platform/input.js";
+import type { Gateway } from "../../platform/prisma/generated/client.js";
+import type { TenantContext } from "../../platform/tenancy.js";
+import { AuditService } from "../audit/audit.service.js";
+import { IntentService } from "../intents/intent.service.js";
+import { Planner } from "../intents/planner.js";
+import { type GatewayFilter, GatewayStore } from "./gateway.store.js";
+
+export interface NewGateway {
+  /** Absent: the site's name. */
+  readonly name?: string | null | undefined;
+  /** Absent: behind a NAT, or without a fixed address. */
+  readonly host?: string | null | undefined;
+  readonly ikePort: number;
+  readonly nattPort: number;
+}
+
+export interface GatewayChanges {
+  readonly id: string;
+  readonly name?: string | null | undefined;
+  /** Null: no longer reachable from outside. */
+  readonly host?: string | null | undefined;
+  readonly ikePort?: number | null | undefined;
+  readonly nattPort?: number | null | undefined;
+}
+
+const facts = ({ name, host, ikePort, nattPort }: Gateway) => ({ name, host, ikePort, nattPort });
+
+@Injectable()
+export class GatewayService {
+  constructor(
+    private readonly changes: Changes,
+    private readonly store: GatewayStore,
+    private readonly planner: Planner,
+    private readonly intents: IntentService,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** In the transaction of the site's making. `field` is where the gateway stands in the caller's input. */
+  async createIn(
+    tx: Tx,
+    context: TenantContext,
+    site: { readonly id: string; readonly name: string },
+    input: NewGateway,
+    field: string,
+  ): Promise<Gateway> {
+    const { organizationId } = context;
+    const name = await this.#freeName(
+      tx,
+      organizationId,
+      input.name ?? site.name,
+      input.name ? `${field}.name` : "name",
+    );
+    const host = input.host ? checkHost(input.host, `${field}.host`) : null;
+    const [ikePort, nattPort] = checkPorts(input, field);
+    const organization = await tx.organization.findUniqueOrThrow({ where: { id: organizationId } });
+    const identity = await this.#freeIdentity(tx, organization.slug, labelOf(name, `${field}.name`));
+    const data = { organizationId, siteId: site.id, name, identity, host, ikePort, nattPort };
+    const gateway = await this.store.create(tx, data);
+    const after = { ...facts(gateway), identity, siteId: site.id };
+    await this.audit.record(tx, context, {
+      action: "createGateway",
+      target: { kind: "gateway", id: gateway.id },
+      after,
+    });
+    return gateway;
+  }
+
+  update(context: TenantContext, input: GatewayChanges): Promise<Gateway> {
+    const { organizationId } = context;
+    return this.changes.commit(context, async (tx) => {
+      const before = await this.getIn(tx, organizationId, input.id, "input.id");
+      const renamed = input.name && input.name !== before.name;
+      const name = renamed ? await this.#freeName(tx, organizationId, input.name ?? "", "input.name") : before.name;
+      const host =
+        input.host === undefined ? before.host : input.host === null ? null : checkHost(input.host, "input.host");
+      const [ikePort, nattPort] = checkPorts(
+        { ikePort: input.ikePort ?? before.ikePort, nattPort: input.nattPort ?? before.nattPort },
+        "input",
+      );
+      const gateway = await this.store.update(tx, organizationId, before.id, { name, host, ikePort, nattPort });
+      await this.planner.settle(tx, organizationId);
+      await this.intents.recompile(tx, organizationId);
+      await this.audit.record(tx, context, {
+        action: "updateGateway",
+        target: { kind: "gateway", id: gateway.id },
+        before: facts(before),
+        after: facts(gateway),
+      });
+      return gateway;
+    });
+  }
+
+  /** @throws api/not-found, also for a gateway that is retired */
+  async getIn(tx: Tx, organizationId: string, rawId: string, field: string): Promise<Gateway> {
+    const id = checkUuid(rawId, field);
+    const gateway = await this.store.byId(tx, organizationId, id);
+    if (gateway && gateway.state !== "RETIRED") return gateway;
+    throw apiFault("api/not-found", "there is no such gateway", { field, value: id, expected: "the id of a gateway" });
+  }
+
+  async byIds(context: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, Gateway>> {
+    return new Map((await this.store.byIds(context.organizationId, ids)).map((g) => [g.id, g]));
+  }
+
+  async ofSites(context: TenantContext, siteIds: readonly string[]): Promise<ReadonlyMap<string, Gateway[]>> {
+    return Map.groupBy(await this.store.ofSites(context.organizationId, siteIds), (g) => g.siteId);
+  }
+
+  list(context: TenantContext, args: PageArgs, filter: GatewayFilter): Promise<Connection<Gateway>> {
+    return page(args, (request) => this.store.page(context.organizationId, request, filter));
+  }
+
+  async #freeName(tx: Tx, organizationId: string, raw: string, field: string): Promise<string> {
+    const name = checkName(raw, field);
+    if (!(await this.store.nameTaken(tx, organizationId, name))) return name;
+    throw apiFault("api/name-taken", "there is a gateway with this name", {
+      field,
+      value: name,
+      expected: "a name that no other gateway of the organization has",
+    });
+  }
+
+  /** Names that differ only in what a DNS label cannot say get a number. */
+  async #freeIdentity(tx: Tx, slug: string, label: string): Promise<string> {
+    for (let n = 1; ; n++) {
+      const identity = gatewayFqdn(slug, n === 1 ? label : `${label}-${n}`);
+      if (!(await this.store.identityTaken(tx, identity))) return identity;
+    }
+  }
+}
+
+function checkPorts({ ikePort, nattPort }: { ikePort: number; nattPort: number }, field: string): [number, number] {
+  const ports: [number, number] = [checkPort(ikePort, `${field}.ikePort`), checkPort(nattPort, `${field}.nattPort`)];
+  if (ports[0] !== ports[1]) return ports;
+  throw apiFault("api/bad-input", "one port cannot do for both", {
+    field: `${field}.nattPort`,
+    value: String(nattPort),
+    expected: "another port than ikePort's",
+  });
+}

@@ -1,0 +1,50 @@
+import { Field, ID, InputType, ObjectType, registerEnumType } from "@nestjs/graphql";
+import { Topology } from "../../platform/prisma/generated/enums.js";
+
+registerEnumType(Topology, {
+  name: "Topology",
+  description: "Who has tunnels with whom.",
+  valuesMap: { HUB_AND_SPOKE: { description: "Every spoke with every hub, and the hubs with each other." } },
+});
+
+@ObjectType("Network", { description: "Sites that reach each other through tunnels." })
+export class NetworkType {
+  @Field(() => ID, { description: "Identifies the network." })
+  id!: string;
+
+  @Field({ description: "Unique in the organization." })
+  name!: string;
+
+  @Field(() => Topology, { description: "Who has tunnels with whom." })
+  topology!: Topology;
+
+  @Field(() => [String], { description: "What its gateways offer each other for IKE; empty: the defaults." })
+  ikeProposals!: string[];
+
+  @Field(() => [String], { description: "What its gateways offer each other for ESP; empty: the defaults." })
+  espProposals!: string[];
+
+  @Field({ description: "When it was made." })
+  createdAt!: Date;
+}
+
+@InputType({ description: "A hub and spoke network to be made." })
+export class CreateNetworkInput {
+  @Field({ description: "Unique in the organization, 1 to 63 characters." })
+  name!: string;
+
+  @Field(() => [ID], { description: "1 to 8 gateways, the preferred one first." })
+  hubGatewayIds!: string[];
+
+  @Field(() => [ID], { defaultValue: [], description: "Gateways that are there already; `onboardSite` adds new ones." })
+  spokeGatewayIds!: string[];
+
+  @Field(() => [String], { defaultValue: [], description: "E.g. `aes256gcm16-prfsha384-x25519`; empty: the defaults." })
+  ikeProposals!: string[];
+
+  @Field(() => [String], {
+    defaultValue: [],
+    description: "E.g. `aes256gcm16-x25519`; a group asks for PFS. Empty: the defaults.",
+  })
+  espProposals!: string[];
+}
