@@ -1,0 +1,190 @@
+import { Injectable } from "@nestjs/common";
+import { Database, type Tx } from "../../platform/database/database.js";
+import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
+import type { Prisma } from "../../platform/prisma/generated/client.js";
+import type { TunnelState } from "../../platform/prisma/generated/enums.js";
+import type { CounterReport, TunnelReport } from "./tunnel-state.service.js";
+
+/** A gateway's end of a tunnel. */
+export interface End {
+  readonly id: string;
+  readonly tunnelId: string;
+  readonly key: string;
+  readonly name: string;
+}
+
+export interface EndsOfGateway {
+  readonly organizationId: string;
+  readonly gatewayName: string;
+  readonly ends: readonly End[];
+}
+
+export type SavedCounters = Pick<
+  Prisma.ChildSaCreateManyInput,
+  "bytesIn" | "bytesOut" | "packetsIn" | "packetsOut" | "errorsIn" | "countedAt" | "lastPacketInAt"
+>;
+
+/** The part of the database that agents' reports write. */
+export abstract class TunnelStateStore {
+  /** Undefined when there is no such gateway. */
+  abstract endsOf(tx: Tx, gatewayId: string): Promise<EndsOfGateway | undefined>;
+  /** Holds the tunnels' rows, in the order of their ids, and gives their states. */
+  abstract lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]): Promise<Map<string, TunnelState>>;
+  /** Removes all SAs of the ends. Gives counters by `<end id> <inbound SPI>`. */
+  abstract takeSas(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<Map<string, SavedCounters>>;
+  abstract writeEnd(
+    tx: Tx,
+    organizationId: string,
+    endId: string,
+    report: TunnelReport | undefined,
+    state: TunnelState,
+    now: Date,
+  ): Promise<void>;
+  abstract insertIkeSas(tx: Tx, rows: Prisma.IkeSaCreateManyInput[]): Promise<void>;
+  abstract insertChildSas(tx: Tx, rows: Prisma.ChildSaCreateManyInput[]): Promise<void>;
+  abstract otherEnds(
+    tx: Tx,
+    organizationId: string,
+    gatewayId: string,
+    tunnelIds: readonly string[],
+  ): Promise<{ tunnelId: string; state: TunnelState }[]>;
+  abstract setState(tx: Tx, organizationId: string, tunnelId: string, state: TunnelState, since: Date): Promise<void>;
+  /** True for the gateway's very first tunnel that came up. */
+  abstract noteFirstUp(tx: Tx, organizationId: string, gatewayId: string, at: Date): Promise<boolean>;
+  abstract count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
+}
+
+/** PostgreSQL has no unsigned 64 bits. */
+const MAX = 2n ** 63n - 1n;
+const signed = (value: bigint) => (value > MAX ? MAX : value);
+
+@Injectable()
+export class PrismaTunnelStateStore extends TunnelStateStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  override async endsOf(tx: Tx, gatewayId: string): Promise<EndsOfGateway | undefined> {
+    const gateway = await tx.gateway.findUnique({
+      where: { organizationId: ANY_ORGANIZATION, id: gatewayId },
+      select: { organizationId: true, name: true },
+    });
+    if (!gateway) return undefined;
+    const { organizationId } = gateway;
+    const rows = await tx.tunnelEnd.findMany({
+      where: { organizationId, gatewayId },
+      select: { id: true, tunnelId: true, tunnel: { select: { key: true, name: true } } },
+    });
+    const ends = rows.map(({ id, tunnelId, tunnel }) => ({ id, tunnelId, ...tunnel }));
+    return { organizationId, gatewayName: gateway.name, ends };
+  }
+
+  override async lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]) {
+    const rows = await tx.$queryRaw<{ id: string; state: TunnelState }[]>`
+      SELECT id::text AS id, state::text AS state FROM tunnels
+      WHERE organization_id = ${organizationId}::uuid AND id = ANY(${tunnelIds}::uuid[]) ORDER BY id FOR UPDATE`;
+    return new Map(rows.map((row) => [row.id, row.state]));
+  }
+
+  override async takeSas(tx: Tx, organizationId: string, endIds: readonly string[]) {
+    const inEnds = { organizationId, tunnelEndId: { in: [...endIds] } };
+    const rows = await tx.childSa.findMany({
+      where: { organizationId, ikeSa: inEnds },
+      select: {
+        inboundSpi: true,
+        bytesIn: true,
+        bytesOut: true,
+        packetsIn: true,
+        packetsOut: true,
+        errorsIn: true,
+        countedAt: true,
+        lastPacketInAt: true,
+        ikeSa: { select: { tunnelEndId: true } },
+      },
+    });
+    await tx.ikeSa.deleteMany({ where: inEnds });
+    return new Map(rows.map(({ inboundSpi, ikeSa, ...counters }) => [`${ikeSa.tunnelEndId} ${inboundSpi}`, counters]));
+  }
+
+  override async writeEnd(
+    tx: Tx,
+    organizationId: string,
+    id: string,
+    report: TunnelReport | undefined,
+    state: TunnelState,
+    now: Date,
+  ): Promise<void> {
+    const error = report?.lastError;
+    await tx.tunnelEnd.update({
+      where: { organizationId, id },
+      data: {
+        state,
+        reportedAt: now,
+        changedAt: report?.changedAt ?? now,
+        // An end that its gateway has no more keeps what went wrong last.
+        ...(report
+          ? {
+              lastErrorCode: error?.code ?? null,
+              lastErrorMessage: error?.message ?? null,
+              lastErrorOurs: error?.ours ?? null,
+              lastErrorTheirs: error?.theirs ?? null,
+              lastErrorExchange: error?.exchange ?? null,
+              lastErrorAt: error?.at ?? null,
+            }
+          : {}),
+      },
+      select: { id: true },
+    });
+  }
+
+  override async insertIkeSas(tx: Tx, data: Prisma.IkeSaCreateManyInput[]): Promise<void> {
+    if (data.length > 0) await tx.ikeSa.createMany({ data, skipDuplicates: true });
+  }
+
+  override async insertChildSas(tx: Tx, data: Prisma.ChildSaCreateManyInput[]): Promise<void> {
+    if (data.length > 0) await tx.childSa.createMany({ data, skipDuplicates: true });
+  }
+
+  override otherEnds(tx: Tx, organizationId: string, gatewayId: string, tunnelIds: readonly string[]) {
+    return tx.tunnelEnd.findMany({
+      where: { organizationId, tunnelId: { in: [...tunnelIds] }, gatewayId: { not: gatewayId } },
+      select: { tunnelId: true, state: true },
+    });
+  }
+
+  override async setState(
+    tx: Tx,
+    organizationId: string,
+    id: string,
+    state: TunnelState,
+    stateSince: Date,
+  ): Promise<void> {
+    await tx.tunnel.update({ where: { organizationId, id }, data: { state, stateSince }, select: { id: true } });
+  }
+
+  override async noteFirstUp(tx: Tx, organizationId: string, id: string, at: Date): Promise<boolean> {
+    const { count } = await tx.gateway.updateMany({
+      where: { organizationId, id, firstTunnelUpAt: null },
+      data: { firstTunnelUpAt: at },
+    });
+    return count > 0;
+  }
+
+  override async count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void> {
+    const column = <T>(read: (c: CounterReport) => T) => counters.map(read);
+    await this.database.client.$executeRaw`
+      UPDATE child_sas c SET bytes_in = w.bytes_in, bytes_out = w.bytes_out, packets_in = w.packets_in,
+        packets_out = w.packets_out, errors_in = w.errors_in, last_packet_in_at = w.last_in, counted_at = ${at}
+      FROM unnest(
+        ${column((c) => c.key)}::text[], ${column((c) => c.inboundSpi)}::text[],
+        ${column((c) => signed(c.bytesIn))}::bigint[], ${column((c) => signed(c.bytesOut))}::bigint[],
+        ${column((c) => signed(c.packetsIn))}::bigint[], ${column((c) => signed(c.packetsOut))}::bigint[],
+        ${column((c) => signed(c.errorsIn))}::bigint[],
+        ${column((c) => c.lastPacketInAt?.toISOString() ?? null)}::timestamptz[]
+      ) AS w (key, inbound_spi, bytes_in, bytes_out, packets_in, packets_out, errors_in, last_in)
+      JOIN tunnel_ends e ON e.gateway_id = ${gatewayId}::uuid
+      JOIN tunnels t ON t.id = e.tunnel_id AND t.key = w.key
+      JOIN ike_sas i ON i.tunnel_end_id = e.id
+      WHERE c.ike_sa_id = i.id AND c.inbound_spi = w.inbound_spi AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
+  }
+}

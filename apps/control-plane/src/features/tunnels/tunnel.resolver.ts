@@ -1,0 +1,115 @@
+import { Args, ID, Parent, Query, ResolveField, Resolver, Subscription } from "@nestjs/graphql";
+import { Allow, Request, Tenant } from "../../platform/auth/allow.js";
+import { WakeUpBus } from "../../platform/bus/bus.js";
+import { wakeUps } from "../../platform/bus/stream.js";
+import { listComplexity, PageArgs, pageComplexity } from "../../platform/graphql/connection.js";
+import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
+import { checkUuid } from "../../platform/input.js";
+import { present } from "../../platform/present.js";
+import type { Tunnel } from "../../platform/prisma/generated/client.js";
+import type { TenantContext } from "../../platform/tenancy.js";
+import { ExternalPeerService } from "../external-peers/external-peer.service.js";
+import { ExternalPeerType } from "../external-peers/external-peer.types.js";
+import { NetworkService } from "../networks/network.service.js";
+import { NetworkType } from "../networks/network.types.js";
+import { TunnelService } from "./tunnel.service.js";
+import { FleetHealth, TunnelConnection, TunnelEndType, TunnelFilterInput, TunnelType } from "./tunnel.types.js";
+
+@Resolver(() => TunnelType)
+export class TunnelResolver {
+  constructor(
+    private readonly service: TunnelService,
+    private readonly networks: NetworkService,
+    private readonly peers: ExternalPeerService,
+    private readonly bus: WakeUpBus,
+  ) {}
+
+  @Query(() => TunnelConnection, {
+    complexity: pageComplexity,
+    description: "The organization's tunnels, oldest first.",
+  })
+  @Allow("fleet:read")
+  tunnels(
+    @Tenant() context: TenantContext,
+    @Args() args: PageArgs,
+    @Args("filter", { nullable: true, description: "Which tunnels." }) filter?: TunnelFilterInput,
+  ) {
+    return this.service.list(context, args, present(filter ?? {}));
+  }
+
+  @Query(() => FleetHealth, { description: "The fleet at a glance." })
+  @Allow("fleet:read")
+  async fleetHealth(@Tenant() context: TenantContext): Promise<FleetHealth> {
+    const { tunnels, ...totals } = await this.service.totals(context);
+    const { UP: up, DEGRADED: degraded, CONNECTING: connecting, DOWN: down, PENDING: pending } = tunnels;
+    return {
+      ...totals,
+      tunnels: { total: up + degraded + connecting + down + pending, up, degraded, connecting, down, pending },
+    };
+  }
+
+  @Subscription(() => TunnelType, {
+    description:
+      "A tunnel whenever one of its ends reports a change. After a gap in the connection to the bus, all of them.",
+  })
+  @Allow("fleet:read")
+  async *tunnelChanged(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Args("tunnelId", { type: () => ID, nullable: true, description: "Only this one." }) rawId?: string | null,
+  ) {
+    const only = rawId ? checkUuid(rawId, "tunnelId") : undefined;
+    const { organizationId } = context;
+    const news = wakeUps(
+      this.bus,
+      "tunnel",
+      (m) => m.organizationId === organizationId && (only === undefined || m.tunnelId === only),
+    );
+    try {
+      for await (const message of news) {
+        const ids = message ? [message.tunnelId] : only ? [only] : await this.service.ids(context);
+        for (const id of ids) {
+          loaders.clear();
+          const tunnel = await this.service.get(context, id);
+          if (tunnel) yield { tunnelChanged: tunnel };
+        }
+      }
+    } finally {
+      await news.return();
+    }
+  }
+
+  @ResolveField(() => [TunnelEndType], {
+    complexity: listComplexity(2),
+    description: "Our ends of it: two, or one with an external peer.",
+  })
+  ends(@Tenant() context: TenantContext, @Request() { loaders }: GraphQLRequestContext, @Parent() tunnel: Tunnel) {
+    return loaders.loadMany(this, "ends", tunnel.id, (ids: readonly string[]) => this.service.ends(context, ids));
+  }
+
+  @ResolveField(() => NetworkType, {
+    nullable: true,
+    description: "The network it belongs to; null with an external peer.",
+  })
+  network(@Tenant() context: TenantContext, @Request() { loaders }: GraphQLRequestContext, @Parent() tunnel: Tunnel) {
+    if (tunnel.networkId === null) return null;
+    return loaders.load(this, "network", tunnel.networkId, (ids: readonly string[]) =>
+      this.networks.byIds(context, ids),
+    );
+  }
+
+  @ResolveField(() => ExternalPeerType, {
+    nullable: true,
+    description: "The external peer at the other end; null between our own gateways.",
+  })
+  externalPeer(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() tunnel: Tunnel,
+  ) {
+    if (tunnel.externalPeerId === null) return null;
+    return loaders.load(this, "peer", tunnel.externalPeerId, (ids: readonly string[]) =>
+      this.peers.byIds(context, ids),
+    );
+  }
+}
