@@ -4,7 +4,6 @@ import { EnrolmentModule } from "../enrolment/enrolment.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
 import { TunnelsModule } from "../tunnels/tunnels.module.js";
-import { AgentConnections } from "./agent-connections.js";
 import { AgentPeerService } from "./agent-peer.service.js";
 import { AgentServer } from "./agent-server.js";
 import { AgentSessions } from "./agent-sessions.js";
@@ -14,13 +13,12 @@ import { PrismaSessionStore, SessionStore } from "./session.store.js";
 @Module({
   imports: [CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
   providers: [
-    AgentConnections,
     AgentPeerService,
     AgentServer,
     AgentSessions,
     ReportIngest,
     { provide: SessionStore, useClass: PrismaSessionStore },
   ],
-  exports: [AgentConnections, AgentServer],
+  exports: [AgentServer],
 })
 export class AgentsModule {}

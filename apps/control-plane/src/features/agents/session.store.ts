@@ -5,7 +5,7 @@ import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import type { AgentPeer } from "./agent-peer.service.js";
 
 /** A session that nobody refreshed for this long belongs to a replica that died. */
-export const SESSION_LEASE_MS = 45_000;
+const SESSION_LEASE_MS = 45_000;
 
 const short = (text: string) => text.slice(0, 64);
 
@@ -19,8 +19,6 @@ export abstract class SessionStore {
   abstract seen(sessionIds: readonly string[]): Promise<void>;
   /** Closes the sessions of replicas that died and gives their gateways. */
   abstract reap(): Promise<readonly { readonly organizationId: string; readonly gatewayId: string }[]>;
-  /** Those of `gatewayIds` that are connected. */
-  abstract connected(organizationId: string, gatewayIds: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 @Injectable()
@@ -105,14 +103,5 @@ export class PrismaSessionStore extends SessionStore {
       }
       return dead;
     });
-  }
-
-  override async connected(organizationId: string, gatewayIds: readonly string[]): Promise<ReadonlySet<string>> {
-    const since = new Date(Date.now() - SESSION_LEASE_MS);
-    const rows = await this.database.client.agentSession.findMany({
-      where: { organizationId, gatewayId: { in: [...gatewayIds] }, seenAt: { gte: since } },
-      select: { gatewayId: true },
-    });
-    return new Set(rows.map((r) => r.gatewayId));
   }
 }

@@ -1,6 +1,6 @@
-import { Module, type OnApplicationBootstrap } from "@nestjs/common";
-import { Database } from "../../platform/database/database.js";
+import { Module, type OnModuleInit } from "@nestjs/common";
 import { GatewayCredentials } from "../intents/gateway-credentials.js";
+import { OrganizationFounder } from "../organizations/organization-founder.js";
 import { AuthorityService } from "./authority.service.js";
 import { CertificateService } from "./certificate.service.js";
 import { CertificatesResolver } from "./certificates.resolver.js";
@@ -17,19 +17,16 @@ import { ServerCertificateService } from "./server-certificate.service.js";
   ],
   exports: [CertificateService, ServerCertificateService, GatewayCredentials],
 })
-export class CertificatesModule implements OnApplicationBootstrap {
+export class CertificatesModule implements OnModuleInit {
   constructor(
-    private readonly database: Database,
+    private readonly founder: OrganizationFounder,
     private readonly authorities: AuthorityService,
   ) {}
 
-  /** Makes the CAs of organizations that have none, so that nobody waits for them later. */
-  async onApplicationBootstrap(): Promise<void> {
-    const organizations = await this.database.client.organization.findMany({ select: { id: true } });
-    for (const { id: organizationId } of organizations) {
-      await this.database.transaction((tx) =>
-        this.authorities.issuing(tx, { purpose: "GATEWAY_IDENTITY", organizationId }),
-      );
-    }
+  /** Every organization has its CA from its beginning, so that nobody waits for one later. */
+  onModuleInit(): void {
+    this.founder.register(async (tx, { id }) => {
+      await this.authorities.issuing(tx, { purpose: "GATEWAY_IDENTITY", organizationId: id });
+    });
   }
 }
