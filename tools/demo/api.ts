@@ -7,6 +7,12 @@ interface GraphqlAnswer<T> {
   readonly errors?: readonly GraphqlError[];
 }
 
+interface WsMessage {
+  readonly type: string;
+  readonly id?: string;
+  readonly payload?: unknown;
+}
+
 /** The control plane's public GraphQL API, as any client would use it. */
 export class Api {
   readonly #url: string;
@@ -40,5 +46,41 @@ export class Api {
     }
     if (!answer.data) throw new Error(`the control plane answered ${response.status} without data`);
     return answer.data;
+  }
+
+  /** Events of one subscription, over the graphql-transport-ws protocol; ends when the server completes it or `signal` aborts. */
+  async *subscribe<T>(
+    operation: string,
+    variables: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): AsyncGenerator<T, void, undefined> {
+    const socket = new WebSocket(this.#url.replace(/^http/, "ws"), "graphql-transport-ws");
+    const waiting: WsMessage[] = [];
+    let wake: () => void = () => {};
+    const take = (message: WsMessage) => {
+      waiting.push(message);
+      wake();
+    };
+    const send = (message: WsMessage) => socket.send(JSON.stringify(message));
+    socket.addEventListener("open", () =>
+      send({ type: "connection_init", payload: { authorization: `Bearer ${this.#token}` } }),
+    );
+    socket.addEventListener("message", (event) => take(JSON.parse(String(event.data))));
+    socket.addEventListener("close", () => take({ type: "complete" }));
+    signal.addEventListener("abort", () => take({ type: "complete" }));
+    try {
+      for (;;) {
+        const message = waiting.shift();
+        if (!message) await new Promise<void>((resolve) => (wake = resolve));
+        else if (message.type === "connection_ack")
+          send({ id: "1", type: "subscribe", payload: { query: operation, variables } });
+        else if (message.type === "ping") send({ type: "pong" });
+        else if (message.type === "next") yield (message.payload as { data: T }).data;
+        else if (message.type === "error") throw new Error(`the subscription was refused: ${JSON.stringify(message)}`);
+        else if (message.type === "complete") return;
+      }
+    } finally {
+      socket.close();
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { endProcess, eventually, hasEnded } from "@sallyport/testkit";
 import { Api } from "./api.ts";
@@ -34,6 +34,10 @@ export class ControlPlane {
 
   get logFile(): string {
     return path.join(this.#options.home, "control-plane.log");
+  }
+
+  get #pidFile(): string {
+    return path.join(this.#options.home, "control-plane.pid");
   }
 
   get url(): string {
@@ -74,6 +78,7 @@ export class ControlPlane {
     });
     await log.close();
     const child = this.#child;
+    await writeFile(this.#pidFile, String(child.pid));
     await eventually(
       `the control plane is ready (its log: ${this.logFile})`,
       async () => {
@@ -96,6 +101,14 @@ export class ControlPlane {
   async remove(): Promise<void> {
     await this.stop();
     await rm(this.#options.home, { recursive: true, force: true });
+  }
+
+  /** Ends what a demo that was killed left running of this home. */
+  async endOrphan(): Promise<void> {
+    const pid = Number(await readFile(this.#pidFile, "utf8").catch(() => "0"));
+    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (line.includes(ENTRY)) process.kill(pid, "SIGKILL");
+    await this.#endDatabase();
   }
 
   /** SIGKILL, as a crash would be: the database goes on. */

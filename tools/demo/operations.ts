@@ -1,0 +1,63 @@
+/** What an operator sends: the public API's documents with the shapes of their answers. */
+export interface Enrolment {
+  readonly command: string;
+  readonly expiresAt: string;
+}
+export interface MadeGateway {
+  readonly id: string;
+  readonly name: string;
+  readonly identity: string;
+}
+
+const MADE = "gateway { id name identity } enrolment { command expiresAt }";
+
+export const CREATE_SITE = `mutation createSite($input: CreateSiteInput!) { createSite(input: $input) { ${MADE} } }`;
+export interface CreateSite {
+  readonly createSite: { readonly gateway: MadeGateway; readonly enrolment: Enrolment };
+}
+
+export const CREATE_NETWORK =
+  "mutation createNetwork($input: CreateNetworkInput!) { createNetwork(input: $input) { id name } }";
+export interface CreateNetwork {
+  readonly createNetwork: { readonly id: string; readonly name: string };
+}
+
+export const ONBOARD_SITE = `mutation onboardSite($input: OnboardSiteInput!) { onboardSite(input: $input) { ${MADE} } }`;
+export interface OnboardSite {
+  readonly onboardSite: { readonly gateway: MadeGateway; readonly enrolment: Enrolment };
+}
+
+export const ADD_EXTERNAL_PEER =
+  "mutation addExternalPeer($input: AddExternalPeerInput!) { addExternalPeer(input: $input) { id name } }";
+export interface AddExternalPeer {
+  readonly addExternalPeer: { readonly id: string; readonly name: string };
+}
+
+export const ONBOARDING_PROGRESS = `subscription onboardingProgress($gatewayId: ID!) {
+  onboardingProgress(gatewayId: $gatewayId) { complete steps { name done at } }
+}`;
+export interface OnboardingProgress {
+  readonly onboardingProgress: {
+    readonly complete: boolean;
+    readonly steps: readonly { readonly name: string; readonly done: boolean; readonly at: string | null }[];
+  };
+}
+
+export const GATEWAY_CONNECTED = "query gateway($id: ID!) { gateway(id: $id) { connected } }";
+export interface GatewayConnected {
+  readonly gateway: { readonly connected: boolean };
+}
+
+export const HEALTH = `query health {
+  fleetHealth { gateways gatewaysConnected tunnels tunnelsUp }
+  tunnels(first: 50) { edges { node { name state } } }
+}`;
+export interface Health {
+  readonly fleetHealth: {
+    readonly gateways: number;
+    readonly gatewaysConnected: number;
+    readonly tunnels: number;
+    readonly tunnelsUp: number;
+  };
+  readonly tunnels: { readonly edges: readonly { readonly node: { readonly name: string; readonly state: string } }[] };
+}
