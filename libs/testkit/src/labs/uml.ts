@@ -88,6 +88,8 @@ function commandScript(command: readonly string[], options: UmlOptions): string 
 function follow(file: string, onOutput: (chunk: string) => void) {
   let at = 0;
   let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let reading = Promise.resolve();
   const decoder = new TextDecoder();
   const read = async () => {
     const handle = await open(file, "r");
@@ -103,11 +105,16 @@ function follow(file: string, onOutput: (chunk: string) => void) {
     }
   };
   const again = () => {
-    timer = setTimeout(() => void read().then(again, again), 50);
+    if (stopped) return;
+    timer = setTimeout(() => {
+      reading = read().then(again, again);
+    }, 50);
   };
   again();
   return async () => {
+    stopped = true;
     clearTimeout(timer);
+    await reading;
     await read();
   };
 }
