@@ -184,7 +184,7 @@ export const PEER_DEFAULTS = {
   passive: false,
   lifetime: { soft: 14_400, jitter: 600, hard: 16_200 },
   dpdInterval: 30,
-  retransmission: { initial: 2_000, backoff: 1.8, max: 30_000, tries: 5 },
+  retransmission: { initial: 500, backoff: 1.8, max: 20_000, tries: 7 },
   fragmentation: true,
   fragmentSize: 1_232,
   forceEncapsulation: false,

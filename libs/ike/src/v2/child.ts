@@ -1,0 +1,244 @@
+import type { SaLifetime, SaSpec } from "@sallyport/dataplane";
+import type { DataPlaneOp, Millis } from "../api.js";
+import type { ChildConfig, TrafficRange } from "../config.js";
+import { deriveChildKeys } from "../crypto/index.js";
+import type { ChildSuite } from "../crypto/types.js";
+import type { DownReason } from "../status.js";
+import { fault } from "./faults.js";
+import { configured, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
+import { encapsulates } from "./nat.js";
+import { lower } from "./new-sa.js";
+import { childStatus, ikeStatus } from "./report.js";
+import type { Built, Child, IkeSa } from "./sa.js";
+import { entriesOf, hold, release, reqidFor, type TrapHold } from "./traps.js";
+import type { Turn } from "./turn.js";
+
+/** Seconds after which the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
+const SWITCH_MS = 10_000;
+
+/** Everything that was agreed on about a CHILD SA. */
+export interface Agreed {
+  readonly config: ChildConfig;
+  readonly mode: "tunnel" | "transport";
+  readonly suite: ChildSuite;
+  readonly reqid: number;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  readonly shared: Uint8Array | undefined;
+  /** Whether this end began the exchange. */
+  readonly ours: boolean;
+  readonly rekeys: boolean;
+}
+
+/** The time of a soft limit: `soft` seconds less a random part of `jitter`, so that two ends rarely begin at once. */
+export function softAt(
+  turn: Turn,
+  lifetime: { readonly soft: number; readonly jitter: number },
+  now: Millis,
+): Millis | undefined {
+  if (lifetime.soft <= 0) return undefined;
+  return now + Math.max(1, lifetime.soft - turn.core.fraction() * lifetime.jitter) * 1000;
+}
+
+export function hardAt(lifetime: { readonly hard: number }, now: Millis): Millis | undefined {
+  return lifetime.hard > 0 ? now + lifetime.hard * 1000 : undefined;
+}
+
+function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
+  return {
+    ...(lifetime.hard > 0 ? { hardSeconds: lifetime.hard } : {}),
+    ...(lifetime.softBytes ? { softBytes: lifetime.softBytes } : {}),
+    ...(lifetime.hardBytes ? { hardBytes: lifetime.hardBytes } : {}),
+    ...(lifetime.softPackets ? { softPackets: lifetime.softPackets } : {}),
+    ...(lifetime.hardPackets ? { hardPackets: lifetime.hardPackets } : {}),
+  };
+}
+
+/** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Fault `ike/ts-unacceptable` when the selectors are too fine. */
+export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
+  const selectors = toSelectors(a.local, a.remote);
+  if (!selectors || !sa.keys || !sa.suite) {
+    const ours = "at most 256 pairs of prefixes and single ports";
+    const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
+    throw fault("ike/ts-unacceptable", "the traffic selectors are too fine", { facts: { ours, theirs } });
+  }
+  const keys = deriveChildKeys({
+    suite: a.suite,
+    prf: sa.suite.prf,
+    d: sa.keys.d,
+    ni: a.ni,
+    nr: a.nr,
+    ...(a.shared ? { sharedSecret: a.shared } : {}),
+  });
+  const [sending, receiving] = a.ours ? [keys.initiator, keys.responder] : [keys.responder, keys.initiator];
+  const common = {
+    protocol: "esp",
+    mode: a.mode,
+    reqid: a.reqid,
+    esn: a.suite.esn,
+    lifetime: lifetimeOf(a.config),
+  } as const;
+  const udp = encapsulates(sa);
+  const inbound: SaSpec = {
+    ...common,
+    ...algorithms(a.suite, receiving),
+    direction: "in",
+    spi: a.spiIn,
+    source: sa.remote.address,
+    destination: sa.local.address,
+    replayWindow: a.config.replayWindow,
+    ...(udp ? { encapsulation: { sourcePort: sa.remote.port, destinationPort: sa.local.port } } : {}),
+    selectors: selectors.map(reversed),
+  };
+  const outbound: SaSpec = {
+    ...common,
+    ...algorithms(a.suite, sending),
+    direction: "out",
+    spi: a.spiOut,
+    source: sa.local.address,
+    destination: sa.remote.address,
+    replayWindow: 0,
+    ...(udp ? { encapsulation: { sourcePort: sa.local.port, destinationPort: sa.remote.port } } : {}),
+    selectors,
+  };
+  const held = a.rekeys && !a.ours;
+  const child: Child = {
+    serial: turn.core.newSerial(),
+    config: a.config,
+    state: "installed",
+    mode: a.mode,
+    suite: a.suite,
+    reqid: a.reqid,
+    spiIn: a.spiIn,
+    spiOut: a.spiOut,
+    local: a.local,
+    remote: a.remote,
+    heldOutbound: held ? outbound : undefined,
+    sending: !held,
+    switchAt: held ? turn.now + SWITCH_MS : undefined,
+    establishedAt: turn.now,
+    rekeyAt: softAt(turn, a.config.lifetime, turn.now),
+    expireAt: hardAt(a.config.lifetime, turn.now),
+    lowestNonce: lower(a.ni, a.nr),
+    ours: a.ours,
+    rivalSerial: undefined,
+    replacedBy: undefined,
+  };
+  return { child, inbound, outbound };
+}
+
+function algorithms(suite: ChildSuite, keys: { readonly encryption: Uint8Array; readonly integrity: Uint8Array }) {
+  return {
+    encryption: { algorithm: suite.encryption ?? "null", key: keys.encryption },
+    ...(suite.integrity ? { integrity: { algorithm: suite.integrity, key: keys.integrity } } : {}),
+  } as const;
+}
+
+/** The reqid of a CHILD SA: the child's own with the configured selectors, one of these selectors alone with narrower ones. */
+export function reqidOf(
+  turn: Turn,
+  sa: IkeSa,
+  config: ChildConfig,
+  local: readonly TrafficRange[],
+  remote: readonly TrafficRange[],
+): number {
+  const state = sa.peer && turn.core.peers.get(sa.peer.id);
+  const base = state?.children.get(config.id)?.reqid ?? 0;
+  const have = configured(config, sa.local, sa.remote);
+  if (base !== 0 && sameRanges(local, have.local) && sameRanges(remote, have.remote)) return base;
+  return reqidFor(turn.core, `${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
+}
+
+/** Policies and routes of one CHILD SA; narrower ones than configured go before the trap. */
+export function entriesFor(turn: Turn, sa: IkeSa, child: Child): TrapHold {
+  const state = sa.peer && turn.core.peers.get(sa.peer.id);
+  const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
+  const priority = child.config.priority - (narrowed ? 1 : 0);
+  const selectors = toSelectors(child.local, child.remote) ?? [];
+  return entriesOf(child.config, child.mode, child.reqid, priority, sa.local.address, sa.remote.address, selectors);
+}
+
+/** Inbound first: nothing may come in before it can be opened. */
+export function installOps(turn: Turn, sa: IkeSa, built: Built): DataPlaneOp[] {
+  const sas = built.child.sending ? [built.inbound, built.outbound] : [built.inbound];
+  return [
+    ...sas.map((spec): DataPlaneOp => ({ op: "installSa", args: [spec] })),
+    ...hold(turn.core.holdings, entriesFor(turn, sa, built.child)),
+  ];
+}
+
+export function removeIn(sa: IkeSa, child: Pick<Child, "spiIn">): DataPlaneOp {
+  return { op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: child.spiIn }] };
+}
+
+export function removeOut(sa: IkeSa, child: Pick<Child, "spiOut">): DataPlaneOp {
+  return { op: "removeSa", args: [{ destination: sa.remote.address, protocol: "esp", spi: child.spiOut }] };
+}
+
+/** Takes back whatever `installOps` did, after one of them failed. */
+export function undoInstall(turn: Turn, sa: IkeSa, built: Built): void {
+  turn.apply([
+    removeOut(sa, built.child),
+    removeIn(sa, built.child),
+    ...release(turn.core.holdings, entriesFor(turn, sa, built.child)),
+  ]);
+}
+
+/** Makes a CHILD SA whose SAs are in the data plane part of the IKE SA. `replaces`: the serial that it rekeys. */
+export function adoptChild(turn: Turn, sa: IkeSa, child: Child, replaces: number | undefined): void {
+  sa.children = [...sa.children, child];
+  const runtime = sa.peer && turn.core.peers.get(sa.peer.id)?.children.get(child.config.id);
+  if (runtime) {
+    runtime.tries = 0;
+    runtime.retryAt = undefined;
+    runtime.lastError = undefined;
+  }
+  turn.core.dropOrphans(turn, child.reqid, [child.spiIn, child.spiOut]);
+  const about = { peer: sa.peer?.id, at: turn.now, ike: ikeStatus(sa), child: childStatus(sa, child) };
+  turn.emit(replaces === undefined ? { event: "child-up", ...about } : { event: "child-rekeyed", replaces, ...about });
+}
+
+export function changeChild(sa: IkeSa, serial: number, change: Partial<Child>): void {
+  sa.children = sa.children.map((c) => (c.serial === serial ? { ...c, ...change } : c));
+}
+
+export function childBySerial(sa: IkeSa, serial: number | undefined): Child | undefined {
+  return serial === undefined ? undefined : sa.children.find((c) => c.serial === serial);
+}
+
+/** From here on packets leave on the new SA: its outbound half is added, that of the old pair removed. */
+export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | undefined): void {
+  const ops: DataPlaneOp[] = [];
+  if (to.heldOutbound) ops.push({ op: "installSa", args: [to.heldOutbound] });
+  if (from?.sending) ops.push(removeOut(sa, from));
+  turn.apply(ops);
+  changeChild(sa, to.serial, { heldOutbound: undefined, switchAt: undefined, sending: true });
+  if (from) changeChild(sa, from.serial, { sending: false });
+}
+
+/** How long the inbound half of a replaced SA takes packets that were overtaken on the way. */
+const FADE_MS = 2_000;
+
+/** Takes a CHILD SA out of the data plane and of the IKE SA; the inbound half of a replaced one fades. */
+export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReason): void {
+  sa.children = sa.children.filter((c) => c.serial !== child.serial);
+  const fades = reason === "replaced" && sa.phase === "established";
+  if (fades) sa.fading = [...sa.fading, { spiIn: child.spiIn, at: turn.now + FADE_MS }];
+  turn.apply([
+    ...(child.sending ? [removeOut(sa, child)] : []),
+    ...(fades ? [] : [removeIn(sa, child)]),
+    ...release(turn.core.holdings, entriesFor(turn, sa, child)),
+  ]);
+  turn.emit({
+    event: "child-down",
+    reason,
+    peer: sa.peer?.id,
+    at: turn.now,
+    ike: ikeStatus(sa),
+    child: childStatus(sa, child),
+  });
+}

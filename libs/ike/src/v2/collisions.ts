@@ -1,0 +1,52 @@
+import { changeChild, childBySerial } from "./child.js";
+import { sameRanges } from "./narrow.js";
+import { isLower } from "./new-sa.js";
+import { enqueue } from "./queue.js";
+import type { Child, IkeSa } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+/**
+ * The peer has rekeyed a CHILD SA. When our own rekey of it is under way, both new pairs exist for a moment and the nonces
+ * decide once our answer is in (RFC 7296 §2.8.1).
+ */
+export function rivalRekey(_turn: Turn, sa: IkeSa, replaced: number, by: Child): void {
+  const task = sa.asking?.task;
+  const both = task?.kind === "rekey-child" && task.serial === replaced;
+  const rivalSerial = both ? by.serial : undefined;
+  changeChild(sa, replaced, { state: "rekeyed", rekeyAt: undefined, rivalSerial, replacedBy: by.serial });
+}
+
+/** Whether our rekey of `old`, which made a pair with `lowestNonce`, yields to the one that the peer began. */
+export function yieldsToRival(sa: IkeSa, old: Child | undefined, lowestNonce: Uint8Array): boolean {
+  const rival = childBySerial(sa, old?.rivalSerial);
+  return rival !== undefined && isLower(lowestNonce, rival.lowestNonce);
+}
+
+/** Our rekey is done; settles who deletes what. The old pair is deleted by who made the pair that stays (RFC 7296 §2.8.1). */
+export function settleRekey(turn: Turn, sa: IkeSa, old: Child | undefined, made: Child, yields: boolean): void {
+  if (yields) {
+    changeChild(sa, made.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
+    enqueue(turn, sa, { kind: "delete-child", serials: [made.serial], reason: "replaced" });
+    return;
+  }
+  const rival = childBySerial(sa, old?.rivalSerial);
+  if (rival) changeChild(sa, rival.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
+  if (old) {
+    changeChild(sa, old.serial, { state: "rekeyed", rekeyAt: undefined });
+    enqueue(turn, sa, { kind: "delete-child", serials: [old.serial], reason: "replaced" });
+  }
+}
+
+/**
+ * Both ends may have made the same CHILD SA at once. The pair with the lowest nonce goes, deleted by the end that made it, as
+ * with rekeys; of two that one end made, the older goes.
+ */
+export function resolveDuplicates(turn: Turn, sa: IkeSa, made: Child): void {
+  for (const other of sa.children) {
+    if (other.serial === made.serial || other.state !== "installed" || other.config.id !== made.config.id) continue;
+    if (!sameRanges(other.local, made.local) || !sameRanges(other.remote, made.remote)) continue;
+    const older = other.ours === made.ours || isLower(other.lowestNonce, made.lowestNonce);
+    const loser = older ? other : made;
+    if (loser.ours) enqueue(turn, sa, { kind: "delete-child", serials: [loser.serial], reason: "replaced" });
+  }
+}

@@ -1,0 +1,153 @@
+import type { DataPlaneEvent, Selector } from "@sallyport/dataplane";
+import type { Command } from "../api.js";
+import type { TrafficRange } from "../config.js";
+import type { ChildRuntime, PeerState } from "./core.js";
+import { ensure } from "./lifecycle.js";
+import { movePeer } from "./moves.js";
+import { enqueue } from "./queue.js";
+import type { IkeSa, PacketSelector } from "./sa.js";
+import { clearTrap } from "./traps.js";
+import type { Turn } from "./turn.js";
+import { retire } from "./unique.js";
+
+export function command(turn: Turn, c: Command): void {
+  if (c.command === "shutdown") return shutdown(turn);
+  const state = turn.core.peers.get(c.peer);
+  if (!state) return turn.count("unknown-peer");
+  switch (c.command) {
+    case "initiate":
+      return initiate(turn, state, c.child);
+    case "terminate":
+      return terminate(turn, state, c.child);
+    case "rekey-child":
+      return eachUp(turn, state, (sa) => {
+        for (const child of sa.children) {
+          if (child.config.id === c.child && child.state === "installed")
+            enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
+        }
+      });
+    case "rekey-ike":
+      return eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
+    case "probe":
+      return eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "probe" }));
+  }
+}
+
+function eachUp(turn: Turn, state: PeerState, act: (sa: IkeSa) => void): void {
+  for (const { serial, phase } of turn.ofPeer(state.config.id)) {
+    const sa = phase === "established" ? turn.edit(serial) : undefined;
+    if (sa) act(sa);
+  }
+}
+
+function chosen(state: PeerState, child: string | undefined): ChildRuntime[] {
+  if (child === undefined) return [...state.children.values()].filter((c) => c.config.startAction !== "none");
+  const one = state.children.get(child);
+  return one ? [one] : [];
+}
+
+function initiate(turn: Turn, state: PeerState, child: string | undefined): void {
+  const all = chosen(state, child);
+  for (const c of all.length > 0 ? all : state.children.values()) {
+    c.wanted = true;
+    c.sticky = true;
+    c.retryAt = undefined;
+  }
+  state.retryAt = undefined;
+  ensure(turn, state.config.id);
+}
+
+function terminate(turn: Turn, state: PeerState, child: string | undefined): void {
+  const ending = child === undefined ? [...state.children.values()] : chosen(state, child);
+  for (const c of ending) {
+    c.wanted = false;
+    c.sticky = false;
+    c.packet = undefined;
+  }
+  for (const { serial } of turn.ofPeer(state.config.id)) {
+    const sa = turn.edit(serial);
+    if (!sa) continue;
+    if (child === undefined) retire(turn, sa, "deleted-locally");
+    else if (sa.phase === "established") {
+      const serials = sa.children.filter((c) => c.config.id === child).map((c) => c.serial);
+      if (serials.length > 0) enqueue(turn, sa, { kind: "delete-child", serials, reason: "deleted-locally" });
+    }
+  }
+}
+
+function shutdown(turn: Turn): void {
+  turn.core.stopped = true;
+  for (const { serial } of [...turn.core.table.all()]) {
+    const sa = turn.edit(serial);
+    if (sa) retire(turn, sa, "deleted-locally");
+  }
+  for (const state of turn.core.peers.values()) for (const child of state.children.values()) clearTrap(turn, child);
+}
+
+export function dataPlaneEvent(turn: Turn, event: DataPlaneEvent): void {
+  switch (event.on) {
+    case "acquire":
+      return acquire(turn, event.reqid, event.selector);
+    case "expire":
+      return expire(turn, event.reqid, event.sa.spi, event.hard);
+    case "mapping-changed":
+      return eachOfReqid(turn, event.reqid, event.sa.spi, (sa) => {
+        if (!sa.nat.local && sa.phase === "established") movePeer(turn, sa, event.to);
+      });
+  }
+}
+
+/** A packet waits for an SA. */
+function acquire(turn: Turn, reqid: number, selector: Selector): void {
+  const name = turn.core.byReqid.get(reqid);
+  const state = name && turn.core.peers.get(name.peer);
+  const child = name && state?.children.get(name.child);
+  if (!state || !child) return turn.count("acquire-of-unknown");
+  child.wanted = true;
+  child.packet = packetOf(selector);
+  child.retryAt = undefined;
+  if (state.retryAt !== undefined) state.retryAt = Math.min(state.retryAt, turn.now + HURRY_MS);
+  ensure(turn, state.config.id);
+}
+
+/** A packet shortens the wait for the next attempt to this. */
+const HURRY_MS = 500;
+
+function packetOf(s: Selector): PacketSelector {
+  return {
+    local: rangeOf(s.source.first, s.source.last, s.protocol, s.sourcePort),
+    remote: rangeOf(s.destination.first, s.destination.last, s.protocol, s.destinationPort),
+  };
+}
+
+function rangeOf(
+  first: TrafficRange["first"],
+  last: TrafficRange["last"],
+  protocol: number,
+  port: number | undefined,
+): TrafficRange {
+  return { first, last, protocol, firstPort: port ?? 0, lastPort: port ?? 65_535 };
+}
+
+function eachOfReqid(turn: Turn, reqid: number, spi: number, act: (sa: IkeSa, serial: number) => void): void {
+  for (const serial of turn.core.table.ofReqid(reqid)) {
+    const sa = turn.edit(serial);
+    const child = sa?.children.find((c) => c.spiIn === spi || c.spiOut === spi);
+    if (sa && child) act(sa, child.serial);
+  }
+}
+
+function expire(turn: Turn, reqid: number, spi: number, hard: boolean): void {
+  orphanExpired(turn, reqid, spi, hard);
+  eachOfReqid(turn, reqid, spi, (sa, serial) => {
+    if (!hard) return enqueue(turn, sa, { kind: "rekey-child", serial });
+    enqueue(turn, sa, { kind: "delete-child", serials: [serial], reason: "expired" });
+  });
+}
+
+function orphanExpired(turn: Turn, reqid: number, spi: number, hard: boolean): void {
+  const orphans = turn.core.orphans.get(reqid);
+  if (!orphans || !hard) return;
+  orphans.sas = orphans.sas.filter((o) => o.spi !== spi);
+  if (orphans.sas.length === 0) turn.core.dropOrphans(turn, reqid, []);
+}

@@ -1,0 +1,140 @@
+import type { Rng } from "@sallyport/base";
+import type { PolicySpec, SaState } from "@sallyport/dataplane";
+import type { DataPlaneOp, EffectId, Millis } from "../api.js";
+import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
+import type { LastError } from "../status.js";
+import { CookieJar } from "./cookie.js";
+import { Holdings } from "./holdings.js";
+import type { PacketSelector } from "./sa.js";
+import { PeerIndex } from "./strangers.js";
+import { SaTable } from "./table.js";
+import type { TrapHold } from "./traps.js";
+
+/** What an earlier run left in the data plane. */
+export interface Orphans {
+  sas: SaState[];
+  policies: PolicySpec[];
+}
+
+/** What the engine remembers of a configured peer between IKE SAs. */
+export interface PeerState {
+  config: PeerConfig;
+  /** Timer of the next attempt. */
+  readonly timer: number;
+  retryAt: Millis | undefined;
+  /** Attempts that failed since the last success. */
+  tries: number;
+  lastError: LastError | undefined;
+  readonly children: Map<string, ChildRuntime>;
+}
+
+export interface ChildRuntime {
+  config: ChildConfig;
+  readonly reqid: number;
+  /** To be up now; `sticky`: it stays so after a failure, because an operator or the configuration wants it. */
+  wanted: boolean;
+  sticky: boolean;
+  /** The packet that raised the wish. */
+  packet: PacketSelector | undefined;
+  tries: number;
+  retryAt: Millis | undefined;
+  lastError: LastError | undefined;
+  /** Policies and routes that stay while there is no SA. */
+  trap: TrapHold | undefined;
+}
+
+const EMPTY: IkeConfig = { limits: DEFAULT_LIMITS, natPort: 4500, peers: [] };
+
+/** The engine's shared state: tables and counters around the IKE SAs. */
+export class Core {
+  config: IkeConfig = EMPTY;
+  readonly table = new SaTable();
+  readonly peers = new Map<string, PeerState>();
+  readonly byTimer = new Map<number, PeerState>();
+  readonly holdings = new Holdings();
+  index = new PeerIndex([]);
+  readonly cookies: CookieJar;
+  readonly counters: Record<string, number> = {};
+  /** SAs of an earlier run that still carry traffic, by reqid. */
+  readonly orphans = new Map<number, Orphans>();
+  /** Configured children by their own reqid. */
+  readonly byReqid = new Map<number, { readonly peer: string; readonly child: string }>();
+  readonly reqids = new Map<number, string>();
+  /** Answers to strangers that were given in the second that began at `since`. */
+  strangers = { since: 0, count: 0 };
+  underLoad = false;
+  stopped = false;
+  lastInternalError: unknown;
+  #serial = 0;
+  #effect = 0;
+  readonly #waiting = new Map<EffectId, number>();
+
+  constructor(readonly rng: Rng) {
+    this.cookies = new CookieJar(rng);
+  }
+
+  newSerial(): number {
+    return ++this.#serial;
+  }
+
+  newEffect(serial: number): EffectId {
+    this.#waiting.set(++this.#effect, serial);
+    return this.#effect;
+  }
+
+  /** The IKE SA that waits for an effect; asking again gives undefined. */
+  takeEffect(id: EffectId): number | undefined {
+    const serial = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return serial;
+  }
+
+  forgetEffect(id: EffectId): void {
+    this.#waiting.delete(id);
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  count(name: string): void {
+    this.counters[name] = (this.counters[name] ?? 0) + 1;
+  }
+
+  newSpi(): bigint {
+    for (;;) {
+      const b = this.rng.bytes(8);
+      const spi = new DataView(b.buffer, b.byteOffset, 8).getBigUint64(0);
+      if (spi !== 0n && this.table.bySpi(spi) === undefined) return spi;
+    }
+  }
+
+  /** Removes what an earlier run left under a reqid, but for SPIs that are in use and policies that somebody holds. */
+  dropOrphans(turn: { apply(ops: readonly DataPlaneOp[]): void }, reqid: number, keep: readonly number[]): void {
+    const orphans = this.orphans.get(reqid);
+    if (!orphans) return;
+    this.orphans.delete(reqid);
+    const sas = orphans.sas.filter((o) => !keep.includes(o.spi));
+    const policies = orphans.policies.filter((p) => !this.holdings.holds(p.direction, p.selector));
+    turn.apply([
+      ...sas.map(
+        ({ destination, protocol, spi }): DataPlaneOp => ({ op: "removeSa", args: [{ destination, protocol, spi }] }),
+      ),
+      ...policies.map((p): DataPlaneOp => ({ op: "removePolicy", args: [p.direction, p.selector] })),
+    ]);
+  }
+
+  /** Uniform in [0, 1). */
+  fraction(): number {
+    const b = this.rng.bytes(4);
+    return new DataView(b.buffer, b.byteOffset, 4).getUint32(0) / 2 ** 32;
+  }
+
+  /** Whether another answer to an unauthenticated stranger is within the budget (hostile input 22). */
+  mayAnswerStranger(now: Millis): boolean {
+    if (now - this.strangers.since >= 1000) this.strangers = { since: now, count: 0 };
+    return ++this.strangers.count <= STRANGERS_PER_SECOND;
+  }
+}
+
+const STRANGERS_PER_SECOND = 20;

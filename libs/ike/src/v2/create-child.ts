@@ -1,0 +1,299 @@
+import type { CryptoResults } from "../api.js";
+import type { ChildConfig } from "../config.js";
+import { dhGroupOf } from "../crypto/index.js";
+import type { ChildSuite, DhGroup } from "../crypto/types.js";
+import { NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
+import type { Payload } from "../wire/types.js";
+import {
+  adoptChild,
+  build,
+  changeChild,
+  childBySerial,
+  closeChild,
+  installOps,
+  removeIn,
+  reqidOf,
+  switchOutbound,
+  undoInstall,
+} from "./child.js";
+import {
+  type Accepted,
+  acceptAnswer,
+  allocation,
+  groupNumber,
+  isUsableSpi,
+  makeOffer,
+  offerPayloads,
+} from "./child-offer.js";
+import { resolveDuplicates, settleRekey, yieldsToRival } from "./collisions.js";
+import { errorOf, refusedBy } from "./failures.js";
+import { isFault } from "./faults.js";
+import { NONCE_BYTES } from "./init.js";
+import { childFailed, ensure } from "./lifecycle.js";
+import { ask, childNotify, errorIn, find, must } from "./message.js";
+import { rangesText, sameRanges } from "./narrow.js";
+import { enqueueFirst, finish, postpone } from "./queue.js";
+import type { Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+const PAUSE_MS = 2_000;
+const MAX_GROUP_CHANGES = 4;
+
+type ChildTask = Extract<Task, { kind: "create-child" | "rekey-child" }>;
+
+function childTask(sa: IkeSa): ChildTask | undefined {
+  const task = sa.asking?.task;
+  return task?.kind === "create-child" || task?.kind === "rekey-child" ? task : undefined;
+}
+
+function oldOf(sa: IkeSa, task: ChildTask | undefined): Child | undefined {
+  return task?.kind === "rekey-child" ? childBySerial(sa, task.serial) : undefined;
+}
+
+function configOf(turn: Turn, sa: IkeSa, task: ChildTask): ChildConfig | undefined {
+  if (task.kind === "rekey-child") return childBySerial(sa, task.serial)?.config;
+  return turn.core.peers.get(sa.peer?.id ?? "")?.children.get(task.child)?.config;
+}
+
+/** Begins CREATE_CHILD_SA for a new CHILD SA or the rekey of one; false when there is nothing to do any more. */
+export function beginCreate(turn: Turn, sa: IkeSa, task: ChildTask): boolean {
+  const old = oldOf(sa, task);
+  const config = configOf(turn, sa, task);
+  if (!config || (task.kind === "rekey-child" && old?.state !== "installed")) return false;
+  if (task.kind === "create-child" && sa.children.some((c) => c.config.id === task.child && c.state === "installed"))
+    return false;
+  const runtime = turn.core.peers.get(sa.peer?.id ?? "")?.children.get(config.id);
+  const reqid = old?.reqid ?? runtime?.reqid;
+  if (reqid === undefined) return false;
+  if (old) changeChild(sa, old.serial, { state: "rekeying" });
+  turn.dataplane(sa, "asking", allocation(sa, config, reqid), { go: "child-offer-spi" });
+  return true;
+}
+
+export function offerSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
+  const task = childTask(sa);
+  const config = task && configOf(turn, sa, task);
+  const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
+  if (!task || !config) return give(turn, sa);
+  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  if (!isUsableSpi(spiIn)) {
+    return failed(turn, sa, task, errorOf(turn, "", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
+  }
+  const old = oldOf(sa, task);
+  const group = firstGroup(config, old?.suite);
+  if (group) return generate(turn, sa, spiIn, group);
+  send(turn, sa, task, config, spiIn, undefined);
+}
+
+/** The group of the pair that is rekeyed saves a round trip. */
+function firstGroup(config: ChildConfig, old: ChildSuite | undefined): DhGroup | undefined {
+  const groups = config.proposals.flatMap((p) => p.pfs);
+  return old?.group && groups.includes(old.group) ? old.group : groups[0];
+}
+
+function generate(turn: Turn, sa: IkeSa, spiIn: number, group: DhGroup): void {
+  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "child-offer-dh", spiIn, group });
+}
+
+export function offerDh(turn: Turn, sa: IkeSa, spiIn: number, outcome: Outcome): void {
+  const task = childTask(sa);
+  const config = task && configOf(turn, sa, task);
+  if (!task || !config) return give(turn, sa);
+  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  send(turn, sa, task, config, spiIn, (outcome.crypto as CryptoResults["dh-generate"]).pair);
+}
+
+function send(
+  turn: Turn,
+  sa: IkeSa,
+  task: ChildTask,
+  config: ChildConfig,
+  spiIn: number,
+  pair: CryptoResults["dh-generate"]["pair"] | undefined,
+): void {
+  const old = oldOf(sa, task);
+  const runtime = turn.core.peers.get(sa.peer?.id ?? "")?.children.get(config.id);
+  const offer = makeOffer(sa, {
+    config,
+    reqid: old?.reqid ?? runtime?.reqid ?? 0,
+    spiIn,
+    nonce: turn.core.rng.bytes(NONCE_BYTES),
+    pair,
+    pfs: true,
+    packet: task.kind === "create-child" ? task.packet : undefined,
+    rekeys: old?.serial,
+  });
+  const p = offerPayloads(offer);
+  const payloads: Payload[] = [
+    ...(old ? [childNotify("REKEY_SA", old.spiIn)] : []),
+    ...p.before,
+    p.sa,
+    { kind: "Nonce", data: offer.nonce },
+    ...(pair ? [{ kind: "KE", group: groupNumber(pair), data: pair.publicValue } as const] : []),
+    ...p.ts,
+  ];
+  ask(turn, sa, payloads, { child: offer });
+}
+
+/** The answer to our CREATE_CHILD_SA. */
+export function createAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const task = childTask(sa);
+  const offer = sa.asking?.child;
+  if (!task || !offer) return give(turn, sa);
+  const error = errorIn(payloads);
+  if (error) return refused(turn, sa, task, offer, error.type, payloads);
+  const accepted = judge(turn, sa, task, offer, payloads);
+  if (!accepted) return;
+  const nr = must(payloads, "Nonce").data;
+  const ke = find(payloads, "KE");
+  const { pair } = offer;
+  if (accepted.suite.group === undefined) return install(turn, sa, task, offer, accepted, nr, undefined);
+  if (!pair || accepted.suite.group !== pair.group || ke?.group !== groupNumber(pair)) {
+    return failed(
+      turn,
+      sa,
+      task,
+      errorOf(turn, "CREATE_CHILD_SA", { code: "ike/invalid-syntax", message: "the peer's KE does not fit" }),
+    );
+  }
+  turn.crypto(sa, "asking", { kind: "dh-compute", pair, peerValue: ke.data }, { go: "child-keys", accepted, nr });
+}
+
+function judge(
+  turn: Turn,
+  sa: IkeSa,
+  task: ChildTask,
+  offer: ChildOffer,
+  payloads: readonly Payload[],
+): Accepted | undefined {
+  try {
+    return acceptAnswer(offer, payloads);
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", error));
+    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: offer.spiIn });
+    return undefined;
+  }
+}
+
+function refused(
+  turn: Turn,
+  sa: IkeSa,
+  task: ChildTask,
+  offer: ChildOffer,
+  notify: number,
+  payloads: readonly Payload[],
+): void {
+  switch (notify) {
+    case NOTIFY.INVALID_KE_PAYLOAD: {
+      const wanted = errorIn(payloads);
+      const group = wanted && dhGroupOf(NOTIFY_DATA.INVALID_KE_PAYLOAD.read(wanted));
+      const allowed = group && offer.config.proposals.some((p) => p.pfs.includes(group));
+      const changes = sa.asking?.groupChanges ?? 0;
+      if (group && allowed && group !== offer.pair?.group && changes < MAX_GROUP_CHANGES && sa.asking) {
+        sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
+        return generate(turn, sa, offer.spiIn, group);
+      }
+      break;
+    }
+    case NOTIFY.TEMPORARY_FAILURE: {
+      const old = oldOf(sa, task);
+      if (old?.state === "rekeying") changeChild(sa, old.serial, { state: "installed" });
+      freeSpi(turn, sa, offer);
+      if (old?.state === "rekeyed") return give(turn, sa);
+      return postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+    }
+    case NOTIFY.CHILD_SA_NOT_FOUND: {
+      const old = oldOf(sa, task);
+      freeSpi(turn, sa, offer);
+      finish(sa);
+      if (old && old.state !== "rekeyed") closeChild(turn, sa, old, "deleted-by-peer");
+      return ensure(turn, sa.peer?.id);
+    }
+  }
+  const selectors = `${rangesText(offer.local)} === ${rangesText(offer.remote)}`;
+  const aboutTs = notify === NOTIFY.TS_UNACCEPTABLE || notify === NOTIFY.SINGLE_PAIR_REQUIRED;
+  failed(
+    turn,
+    sa,
+    task,
+    refusedBy(turn, "CREATE_CHILD_SA", notify, aboutTs ? selectors : proposalsText(offer.proposals)),
+  );
+}
+
+export function childKeys(turn: Turn, sa: IkeSa, accepted: Accepted, nr: Uint8Array, outcome: Outcome): void {
+  const task = childTask(sa);
+  const offer = sa.asking?.child;
+  if (!task || !offer) return give(turn, sa);
+  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  install(turn, sa, task, offer, accepted, nr, (outcome.crypto as CryptoResults["dh-compute"]).shared);
+}
+
+function install(
+  turn: Turn,
+  sa: IkeSa,
+  task: ChildTask,
+  offer: ChildOffer,
+  accepted: Accepted,
+  nr: Uint8Array,
+  shared: Uint8Array | undefined,
+): void {
+  const built = build(turn, sa, {
+    ...accepted.agreed,
+    reqid: reqidFor(turn, sa, offer, accepted, oldOf(sa, task)),
+    ni: offer.nonce,
+    nr,
+    shared,
+  });
+  const yields = yieldsToRival(sa, oldOf(sa, task), built.child.lowestNonce);
+  const held = yields ? { ...built, child: { ...built.child, sending: false, heldOutbound: built.outbound } } : built;
+  turn.dataplane(sa, "asking", installOps(turn, sa, held), { go: "child-installed", built: held });
+}
+
+/** A rekey stays where it was; narrower selectors than configured need a reqid of their own. */
+function reqidFor(turn: Turn, sa: IkeSa, offer: ChildOffer, accepted: Accepted, old: Child | undefined): number {
+  const { local, remote } = accepted.agreed;
+  if (old && sameRanges(old.local, local) && sameRanges(old.remote, remote)) return old.reqid;
+  return reqidOf(turn, sa, offer.config, local, remote);
+}
+
+export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
+  const task = childTask(sa);
+  if (!outcome.ok) {
+    undoInstall(turn, sa, built);
+    if (task) failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    return;
+  }
+  const old = oldOf(sa, task);
+  adoptChild(turn, sa, built.child, old?.serial);
+  finish(sa);
+  if (task?.kind !== "rekey-child") return resolveDuplicates(turn, sa, built.child);
+  if (built.child.sending && old) switchOutbound(turn, sa, built.child, old);
+  settleRekey(turn, sa, old, built.child, !built.child.sending);
+}
+
+/** A rekey that fails leaves the old pair, which is tried again before it expires; a new child is tried again by `ensure`. */
+function failed(turn: Turn, sa: IkeSa, task: ChildTask, error: ReturnType<typeof errorOf>): void {
+  const config = configOf(turn, sa, task);
+  const old = oldOf(sa, task);
+  if (sa.asking?.child) freeSpi(turn, sa, sa.asking.child);
+  finish(sa);
+  if (old?.state === "rekeying")
+    changeChild(sa, old.serial, { state: "installed", rekeyAt: turn.now + retryRekeyMs(turn, old) });
+  if (config) childFailed(turn, sa, config.id, error);
+}
+
+function retryRekeyMs(turn: Turn, old: Child): number {
+  const left = (old.expireAt ?? turn.now + 60_000) - turn.now;
+  return Math.max(1_000, Math.min(30_000, left / 4)) * (0.5 + turn.core.fraction());
+}
+
+/** The SA that the exchange was about is gone. */
+function give(turn: Turn, sa: IkeSa): void {
+  if (sa.asking?.child) freeSpi(turn, sa, sa.asking.child);
+  finish(sa);
+}
+
+function freeSpi(turn: Turn, sa: IkeSa, offer: ChildOffer): void {
+  turn.apply([removeIn(sa, offer)]);
+}

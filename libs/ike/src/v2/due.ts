@@ -1,0 +1,95 @@
+import { changeChild, childBySerial, removeIn, switchOutbound } from "./child.js";
+import { errorOf } from "./failures.js";
+import { fault } from "./faults.js";
+import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
+import { exchangeName, maxTries, resendAfter } from "./message.js";
+import { enqueue, enqueueFirst } from "./queue.js";
+import type { IkeSa } from "./sa.js";
+import { keepaliveAt, probeAt } from "./timers.js";
+import type { Turn } from "./turn.js";
+
+/** Does everything of an IKE SA whose time has come; the timer may also fire too early, then this does nothing. */
+export function due(turn: Turn, sa: IkeSa): void {
+  sa.armedAt = Number.POSITIVE_INFINITY;
+  const { now } = turn;
+  if (sa.dropAt !== undefined && sa.dropAt <= now) return dropped(turn, sa);
+  const asking = sa.asking;
+  if (asking && asking.datagrams.length > 0 && !asking.answered && asking.resendAt <= now) {
+    if (asking.tries >= maxTries(sa)) return unanswered(turn, sa);
+    const tries = asking.tries + 1;
+    sa.asking = { ...asking, tries, resendAt: now + resendAfter(sa, tries) };
+    turn.count("retransmissions");
+    turn.send(sa, asking.datagrams);
+  }
+  if (probeAt(sa) <= now) enqueue(turn, sa, { kind: "probe" });
+  if (keepaliveAt(sa) <= now) {
+    turn.effects.push({ do: "keepalive", local: sa.local, remote: sa.remote });
+    sa.lastSentAt = now;
+  }
+  lifetimes(turn, sa);
+  children(turn, sa);
+}
+
+function dropped(turn: Turn, sa: IkeSa): void {
+  if (sa.phase === "rekeyed" || sa.establishedAt !== undefined) return closeSa(turn, sa, "replaced");
+  turn.count(sa.phase === "auth" || sa.phase === "init" ? "half-open-expired" : "echo-over");
+  turn.drop(sa);
+}
+
+function unanswered(turn: Turn, sa: IkeSa): void {
+  const task = sa.asking?.task;
+  switch (task?.kind) {
+    case "init":
+    case "auth": {
+      const exchange = exchangeName(task);
+      return connectFailed(turn, sa, errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer")));
+    }
+    case "delete-ike":
+      return closeSa(turn, sa, task.reason);
+    case "report":
+      return closeSa(turn, sa, "failed");
+    default:
+      if (sa.phase === "rekeyed") return closeSa(turn, sa, "replaced");
+      return peerDead(turn, sa);
+  }
+}
+
+function lifetimes(turn: Turn, sa: IkeSa): void {
+  if (sa.expireAt !== undefined && sa.expireAt <= turn.now) {
+    sa.expireAt = undefined;
+    sa.rekeyAt = undefined;
+    sa.pauseUntil = 0;
+    enqueueFirst(turn, sa, { kind: "delete-ike", reason: "expired" });
+  }
+  if (sa.rekeyAt !== undefined && sa.rekeyAt <= turn.now) {
+    sa.rekeyAt = undefined;
+    enqueue(turn, sa, { kind: "rekey-ike" });
+  }
+}
+
+function children(turn: Turn, sa: IkeSa): void {
+  const { now } = turn;
+  for (const child of sa.children) {
+    if (child.switchAt !== undefined && child.switchAt <= now) {
+      const old = sa.children.find((c) => c.replacedBy === child.serial);
+      const current = childBySerial(sa, child.serial);
+      if (current?.state === "installed") switchOutbound(turn, sa, current, old);
+      else changeChild(sa, child.serial, { switchAt: undefined });
+    }
+    if (child.expireAt !== undefined && child.expireAt <= now) {
+      changeChild(sa, child.serial, { expireAt: undefined, rekeyAt: undefined });
+      enqueue(turn, sa, {
+        kind: "delete-child",
+        serials: [child.serial],
+        reason: child.state === "rekeyed" ? "replaced" : "expired",
+      });
+    } else if (child.rekeyAt !== undefined && child.rekeyAt <= now) {
+      changeChild(sa, child.serial, { rekeyAt: undefined });
+      enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
+    }
+  }
+  const gone = sa.fading.filter((f) => f.at <= now);
+  if (gone.length === 0) return;
+  sa.fading = sa.fading.filter((f) => f.at > now);
+  turn.apply(gone.map((f) => removeIn(sa, f)));
+}

@@ -1,0 +1,145 @@
+import { Fault, type Rng } from "@sallyport/base";
+import type { Effect, Input } from "../api.js";
+import type { EngineStatus, PeerStatus } from "../status.js";
+import { command, dataPlaneEvent } from "./commands.js";
+import { adopt, configure } from "./configure.js";
+import { Core } from "./core.js";
+import { due } from "./due.js";
+import { resume } from "./exchanges.js";
+import { fault } from "./faults.js";
+import { closeSa, ensure } from "./lifecycle.js";
+import { pump } from "./pump.js";
+import { receive, refuseRequest } from "./receive.js";
+import { engineStatus, peerStatus } from "./report.js";
+import type { Outcome, Wait } from "./sa.js";
+import { Turn } from "./turn.js";
+
+type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "failed" }>;
+
+/**
+ * The IKEv2 engine: inputs in, effects out, no I/O of its own. `handle` never throws; what an input could not do is counted and
+ * changes nothing. Effects are to be carried out in order; results may be handed back at once or later, in any order.
+ */
+export class IkeEngine {
+  readonly #core: Core;
+
+  constructor(options: { readonly rng: Rng }) {
+    this.#core = new Core(options.rng);
+  }
+
+  handle(input: Input): readonly Effect[] {
+    const turn = new Turn(this.#core, input.now);
+    try {
+      this.#step(turn, input);
+      for (const sa of turn.touched()) pump(turn, sa);
+    } catch (error) {
+      turn.revert();
+      this.#counted(turn, error);
+      if (input.on === "timer") this.#giveUp(turn, input.timer);
+    }
+    return turn.commit();
+  }
+
+  status(): EngineStatus {
+    return engineStatus(this.#core);
+  }
+
+  /** Undefined when no such peer is configured. */
+  peerStatus(id: string): PeerStatus | undefined {
+    const state = this.#core.peers.get(id);
+    return state && peerStatus(this.#core, state);
+  }
+
+  /** Sizes of everything that could grow. */
+  sizes(): { readonly ikeSas: number; readonly halfOpen: number; readonly waiting: number; readonly held: number } {
+    const { table, holdings, waiting } = this.#core;
+    return { ikeSas: table.size, halfOpen: table.halfOpen, waiting, held: holdings.size };
+  }
+
+  #step(turn: Turn, input: Input): void {
+    switch (input.on) {
+      case "datagram":
+        return receive(turn, input);
+      case "timer":
+        return this.#timer(turn, input.timer);
+      case "crypto-done":
+      case "dataplane-done":
+      case "failed":
+        return this.#result(turn, input);
+      case "command":
+        return command(turn, input.command);
+      case "dataplane":
+        return dataPlaneEvent(turn, input.event);
+      case "config":
+        return configure(turn, input.config);
+      case "adopt":
+        return adopt(turn, input.sas, input.policies);
+    }
+  }
+
+  #timer(turn: Turn, timer: number): void {
+    const sa = turn.edit(timer);
+    if (sa) return due(turn, sa);
+    const state = this.#core.byTimer.get(timer);
+    if (state) ensure(turn, state.config.id);
+  }
+
+  #result(turn: Turn, input: Result): void {
+    const serial = this.#core.takeEffect(input.id);
+    const sa = serial === undefined ? undefined : turn.edit(serial);
+    const wait = sa?.waits.find((w) => w.id === input.id);
+    if (!sa || !wait) return;
+    sa.waits = sa.waits.filter((w) => w !== wait);
+    try {
+      resume(turn, sa, wait.then, outcomeOf(input));
+      for (const touched of turn.touched()) pump(turn, touched);
+    } catch (error) {
+      turn.revert();
+      this.#failedResume(turn, sa.serial, wait, error);
+    }
+  }
+
+  /** A continuation has thrown: the peer's request is refused, our own exchange ends with its IKE SA. */
+  #failedResume(turn: Turn, serial: number, wait: Wait, error: unknown): void {
+    this.#counted(turn, error);
+    const sa = turn.edit(serial);
+    if (!sa) return;
+    sa.waits = sa.waits.filter((w) => w !== wait);
+    if (sa.phase === "init") return turn.drop(sa);
+    if (wait.of === "asking" || !sa.serving) return closeSa(turn, sa, "failed");
+    const { mid, exchange } = sa.serving;
+    const cause = error instanceof Fault ? error : fault("ike/temporary-failure", "internal error");
+    refuseRequest(turn, serial, { header: { messageId: mid, exchange } }, cause);
+    const after = turn.edit(serial);
+    if (after) after.waits = after.waits.filter((w) => w.id !== wait.id);
+  }
+
+  #counted(turn: Turn, error: unknown): void {
+    turn.count(error instanceof Fault ? error.code : "internal-error");
+    if (!(error instanceof Fault)) this.#core.lastInternalError = error;
+  }
+
+  /** What is due cannot be done: better no IKE SA than one whose timer never fires again. */
+  #giveUp(turn: Turn, serial: number): void {
+    const sa = turn.edit(serial);
+    if (!sa) return;
+    sa.armedAt = Number.POSITIVE_INFINITY;
+    closeSa(turn, sa, "failed");
+  }
+
+  /** The last exception that was no `Fault`: a defect of this library. */
+  get internalError(): unknown {
+    return this.#core.lastInternalError;
+  }
+}
+
+function outcomeOf(input: Result): Outcome {
+  switch (input.on) {
+    case "crypto-done":
+      return { ok: true, crypto: input.result };
+    case "dataplane-done":
+      return { ok: true, values: input.values };
+    case "failed":
+      return { ok: false, at: input.at, failure: input.failure };
+  }
+}

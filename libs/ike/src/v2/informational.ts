@@ -1,0 +1,125 @@
+import { NOTIFY, notification } from "../wire/index.js";
+import { nameOf, PROTOCOL } from "../wire/registry.js";
+import type { DeletePayload, Payload } from "../wire/types.js";
+import { childBySerial, closeChild, switchOutbound } from "./child.js";
+import { closeSa, ensure } from "./lifecycle.js";
+import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
+import { finish } from "./queue.js";
+import type { Child, IkeSa, Task } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+const NO_SPIS: readonly Uint8Array[] = [];
+
+function deletion(spis: readonly number[]): DeletePayload {
+  return { kind: "D", protocol: PROTOCOL.ESP, spis: spis.map(spiBytes) };
+}
+
+/** RFC 7296 §1.4: deletes, notifications and the mere question whether this end is alive. */
+export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const deletes = all(payloads, "D");
+  if (deletes.some((d) => d.protocol === PROTOCOL.IKE)) return ikeDeleted(turn, sa);
+  const error = errorIn(payloads);
+  if (error?.type === NOTIFY.AUTHENTICATION_FAILED) return distrusted(turn, sa, error.type);
+  const answer: number[] = [];
+  for (const d of deletes) {
+    if (d.protocol !== PROTOCOL.ESP) continue;
+    for (const spi of d.spis) {
+      const child = sa.children.find((c) => c.spiOut === spiNumber(spi));
+      if (!child) {
+        turn.count("delete-of-unknown-child");
+        continue;
+      }
+      // Our own Delete of it is under way: both sides close, neither lists it in its answer (§1.4.1).
+      if (child.state !== "deleting") answer.push(child.spiIn);
+      childDeleted(turn, sa, child);
+    }
+  }
+  respond(turn, sa, answer.length > 0 ? [deletion(answer)] : []);
+  if (deletes.length > 0) ensure(turn, sa.peer?.id);
+}
+
+function ikeDeleted(turn: Turn, sa: IkeSa): void {
+  const superseded = sa.phase === "rekeyed" || sa.rivalSerial !== undefined;
+  respond(turn, sa, []);
+  if (sa.phase === "deleting" && sa.asking?.task.kind !== "delete-ike") return;
+  const task = sa.asking?.task;
+  const ours = task?.kind === "delete-ike" ? task.reason : undefined;
+  closeSa(turn, sa, ours ?? (superseded ? "replaced" : "deleted-by-peer"), true);
+}
+
+/** The responder could not be convinced after all, or this end could not (RFC 7296 §2.21.2). */
+function distrusted(turn: Turn, sa: IkeSa, notify: number): void {
+  const error = {
+    code: "ike/authentication-failed",
+    message: "the peer does not trust this end",
+    theirs: nameOf(NOTIFY, notify),
+    exchange: "INFORMATIONAL",
+    at: turn.now,
+  };
+  const state = turn.core.peers.get(sa.peer?.id ?? "");
+  if (state) state.lastError = error;
+  turn.emit({ event: "auth-failed", peer: sa.peer?.id, remote: sa.remote, error, at: turn.now });
+  respond(turn, sa, []);
+  closeSa(turn, sa, "failed", true);
+}
+
+/** The peer deletes a pair. When its rekey has replaced it, the peer can receive on the new one now. */
+function childDeleted(turn: Turn, sa: IkeSa, child: Child): void {
+  const heir = childBySerial(sa, child.replacedBy);
+  if (heir?.state === "installed" || heir?.state === "rekeying") switchOutbound(turn, sa, heir, child);
+  const replaced = child.state === "rekeyed";
+  if (!replaced) delayRestart(turn, sa, child);
+  const now = childBySerial(sa, child.serial) ?? child;
+  closeChild(turn, sa, now, replaced ? "replaced" : "deleted-by-peer");
+}
+
+const RESTART_MS = 1_000;
+
+function delayRestart(turn: Turn, sa: IkeSa, child: Child): void {
+  const runtime = turn.core.peers.get(sa.peer?.id ?? "")?.children.get(child.config.id);
+  if (!runtime || sa.asking?.task.kind === "rekey-child") return;
+  runtime.wanted &&= runtime.sticky;
+  runtime.retryAt = turn.now + RESTART_MS * (1 + turn.core.fraction());
+}
+
+/** Begins an INFORMATIONAL exchange; false when it has become pointless. */
+export function beginInformational(turn: Turn, sa: IkeSa, task: Task): boolean {
+  switch (task.kind) {
+    case "delete-child": {
+      const there = sa.children.filter((c) => task.serials.includes(c.serial) && c.state !== "deleting");
+      if (there.length === 0) return false;
+      sa.children = sa.children.map((c) =>
+        there.includes(c) ? { ...c, state: "deleting", rekeyAt: undefined, expireAt: undefined } : c,
+      );
+      ask(turn, sa, [deletion(there.map((c) => c.spiIn))]);
+      return true;
+    }
+    case "reject-child":
+      ask(turn, sa, [deletion([task.spiIn])]);
+      return true;
+    case "delete-ike":
+      sa.phase = "deleting";
+      ask(turn, sa, [{ kind: "D", protocol: PROTOCOL.IKE, spis: NO_SPIS }]);
+      return true;
+    case "report":
+      ask(turn, sa, [{ ...notification("AUTHENTICATION_FAILED"), type: task.notify }]);
+      return true;
+    default:
+      ask(turn, sa, []);
+      return true;
+  }
+}
+
+export function informationalAnswered(turn: Turn, sa: IkeSa): void {
+  const task = sa.asking?.task;
+  finish(sa);
+  if (task?.kind === "delete-child") {
+    for (const serial of task.serials) {
+      const child = childBySerial(sa, serial);
+      if (child) closeChild(turn, sa, child, task.reason);
+    }
+    ensure(turn, sa.peer?.id);
+  }
+  if (task?.kind === "delete-ike") closeSa(turn, sa, task.reason);
+  if (task?.kind === "report") closeSa(turn, sa, "failed");
+}

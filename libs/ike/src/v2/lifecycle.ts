@@ -1,0 +1,240 @@
+import type { Millis } from "../api.js";
+import type { DownReason, LastError } from "../status.js";
+import { NOTIFY } from "../wire/registry.js";
+import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
+import type { ChildRuntime, PeerState } from "./core.js";
+import { connect } from "./init.js";
+import { enqueue, finish } from "./queue.js";
+import { ikeStatus } from "./report.js";
+import type { IkeSa, PacketSelector, Task } from "./sa.js";
+import type { Turn } from "./turn.js";
+import { enforceUniqueness, identityKey } from "./unique.js";
+
+/** How long an IKE SA that the peer has deleted repeats its answer to the Delete. */
+const ECHO_MS = 10_000;
+/** A responder leaves it to the initiator to make the CHILD SAs for so long. */
+const GRACE_MS = 5_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+
+/** 1 s, 2 s, 4 s … 60 s, each between half and the whole of it. */
+export function backoff(turn: Turn, tries: number): Millis {
+  const full = Math.min(RETRY_FIRST_MS * 2 ** Math.min(tries, 10), RETRY_MAX_MS);
+  return full * (0.5 + turn.core.fraction() / 2);
+}
+
+/** Both ends are authenticated. */
+export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void {
+  const { peer } = sa;
+  if (!peer) return;
+  sa.phase = "established";
+  sa.establishedAt = turn.now;
+  sa.dropAt = undefined;
+  sa.handshake = undefined;
+  sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
+  sa.expireAt = hardAt(peer.lifetime, turn.now);
+  sa.identity = identityKey(sa);
+  const state = turn.core.peers.get(peer.id);
+  if (state) {
+    state.tries = 0;
+    state.retryAt = undefined;
+    state.lastError = undefined;
+    if (!sa.initiator)
+      for (const c of state.children.values()) c.retryAt = Math.max(c.retryAt ?? 0, turn.now + GRACE_MS);
+  }
+  turn.emit({ event: "ike-up", peer: peer.id, at: turn.now, ike: ikeStatus(sa) });
+  enforceUniqueness(turn, sa, initialContact);
+  if (state && !sa.initiator) ensure(turn, peer.id);
+}
+
+/** Our attempt has failed. `tell`: the peer thinks that it succeeded and has to hear otherwise. */
+export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = false): void {
+  const state = turn.core.peers.get(sa.peer?.id ?? "");
+  const about = { peer: sa.peer?.id, remote: sa.remote, error, at: turn.now };
+  const auth = error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate/.test(error.code);
+  turn.emit(auth ? { event: "auth-failed", ...about } : { event: "negotiation-failed", child: undefined, ...about });
+  const spiIn = sa.asking?.child?.spiIn;
+  if (spiIn !== undefined) turn.apply([removeIn(sa, { spiIn })]);
+  if (tell) {
+    finish(sa);
+    sa.phase = "deleting";
+    sa.handshake = undefined;
+    sa.queue = [{ kind: "report", notify: NOTIFY.AUTHENTICATION_FAILED }];
+    sa.dropAt = turn.now + ECHO_MS;
+  } else turn.drop(sa);
+  if (!state) return;
+  state.lastError = error;
+  const at = turn.now + backoff(turn, state.tries++);
+  for (const child of state.children.values()) child.wanted &&= child.sticky;
+  if (![...state.children.values()].some((c) => c.wanted)) return;
+  state.retryAt = at;
+  turn.emit({
+    event: "retrying",
+    peer: state.config.id,
+    remote: sa.remote,
+    tries: state.tries,
+    retryAt: at,
+    at: turn.now,
+  });
+  ensure(turn, state.config.id);
+}
+
+/** A CHILD SA could not be made; the IKE SA stays. `child` undefined: the peer asked for none that is configured. */
+export function childFailed(turn: Turn, sa: IkeSa, child: string | undefined, error: LastError): void {
+  const peer = sa.peer?.id;
+  turn.emit({ event: "negotiation-failed", peer, child, remote: sa.remote, error, at: turn.now });
+  const state = turn.core.peers.get(peer ?? "");
+  const runtime = child === undefined ? undefined : state?.children.get(child);
+  if (!state) return;
+  if (!runtime) {
+    state.lastError = error;
+    return;
+  }
+  runtime.lastError = error;
+  runtime.wanted &&= runtime.sticky;
+  runtime.retryAt = turn.now + backoff(turn, runtime.tries++);
+  ensure(turn, peer);
+}
+
+/** The IKE SA and all that hangs on it is over. `echo`: it stays a while to repeat its last answer. */
+export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false): void {
+  const heir = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
+  if (heir?.phase === "established") inherit(sa, heir);
+  const before = ikeStatus(sa);
+  const wasUp = sa.establishedAt !== undefined;
+  for (const wait of sa.waits) if ("built" in wait.then) undoInstall(turn, sa, wait.then.built);
+  sa.waits = [];
+  sa.phase = "deleting";
+  for (const child of sa.children) closeChild(turn, sa, child, reason);
+  turn.apply(sa.fading.map((f) => removeIn(sa, f)));
+  sa.fading = [];
+  if (sa.asking?.child) turn.apply([removeIn(sa, sa.asking.child)]);
+  if (wasUp)
+    turn.emit({ event: "ike-down", reason, peer: sa.peer?.id, at: turn.now, ike: { ...before, children: [] } });
+  if (echo) {
+    sa.asking = undefined;
+    sa.queue = [];
+    sa.identity = undefined;
+    sa.establishedAt = undefined;
+    sa.rekeyAt = undefined;
+    sa.expireAt = undefined;
+    sa.dropAt = turn.now + ECHO_MS;
+  } else turn.drop(sa);
+  afterDown(turn, sa, reason);
+}
+
+/** CHILD SAs go on under another IKE SA (RFC 7296 §2.18). */
+export function inherit(from: IkeSa, to: IkeSa): void {
+  to.children = [...to.children, ...from.children];
+  to.fading = [...to.fading, ...from.fading];
+  const moves = (t: Task) => t.kind === "create-child" || t.kind === "rekey-child" || t.kind === "delete-child";
+  to.queue = [...to.queue, ...from.queue.filter(moves)];
+  from.children = [];
+  from.fading = [];
+  from.queue = from.queue.filter((t) => !moves(t));
+}
+
+function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
+  const state = turn.core.peers.get(sa.peer?.id ?? "");
+  if (!state || reason === "replaced" || reason === "deleted-locally") return;
+  for (const child of state.children.values()) {
+    if (!child.wanted) continue;
+    if (reason === "peer-dead") {
+      child.wanted = child.config.dpdAction === "restart";
+      child.retryAt = undefined;
+    } else if (reason === "config-changed") {
+      child.retryAt = undefined;
+    } else {
+      child.wanted = child.sticky;
+      child.retryAt = turn.now + backoff(turn, child.tries);
+    }
+  }
+  if (reason === "deleted-by-peer" || reason === "failed") {
+    state.retryAt = turn.now + backoff(turn, Math.max(1, state.tries));
+  }
+  ensure(turn, state.config.id);
+}
+
+/** The peer has not answered any of the retransmissions (RFC 7296 §2.4). */
+export function peerDead(turn: Turn, sa: IkeSa): void {
+  turn.emit({ event: "peer-dead", peer: sa.peer?.id, remote: sa.remote, at: turn.now });
+  const state = turn.core.peers.get(sa.peer?.id ?? "");
+  if (state && sa.peer?.passive === false) {
+    for (const c of state.children.values()) if (c.config.dpdAction === "restart" && wasCarried(sa, c)) c.wanted = true;
+  }
+  closeSa(turn, sa, "peer-dead");
+}
+
+function wasCarried(sa: IkeSa, runtime: ChildRuntime): boolean {
+  return sa.children.some((c) => c.config.id === runtime.config.id);
+}
+
+function isMissing(sas: readonly IkeSa[], child: ChildRuntime): boolean {
+  const { id } = child.config;
+  return !sas.some(
+    (sa) =>
+      sa.children.some((c) => c.config.id === id && (c.state === "installed" || c.state === "rekeying")) ||
+      sa.queue.some((t) => t.kind === "create-child" && t.child === id) ||
+      (sa.asking !== undefined && askingFor(sa, id)) ||
+      servingChild(sa),
+  );
+}
+
+function askingFor(sa: IkeSa, id: string): boolean {
+  const asking = sa.asking;
+  if (asking?.task.kind === "create-child") return asking.task.child === id;
+  return asking?.task.kind === "auth" && asking.child?.config.id === id;
+}
+
+/** The peer makes a CHILD SA right now: which one is not asked. */
+function servingChild(sa: IkeSa): boolean {
+  return sa.waits.some((w) => w.of === "serving" && w.then.go.startsWith("serve-child"));
+}
+
+/**
+ * Brings up what is wanted and not there: CHILD SAs on the IKE SA that stands, else a new IKE SA, else nothing before the
+ * time of the next attempt. Called whenever one of these has changed; calling it once more does no harm.
+ */
+export function ensure(turn: Turn, peer: string | undefined): void {
+  const state = turn.core.peers.get(peer ?? "");
+  if (!state || turn.core.stopped) return;
+  const wanted = [...state.children.values()].filter((c) => c.wanted);
+  if (wanted.length === 0) return;
+  const sas = turn.ofPeer(state.config.id);
+  const up = sas.filter((sa) => sa.phase === "established");
+  const missing = wanted.filter((c) => isMissing(up, c));
+  if (missing.length === 0) return;
+  const best = up.at(-1);
+  if (best) return createMissing(turn, state, best, missing);
+  if (sas.some((sa) => sa.initiator && (sa.phase === "init" || sa.phase === "auth"))) return;
+  if (state.config.passive || !state.config.remote.endpoint || !state.config.local.address) return;
+  if ((state.retryAt ?? 0) > turn.now) return wake(turn, state, state.retryAt ?? 0);
+  state.retryAt = undefined;
+  connect(
+    turn,
+    state,
+    missing.map((c) => ({ kind: "create-child", child: c.config.id, ...packetOf(c) })),
+  );
+}
+
+function packetOf(child: ChildRuntime): { packet?: PacketSelector } {
+  const { packet } = child;
+  child.packet = undefined;
+  return packet ? { packet } : {};
+}
+
+function createMissing(turn: Turn, state: PeerState, on: IkeSa, missing: readonly ChildRuntime[]): void {
+  const sa = turn.edit(on.serial);
+  if (!sa) return;
+  let next = Number.POSITIVE_INFINITY;
+  for (const child of missing) {
+    const at = child.retryAt ?? 0;
+    if (at <= turn.now) enqueue(turn, sa, { kind: "create-child", child: child.config.id, ...packetOf(child) });
+    else next = Math.min(next, at);
+  }
+  if (next !== Number.POSITIVE_INFINITY) wake(turn, state, next);
+}
+
+function wake(turn: Turn, state: PeerState, at: Millis): void {
+  turn.arm(state.timer, at);
+}

@@ -1,0 +1,186 @@
+import { type Endpoint, type Family, IpAddress, rangeToPrefixes } from "@sallyport/base";
+import type { Selector } from "@sallyport/dataplane";
+import type { ChildConfig, TrafficRange } from "../config.js";
+import type { AddressSelector, TrafficSelector } from "../wire/types.js";
+
+const ANY_PORT = 65_535;
+/** A port range that is no single port becomes one selector a port; more than this is refused. */
+const MAX_PORTS = 64;
+const MAX_SELECTORS = 256;
+
+export function toSelector(r: TrafficRange): AddressSelector {
+  return {
+    kind: "range",
+    protocol: r.protocol,
+    startPort: r.firstPort,
+    endPort: r.lastPort,
+    start: r.first,
+    end: r.last,
+  };
+}
+
+/** Ranges of a TS payload; selectors of unknown types and reversed ones stand for nothing (hostile input 9). */
+export function toRanges(selectors: readonly TrafficSelector[]): TrafficRange[] {
+  const out: TrafficRange[] = [];
+  for (const s of selectors) {
+    if (s.kind !== "range" || s.start.family !== s.end.family) continue;
+    if (compare(s.start, s.end) > 0 || s.startPort > s.endPort) continue;
+    out.push({ first: s.start, last: s.end, protocol: s.protocol, firstPort: s.startPort, lastPort: s.endPort });
+  }
+  return out;
+}
+
+function compare(a: IpAddress, b: IpAddress): number {
+  for (let i = 0; i < a.bytes.length; i++) {
+    const d = (a.bytes[i] as number) - (b.bytes[i] as number);
+    if (d !== 0) return d;
+  }
+  return 0;
+}
+
+export function hostRange(address: IpAddress): TrafficRange {
+  return { first: address, last: address, protocol: 0, firstPort: 0, lastPort: ANY_PORT };
+}
+
+export function sameRange(a: TrafficRange, b: TrafficRange): boolean {
+  return (
+    a.protocol === b.protocol &&
+    a.firstPort === b.firstPort &&
+    a.lastPort === b.lastPort &&
+    a.first.equals(b.first) &&
+    a.last.equals(b.last)
+  );
+}
+
+export function sameRanges(a: readonly TrafficRange[], b: readonly TrafficRange[]): boolean {
+  return a.length === b.length && a.every((x) => b.some((y) => sameRange(x, y)));
+}
+
+function intersect(a: TrafficRange, b: TrafficRange): TrafficRange | undefined {
+  if (a.first.family !== b.first.family) return undefined;
+  if (a.protocol !== 0 && b.protocol !== 0 && a.protocol !== b.protocol) return undefined;
+  const first = compare(a.first, b.first) >= 0 ? a.first : b.first;
+  const last = compare(a.last, b.last) <= 0 ? a.last : b.last;
+  const firstPort = Math.max(a.firstPort, b.firstPort);
+  const lastPort = Math.min(a.lastPort, b.lastPort);
+  if (compare(first, last) > 0 || firstPort > lastPort) return undefined;
+  return { first, last, protocol: a.protocol || b.protocol, firstPort, lastPort };
+}
+
+function contains(outer: TrafficRange, inner: TrafficRange): boolean {
+  const common = intersect(outer, inner);
+  return common !== undefined && sameRange(common, inner);
+}
+
+/** What both allow, without pieces that lie inside others; what meets the peer's first selector – the packet – comes first (RFC 7296 §2.9). */
+export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRange[]): TrafficRange[] {
+  const pieces: TrafficRange[] = [];
+  for (const t of theirs) {
+    for (const o of ours) {
+      const piece = intersect(t, o);
+      if (piece && !pieces.some((p) => contains(p, piece))) pieces.push(piece);
+    }
+  }
+  return pieces.filter((p, i) => !pieces.some((q, j) => j !== i && contains(q, p))).slice(0, MAX_SELECTORS);
+}
+
+/** Whether an answer stays within what was offered. */
+export function within(answer: readonly TrafficRange[], offer: readonly TrafficRange[]): boolean {
+  return answer.length > 0 && answer.every((a) => offer.some((o) => contains(o, a)));
+}
+
+/** The configured selectors, with the outer addresses where none are configured. */
+export function configured(
+  child: ChildConfig,
+  local: Endpoint,
+  remote: Endpoint,
+): { local: readonly TrafficRange[]; remote: readonly TrafficRange[] } {
+  return {
+    local: child.local.length > 0 ? child.local : [hostRange(local.address)],
+    remote: child.remote.length > 0 ? child.remote : [hostRange(remote.address)],
+  };
+}
+
+/** How well a child suits a request: 3 exactly, 2 all of it, 1 a part that holds the first selector of each side, 0 another part. */
+export function fit(
+  want: { readonly local: readonly TrafficRange[]; readonly remote: readonly TrafficRange[] },
+  have: { readonly local: readonly TrafficRange[]; readonly remote: readonly TrafficRange[] },
+): number {
+  const local = narrow(want.local, have.local);
+  const remote = narrow(want.remote, have.remote);
+  if (local.length === 0 || remote.length === 0) return -1;
+  if (sameRanges(want.local, have.local) && sameRanges(want.remote, have.remote)) return 3;
+  if (
+    want.local.every((r) => local.some((p) => contains(p, r))) &&
+    want.remote.every((r) => remote.some((p) => contains(p, r)))
+  ) {
+    return 2;
+  }
+  const [l, r] = [want.local[0], want.remote[0]];
+  return l && r && local.some((p) => contains(p, l)) && remote.some((p) => contains(p, r)) ? 1 : 0;
+}
+
+function portsOf(r: TrafficRange): (number | undefined)[] | undefined {
+  if (r.firstPort === 0 && r.lastPort === ANY_PORT) return [undefined];
+  if (r.lastPort - r.firstPort >= MAX_PORTS) return undefined;
+  return Array.from({ length: r.lastPort - r.firstPort + 1 }, (_, i) => r.firstPort + i);
+}
+
+/** Outbound data plane selectors, the product of both lists; undefined when they would be too many. */
+export function toSelectors(local: readonly TrafficRange[], remote: readonly TrafficRange[]): Selector[] | undefined {
+  const out: Selector[] = [];
+  for (const l of local) {
+    for (const r of remote) {
+      if (l.first.family !== r.first.family) continue;
+      if (l.protocol !== 0 && r.protocol !== 0 && l.protocol !== r.protocol) continue;
+      const [sourcePorts, destinationPorts] = [portsOf(l), portsOf(r)];
+      if (!sourcePorts || !destinationPorts) return undefined;
+      for (const source of rangeToPrefixes(l.first, l.last)) {
+        for (const destination of rangeToPrefixes(r.first, r.last)) {
+          for (const sourcePort of sourcePorts) {
+            for (const destinationPort of destinationPorts) {
+              if (out.length >= MAX_SELECTORS) return undefined;
+              out.push({ source, destination, protocol: l.protocol || r.protocol, sourcePort, destinationPort });
+            }
+          }
+        }
+      }
+    }
+  }
+  return out.length > 0 ? out : undefined;
+}
+
+export function reversed(s: Selector): Selector {
+  return {
+    source: s.destination,
+    destination: s.source,
+    protocol: s.protocol,
+    sourcePort: s.destinationPort,
+    destinationPort: s.sourcePort,
+  };
+}
+
+/** `10.1.0.0/16`, `10.1.0.0-10.1.0.9[tcp 80]` … for messages about selectors. */
+export function rangesText(ranges: readonly TrafficRange[]): string {
+  return ranges.map(rangeText).join(", ") || "none";
+}
+
+function rangeText(r: TrafficRange): string {
+  const prefixes = rangeToPrefixes(r.first, r.last);
+  const address = prefixes.length === 1 ? String(prefixes[0]) : `${r.first}-${r.last}`;
+  const anyPort = r.firstPort === 0 && r.lastPort === ANY_PORT;
+  if (r.protocol === 0 && anyPort) return address;
+  const ports = anyPort ? "" : `/${r.firstPort === r.lastPort ? r.firstPort : `${r.firstPort}-${r.lastPort}`}`;
+  return `${address}[${r.protocol || "any"}${ports}]`;
+}
+
+export function anyRange(family: Family): TrafficRange {
+  const bits = family === 4 ? 32n : 128n;
+  return {
+    first: IpAddress.any(family),
+    last: IpAddress.fromBigInt(family, (1n << bits) - 1n),
+    protocol: 0,
+    firstPort: 0,
+    lastPort: ANY_PORT,
+  };
+}

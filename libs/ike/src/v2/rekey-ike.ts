@@ -1,0 +1,272 @@
+import type { CryptoResults } from "../api.js";
+import { DH, deriveRekeyedIkeKeys, dhGroupOf, ikeSuite, protector } from "../crypto/index.js";
+import type { DhGroup, IkeSuite } from "../crypto/types.js";
+import { NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
+import type { Payload, Proposal } from "../wire/types.js";
+import { hardAt, softAt } from "./child.js";
+import { errorOf, refusedBy } from "./failures.js";
+import { fault } from "./faults.js";
+import { NONCE_BYTES } from "./init.js";
+import { inherit } from "./lifecycle.js";
+import { ask, errorIn, must, respond, spi64, spi64Bytes } from "./message.js";
+import { isLower, lower, newSa } from "./new-sa.js";
+import { choose, ikeProposals, isAnswerTo } from "./proposals.js";
+import { abandon, enqueueFirst, finish, postpone } from "./queue.js";
+import { ikeStatus } from "./report.js";
+import type { IkeOffer, IkeSa, Outcome } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+const PAUSE_MS = 2_000;
+const RETRY_MS = 30_000;
+/** How long the end that has to delete a replaced IKE SA may take. */
+const PATIENCE_MS = 60_000;
+const MAX_GROUP_CHANGES = 4;
+
+/** Begins the rekey of the IKE SA (RFC 7296 §1.3.2); false when it is no time for it. */
+export function beginRekey(turn: Turn, sa: IkeSa): boolean {
+  const groups = sa.peer?.proposals.flatMap((p) => p.dh) ?? [];
+  const current = sa.suite?.group;
+  const group = current && groups.includes(current) ? current : groups[0];
+  if (sa.phase !== "established" || !group) return false;
+  sa.rekeyAt = undefined;
+  generate(turn, sa, group);
+  return true;
+}
+
+function generate(turn: Turn, sa: IkeSa, group: DhGroup): void {
+  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "ike-offer-dh" });
+}
+
+export function rekeyOffer(turn: Turn, sa: IkeSa, outcome: Outcome): void {
+  if (!outcome.ok || !sa.peer) return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+  const { pair } = outcome.crypto as CryptoResults["dh-generate"];
+  const offer: IkeOffer = { spi: turn.core.newSpi(), nonce: turn.core.rng.bytes(NONCE_BYTES), pair };
+  ask(
+    turn,
+    sa,
+    [
+      { kind: "SA", proposals: ikeProposals(sa.peer.proposals, spi64Bytes(offer.spi)) },
+      { kind: "Nonce", data: offer.nonce },
+      { kind: "KE", group: DH[pair.group].transformId, data: pair.publicValue },
+    ],
+    { ike: offer },
+  );
+}
+
+function outcomeFailure(outcome: Outcome) {
+  return outcome.ok ? { code: "ike/not-configured", message: "the peer was removed" } : outcome.failure;
+}
+
+export function rekeyAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const offer = sa.asking?.ike;
+  if (!offer || !sa.peer) return finish(sa);
+  const ours = ikeProposals(sa.peer.proposals, spi64Bytes(offer.spi));
+  const error = errorIn(payloads);
+  if (error?.type === NOTIFY.INVALID_KE_PAYLOAD)
+    return otherGroup(turn, sa, offer, NOTIFY_DATA.INVALID_KE_PAYLOAD.read(error));
+  if (error?.type === NOTIFY.TEMPORARY_FAILURE) {
+    if (settleForRival(turn, sa)) return;
+    return postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+  }
+  if (error) return rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", error.type, proposalsText(ours)));
+  const answer = must(payloads, "SA").proposals;
+  const chosen = answer[0];
+  const ke = must(payloads, "KE");
+  const spi = chosen ? spi64(chosen.spi) : 0n;
+  if (
+    !chosen ||
+    answer.length !== 1 ||
+    !isAnswerTo(ours, chosen) ||
+    spi === 0n ||
+    ke.group !== DH[offer.pair.group].transformId
+  ) {
+    const facts = { ours: proposalsText(ours), theirs: proposalsText(answer) };
+    const cause = fault("ike/no-proposal-chosen", "the peer answered with a proposal that was not offered", { facts });
+    return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", cause));
+  }
+  const nr = must(payloads, "Nonce").data;
+  const job = { kind: "dh-compute", pair: offer.pair, peerValue: ke.data } as const;
+  turn.crypto(sa, "asking", job, { go: "ike-keys", suite: ikeSuite(chosen), spi, nr });
+}
+
+function otherGroup(turn: Turn, sa: IkeSa, offer: IkeOffer, id: number): void {
+  const group = dhGroupOf(id);
+  const changes = sa.asking?.groupChanges ?? 0;
+  const allowed = group && sa.peer?.proposals.some((p) => p.dh.includes(group));
+  if (!sa.asking || !group || !allowed || group === offer.pair.group || changes >= MAX_GROUP_CHANGES) {
+    return rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", NOTIFY.INVALID_KE_PAYLOAD));
+  }
+  sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
+  generate(turn, sa, group);
+}
+
+function rekeyFailed(turn: Turn, sa: IkeSa, error: ReturnType<typeof errorOf>): void {
+  finish(sa);
+  turn.emit({
+    event: "negotiation-failed",
+    peer: sa.peer?.id,
+    child: undefined,
+    remote: sa.remote,
+    error,
+    at: turn.now,
+  });
+  const state = turn.core.peers.get(sa.peer?.id ?? "");
+  if (state) state.lastError = error;
+  if (settleForRival(turn, sa)) return;
+  const left = (sa.expireAt ?? turn.now + 4 * RETRY_MS) - turn.now;
+  sa.rekeyAt = turn.now + Math.max(1_000, Math.min(RETRY_MS, left / 4)) * (0.5 + turn.core.fraction());
+}
+
+/** Our rekey came to nothing, the one that the peer began meanwhile counts (RFC 7296 §2.25.2). */
+function settleForRival(turn: Turn, sa: IkeSa): boolean {
+  const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
+  if (!rival) return false;
+  finish(sa);
+  give(turn, sa, rival);
+  return true;
+}
+
+interface Made {
+  readonly suite: IkeSuite;
+  readonly shared: Uint8Array;
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  readonly spiI: bigint;
+  readonly spiR: bigint;
+  readonly initiator: boolean;
+}
+
+/** The IKE SA that replaces `old`: same ends, same identities, new keys and message IDs (RFC 7296 §2.18). */
+function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
+  const { peer, keys, suite } = old;
+  if (!peer || !keys || !suite) throw fault("ike/unexpected", "no IKE SA to rekey");
+  const { local, remote } = old;
+  const sa = newSa(turn, {
+    initiator: m.initiator,
+    peer,
+    spiI: m.spiI,
+    spiR: m.spiR,
+    local,
+    remote,
+    forced: old.nat.forced,
+  });
+  sa.phase = "established";
+  sa.suite = m.suite;
+  sa.keys = deriveRekeyedIkeKeys({
+    suite: m.suite,
+    sharedSecret: m.shared,
+    ni: m.ni,
+    nr: m.nr,
+    initiatorSpi: m.spiI,
+    responderSpi: m.spiR,
+    oldD: keys.d,
+    oldPrf: suite.prf,
+  });
+  sa.protector = protector(m.suite, sa.keys, m.initiator);
+  sa.lowestNonce = lower(m.ni, m.nr);
+  sa.nat = old.nat;
+  sa.localId = old.localId;
+  sa.remoteId = old.remoteId;
+  sa.subject = old.subject;
+  sa.identity = old.identity;
+  sa.fragments = old.fragments;
+  sa.establishedAt = turn.now;
+  sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
+  sa.expireAt = hardAt(peer.lifetime, turn.now);
+  return turn.add(sa);
+}
+
+/** `heir` takes over; `old` only waits for its Delete. */
+function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
+  inherit(old, heir);
+  old.phase = "rekeyed";
+  old.rivalSerial = undefined;
+  old.rekeyAt = undefined;
+  old.expireAt = undefined;
+  old.dropAt = turn.now + PATIENCE_MS;
+  turn.emit({ event: "ike-rekeyed", replaces: old.serial, peer: heir.peer?.id, at: turn.now, ike: ikeStatus(heir) });
+}
+
+/** Superfluous after a collision: who made it deletes it (RFC 7296 §2.8.2). */
+function discard(turn: Turn, sa: IkeSa): void {
+  sa.phase = "rekeyed";
+  sa.rekeyAt = undefined;
+  sa.expireAt = undefined;
+  sa.dropAt = turn.now + PATIENCE_MS;
+}
+
+/** Our rekey is through. */
+export function rekeyKeys(turn: Turn, sa: IkeSa, suite: IkeSuite, spi: bigint, nr: Uint8Array, outcome: Outcome): void {
+  const offer = sa.asking?.ike;
+  if (!outcome.ok || !offer) return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+  const { shared } = outcome.crypto as CryptoResults["dh-compute"];
+  const made = make(turn, sa, { suite, shared, ni: offer.nonce, nr, spiI: offer.spi, spiR: spi, initiator: true });
+  const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
+  finish(sa);
+  if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
+    discard(turn, made);
+    enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
+    return give(turn, sa, rival);
+  }
+  if (rival) discard(turn, rival);
+  give(turn, sa, made);
+  enqueueFirst(turn, sa, { kind: "delete-ike", reason: "replaced" });
+}
+
+/** The peer rekeys the IKE SA. */
+export function serveRekey(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const task = sa.asking?.task.kind;
+  if (task === "create-child" || task === "rekey-child" || task === "delete-child") {
+    throw fault("ike/temporary-failure", "a CHILD SA is being negotiated");
+  }
+  const ours = ikeProposals(sa.peer?.proposals ?? []);
+  const ke = must(payloads, "KE");
+  const theirs = must(payloads, "SA").proposals;
+  const spiR = turn.core.newSpi();
+  const match = choose(
+    ours,
+    theirs.filter((p) => p.spi.length === 8),
+    spi64Bytes(spiR),
+    ke.group,
+  );
+  if (!match) {
+    throw fault("ike/no-proposal-chosen", "no IKE proposal of the peer is acceptable", {
+      facts: { ours: proposalsText(ours), theirs: proposalsText(theirs) },
+    });
+  }
+  const suite = ikeSuite(match.chosen);
+  const group = DH[suite.group].transformId;
+  if (group !== ke.group) throw fault("ike/invalid-ke", `group ${suite.group} is wanted`, { value: String(group) });
+  const spi = spi64(match.offered.spi);
+  if (spi === 0n) throw fault("ike/invalid-syntax", "the new SPI is zero");
+  const ni = must(payloads, "Nonce").data;
+  const job = { kind: "dh-respond", group: suite.group, peerValue: ke.data } as const;
+  turn.crypto(sa, "serving", job, { go: "serve-ike-dh", suite, chosen: match.chosen, spi, ni });
+}
+
+export function serveRekeyDh(
+  turn: Turn,
+  sa: IkeSa,
+  then: { readonly suite: IkeSuite; readonly chosen: Proposal; readonly spi: bigint; readonly ni: Uint8Array },
+  outcome: Outcome,
+): void {
+  if (!outcome.ok) throw fault("ike/invalid-syntax", outcome.failure.message);
+  const { suite, chosen, spi, ni } = then;
+  const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
+  const nr = turn.core.rng.bytes(NONCE_BYTES);
+  const made = make(turn, sa, { suite, shared, ni, nr, spiI: spi, spiR: spi64(chosen.spi), initiator: false });
+  respond(turn, sa, [
+    { kind: "SA", proposals: [chosen] },
+    { kind: "Nonce", data: nr },
+    { kind: "KE", group: DH[suite.group].transformId, data: publicValue },
+  ]);
+  const asking = sa.asking;
+  if (asking?.task.kind === "rekey-ike") {
+    if (asking.datagrams.length > 0) {
+      sa.rivalSerial = made.serial;
+      return;
+    }
+    abandon(sa);
+  }
+  give(turn, sa, made);
+}

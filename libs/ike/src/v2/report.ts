@@ -1,0 +1,92 @@
+import { childTransforms, ikeTransforms } from "../crypto/index.js";
+import type { ChildSuite, IkeSuite } from "../crypto/types.js";
+import type { ChildStatus, EngineStatus, IkeState, IkeStatus, PeerStatus } from "../status.js";
+import { proposalText, spiText } from "../wire/index.js";
+import type { Core, PeerState } from "./core.js";
+import { identificationText } from "./identity.js";
+import { encapsulates } from "./nat.js";
+import type { Child, IkeSa } from "./sa.js";
+
+const texts = new WeakMap<IkeSuite | ChildSuite, string>();
+
+function suiteText(suite: IkeSuite | ChildSuite): string {
+  let text = texts.get(suite);
+  if (text === undefined) {
+    text = proposalText({ transforms: "prf" in suite ? ikeTransforms(suite) : childTransforms(suite) });
+    texts.set(suite, text);
+  }
+  return text;
+}
+
+function stateOf(sa: IkeSa): IkeState {
+  if (sa.phase === "init" || sa.phase === "auth") return "connecting";
+  if (sa.phase === "established") return sa.asking?.task.kind === "rekey-ike" ? "rekeying" : "established";
+  return sa.phase;
+}
+
+export function childStatus(sa: IkeSa, c: Child): ChildStatus {
+  return {
+    child: c.config.id,
+    name: c.config.name,
+    serial: c.serial,
+    state: c.state,
+    mode: c.mode,
+    spiIn: c.spiIn,
+    spiOut: c.spiOut,
+    reqid: c.reqid,
+    suite: suiteText(c.suite),
+    local: c.local,
+    remote: c.remote,
+    encapsulated: encapsulates(sa),
+    establishedAt: c.establishedAt,
+    rekeyAt: c.rekeyAt,
+    expireAt: c.expireAt,
+  };
+}
+
+export function ikeStatus(sa: IkeSa): IkeStatus {
+  return {
+    peer: sa.peer?.id,
+    name: sa.peer?.name ?? "",
+    serial: sa.serial,
+    state: stateOf(sa),
+    initiator: sa.initiator,
+    spiInitiator: spiText(sa.spiI),
+    spiResponder: spiText(sa.spiR),
+    local: sa.local,
+    remote: sa.remote,
+    localId: sa.localId && identificationText(sa.localId),
+    remoteId: sa.remoteId && identificationText(sa.remoteId),
+    remoteCertificate: sa.subject,
+    suite: sa.suite ? suiteText(sa.suite) : "",
+    nat: sa.nat,
+    establishedAt: sa.establishedAt,
+    rekeyAt: sa.rekeyAt,
+    expireAt: sa.expireAt,
+    lastSeenAt: sa.establishedAt === undefined ? undefined : sa.lastSeenAt,
+    children: sa.children.map((c) => childStatus(sa, c)),
+  };
+}
+
+export function peerStatus(core: Core, state: PeerState): PeerStatus {
+  const sas: IkeStatus[] = [];
+  for (const serial of core.table.ofPeer(state.config.id)) {
+    const sa = core.table.get(serial);
+    if (sa) sas.push(ikeStatus(sa));
+  }
+  const childErrors: Record<string, NonNullable<PeerStatus["lastError"]>> = {};
+  for (const [id, child] of state.children) if (child.lastError) childErrors[id] = child.lastError;
+  const { lastError, retryAt } = state;
+  return { peer: state.config.id, name: state.config.name, sas, lastError, childErrors, retryAt };
+}
+
+export function engineStatus(core: Core): EngineStatus {
+  const unknown: IkeStatus[] = [];
+  for (const sa of core.table.all()) if (!sa.peer) unknown.push(ikeStatus(sa));
+  return {
+    peers: [...core.peers.values()].map((state) => peerStatus(core, state)),
+    unknown,
+    halfOpen: core.table.halfOpen,
+    counters: { ...core.counters },
+  };
+}

@@ -1,0 +1,261 @@
+import type { Endpoint } from "@sallyport/base";
+import type { SaMode, SaSpec } from "@sallyport/dataplane";
+import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
+import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
+import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
+import type { DownReason } from "../status.js";
+import type { Reassembly } from "../wire/reassembly.js";
+import type { Identification, Payload, Proposal } from "../wire/types.js";
+import type { Accepted } from "./child-offer.js";
+
+/**
+ * `init`: IKE_SA_INIT is under way. `auth`: keys exist, nobody is authenticated. `rekeyed`: another IKE SA has taken its place
+ * and its CHILD SAs. `deleting`: our Delete is out.
+ */
+export type Phase = "init" | "auth" | "established" | "rekeyed" | "deleting";
+
+/** A CHILD SA pair. `outbound` is held back by the responder of a rekey until the peer can receive (RFC 7296 §2.8). */
+export interface Child {
+  readonly serial: number;
+  readonly config: ChildConfig;
+  readonly state: "installed" | "rekeying" | "rekeyed" | "deleting";
+  readonly mode: SaMode;
+  readonly suite: ChildSuite;
+  readonly reqid: number;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly heldOutbound: SaSpec | undefined;
+  /** Whether the outbound SA is in the data plane. */
+  readonly sending: boolean;
+  readonly switchAt: Millis | undefined;
+  readonly establishedAt: Millis;
+  readonly rekeyAt: Millis | undefined;
+  readonly expireAt: Millis | undefined;
+  /** Lowest nonce of the exchange that made it, and who began that exchange (RFC 7296 §2.8.1). */
+  readonly lowestNonce: Uint8Array;
+  readonly ours: boolean;
+  /** The CHILD SA that a rekey begun by the peer put in this one's place, while our own rekey of this one is under way. */
+  readonly rivalSerial: number | undefined;
+  /** The CHILD SA that the peer's rekey put in this one's place. */
+  readonly replacedBy: number | undefined;
+}
+
+/** An exchange that this end begins. */
+export type Task =
+  | { readonly kind: "init" }
+  | { readonly kind: "auth" }
+  | { readonly kind: "create-child"; readonly child: string; readonly packet?: PacketSelector }
+  | { readonly kind: "rekey-child"; readonly serial: number }
+  | { readonly kind: "delete-child"; readonly serials: readonly number[]; readonly reason: DownReason }
+  /** Tells the peer that a CHILD SA which it has made was not taken. */
+  | { readonly kind: "reject-child"; readonly spiIn: number }
+  | { readonly kind: "rekey-ike" }
+  | { readonly kind: "delete-ike"; readonly reason: DownReason }
+  | { readonly kind: "report"; readonly notify: number }
+  | { readonly kind: "probe" };
+export type TaskKind = Task["kind"];
+
+/** The packet that raised an acquire, as two single-address ranges (RFC 7296 §2.9). */
+export interface PacketSelector {
+  readonly local: TrafficRange;
+  readonly remote: TrafficRange;
+}
+
+/** What this end offered for a CHILD SA, until the answer. */
+export interface ChildOffer {
+  readonly config: ChildConfig;
+  readonly reqid: number;
+  readonly spiIn: number;
+  readonly nonce: Uint8Array;
+  readonly pair: DhKeyPair | undefined;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly proposals: readonly Proposal[];
+  readonly rekeys: number | undefined;
+}
+
+/** What this end offered for a new IKE SA, until the answer (RFC 7296 §2.18). */
+export interface IkeOffer {
+  readonly spi: bigint;
+  readonly nonce: Uint8Array;
+  readonly pair: DhKeyPair;
+}
+
+/** The one request of ours that is under way (window of 1, RFC 7296 §2.3). `datagrams` is empty while it is prepared. */
+export interface Asking {
+  readonly task: Task;
+  readonly mid: number;
+  readonly datagrams: readonly Uint8Array[];
+  readonly tries: number;
+  readonly resendAt: Millis;
+  /** The response is in and its effects are awaited: nothing is sent again. */
+  readonly answered: boolean;
+  /** INVALID_KE_PAYLOADs taken in a row. */
+  readonly groupChanges?: number;
+  readonly child?: ChildOffer | undefined;
+  readonly ike?: IkeOffer | undefined;
+}
+
+/** The request of the peer that is being answered. */
+export interface Serving {
+  readonly mid: number;
+  readonly exchange: number;
+}
+
+/** The peer's half of a CHILD SA negotiation, judged and waiting for effects. */
+export interface ChildAnswer {
+  readonly config: ChildConfig;
+  readonly reqid: number;
+  readonly suite: ChildSuite;
+  readonly chosen: Proposal;
+  readonly spiOut: number;
+  readonly mode: SaMode;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  readonly peerKe: Uint8Array | undefined;
+  readonly rekeys: number | undefined;
+  readonly spiIn: number;
+}
+
+export interface Built {
+  readonly child: Child;
+  readonly inbound: SaSpec;
+  readonly outbound: SaSpec;
+}
+
+/** IKE_AUTH of a responder between its waits: whom it takes the initiator for, and what that one sent. */
+export interface AuthServing {
+  readonly peer: PeerConfig;
+  readonly id: Identification;
+  readonly payloads: readonly Payload[];
+}
+
+/** Where an awaited effect goes on; data only, so that a state can be copied, compared and dropped. */
+export type Then =
+  | { readonly go: "init-offer"; readonly group: DhGroup }
+  | { readonly go: "init-keys"; readonly suite: IkeSuite }
+  | { readonly go: "init-answer"; readonly suite: IkeSuite; readonly chosen: Proposal }
+  | { readonly go: "auth-offer-spi" }
+  | { readonly go: "auth-offer-signed"; readonly offer: ChildOffer; readonly method: number }
+  | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
+  | { readonly go: "auth-child-installed"; readonly built: Built }
+  | { readonly go: "serve-auth-verified"; readonly serving: AuthServing }
+  | { readonly go: "serve-auth-signed"; readonly serving: AuthServing; readonly method: number }
+  | { readonly go: "serve-child-spi"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
+  | { readonly go: "serve-child-dh"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
+  | {
+      readonly go: "serve-child-installed";
+      readonly answer: ChildAnswer;
+      readonly before: readonly Payload[];
+      readonly built: Built;
+      readonly ke: Uint8Array | undefined;
+    }
+  | { readonly go: "child-offer-spi" }
+  | { readonly go: "child-offer-dh"; readonly spiIn: number; readonly group: DhGroup }
+  | { readonly go: "child-keys"; readonly accepted: Accepted; readonly nr: Uint8Array }
+  | { readonly go: "child-installed"; readonly built: Built }
+  | { readonly go: "ike-offer-dh" }
+  | { readonly go: "ike-keys"; readonly suite: IkeSuite; readonly spi: bigint; readonly nr: Uint8Array }
+  | {
+      readonly go: "serve-ike-dh";
+      readonly suite: IkeSuite;
+      readonly chosen: Proposal;
+      readonly spi: bigint;
+      readonly ni: Uint8Array;
+    };
+
+export type Outcome =
+  | { readonly ok: true; readonly crypto?: CryptoResult; readonly values?: readonly unknown[] }
+  | { readonly ok: false; readonly at: number; readonly failure: Failure };
+
+export interface Wait {
+  readonly id: EffectId;
+  readonly then: Then;
+  /** Whether it belongs to our request or to the peer's. */
+  readonly of: "asking" | "serving";
+}
+
+/** The message of the peer that is being put together (RFC 7383 §2.6). */
+export interface Partial {
+  readonly mid: number;
+  readonly response: boolean;
+  readonly parts: Reassembly;
+}
+
+/** What only the first two exchanges need; dropped once authenticated. */
+export interface Handshake {
+  /** Candidates of a responder, best first, all of which allow the suite. */
+  readonly candidates: readonly PeerConfig[];
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  /** IKE_SA_INIT as sent and as received. */
+  readonly sent: Uint8Array;
+  readonly received: Uint8Array;
+  readonly pair: DhKeyPair | undefined;
+  /** Groups that the responder has refused already, and cookies already echoed: neither loops. */
+  readonly refusals: number;
+  readonly cookie: Uint8Array | undefined;
+  readonly peerHashes: readonly number[] | undefined;
+  /** Children wanted on this IKE SA; the first goes into IKE_AUTH. */
+  readonly wanted: readonly Task[];
+  readonly offer: ChildOffer | undefined;
+  /** Key of the table of half-open IKE SAs, for a responder. */
+  readonly halfOpenKey: string | undefined;
+}
+
+/** One IKE SA. Steps work on a shallow copy that replaces the old one only when they end well; nested values never change. */
+export interface IkeSa {
+  readonly serial: number;
+  readonly initiator: boolean;
+  readonly createdAt: Millis;
+  /** The address that its first message came from or went to. */
+  readonly source: string;
+  peer: PeerConfig | undefined;
+  phase: Phase;
+  spiI: bigint;
+  spiR: bigint;
+  local: Endpoint;
+  remote: Endpoint;
+  suite: IkeSuite | undefined;
+  keys: IkeKeys | undefined;
+  protector: SkProtector | undefined;
+  handshake: Handshake | undefined;
+  nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };
+  localId: Identification | undefined;
+  remoteId: Identification | undefined;
+  subject: string | undefined;
+  /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
+  identity: string | undefined;
+  /** The peer takes fragments (RFC 7383). */
+  fragments: boolean;
+  /** Message ID of our next request and of the peer's next one. */
+  nextOurs: number;
+  nextTheirs: number;
+  asking: Asking | undefined;
+  serving: Serving | undefined;
+  queue: readonly Task[];
+  waits: readonly Wait[];
+  /** Our response to request `nextTheirs - 1`, for retransmissions. */
+  response: readonly Uint8Array[];
+  partial: Partial | undefined;
+  children: readonly Child[];
+  /** Inbound SPIs that outlive their CHILD SA a moment, for packets still under way. */
+  fading: readonly { readonly spiIn: number; readonly at: Millis }[];
+  lowestNonce: Uint8Array;
+  establishedAt: Millis | undefined;
+  lastSeenAt: Millis;
+  lastSentAt: Millis;
+  rekeyAt: Millis | undefined;
+  expireAt: Millis | undefined;
+  /** When a half-open, rekeyed or superfluous IKE SA is dropped without a word. */
+  dropAt: Millis | undefined;
+  /** No new exchange before this, after TEMPORARY_FAILURE (RFC 7296 §2.25). */
+  pauseUntil: Millis;
+  /** The IKE SA that a rekey begun by the peer made, while our own rekey is under way (RFC 7296 §2.8.2). */
+  rivalSerial: number | undefined;
+  armedAt: Millis;
+}

@@ -1,0 +1,233 @@
+import { type Endpoint, endpointText, isFault } from "@sallyport/base";
+import type { CryptoResults } from "../api.js";
+import type { PeerConfig } from "../config.js";
+import { DH, ikeSuite } from "../crypto/index.js";
+import type { IkeSuite } from "../crypto/types.js";
+import {
+  CERT_ENCODING,
+  checkPlacement,
+  decodeMessage,
+  type HeaderPeek,
+  NOTIFY_DATA,
+  notification,
+  proposalsText,
+} from "../wire/index.js";
+import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
+import { notifyOf } from "./faults.js";
+import { announcements, handshakeOf, NONCE_BYTES, setKeys } from "./init.js";
+import { clearResponse, must, notifyIn } from "./message.js";
+import { detectNat, natNotifies } from "./nat.js";
+import { newSa } from "./new-sa.js";
+import { choose, ikeProposals } from "./proposals.js";
+import type { IkeSa, Outcome } from "./sa.js";
+import { demandsCookies } from "./strangers.js";
+import { initKey } from "./table.js";
+import type { Turn } from "./turn.js";
+
+const NO_SPI = new Uint8Array(0);
+
+interface From {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly datagram: Uint8Array;
+}
+
+/** IKE_SA_INIT of a stranger: cheap checks first, memory only for who has shown to receive at his address when there are many. */
+export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
+  const { core } = turn;
+  if (core.stopped || peek.messageId !== 0 || peek.responderSpi !== 0n || !peek.initiator)
+    return turn.count("bad-init");
+  const key = initKey(peek.initiatorSpi, endpointText(from.remote));
+  const known = core.table.byInit(key);
+  if (known !== undefined) return again(turn, known, from);
+  const { limits } = core.config;
+  if (core.table.halfOpen >= limits.halfOpen) return turn.count("half-open-limit");
+  if (core.table.halfOpenOf(from.remote.address.toString()) >= limits.halfOpenPerSource) {
+    return turn.count("half-open-limit-per-source");
+  }
+  const message = judge(turn, from, peek);
+  if (!message) return;
+  const nonce = must(message.payloads, "Nonce").data;
+  if (!passesCookie(turn, from, message, nonce)) return;
+  const candidates = core.index.candidates(from.local, from.remote);
+  const picked = pick(candidates, message.payloads);
+  if (!picked) return noProposal(turn, from, message, candidates);
+  const ke = must(message.payloads, "KE");
+  if (ke.group !== DH[picked.suite.group].transformId) {
+    turn.count("invalid-ke");
+    return refuse(turn, from, message, NOTIFY_DATA.INVALID_KE_PAYLOAD.build(DH[picked.suite.group].transformId));
+  }
+  open(turn, from, message, { ...picked, key, nonce, peerValue: ke.data });
+}
+
+/** A retransmission gets the same answer, unless the request differs from the first. */
+function again(turn: Turn, serial: number, from: From): void {
+  const sa = turn.edit(serial);
+  if (!sa?.handshake || sa.response.length === 0) return turn.count("init-in-progress");
+  const first = sa.handshake.received;
+  if (first.length !== from.datagram.length || !first.every((b, i) => b === from.datagram[i]))
+    return turn.count("bad-init");
+  turn.count("retransmission-answered");
+  turn.send(sa, sa.response, from.remote, from.local);
+}
+
+function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
+  try {
+    const message = decodeMessage(Uint8Array.from(from.datagram));
+    checkPlacement({ header: message.header, clear: message.payloads, inner: message.encrypted ? [] : undefined });
+    return message;
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    turn.count("malformed-init");
+    const name = notifyOf(error);
+    const data = name === "UNSUPPORTED_CRITICAL_PAYLOAD" ? new Uint8Array([Number(error.value) & 0xff]) : undefined;
+    if (turn.core.mayAnswerStranger(turn.now)) {
+      const datagram = clearResponse(peek, [notification(name, data)]);
+      turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
+    }
+    return undefined;
+  }
+}
+
+function passesCookie(turn: Turn, from: From, message: Message, nonce: Uint8Array): boolean {
+  const { core } = turn;
+  const demanded = demandsCookies(core);
+  if (demanded !== core.underLoad) {
+    core.underLoad = demanded;
+    turn.emit({ event: "under-load", peer: undefined, at: turn.now, halfOpen: core.table.halfOpen, cookies: demanded });
+  }
+  if (!demanded) return true;
+  const { address } = from.remote;
+  const spi = message.header.initiatorSpi;
+  const given = notifyIn(message.payloads, "COOKIE");
+  if (given && core.cookies.check(turn.now, given.data, nonce, address, spi)) return true;
+  turn.count("cookie-demanded");
+  refuse(turn, from, message, NOTIFY_DATA.COOKIE.build(core.cookies.make(turn.now, nonce, address, spi)));
+  return false;
+}
+
+interface Picked {
+  readonly candidates: readonly PeerConfig[];
+  readonly chosen: Proposal;
+  readonly suite: IkeSuite;
+}
+
+/** The best candidate with a matching proposal decides; the others stay candidates when they allow that proposal too. */
+function pick(candidates: readonly PeerConfig[], payloads: readonly Payload[]): Picked | undefined {
+  const theirs = must(payloads, "SA").proposals.filter((p) => p.spi.length === 0);
+  const group = must(payloads, "KE").group;
+  for (const [i, peer] of candidates.entries()) {
+    const chosen = choose(ikeProposals(peer.proposals), theirs, NO_SPI, group)?.chosen;
+    const suite = chosen && ikeSuite(chosen);
+    if (!chosen || !suite) continue;
+    const others = candidates.slice(i + 1).filter((p) => choose(ikeProposals(p.proposals), [chosen], NO_SPI));
+    return { candidates: [peer, ...others], chosen, suite };
+  }
+  return undefined;
+}
+
+function noProposal(turn: Turn, from: From, message: Message, candidates: readonly PeerConfig[]): void {
+  turn.count("no-proposal-chosen");
+  refuse(turn, from, message, notification("NO_PROPOSAL_CHOSEN"));
+  const peer = candidates[0];
+  if (!peer || !turn.core.mayAnswerStranger(turn.now)) return;
+  const ours = proposalsText(ikeProposals(peer.proposals));
+  const theirs = proposalsText(must(message.payloads, "SA").proposals);
+  const error = {
+    code: "ike/no-proposal-chosen",
+    message: "no proposal of the peer is acceptable",
+    ours,
+    theirs,
+    exchange: "IKE_SA_INIT",
+    at: turn.now,
+  };
+  const state = turn.core.peers.get(peer.id);
+  if (state && candidates.length === 1) state.lastError = error;
+  const about = candidates.length === 1 ? peer.id : undefined;
+  turn.emit({ event: "negotiation-failed", peer: about, child: undefined, remote: from.remote, error, at: turn.now });
+}
+
+/** Without state, and never longer than the request (hostile input 22). */
+function refuse(turn: Turn, from: From, message: Message, notify: NotifyPayload): void {
+  const datagram = clearResponse(message.header, [notify]);
+  if (datagram.length > from.datagram.length) return turn.count("answer-too-long");
+  turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
+}
+
+function open(
+  turn: Turn,
+  from: From,
+  message: Message,
+  with_: Picked & { readonly key: string; readonly nonce: Uint8Array; readonly peerValue: Uint8Array },
+): void {
+  const { candidates, chosen, suite, key, nonce } = with_;
+  const sa = newSa(turn, {
+    initiator: false,
+    peer: candidates.length === 1 ? candidates[0] : undefined,
+    spiI: message.header.initiatorSpi,
+    spiR: turn.core.newSpi(),
+    local: from.local,
+    remote: from.remote,
+    forced: candidates.some((p) => p.forceEncapsulation),
+  });
+  const hashes = notifyIn(message.payloads, "SIGNATURE_HASH_ALGORITHMS");
+  sa.handshake = {
+    candidates,
+    ni: nonce,
+    nr: turn.core.rng.bytes(NONCE_BYTES),
+    sent: NO_SPI,
+    received: message.bytes,
+    pair: undefined,
+    refusals: 0,
+    cookie: undefined,
+    peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
+    wanted: [],
+    offer: undefined,
+    halfOpenKey: key,
+  };
+  sa.nat = { ...sa.nat, ...detectNat(sa, 0n, message.payloads) };
+  sa.fragments = notifyIn(message.payloads, "IKEV2_FRAGMENTATION_SUPPORTED") !== undefined;
+  sa.dropAt = turn.now + turn.core.config.limits.halfOpenSeconds * 1000;
+  turn.add(sa);
+  const job = { kind: "dh-respond", group: suite.group, peerValue: with_.peerValue } as const;
+  turn.crypto(sa, "serving", job, { go: "init-answer", suite, chosen });
+}
+
+/** g^ir is there: keys and the IKE_SA_INIT response. */
+export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Proposal, outcome: Outcome): void {
+  if (!outcome.ok) {
+    turn.count("bad-key-exchange");
+    return turn.drop(sa);
+  }
+  const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
+  setKeys(sa, suite, shared);
+  const h = handshakeOf(sa);
+  const sent = clearResponse({ initiatorSpi: sa.spiI, responderSpi: sa.spiR, exchange: 34, messageId: 0 }, [
+    { kind: "SA", proposals: [chosen] },
+    { kind: "KE", group: DH[suite.group].transformId, data: publicValue },
+    { kind: "Nonce", data: h.nr },
+    ...natNotifies(turn, sa, sa.spiR),
+    ...announcements(h.candidates),
+    ...certificateRequests(h.candidates),
+  ]);
+  sa.handshake = { ...h, sent };
+  sa.phase = "auth";
+  sa.nextTheirs = 1;
+  sa.response = [sent];
+  turn.send(sa, sa.response);
+}
+
+/** RFC 7296 §3.7: the trust anchors of everybody that the peer may turn out to be. */
+export function certificateRequests(peers: readonly PeerConfig[]): Payload[] {
+  const hashes: Uint8Array[] = [];
+  for (const { remoteAuth } of peers) {
+    if (remoteAuth.method !== "certificate") continue;
+    for (const { keyHash } of remoteAuth.trust) {
+      if (hashes.length < 64 && !hashes.some((h) => h.every((b, i) => b === keyHash[i]))) hashes.push(keyHash);
+    }
+  }
+  if (hashes.length === 0) return [];
+  const data = new Uint8Array(hashes.length * 20);
+  for (const [i, hash] of hashes.entries()) data.set(hash, i * 20);
+  return [{ kind: "CERTREQ", encoding: CERT_ENCODING.X509_SIGNATURE, data }];
+}

@@ -1,0 +1,99 @@
+import type { IpAddress } from "@sallyport/base";
+import type { PolicySpec, RouteSpec, SaMode, Selector } from "@sallyport/dataplane";
+import type { DataPlaneOp } from "../api.js";
+import type { ChildConfig } from "../config.js";
+import type { ChildRuntime, Core, PeerState } from "./core.js";
+import type { Holdings } from "./holdings.js";
+import { configured, reversed, toSelectors } from "./narrow.js";
+import type { Turn } from "./turn.js";
+
+/** Policies and routes that one owner holds. */
+export interface TrapHold {
+  readonly policies: readonly PolicySpec[];
+  readonly routes: readonly RouteSpec[];
+}
+
+/** What carries packets of `selectors` into SAs of `reqid` between two outer addresses. */
+export function entriesOf(
+  child: ChildConfig,
+  mode: SaMode,
+  reqid: number,
+  priority: number,
+  local: IpAddress,
+  remote: IpAddress,
+  selectors: readonly Selector[],
+): TrapHold {
+  const template = { protocol: "esp", mode, reqid, level: child.level } as const;
+  const out = { ...template, source: local, destination: remote };
+  const back = { ...template, source: remote, destination: local };
+  const policies: PolicySpec[] = [];
+  for (const selector of selectors) {
+    const reverse = reversed(selector);
+    policies.push({ direction: "out", selector, action: "encrypt", priority, template: out });
+    policies.push({ direction: "in", selector: reverse, action: "encrypt", priority, template: back });
+    if (mode === "tunnel")
+      policies.push({ direction: "fwd", selector: reverse, action: "encrypt", priority, template: back });
+  }
+  const routes = new Map<string, RouteSpec>();
+  if (child.routes && mode === "tunnel") {
+    for (const { destination } of selectors) {
+      const source = child.routeSource;
+      routes.set(destination.toString(), { destination, via: remote, ...(source ? { source } : {}) });
+    }
+  }
+  return { policies, routes: [...routes.values()] };
+}
+
+export function hold(holdings: Holdings, entries: TrapHold): DataPlaneOp[] {
+  return [
+    ...entries.policies.flatMap((p) => holdings.holdPolicy(p)),
+    ...entries.routes.flatMap((r) => holdings.holdRoute(r)),
+  ];
+}
+
+export function release(holdings: Holdings, entries: TrapHold): DataPlaneOp[] {
+  return [
+    ...entries.routes.flatMap((r) => holdings.releaseRoute(r)),
+    ...entries.policies.flatMap((p) => holdings.releasePolicy(p)),
+  ];
+}
+
+/** Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. */
+function traps(child: ChildConfig): boolean {
+  return child.startAction !== "none" || child.dpdAction === "trap";
+}
+
+/** Puts a child's policies in place before there is an SA: packets raise an acquire and none leaves in clear. */
+export function setTrap(turn: Turn, state: PeerState, child: ChildRuntime): void {
+  const { local, remote } = state.config;
+  if (child.trap || !traps(child.config) || !local.address || !remote.endpoint) return;
+  const ranges = configured(child.config, { address: local.address, port: local.port }, remote.endpoint);
+  const selectors = toSelectors(ranges.local, ranges.remote);
+  if (!selectors) return;
+  const { mode, priority } = child.config;
+  child.trap = entriesOf(child.config, mode, child.reqid, priority, local.address, remote.endpoint.address, selectors);
+  turn.apply(hold(turn.core.holdings, child.trap));
+}
+
+export function clearTrap(turn: Turn, child: ChildRuntime): void {
+  if (!child.trap) return;
+  turn.apply(release(turn.core.holdings, child.trap));
+  child.trap = undefined;
+}
+
+/** A number for `name` that is the same in every run, and not in use by another name. */
+export function reqidFor(core: Core, name: string, wanted?: number): number {
+  let id = wanted ?? hash(name);
+  while (core.reqids.has(id) && core.reqids.get(id) !== name) id = (id % MAX_REQID) + 1;
+  core.reqids.set(id, name);
+  return id;
+}
+
+const MAX_REQID = 0x3fff_ffff;
+
+/** FNV-1a in 1…2^30-1. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return ((h >>> 0) % MAX_REQID) + 1;
+}

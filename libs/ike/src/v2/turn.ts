@@ -1,0 +1,131 @@
+import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
+import type { IkeEvent } from "../status.js";
+import type { Core } from "./core.js";
+import type { IkeSa, Then } from "./sa.js";
+import { nextDeadline } from "./timers.js";
+
+/**
+ * One step of the engine. Steps change drafts and collect effects; `commit` makes both real. A step that throws is simply
+ * forgotten, so the old state stands (RFC 7296 §2.21: an error changes nothing).
+ */
+export class Turn {
+  readonly effects: Effect[] = [];
+  readonly #drafts = new Map<number, IkeSa | undefined>();
+  readonly #begun: { readonly id: number; readonly serial: number }[] = [];
+
+  constructor(
+    readonly core: Core,
+    readonly now: Millis,
+  ) {}
+
+  /** The draft of an IKE SA, the same one each time. */
+  edit(serial: number): IkeSa | undefined {
+    if (this.#drafts.has(serial)) return this.#drafts.get(serial);
+    const sa = this.core.table.get(serial);
+    if (sa === undefined) return undefined;
+    const draft = { ...sa };
+    this.#drafts.set(serial, draft);
+    return draft;
+  }
+
+  /** As it is now, to be read only. */
+  look(serial: number): IkeSa | undefined {
+    return this.#drafts.has(serial) ? this.#drafts.get(serial) : this.core.table.get(serial);
+  }
+
+  add(sa: IkeSa): IkeSa {
+    this.#drafts.set(sa.serial, sa);
+    return sa;
+  }
+
+  drop(sa: IkeSa): void {
+    this.#drafts.set(sa.serial, undefined);
+  }
+
+  /** IKE SAs of a configured peer, drafts of this turn included. */
+  ofPeer(peer: string): IkeSa[] {
+    const serials = new Set(this.core.table.ofPeer(peer));
+    for (const [serial, draft] of this.#drafts) {
+      if (draft?.peer?.id === peer) serials.add(serial);
+      else serials.delete(serial);
+    }
+    const out: IkeSa[] = [];
+    for (const serial of serials) {
+      const sa = this.look(serial);
+      if (sa) out.push(sa);
+    }
+    return out;
+  }
+
+  send(sa: IkeSa, datagrams: readonly Uint8Array[], remote = sa.remote, local = sa.local): void {
+    for (const datagram of datagrams) this.effects.push({ do: "send", local, remote, datagram });
+    sa.lastSentAt = this.now;
+  }
+
+  crypto(sa: IkeSa, of: "asking" | "serving", job: CryptoJob, then: Then): void {
+    this.effects.push({ do: "crypto", id: this.#wait(sa, of, then), job });
+  }
+
+  dataplane(sa: IkeSa, of: "asking" | "serving", ops: readonly DataPlaneOp[], then: Then): void {
+    this.effects.push({ do: "dataplane", id: this.#wait(sa, of, then), ops });
+  }
+
+  /** Data plane work that nobody waits for. */
+  apply(ops: readonly DataPlaneOp[]): void {
+    if (ops.length > 0) this.effects.push({ do: "dataplane", id: 0, ops });
+  }
+
+  emit(event: IkeEvent): void {
+    this.effects.push({ do: "emit", event });
+  }
+
+  count(name: string): void {
+    this.core.count(name);
+  }
+
+  arm(timer: number, at: Millis): void {
+    this.effects.push({ do: "arm", timer, at });
+  }
+
+  #wait(sa: IkeSa, of: "asking" | "serving", then: Then): number {
+    const id = this.core.newEffect(sa.serial);
+    this.#begun.push({ id, serial: sa.serial });
+    sa.waits = [...sa.waits, { id, of, then }];
+    return id;
+  }
+
+  /** Everything that this step may have touched. */
+  touched(): IkeSa[] {
+    const out: IkeSa[] = [];
+    for (const draft of this.#drafts.values()) if (draft) out.push(draft);
+    return out;
+  }
+
+  /** Forgets what this turn has done so far. */
+  revert(): void {
+    for (const { id } of this.#begun) this.core.forgetEffect(id);
+    this.#begun.length = 0;
+    this.#drafts.clear();
+    this.effects.length = 0;
+  }
+
+  commit(): Effect[] {
+    for (const { id, serial } of this.#begun) if (!this.#drafts.get(serial)) this.core.forgetEffect(id);
+    for (const [serial, draft] of this.#drafts) {
+      const old = this.core.table.get(serial);
+      if (draft === undefined) {
+        if (old === undefined) continue;
+        for (const wait of old.waits) this.core.forgetEffect(wait.id);
+        if (old.armedAt !== Number.POSITIVE_INFINITY) this.effects.push({ do: "disarm", timer: serial });
+      } else {
+        const at = nextDeadline(draft);
+        if (at < draft.armedAt) {
+          draft.armedAt = at;
+          this.arm(serial, at);
+        }
+      }
+      this.core.table.replace(serial, draft);
+    }
+    return this.effects;
+  }
+}

@@ -1,0 +1,80 @@
+import type { DownReason } from "../status.js";
+import { identificationText } from "./identity.js";
+import { isLower } from "./new-sa.js";
+import { enqueueFirst } from "./queue.js";
+import type { IkeSa } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+/** A replaced IKE SA goes only when the new one carries traffic. */
+const OVERLAP_MS = 500;
+/** How long the end that has to delete a superfluous IKE SA may take. */
+const PATIENCE_MS = 30_000;
+
+export function identityKey(sa: IkeSa): string | undefined {
+  return sa.peer && sa.remoteId && `${sa.peer.id} ${identificationText(sa.remoteId)}`;
+}
+
+/** Established IKE SAs with the same peer and identity – or, before it is known, with the same peer. */
+export function otherSas(turn: Turn, sa: IkeSa): IkeSa[] {
+  const key = identityKey(sa);
+  const serials = key === undefined ? turn.core.table.ofPeer(sa.peer?.id ?? "") : turn.core.table.ofIdentity(key);
+  const out: IkeSa[] = [];
+  for (const serial of serials) {
+    const other = turn.look(serial);
+    if (other && serial !== sa.serial && other.phase === "established") out.push(other);
+  }
+  return out;
+}
+
+export function isRefusedAsSecond(turn: Turn, sa: IkeSa): boolean {
+  return sa.peer?.uniqueness === "never" && otherSas(turn, sa).length > 0;
+}
+
+/**
+ * What a new IKE SA does to others of the same identities (RFC 7296 §2.4). Two that were made at the same time, one by each
+ * end, are both fine: the one with the lowest nonce goes, deleted by the end that began it, as with rekeys. Otherwise the new
+ * one takes the place of the old.
+ */
+export function enforceUniqueness(turn: Turn, sa: IkeSa, initialContact: boolean): void {
+  abandonAttempts(turn, sa);
+  if (sa.peer?.uniqueness === "keep" && !initialContact) return;
+  for (const { serial } of otherSas(turn, sa)) {
+    const other = turn.edit(serial);
+    if (!other) continue;
+    const crossed = other.initiator !== sa.initiator && (other.establishedAt ?? 0) >= sa.createdAt;
+    if (crossed) supersede(turn, isLower(sa.lowestNonce, other.lowestNonce) ? sa : other, false);
+    else supersede(turn, other, initialContact);
+  }
+}
+
+/** Our own attempts that have not sent IKE_AUTH yet would only make a second IKE SA. */
+function abandonAttempts(turn: Turn, sa: IkeSa): void {
+  if (sa.initiator || !sa.peer?.remote.endpoint) return;
+  for (const other of turn.ofPeer(sa.peer.id)) {
+    if (other.serial !== sa.serial && other.initiator && other.phase === "init") turn.drop(other);
+  }
+}
+
+/** Another IKE SA has taken its place: who began it deletes it, the other end waits for that. */
+function supersede(turn: Turn, loser: IkeSa, forgotten: boolean): void {
+  loser.phase = "rekeyed";
+  loser.rekeyAt = undefined;
+  loser.expireAt = undefined;
+  if (forgotten) {
+    loser.dropAt = turn.now + OVERLAP_MS;
+    return;
+  }
+  loser.pauseUntil = Math.max(loser.pauseUntil, turn.now + OVERLAP_MS);
+  retire(turn, loser, "replaced");
+}
+
+/** Ends an IKE SA in good order; it begins nothing else any more. */
+export function retire(turn: Turn, sa: IkeSa, reason: DownReason): void {
+  if (sa.phase === "init" || sa.phase === "auth") return turn.drop(sa);
+  if (sa.phase === "deleting") return;
+  sa.phase = "rekeyed";
+  sa.rekeyAt = undefined;
+  sa.expireAt = undefined;
+  sa.dropAt = turn.now + PATIENCE_MS;
+  enqueueFirst(turn, sa, { kind: "delete-ike", reason });
+}
