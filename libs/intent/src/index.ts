@@ -15,5 +15,6 @@ export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./ov
 export { fieldPath, isHostName, parseIntent } from "./parse.js";
 export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";
+export { type Proof, type ProvenChild, prove, proveExternal, proveTunnel } from "./prove.js";
 export { Secret } from "./secret.js";
 export { digestIntent, maskIntent, sameIntent, serializeIntent } from "./serialize.js";
