@@ -166,9 +166,8 @@ export class Fleet {
       "the API reports every tunnel up",
       async () => {
         last = await this.health();
-        const { fleetHealth: total } = last;
-        const good =
-          total.tunnelsUp === tunnels && total.tunnels === tunnels && total.gatewaysConnected === total.gateways;
+        const { gateways, tunnels: counted } = last.fleetHealth;
+        const good = counted.total === tunnels && counted.up === tunnels && gateways.connected === gateways.total;
         if (!good) throw new Error(`it says ${JSON.stringify(last)}`);
         return last;
       },

@@ -49,15 +49,55 @@ export interface GatewayConnected {
 }
 
 export const HEALTH = `query health {
-  fleetHealth { gateways gatewaysConnected tunnels tunnelsUp }
-  tunnels(first: 50) { edges { node { name state } } }
+  fleetHealth {
+    gateways { total connected }
+    tunnels { total up }
+  }
+  tunnels(first: 10) {
+    edges {
+      node {
+        name
+        state
+        ends {
+          gateway { name }
+          ikeSas {
+            proposal initiatorSpi nextRekeyAt natLocal natRemote
+            childSas { proposal inboundSpi outboundSpi encapsulated packetsIn packetsOut }
+          }
+          lastError { message ours theirs }
+        }
+      }
+    }
+  }
 }`;
+export interface TunnelEnd {
+  readonly gateway: { readonly name: string };
+  readonly ikeSas: readonly {
+    readonly proposal: string;
+    readonly initiatorSpi: string;
+    readonly nextRekeyAt: string | null;
+    readonly natLocal: boolean;
+    readonly natRemote: boolean;
+    readonly childSas: readonly {
+      readonly proposal: string;
+      readonly inboundSpi: string;
+      readonly outboundSpi: string;
+      readonly encapsulated: boolean;
+      readonly packetsIn: string;
+      readonly packetsOut: string;
+    }[];
+  }[];
+  readonly lastError: { readonly message: string; readonly ours: string | null; readonly theirs: string | null } | null;
+}
+export interface Tunnel {
+  readonly name: string;
+  readonly state: string;
+  readonly ends: readonly TunnelEnd[];
+}
 export interface Health {
   readonly fleetHealth: {
-    readonly gateways: number;
-    readonly gatewaysConnected: number;
-    readonly tunnels: number;
-    readonly tunnelsUp: number;
+    readonly gateways: { readonly total: number; readonly connected: number };
+    readonly tunnels: { readonly total: number; readonly up: number };
   };
-  readonly tunnels: { readonly edges: readonly { readonly node: { readonly name: string; readonly state: string } }[] };
+  readonly tunnels: { readonly edges: readonly { readonly node: Tunnel }[] };
 }

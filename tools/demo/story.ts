@@ -91,11 +91,24 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
   return { setupMs, onboardToPingMs: Math.round(branch.toPingMs), tunnels };
 }
 
-function showHealth({ fleetHealth: total, tunnels }: Health, say: Narrator): void {
-  say.line(`      gateways connected  ${total.gatewaysConnected} of ${total.gateways}`);
-  say.line(`      tunnels up          ${total.tunnelsUp} of ${total.tunnels}`);
+function showHealth({ fleetHealth, tunnels }: Health, say: Narrator): void {
+  const { gateways, tunnels: counted } = fleetHealth;
+  say.line(
+    `      ${gateways.connected} of ${gateways.total} gateways connected, ${counted.up} of ${counted.total} tunnels up`,
+  );
   for (const { node } of tunnels.edges) {
-    say.line(`        ${node.state === "UP" ? say.green(node.state) : say.red(node.state)}  ${node.name}`);
+    say.line();
+    say.line(`      ${node.state === "UP" ? say.green("● UP") : say.red(`● ${node.state}`)}  ${say.bold(node.name)}`);
+    for (const { gateway, ikeSas, lastError } of node.ends) {
+      for (const ike of ikeSas) {
+        say.line(`        ${gateway.name.padEnd(14)} IKEv2 ${ike.proposal}${ike.natLocal ? ", behind NAT" : ""}`);
+        for (const child of ike.childSas) {
+          const spis = `${child.inboundSpi} in, ${child.outboundSpi} out`;
+          say.line(say.dim(`        ${"".padEnd(14)} ESP ${child.proposal}, SPIs ${spis}`));
+        }
+      }
+      if (ikeSas.length === 0) say.line(`        ${gateway.name.padEnd(14)} ${lastError?.message ?? "no SA"}`);
+    }
   }
 }
 
