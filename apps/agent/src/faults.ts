@@ -13,6 +13,7 @@ export const fault = faultTable({
   "agent/no-data-plane": { retry: false, expose: true },
   "agent/data-plane-refused": { retry: false, expose: true },
   "agent/no-key": { retry: false, expose: true },
+  "agent/no-certificate": { retry: false, expose: true },
   "agent/bad-option": { retry: false, expose: true },
   "agent/already-running": { retry: false, expose: true },
 });

@@ -12,6 +12,8 @@ export type ControlHandler = (
 const MAX_REQUEST = 64 * 1024;
 const MAX_CLIENTS = 32;
 const IDLE_MS = 10_000;
+/** A client that follows the log and does not read is let go. */
+const MAX_UNREAD = 4 * 1024 * 1024;
 
 function answer(error: unknown): object {
   return isFault(error)
@@ -66,6 +68,7 @@ export class ControlSocket {
 
   async #answer(socket: net.Socket, text: string): Promise<void> {
     const send = (value: object) => {
+      if (socket.writableLength > MAX_UNREAD) socket.destroy();
       if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
     };
     try {

@@ -1,17 +1,18 @@
-import { type Clock, isFault } from "@sallyport/base";
+import type { Clock } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
-import type {
-  Command,
-  CryptoJob,
-  CryptoResult,
-  DataPlaneOp,
-  Effect,
-  EngineStatus,
-  Failure,
-  IkeConfig,
-  IkeEvent,
-  Input,
+import {
+  type Command,
+  type CryptoJob,
+  type DataPlaneOp,
+  type Effect,
+  type EngineStatus,
+  type Failure,
+  failureOf,
+  type IkeConfig,
+  type IkeEvent,
+  type Input,
 } from "@sallyport/ike";
+import type { CryptoAnswer } from "./crypto-pool.js";
 import type { Logger } from "./log.js";
 import { Timers } from "./timers.js";
 import type { IkeTransport } from "./transport.js";
@@ -23,7 +24,7 @@ export interface Engine {
 
 /** Does a crypto job now, or on another thread. */
 export interface CryptoRunner {
-  run(job: CryptoJob): CryptoResult | Promise<CryptoResult>;
+  run(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer>;
 }
 
 export interface EngineHostOptions {
@@ -194,16 +195,15 @@ export class EngineHost {
   }
 
   #crypto(id: number, job: CryptoJob): void {
-    const done = (result: CryptoResult) => this.#feed({ on: "crypto-done", now: this.#now(), id, result });
-    const failed = (error: unknown) =>
-      this.#feed({ on: "failed", now: this.#now(), id, at: 0, failure: asFailure(error) });
-    try {
-      const result = this.options.crypto.run(job);
-      if (result instanceof Promise) result.then(done, failed);
-      else done(result);
-    } catch (error) {
-      failed(error);
-    }
+    const done = (answer: CryptoAnswer) =>
+      this.#feed(
+        answer.ok
+          ? { on: "crypto-done", now: this.#now(), id, result: answer.result }
+          : { on: "failed", now: this.#now(), id, at: 0, failure: answer.failure },
+      );
+    const answer = this.options.crypto.run(job);
+    if (answer instanceof Promise) void answer.then(done);
+    else done(answer);
   }
 
   async #dataPlane(
@@ -216,7 +216,7 @@ export class EngineHost {
       try {
         values.push(await call(this.options.dataPlane, op));
       } catch (error) {
-        const failure = asFailure(error);
+        const failure = failureOf(error);
         failures?.push({ ...failure, op });
         this.options.log.warn({ op: op.op, ...failure }, `the data plane refused ${op.op}: ${failure.message}`);
         if (id !== 0) this.#feed({ on: "failed", now: this.#now(), id, at: values.length, failure });
@@ -230,9 +230,4 @@ export class EngineHost {
 function call(dataPlane: DataPlane, op: DataPlaneOp): Promise<unknown> {
   const method = dataPlane[op.op] as (...args: readonly unknown[]) => Promise<unknown>;
   return method.apply(dataPlane, [...op.args]);
-}
-
-export function asFailure(error: unknown): Failure {
-  if (isFault(error)) return { code: error.code, message: error.message, field: error.field, value: error.value };
-  return { code: "agent/internal", message: error instanceof Error ? error.message : String(error) };
 }

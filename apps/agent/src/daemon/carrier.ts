@@ -1,0 +1,84 @@
+import type { Clock } from "@sallyport/base";
+import { type Family, IpAddress, isFault } from "@sallyport/base";
+import type { DataPlane } from "@sallyport/dataplane";
+import type { UdpSocket } from "@sallyport/linux-io";
+import { openEspSocket, UserspaceDataPlane } from "@sallyport/userspace";
+import { KernelDataPlane, prepareIkeSocket } from "@sallyport/xfrm";
+import { fault } from "../faults.js";
+import type { Logger } from "./log.js";
+import type { IkePorts } from "./transport.js";
+import { openIkeSocket, UdpTransport } from "./udp-transport.js";
+
+export type DataPlaneChoice = "auto" | "kernel" | "userspace";
+
+export interface CarrierOptions {
+  readonly choice: DataPlaneChoice;
+  readonly ports: IkePorts;
+  readonly tunName: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What carries IKE messages and what carries packets: they share the NAT-T port. */
+export interface Carrier {
+  readonly dataPlane: DataPlane;
+  readonly transport: UdpTransport;
+  /** Sockets through which the kernel decapsulates ESP in UDP; empty with the userspace data plane. */
+  readonly encapsulating: readonly UdpSocket[];
+}
+
+/** IPv6 is left out where the machine has none. */
+function perFamily(open: (family: Family) => UdpSocket): UdpSocket[] {
+  const sockets = [open(4)];
+  try {
+    sockets.push(open(6));
+  } catch (error) {
+    if (!isFault(error) || error.facts.errno !== "EAFNOSUPPORT") throw error;
+  }
+  return sockets;
+}
+
+async function openKernel({ ports, log }: CarrierOptions): Promise<Carrier> {
+  const dataPlane = await KernelDataPlane.open();
+  const ike = perFamily((family) => openIkeSocket(family, ports.ike));
+  const natt = perFamily((family) => openIkeSocket(family, ports.natt));
+  for (const socket of ike) prepareIkeSocket(socket);
+  for (const socket of natt) prepareIkeSocket(socket, { encapsulation: true });
+  const transport = new UdpTransport([...ike, ...natt], ports, log);
+  transport.start();
+  return { dataPlane, transport, encapsulating: natt };
+}
+
+async function openUserspace({ ports, tunName, clock, log }: CarrierOptions): Promise<Carrier> {
+  const ike = perFamily((family) => openIkeSocket(family, ports.ike));
+  const natt = perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
+  const transport = new UdpTransport([...ike, ...natt], ports, log);
+  const dataPlane = await UserspaceDataPlane.create({
+    tunName,
+    sockets: natt,
+    clock,
+    onIke: ({ from, to, data, truncated }) => {
+      if (!truncated) transport.deliver(to, from, data.subarray(4));
+    },
+  });
+  transport.start(natt);
+  return { dataPlane, transport, encapsulating: [] };
+}
+
+/** `auto`: the kernel's data plane where the kernel has ESP, else userspace. Throws `agent/no-data-plane` or the adapter's fault. */
+export async function openCarrier(options: CarrierOptions): Promise<Carrier> {
+  if (process.platform !== "linux") {
+    throw fault("agent/no-data-plane", `a gateway needs Linux, this is ${process.platform}`, {
+      value: process.platform,
+      expected: "linux",
+    });
+  }
+  if (options.choice === "userspace") return openUserspace(options);
+  try {
+    return await openKernel(options);
+  } catch (error) {
+    if (options.choice === "kernel" || !isFault(error, "dataplane/unsupported")) throw error;
+    options.log.info({ reason: error.message }, "the kernel has no ESP: using the userspace data plane");
+    return openUserspace(options);
+  }
+}

@@ -1,0 +1,106 @@
+import type { KeyObject } from "node:crypto";
+import { Worker } from "node:worker_threads";
+import {
+  type CryptoJob,
+  type CryptoKeys,
+  type CryptoResult,
+  type Failure,
+  failureOf,
+  runCryptoJob,
+} from "@sallyport/ike";
+import type { CryptoRunner } from "./engine-host.js";
+
+/** What a worker gets: the job, and the key when the job signs. */
+export interface WorkerRequest {
+  readonly id: number;
+  readonly job: CryptoJob;
+  readonly key?: KeyObject;
+}
+
+export type CryptoAnswer =
+  | { readonly ok: true; readonly result: CryptoResult }
+  | { readonly ok: false; readonly failure: Failure };
+
+export interface WorkerAnswer {
+  readonly id: number;
+  readonly answer: CryptoAnswer;
+}
+
+/** Does a job now; what refuses it becomes the answer. */
+export function answerTo(job: CryptoJob, keys: CryptoKeys): CryptoAnswer {
+  try {
+    return { ok: true, result: runCryptoJob(job, keys) };
+  } catch (error) {
+    return { ok: false, failure: failureOf(error) };
+  }
+}
+
+/** Groups whose exponentiation would hold the event loop for a millisecond or more. */
+const HEAVY = new Set(["modp3072", "modp4096", "modp6144", "modp8192"]);
+/** Jobs that wait for the worker; what comes beyond is refused (hostile input 6, 21). */
+const MAX_WAITING = 1024;
+
+function isHeavy(job: CryptoJob): boolean {
+  switch (job.kind) {
+    case "dh-generate":
+    case "dh-respond":
+      return HEAVY.has(job.group);
+    case "dh-compute":
+      return HEAVY.has(job.pair.group);
+    case "sign":
+      return job.scheme.key === "rsa" || job.scheme.key === "rsa-pss";
+    case "verify":
+      return false;
+  }
+}
+
+const overloaded: CryptoAnswer = {
+  ok: false,
+  failure: { code: "agent/overloaded", message: `${MAX_WAITING} cryptographic jobs wait already` },
+};
+
+/** Light jobs are done where they are asked; heavy ones go to one worker thread, started when the first one comes. */
+export class CryptoPool implements CryptoRunner {
+  #worker: Worker | undefined;
+  #serial = 0;
+  readonly #waiting = new Map<number, (answer: CryptoAnswer) => void>();
+
+  constructor(private readonly keys: CryptoKeys) {}
+
+  run(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer> {
+    if (!isHeavy(job)) return answerTo(job, this.keys);
+    if (this.#waiting.size >= MAX_WAITING) return overloaded;
+    const id = ++this.#serial;
+    let key: KeyObject | undefined;
+    try {
+      if (job.kind === "sign") key = this.keys.privateKey(job.key);
+    } catch (error) {
+      return { ok: false, failure: failureOf(error) };
+    }
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#start().postMessage({ id, job, ...(key && { key }) } satisfies WorkerRequest);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    if (this.#worker) return this.#worker;
+    const worker = new Worker(new URL("./crypto-worker.js", import.meta.url));
+    worker.unref();
+    worker.on("message", ({ id, answer }: WorkerAnswer) => {
+      this.#waiting.get(id)?.(answer);
+      this.#waiting.delete(id);
+    });
+    worker.on("error", (error) => {
+      this.#worker = undefined;
+      for (const resolve of this.#waiting.values()) resolve({ ok: false, failure: failureOf(error) });
+      this.#waiting.clear();
+    });
+    this.#worker = worker;
+    return worker;
+  }
+}

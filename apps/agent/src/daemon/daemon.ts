@@ -1,0 +1,131 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import type { IkeEvent } from "@sallyport/ike";
+import type { GatewayIntent } from "@sallyport/intent";
+import { fault } from "../faults.js";
+import type { DataPlaneChoice } from "./carrier.js";
+import { ask, ControlSocket } from "./control-socket.js";
+import { Credentials, type IdentityFiles } from "./credentials.js";
+import { describe } from "./describe.js";
+import { Gateway } from "./gateway.js";
+import { endKeeper, startKeeper } from "./keeper.js";
+import { localCommands } from "./local-commands.js";
+import { createLogger, LogBuffer, type Logger } from "./log.js";
+import type { IkePorts } from "./transport.js";
+
+export interface DaemonOptions {
+  readonly stateDir: string;
+  readonly dataPlane: DataPlaneChoice;
+  readonly tunName: string;
+  readonly logLevel: string;
+}
+
+export const controlSocketPath = (stateDir: string) => path.join(stateDir, "agent.sock");
+const keeperPath = (stateDir: string) => path.join(stateDir, "keeper.pid");
+
+/** A CHILD SA may outlive its soft lifetime by a tenth; nobody comes back after that. */
+function longestSaSeconds(intent: GatewayIntent | undefined): number {
+  const children = intent?.connections.flatMap((c) => c.children) ?? [];
+  return Math.ceil(Math.max(3600, ...children.map((c) => c.rekeySeconds)) * 1.1);
+}
+
+/** One agent process: a gateway with its log, its control socket and its keeper. */
+export class Daemon {
+  readonly logs = new LogBuffer();
+  readonly log: Logger;
+  readonly credentials = new Credentials();
+  readonly #listeners = new Set<(event: IkeEvent) => void>();
+  #gateway: Gateway | undefined;
+  #control: ControlSocket | undefined;
+  #keeperSeconds = 0;
+  /** Set by whoever runs the stream to the control plane. */
+  connected: () => boolean = () => false;
+
+  constructor(readonly options: DaemonOptions) {
+    this.log = createLogger(this.logs, options.logLevel);
+  }
+
+  get gateway(): Gateway {
+    if (!this.#gateway) throw fault("agent/not-running", "the daemon is not open");
+    return this.#gateway;
+  }
+
+  /** Throws `agent/already-running` when another agent answers for the same state. */
+  async open(ports: IkePorts, identities: readonly IdentityFiles[]): Promise<void> {
+    const { stateDir } = this.options;
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    const socket = controlSocketPath(stateDir);
+    const other = await ask(socket, { command: "status" }).then(
+      () => true,
+      () => false,
+    );
+    if (other)
+      throw fault("agent/already-running", `an agent runs on ${stateDir} already`, { field: "state", value: stateDir });
+    this.credentials.load(identities);
+    await this.#openGateway(ports);
+    this.#control = new ControlSocket(socket, localCommands(this));
+    await this.#control.open();
+    this.log.info(
+      { dataPlane: this.gateway.carrier.dataPlane.capabilities.name, socket, pid: process.pid },
+      "agent runs",
+    );
+  }
+
+  /** Throws what `Gateway.apply` throws; then the last good intent stays in force. */
+  async apply(intent: GatewayIntent): Promise<void> {
+    const { ike, natt } = this.gateway.ports;
+    if (intent.ports.ike !== ike || intent.ports.natt !== natt) await this.#openGateway(intent.ports);
+    await this.gateway.apply(intent);
+    if (longestSaSeconds(intent) > this.#keeperSeconds) await this.#keep();
+  }
+
+  /** Back to no intent at all. */
+  async clear(): Promise<void> {
+    const { intent } = this.gateway;
+    if (intent) await this.gateway.apply({ ...intent, revision: 0, connections: [] });
+  }
+
+  async #openGateway(ports: IkePorts): Promise<void> {
+    const { dataPlane, tunName } = this.options;
+    await this.#gateway?.close({ keep: true });
+    await endKeeper(keeperPath(this.options.stateDir));
+    this.#gateway = await Gateway.open({
+      choice: dataPlane,
+      ports,
+      tunName,
+      log: this.log,
+      credentials: this.credentials,
+      onEvent: (event) => this.#onEvent(event),
+    });
+    await this.#keep();
+  }
+
+  onEvent(listener: (event: IkeEvent) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** (Re)starts the keeper of the encapsulation sockets, to last as long as the longest SA. */
+  async #keep(): Promise<void> {
+    const fds = this.gateway.carrier.encapsulating.map((s) => s.descriptor);
+    if (fds.length === 0) return;
+    await endKeeper(keeperPath(this.options.stateDir));
+    this.#keeperSeconds = longestSaSeconds(this.gateway.intent);
+    await startKeeper(keeperPath(this.options.stateDir), fds, this.#keeperSeconds);
+  }
+
+  /** `keep`: SAs stay for the next agent, where the data plane can. */
+  async close({ keep }: { keep: boolean }): Promise<void> {
+    const stays = keep && this.gateway.carrier.encapsulating.length > 0;
+    this.log.info({ keep: stays }, "agent stops");
+    await this.#control?.close();
+    if (!stays) await endKeeper(keeperPath(this.options.stateDir));
+    await this.gateway.close({ keep: stays });
+  }
+
+  #onEvent(event: IkeEvent): void {
+    const { severity, code, message, facts } = describe(event);
+    const level = severity === "warning" ? "warn" : severity;
+    this.log[level]({ code, ...(event.peer && { tunnel: event.peer }), ...facts }, message);
+    for (const listener of this.#listeners) listener(event);
+  }
+}

@@ -1,0 +1,136 @@
+import type { ChildCounters, TunnelState } from "@sallyport/contract";
+import { type EngineStatus, IkeEngine, type IkeEvent } from "@sallyport/ike";
+import type { GatewayIntent } from "@sallyport/intent";
+import { fault } from "../faults.js";
+import { IntentApplier } from "./applier.js";
+import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
+import { SystemRng, systemClock } from "./clock.js";
+import type { Credentials } from "./credentials.js";
+import { CryptoPool } from "./crypto-pool.js";
+import { EngineHost } from "./engine-host.js";
+import { childCounters, tunnelStates } from "./report.js";
+import type { IkePorts } from "./transport.js";
+
+export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
+  readonly credentials: Credentials;
+  readonly onEvent: (event: IkeEvent) => void;
+}
+
+/** The engine with all that it needs on this machine: sockets, data plane, keys, and the intent in force. */
+export class Gateway {
+  readonly #rng = new SystemRng();
+  readonly #crypto: CryptoPool;
+  readonly #host: EngineHost;
+  readonly #applier: IntentApplier;
+  /** When a tunnel's status was first seen as it is, wall time. */
+  readonly #since = new Map<string, { status: number; at: number }>();
+  readonly #wallOffset = systemClock.wall() - systemClock.now();
+
+  private constructor(
+    private readonly options: GatewayOptions,
+    readonly carrier: Carrier,
+  ) {
+    this.#crypto = new CryptoPool(options.credentials);
+    this.#host = new EngineHost({
+      engine: new IkeEngine({ rng: this.#rng }),
+      clock: systemClock,
+      transport: carrier.transport,
+      dataPlane: carrier.dataPlane,
+      crypto: this.#crypto,
+      log: options.log,
+      onEvent: options.onEvent,
+    });
+    this.#applier = new IntentApplier({
+      configure: (config) => this.#host.configure(config),
+      capabilities: carrier.dataPlane.capabilities,
+      credential: (intent) => options.credentials.credentialFor(intent),
+      log: options.log,
+    });
+  }
+
+  static async open(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options, await openCarrier({ ...options, clock: systemClock }));
+    await gateway.#host.adopt();
+    return gateway;
+  }
+
+  /** Throws what `IntentApplier.apply` throws; the last good intent then stays in force. */
+  async apply(intent: GatewayIntent): Promise<void> {
+    const before = this.intent;
+    this.options.credentials.useAnchors(intent);
+    try {
+      await this.#applier.apply(intent);
+    } catch (error) {
+      if (before) this.options.credentials.useAnchors(before);
+      throw error;
+    }
+  }
+
+  get ports(): IkePorts {
+    return this.options.ports;
+  }
+
+  get intent(): GatewayIntent | undefined {
+    return this.#applier.current;
+  }
+
+  status(): EngineStatus {
+    return this.#host.status();
+  }
+
+  /** A connection by its id or name. Throws `agent/unknown-tunnel`. */
+  tunnel(name: string): string {
+    const connections = this.intent?.connections ?? [];
+    const found = connections.find((c) => c.id === name) ?? connections.find((c) => c.name === name);
+    if (found) return found.id;
+    throw fault("agent/unknown-tunnel", `no tunnel "${name}"`, {
+      field: "tunnel",
+      value: name,
+      expected: connections.map((c) => c.name).join(", ") || "a tunnel, and there is none",
+    });
+  }
+
+  initiate(peer: string, child?: string): void {
+    this.#host.command({ command: "initiate", peer, ...(child && { child }) });
+  }
+
+  terminate(peer: string, child?: string): void {
+    this.#host.command({ command: "terminate", peer, ...(child && { child }) });
+  }
+
+  /** Without `child`, the IKE SA. */
+  rekey(peer: string, child?: string): void {
+    this.#host.command(child ? { command: "rekey-child", peer, child } : { command: "rekey-ike", peer });
+  }
+
+  states(): TunnelState[] {
+    if (!this.intent) return [];
+    return tunnelStates(
+      this.intent,
+      this.status(),
+      (at) => at + this.#wallOffset,
+      (tunnel, status) => {
+        const seen = this.#since.get(tunnel);
+        if (seen?.status === status) return seen.at;
+        const at = systemClock.wall();
+        this.#since.set(tunnel, { status, at });
+        return at;
+      },
+    );
+  }
+
+  counters(): Promise<ChildCounters[]> {
+    return childCounters(this.status(), this.carrier.dataPlane, systemClock.wall());
+  }
+
+  /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */
+  async close({ keep }: { keep: boolean }): Promise<void> {
+    this.#applier.close();
+    if (!keep) await this.#host.shutdown();
+    this.#host.close();
+    if (!keep) await this.carrier.dataPlane.flush();
+    await this.carrier.dataPlane.close({ keep });
+    this.carrier.transport.close();
+    await this.#crypto.close();
+  }
+}

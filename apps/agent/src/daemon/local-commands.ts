@@ -1,0 +1,45 @@
+import { fault } from "../faults.js";
+import type { ControlHandler } from "./control-socket.js";
+import type { Daemon } from "./daemon.js";
+import { type AgentStatus, statusText } from "./status-text.js";
+
+function text(args: Readonly<Record<string, unknown>>, name: string): string {
+  const value = args[name];
+  if (typeof value === "string" && value.length <= 256) return value;
+  throw fault("agent/bad-option", `${name}: a text is wanted`, {
+    field: name,
+    value: typeof value,
+    expected: "a text",
+  });
+}
+
+/** The commands of the control socket (LOG-05). */
+export function localCommands(daemon: Daemon): Record<string, ControlHandler> {
+  const status = (): AgentStatus => ({
+    ...daemon.gateway.status(),
+    dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
+    gateway: daemon.gateway.intent?.gateway ?? null,
+    revision: daemon.gateway.intent?.revision ?? 0,
+    connected: daemon.connected(),
+    now: performance.now(),
+  });
+  const command =
+    (action: (tunnel: string, child: string | undefined) => void): ControlHandler =>
+    async (args) => {
+      action(daemon.gateway.tunnel(text(args, "tunnel")), args.child === undefined ? undefined : text(args, "child"));
+      return null;
+    };
+  return {
+    status: async (args) => (args.text === true ? statusText(status()) : status()),
+    up: command((tunnel, child) => daemon.gateway.initiate(tunnel, child)),
+    down: command((tunnel, child) => daemon.gateway.terminate(tunnel, child)),
+    rekey: command((tunnel, child) => daemon.gateway.rekey(tunnel, child)),
+    logs: async (args, stream) => {
+      const count = typeof args.lines === "number" ? Math.min(Math.max(0, args.lines), daemon.logs.capacity) : 100;
+      for (const line of daemon.logs.tail(count)) stream.line(line);
+      if (args.follow !== true) return null;
+      stream.closed(daemon.logs.follow((line) => stream.line(line)));
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,167 @@
+import { release } from "node:os";
+import { equals } from "@bufbuild/protobuf";
+import { type Command, Severity, type TunnelState, TunnelStateSchema } from "@sallyport/contract";
+import type { IkeEvent } from "@sallyport/ike";
+import type { GatewayIntent } from "@sallyport/intent";
+import { renew, renewalDue } from "../enrol/index.js";
+import { type Enrolment, type EnrolmentStore, IntentStore } from "../store/index.js";
+import { ControlChannel, IntentKeeper, Reporter } from "../stream/index.js";
+import type { Daemon } from "./daemon.js";
+import { describe } from "./describe.js";
+
+const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
+/** Changes that come together are told together. */
+const COALESCE_MS = 20;
+const RENEWAL_CHECK_MS = 3_600_000;
+
+export interface SessionOptions {
+  readonly daemon: Daemon;
+  readonly enrolment: Enrolment;
+  readonly store: EnrolmentStore;
+  readonly agentVersion: string;
+}
+
+/** An enrolled gateway's life with its control plane: intents come in, states, counters and events go out. */
+export class Session {
+  readonly #reporter = new Reporter();
+  readonly #keeper: IntentKeeper;
+  readonly #channel: ControlChannel;
+  #enrolment: Enrolment;
+  /** What was told last, by tunnel. */
+  #told = new Map<string, TunnelState>();
+  #stateTimer: NodeJS.Timeout | undefined;
+  #countersTimer: NodeJS.Timeout | undefined;
+  #renewalTimer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: SessionOptions) {
+    const { daemon, agentVersion } = options;
+    this.#enrolment = options.enrolment;
+    this.#keeper = new IntentKeeper({
+      store: new IntentStore(daemon.options.stateDir),
+      reporter: this.#reporter,
+      log: daemon.log,
+      apply: (intent) => this.#apply(intent),
+      clear: () => daemon.clear(),
+    });
+    this.#channel = new ControlChannel({
+      enrolment: () => this.#enrolment,
+      agentVersion,
+      dataPlane: { ...this.#dataPlane() },
+      intents: this.#keeper,
+      reporter: this.#reporter,
+      snapshot: () => this.#snapshot(),
+      onCommand: (action) => this.#command(action),
+      log: daemon.log,
+    });
+    daemon.onEvent((event) => this.#event(event));
+  }
+
+  get connected(): boolean {
+    return this.#channel.connected;
+  }
+
+  /** The last good intent first, the control plane after: the gateway needs only the former. */
+  async start(): Promise<void> {
+    await this.#keeper.start();
+    this.#channel.start();
+    this.#scheduleCounters();
+    this.#renewalTimer = setInterval(() => void this.#renewWhenDue(), RENEWAL_CHECK_MS).unref();
+    await this.#renewWhenDue();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#stateTimer);
+    clearTimeout(this.#countersTimer);
+    clearInterval(this.#renewalTimer);
+    await this.#channel.stop();
+  }
+
+  async #apply(intent: GatewayIntent): Promise<void> {
+    await this.options.daemon.apply(intent);
+    this.#tellStates();
+  }
+
+  #dataPlane() {
+    const { capabilities } = this.options.daemon.gateway.carrier.dataPlane;
+    return {
+      kind: capabilities.name === "kernel" ? "xfrm" : capabilities.name,
+      encryption: [...capabilities.encryption],
+      integrity: [...capabilities.integrity],
+      esn: true,
+      udpEncapsulation: true,
+      kernelRelease: release(),
+    };
+  }
+
+  async #command(action: NonNullable<Command["action"]>): Promise<void> {
+    const { gateway } = this.options.daemon;
+    if (action.case === undefined) return;
+    const peer = gateway.tunnel(action.value.tunnelId);
+    const child = action.value.childId || undefined;
+    if (action.case === "initiate") gateway.initiate(peer, child);
+    else if (action.case === "terminate") gateway.terminate(peer, child);
+    else gateway.rekey(peer, child);
+  }
+
+  #event(event: IkeEvent): void {
+    const { severity, ...described } = describe(event);
+    this.#reporter.event({
+      ...described,
+      severity: SEVERITY[severity],
+      tunnelId: event.peer,
+      at: Date.now(),
+    });
+    this.#stateTimer ??= setTimeout(() => this.#tellStates(), COALESCE_MS);
+  }
+
+  #snapshot(): readonly TunnelState[] {
+    const states = this.options.daemon.gateway.states();
+    this.#told = new Map(states.map((s) => [s.tunnelId, s]));
+    return states;
+  }
+
+  #tellStates(): void {
+    clearTimeout(this.#stateTimer);
+    this.#stateTimer = undefined;
+    const before = this.#told;
+    const states = this.#snapshot();
+    const changed = states.filter((state) => {
+      const known = before.get(state.tunnelId);
+      return known === undefined || !equals(TunnelStateSchema, known, state);
+    });
+    const removed = [...before.keys()].filter((id) => !this.#told.has(id));
+    if (changed.length + removed.length > 0) this.#reporter.states(changed, removed);
+  }
+
+  #scheduleCounters(): void {
+    const seconds = this.options.daemon.gateway.intent?.options.reportSeconds ?? 5;
+    this.#countersTimer = setTimeout(
+      () => void this.#tellCounters().finally(() => this.#scheduleCounters()),
+      seconds * 1000,
+    );
+  }
+
+  async #tellCounters(): Promise<void> {
+    if (!this.connected) return;
+    const { gateway, log } = this.options.daemon;
+    try {
+      const counters = await gateway.counters();
+      if (counters.length > 0) this.#reporter.counters(Date.now(), counters);
+    } catch (err) {
+      log.warn({ err }, "the counters could not be read");
+    }
+  }
+
+  async #renewWhenDue(): Promise<void> {
+    const { daemon, store } = this.options;
+    if (Date.now() < renewalDue(this.#enrolment)) return;
+    try {
+      this.#enrolment = await renew({ enrolment: this.#enrolment, store });
+      daemon.credentials.load(this.#enrolment.identities);
+      this.#channel.reconnect();
+      daemon.log.info("certificates renewed");
+    } catch (err) {
+      daemon.log.warn({ err }, "the certificates could not be renewed yet");
+    }
+  }
+}

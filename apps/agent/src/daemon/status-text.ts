@@ -1,0 +1,68 @@
+import type { EngineStatus, IkeStatus, PeerStatus, TrafficRange } from "@sallyport/ike";
+import { rangeText } from "./report.js";
+
+/** What the control socket answers to `status`. */
+export interface AgentStatus extends EngineStatus {
+  readonly dataPlane: string;
+  readonly gateway: { readonly id: string; readonly name: string } | null;
+  readonly revision: number;
+  readonly connected: boolean;
+  /** The engine's clock now, milliseconds. */
+  readonly now: number;
+}
+
+function duration(millis: number): string {
+  const s = Math.max(0, Math.round(millis / 1000));
+  if (s < 120) return `${s} s`;
+  return s < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
+}
+
+const ranges = (list: readonly TrafficRange[]) => list.map(rangeText).join(", ");
+
+function ikeLines(sa: IkeStatus, now: number): string[] {
+  const side = sa.initiator ? "initiator" : "responder";
+  const nat = [
+    sa.nat.local && "we are behind NAT",
+    sa.nat.remote && "peer is behind NAT",
+    sa.nat.forced && "NAT claimed",
+  ].filter(Boolean);
+  const lines = [
+    `  IKEv2 ${sa.state}, ${side}, ${sa.localId ?? "?"} … ${sa.remoteId ?? "?"}, SPIs ${sa.spiInitiator}_i ${sa.spiResponder}_r`,
+    `    ${sa.suite}${nat.length > 0 ? `, ${nat.join(", ")}` : ""}${sa.rekeyAt === undefined ? "" : `, rekey in ${duration(sa.rekeyAt - now)}`}`,
+  ];
+  for (const child of sa.children) {
+    const spi = (n: number) => n.toString(16).padStart(8, "0");
+    lines.push(
+      `    ${child.name}: ${child.state}, ${child.mode}, ESP${child.encapsulated ? " in UDP" : ""}, SPIs ${spi(child.spiIn)}_in ${spi(child.spiOut)}_out`,
+      `      ${child.suite}${child.rekeyAt === undefined ? "" : `, rekey in ${duration(child.rekeyAt - now)}`}`,
+      `      ${ranges(child.local)} === ${ranges(child.remote)}`,
+    );
+  }
+  return lines;
+}
+
+function peerLines(peer: PeerStatus, now: number): string[] {
+  const up = peer.sas.some((sa) => sa.children.length > 0);
+  const lines = [`${peer.name} (${peer.peer}): ${up ? "up" : peer.sas.length > 0 ? "connecting" : "down"}`];
+  for (const sa of peer.sas) lines.push(...ikeLines(sa, now));
+  const error = peer.lastError;
+  if (error) {
+    lines.push(
+      `  last error ${duration(now - error.at)} ago${error.exchange ? ` in ${error.exchange}` : ""}: ${error.message} (${error.code})`,
+    );
+    if (error.ours) lines.push(`    ours:   ${error.ours}`);
+    if (error.theirs) lines.push(`    theirs: ${error.theirs}`);
+  }
+  return lines;
+}
+
+/** `sallyport-agent status` for people (LOG-05). */
+export function statusText(status: AgentStatus): string {
+  const who = status.gateway
+    ? `${status.gateway.name} (${status.gateway.id}), revision ${status.revision}`
+    : "no intent yet";
+  return [
+    `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
+    ...status.peers.flatMap((p) => peerLines(p, status.now)),
+  ].join("\n");
+}

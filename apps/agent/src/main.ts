@@ -1,0 +1,197 @@
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { isFault } from "@sallyport/base";
+import { DEFAULT_PORTS, parseIntent } from "@sallyport/intent";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { DataPlaneChoice } from "./daemon/carrier.js";
+import { ask } from "./daemon/control-socket.js";
+import { controlSocketPath, Daemon } from "./daemon/daemon.js";
+import { Session } from "./daemon/session.js";
+import { enrol } from "./enrol/index.js";
+import { fault } from "./faults.js";
+import { EnrolmentStore } from "./store/index.js";
+
+const DEFAULT_STATE = "/var/lib/sallyport-agent";
+const { version } = JSON.parse(readFileSync(path.join(import.meta.dirname, "../package.json"), "utf8"));
+
+interface StateOption {
+  readonly state: string;
+}
+interface RunOptions extends StateOption {
+  readonly dataPlane: DataPlaneChoice;
+  readonly tun: string;
+  readonly logLevel: string;
+  readonly intent?: string;
+  readonly key?: string;
+  readonly certificate?: string;
+}
+
+const stateOption = () =>
+  new Option("--state <dir>", "where keys, certificates and the last good intent are kept")
+    .default(DEFAULT_STATE)
+    .env("SALLYPORT_STATE");
+const dataPlaneOption = () =>
+  new Option("--data-plane <name>", "what carries packets")
+    .choices(["auto", "kernel", "userspace"])
+    .default("auto")
+    .env("SALLYPORT_DATA_PLANE");
+
+const tunOption = () => new Option("--tun <name>", "TUN device of the userspace data plane").default("sallyport%d");
+const logLevelOption = () =>
+  new Option("--log-level <level>", "how much is logged")
+    .choices(["trace", "debug", "info", "warn", "error"])
+    .default("info");
+
+/** Resolves at a signal: SIGTERM keeps what the kernel carries (restart, upgrade), SIGINT takes everything down. */
+function untilSignal(): Promise<{ keep: boolean }> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve({ keep: true }));
+    process.once("SIGINT", () => resolve({ keep: false }));
+  });
+}
+
+const program = new Command("sallyport-agent")
+  .description("The gateway's agent: enrols with a control plane, runs IKE, programs the data plane.")
+  .version(version);
+
+program
+  .command("run")
+  .description("run the gateway")
+  .addOption(stateOption())
+  .addOption(dataPlaneOption())
+  .addOption(tunOption())
+  .addOption(logLevelOption())
+  .option("--intent <file>", "run this intent, without a control plane")
+  .option("--key <file>", "with --intent: the gateway's private key, PEM")
+  .option("--certificate <file>", "with --intent: its certificate and intermediates, PEM")
+  .action(run);
+
+/** One agent process, until a signal. */
+async function run(options: RunOptions): Promise<void> {
+  const daemon = new Daemon({
+    stateDir: options.state,
+    dataPlane: options.dataPlane,
+    tunName: options.tun,
+    logLevel: options.logLevel,
+  });
+  const ended = untilSignal();
+  const stop =
+    options.intent === undefined ? await runEnrolled(daemon) : await runIntent(daemon, options.intent, options);
+  const { keep } = await ended;
+  await stop();
+  await daemon.close({ keep });
+}
+
+async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
+  const { stateDir } = daemon.options;
+  const store = new EnrolmentStore(stateDir);
+  const enrolment = await store.load();
+  if (!enrolment) {
+    throw fault("agent/not-enrolled", `no enrolment in ${stateDir}`, {
+      field: "state",
+      value: stateDir,
+      expected: "`sallyport-agent enrol --token …` first",
+    });
+  }
+  await daemon.open(DEFAULT_PORTS, enrolment.identities);
+  const session = new Session({ daemon, enrolment, store, agentVersion: version });
+  daemon.connected = () => session.connected;
+  await session.start();
+  return () => session.stop();
+}
+
+/** Without a control plane: one intent from a file, with the identity that `--key` and `--certificate` name. */
+async function runIntent(daemon: Daemon, file: string, { key, certificate }: RunOptions): Promise<() => Promise<void>> {
+  const intent = parseIntent(await readFile(file, "utf8"));
+  const identities =
+    key && certificate
+      ? [{ privateKey: await readFile(key, "utf8"), certificates: await readFile(certificate, "utf8") }]
+      : [];
+  await daemon.open(intent.ports, identities);
+  await daemon.apply(intent);
+  return async () => {};
+}
+
+program
+  .command("enrol")
+  .description("make this machine the gateway that a token names")
+  .requiredOption("--token <token>", "the one-time token from the control plane")
+  .addOption(stateOption())
+  .option("--force", "take the place of an enrolment that is there")
+  .option("--run", "go on and run the gateway")
+  .addOption(dataPlaneOption())
+  .addOption(tunOption())
+  .addOption(logLevelOption())
+  .action(async (options: RunOptions & { token: string; force?: boolean; run?: boolean }) => {
+    const store = new EnrolmentStore(options.state);
+    const enrolment = await enrol({
+      token: options.token,
+      store,
+      agentVersion: version,
+      force: options.force === true,
+    });
+    console.error(
+      `enrolled as gateway ${enrolment.gatewayName} (${enrolment.gatewayId}), IKE identity ${enrolment.identity}`,
+    );
+    if (options.run) await run(options);
+  });
+
+const tunnelCommand = (name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .argument("<tunnel>", "the tunnel's name or id")
+    .argument("[child]", "one CHILD SA of it")
+    .addOption(stateOption())
+    .action(async (tunnel: string, child: string | undefined, { state }: StateOption) => {
+      await ask(controlSocketPath(state), { command: name, tunnel, ...(child && { child }) });
+    });
+
+tunnelCommand("up", "bring a tunnel up");
+tunnelCommand("down", "take a tunnel down until it is asked for again");
+tunnelCommand("rekey", "rekey a tunnel's IKE SA, or one CHILD SA");
+
+program
+  .command("status")
+  .description("what this gateway is and how its tunnels are")
+  .addOption(stateOption())
+  .option("--json", "as JSON")
+  .action(async ({ state, json }: StateOption & { json?: boolean }) => {
+    const answer = await ask(controlSocketPath(state), { command: "status", text: !json });
+    console.log(json ? JSON.stringify(answer, null, 2) : answer);
+  });
+
+program
+  .command("logs")
+  .description("the newest lines of the log")
+  .addOption(stateOption())
+  .option("-f, --follow", "go on with what comes")
+  .option(
+    "-n, --lines <count>",
+    "how many",
+    (text) => {
+      const count = Number(text);
+      if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError("a whole number of 0 or more");
+      return count;
+    },
+    100,
+  )
+  .action(async ({ state, follow, lines }: StateOption & { follow?: boolean; lines: number }) => {
+    await ask(controlSocketPath(state), { command: "logs", follow: follow === true, lines }, (line) =>
+      console.log(line),
+    );
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!isFault(error)) throw error;
+  const more = [
+    error.field && `field ${error.field}`,
+    error.value && `value ${error.value}`,
+    error.expected && `expected ${error.expected}`,
+  ];
+  console.error(`${error.code}: ${[error.message, ...more.filter(Boolean)].join("; ")}`);
+  process.exitCode = 1;
+}
