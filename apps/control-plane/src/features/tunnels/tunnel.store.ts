@@ -11,12 +11,23 @@ export interface TunnelFilter {
   readonly externalPeerId?: string;
 }
 
+/** As the API's `FleetHealth` explains them. */
 export interface FleetTotals {
-  readonly gateways: { total: number; connected: number; awaitingEnrolment: number };
-  readonly tunnels: Readonly<Record<TunnelState, number>>;
-  readonly refusedRevisions: number;
-  readonly openRevisions: number;
-  readonly traffic: { bytesIn: bigint; bytesOut: bigint; packetsIn: bigint; packetsOut: bigint };
+  readonly gateways: number;
+  readonly gatewaysConnected: number;
+  readonly gatewaysAwaitingEnrolment: number;
+  readonly tunnels: number;
+  readonly tunnelsUp: number;
+  readonly tunnelsDegraded: number;
+  readonly tunnelsConnecting: number;
+  readonly tunnelsDown: number;
+  readonly tunnelsPending: number;
+  readonly revisionsRefused: number;
+  readonly revisionsOpen: number;
+  readonly bytesIn: bigint;
+  readonly bytesOut: bigint;
+  readonly packetsIn: bigint;
+  readonly packetsOut: bigint;
 }
 
 /** Reads what agents reported. */
@@ -28,23 +39,6 @@ export abstract class TunnelStore {
   abstract ikeSas(organizationId: string, endIds: readonly string[]): Promise<IkeSa[]>;
   abstract childSas(organizationId: string, ikeSaIds: readonly string[]): Promise<ChildSa[]>;
   abstract totals(organizationId: string): Promise<FleetTotals>;
-}
-
-interface TotalsRow {
-  gateways: number;
-  connected: number;
-  awaiting: number;
-  pending: number;
-  connecting: number;
-  up: number;
-  degraded: number;
-  down: number;
-  refused: number;
-  open: number;
-  bytes_in: bigint;
-  bytes_out: bigint;
-  packets_in: bigint;
-  packets_out: bigint;
 }
 
 @Injectable()
@@ -94,35 +88,33 @@ export class PrismaTunnelStore extends TunnelStore {
   }
 
   override async totals(organizationId: string): Promise<FleetTotals> {
-    const [row] = await this.database.client.$queryRaw<TotalsRow[]>`
-      WITH g AS (SELECT state, connected_at, disconnected_at FROM gateways
-                 WHERE organization_id = ${organizationId}::uuid AND state <> 'RETIRED'),
-           t AS (SELECT state FROM tunnels WHERE organization_id = ${organizationId}::uuid),
-           r AS (SELECT DISTINCT ON (gateway_id) status FROM intent_revisions
+    const [totals] = await this.database.client.$queryRaw<FleetTotals[]>`
+      WITH g AS (SELECT count(*)::int AS total,
+                        count(*) FILTER (WHERE connected_at IS NOT NULL
+                          AND (disconnected_at IS NULL OR disconnected_at < connected_at))::int AS connected,
+                        count(*) FILTER (WHERE state = 'AWAITING_ENROLMENT')::int AS awaiting
+                 FROM gateways WHERE organization_id = ${organizationId}::uuid AND state <> 'RETIRED'),
+           t AS (SELECT count(*)::int AS total,
+                        count(*) FILTER (WHERE state = 'UP')::int AS up,
+                        count(*) FILTER (WHERE state = 'DEGRADED')::int AS degraded,
+                        count(*) FILTER (WHERE state = 'CONNECTING')::int AS connecting,
+                        count(*) FILTER (WHERE state = 'DOWN')::int AS down,
+                        count(*) FILTER (WHERE state = 'PENDING')::int AS pending
+                 FROM tunnels WHERE organization_id = ${organizationId}::uuid),
+           n AS (SELECT DISTINCT ON (gateway_id) status FROM intent_revisions
                  WHERE organization_id = ${organizationId}::uuid ORDER BY gateway_id, number DESC),
+           r AS (SELECT count(*) FILTER (WHERE status IN ('NACKED', 'REVERTED'))::int AS refused,
+                        count(*) FILTER (WHERE status IN ('PENDING', 'PUSHED'))::int AS open FROM n),
            c AS (SELECT coalesce(sum(bytes_in), 0)::bigint AS bytes_in, coalesce(sum(bytes_out), 0)::bigint AS bytes_out,
-                        coalesce(sum(packets_in), 0)::bigint AS packets_in, coalesce(sum(packets_out), 0)::bigint AS packets_out
+                        coalesce(sum(packets_in), 0)::bigint AS packets_in,
+                        coalesce(sum(packets_out), 0)::bigint AS packets_out
                  FROM child_sas WHERE organization_id = ${organizationId}::uuid)
-      SELECT (SELECT count(*)::int FROM g) AS gateways,
-             (SELECT count(*)::int FROM g WHERE connected_at IS NOT NULL
-                AND (disconnected_at IS NULL OR disconnected_at < connected_at)) AS connected,
-             (SELECT count(*)::int FROM g WHERE state = 'AWAITING_ENROLMENT') AS awaiting,
-             (SELECT count(*)::int FROM t WHERE state = 'PENDING') AS pending,
-             (SELECT count(*)::int FROM t WHERE state = 'CONNECTING') AS connecting,
-             (SELECT count(*)::int FROM t WHERE state = 'UP') AS up,
-             (SELECT count(*)::int FROM t WHERE state = 'DEGRADED') AS degraded,
-             (SELECT count(*)::int FROM t WHERE state = 'DOWN') AS down,
-             (SELECT count(*)::int FROM r WHERE status IN ('NACKED', 'REVERTED')) AS refused,
-             (SELECT count(*)::int FROM r WHERE status IN ('PENDING', 'PUSHED')) AS open,
-             c.bytes_in, c.bytes_out, c.packets_in, c.packets_out
-      FROM c`;
-    const r = row as TotalsRow;
-    return {
-      gateways: { total: r.gateways, connected: r.connected, awaitingEnrolment: r.awaiting },
-      tunnels: { PENDING: r.pending, CONNECTING: r.connecting, UP: r.up, DEGRADED: r.degraded, DOWN: r.down },
-      refusedRevisions: r.refused,
-      openRevisions: r.open,
-      traffic: { bytesIn: r.bytes_in, bytesOut: r.bytes_out, packetsIn: r.packets_in, packetsOut: r.packets_out },
-    };
+      SELECT g.total AS "gateways", g.connected AS "gatewaysConnected", g.awaiting AS "gatewaysAwaitingEnrolment",
+             t.total AS "tunnels", t.up AS "tunnelsUp", t.degraded AS "tunnelsDegraded",
+             t.connecting AS "tunnelsConnecting", t.down AS "tunnelsDown", t.pending AS "tunnelsPending",
+             r.refused AS "revisionsRefused", r.open AS "revisionsOpen", c.bytes_in AS "bytesIn",
+             c.bytes_out AS "bytesOut", c.packets_in AS "packetsIn", c.packets_out AS "packetsOut"
+      FROM g, t, r, c`;
+    return totals as FleetTotals;
   }
 }

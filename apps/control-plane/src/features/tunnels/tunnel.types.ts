@@ -87,68 +87,58 @@ export class TunnelFilterInput {
   externalPeerId?: string | null;
 }
 
-@ObjectType({ description: "How many gateways there are, and how many of them are heard from." })
-export class GatewayTotals {
-  @Field(() => Int, { description: "All but retired ones." })
-  total!: number;
-
-  @Field(() => Int, { description: "Whose agent's stream is open." })
-  connected!: number;
-
-  @Field(() => Int, { description: "Whose agent has not brought its token yet." })
-  awaitingEnrolment!: number;
-}
-
-@ObjectType({ description: "How many tunnels there are in each state." })
-export class TunnelTotals {
-  @Field(() => Int, { description: "In whatever state." })
-  total!: number;
-
-  @Field(() => Int, { description: "Up at every managed end." })
-  up!: number;
-
-  @Field(() => Int, { description: "Up in part." })
-  degraded!: number;
-
-  @Field(() => Int, { description: "Being made." })
-  connecting!: number;
-
-  @Field(() => Int, { description: "Not up." })
-  down!: number;
-
-  @Field(() => Int, { description: "Not reported yet." })
-  pending!: number;
-}
-
-@ObjectType({ description: "What all present CHILD SAs carried so far, counted at both ends." })
-export class TrafficTotals {
-  @Field(() => CounterScalar, { description: "Octets that came in." })
-  bytesIn!: bigint;
-
-  @Field(() => CounterScalar, { description: "Octets that went out." })
-  bytesOut!: bigint;
-
-  @Field(() => CounterScalar, { description: "Packets that came in." })
-  packetsIn!: bigint;
-
-  @Field(() => CounterScalar, { description: "Packets that went out." })
-  packetsOut!: bigint;
-}
-
 @ObjectType({ description: "The fleet at a glance." })
 export class FleetHealth {
-  @Field(() => GatewayTotals, { description: "Gateways." })
-  gateways!: GatewayTotals;
+  @Field(() => Int, { description: "All gateways but retired ones." })
+  gateways!: number;
 
-  @Field(() => TunnelTotals, { description: "Tunnels." })
-  tunnels!: TunnelTotals;
+  @Field(() => Int, { description: "Gateways whose agent's stream is open." })
+  gatewaysConnected!: number;
 
-  @Field(() => TrafficTotals, { description: "Traffic." })
-  traffic!: TrafficTotals;
+  @Field(() => Int, { description: "Gateways whose agent has not brought its token yet." })
+  gatewaysAwaitingEnrolment!: number;
+
+  @Field(() => Int, { description: "Tunnels in whatever state." })
+  tunnels!: number;
+
+  @Field(() => Int, { description: "Tunnels that are up at every managed end." })
+  tunnelsUp!: number;
+
+  @Field(() => Int, { description: "Tunnels that are up in part." })
+  tunnelsDegraded!: number;
+
+  @Field(() => Int, { description: "Tunnels that are being made." })
+  tunnelsConnecting!: number;
+
+  @Field(() => Int, { description: "Tunnels that are not up." })
+  tunnelsDown!: number;
+
+  @Field(() => Int, { description: "Tunnels that nobody reported on yet." })
+  tunnelsPending!: number;
 
   @Field(() => Int, { description: "Gateways whose newest revision their agent refused or went back from." })
-  refusedRevisions!: number;
+  revisionsRefused!: number;
 
   @Field(() => Int, { description: "Gateways whose newest revision is not answered yet." })
-  openRevisions!: number;
+  revisionsOpen!: number;
+
+  @Field(() => CounterScalar, {
+    description: "Octets that came in over the present CHILD SAs, counted at all our ends.",
+  })
+  bytesIn!: bigint;
+
+  @Field(() => CounterScalar, {
+    description: "Octets that went out over the present CHILD SAs, counted at all our ends.",
+  })
+  bytesOut!: bigint;
+
+  @Field(() => CounterScalar, {
+    description: "Packets that came in over the present CHILD SAs, counted at all our ends.",
+  })
+  packetsIn!: bigint;
+
+  @Field(() => CounterScalar, {
+    description: "Packets that went out over the present CHILD SAs, counted at all our ends.",
+  })
+  packetsOut!: bigint;
 }

@@ -13,4 +13,5 @@ export abstract class Database {
   abstract transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Resolves when the database answers; rejects with `platform/database-unavailable`. */
   abstract check(): Promise<void>;
+  abstract close(): Promise<void>;
 }

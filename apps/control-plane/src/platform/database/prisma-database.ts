@@ -78,7 +78,7 @@ export class PrismaDatabase extends Database {
     }
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.client.$disconnect();
   }
 }

@@ -1,0 +1,44 @@
+import { type DynamicModule, Module } from "@nestjs/common";
+import { AgentsModule } from "./features/agents/agents.module.js";
+import { AuditModule } from "./features/audit/audit.module.js";
+import { CertificatesModule } from "./features/certificates/certificates.module.js";
+import { EnrolmentModule } from "./features/enrolment/enrolment.module.js";
+import { EventsModule } from "./features/events/events.module.js";
+import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
+import { GatewaysModule } from "./features/gateways/gateways.module.js";
+import { IntentsModule } from "./features/intents/intents.module.js";
+import { NetworksModule } from "./features/networks/networks.module.js";
+import { OperatorsModule } from "./features/operators/operators.module.js";
+import { OrganizationsModule } from "./features/organizations/organizations.module.js";
+import { SecretsModule } from "./features/secrets/secrets.module.js";
+import { SitesModule } from "./features/sites/sites.module.js";
+import { TunnelsModule } from "./features/tunnels/tunnels.module.js";
+import { GraphqlModule } from "./platform/graphql/graphql.module.js";
+import { PlatformModule, type Resources } from "./platform/platform.module.js";
+
+@Module({})
+export class AppModule {
+  static register(resources: Resources): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        PlatformModule.register(resources),
+        OrganizationsModule,
+        OperatorsModule,
+        AuditModule,
+        EventsModule,
+        SecretsModule,
+        CertificatesModule,
+        IntentsModule,
+        GatewaysModule,
+        NetworksModule,
+        EnrolmentModule,
+        SitesModule,
+        ExternalPeersModule,
+        TunnelsModule,
+        AgentsModule,
+        GraphqlModule,
+      ],
+    };
+  }
+}
