@@ -81,7 +81,7 @@ export class Outbound {
     const verdict = this.#flows.verdict(packet, this.#decide);
     switch (verdict.do) {
       case "seal":
-        if (packet.dontFragment && packet.length > verdict.sa.innerMtu) {
+        if (packet.dontFragment && packet.length > largest(packet, verdict.sa)) {
           this.#refuseAsTooBig(slab.subarray(at, at + packet.length), verdict.sa);
           return undefined;
         }
@@ -125,7 +125,7 @@ export class Outbound {
   /** Tells the sender what fits; what may be cut goes on and is fragmented outside (RFC 4301 §8.2). */
   #refuseAsTooBig(original: Buffer, sa: OutboundSa): void {
     if (!this.#answers.take(this.#parts.clock.now())) return;
-    const answer = packetTooBig(this.#packet, original, sa.innerMtu);
+    const answer = packetTooBig(this.#packet, original, largest(this.#packet, sa));
     if (answer) this.#parts.tun.write(answer);
   }
 
@@ -181,4 +181,11 @@ export class Outbound {
       at += lost;
     }
   }
+}
+
+const IPV6_LEAST_MTU = 1280;
+
+/** What of this family may go into the tunnel whole. No IPv6 link may take less than 1,280 octets: then the outer packet is cut. */
+function largest(packet: InnerPacket, sa: OutboundSa): number {
+  return packet.family === 4 ? sa.innerMtu : Math.max(IPV6_LEAST_MTU, sa.innerMtu);
 }
