@@ -48,10 +48,13 @@ function gravest(impacts: readonly Impact[]): Impact {
 
 type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
 
-/** First match wins; what is not named is untouched. */
+/**
+ * What the engine does with a new configuration; first match wins, what is not named is untouched. Keys and trust count from the
+ * next authentication on, so that they can be rolled over without an interruption.
+ */
 const CONNECTION_IMPACT: Rules = [
   [/^remote\./, "re-established"],
-  [/^(local|peer)\.(identity|method|secret|keyId)/, "re-established"],
+  [/^(local|peer)\.(identity|method)/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
@@ -126,12 +129,8 @@ function diffConnection(a: ConnectionIntent, b: ConnectionIntent, moved: boolean
   const fields = fieldChanges(x, y);
   const children = diffChildren(before, after);
   if (fields.length === 0 && children.length === 0 && !moved) return [];
-  // A further anchor changes no trust that was given; a withdrawn one may be the one that the peer was believed by.
-  const trust = (c: ConnectionIntent) => (c.peer.method === "certificate" ? c.peer.trustAnchorIds : []);
-  const distrusted = trust(a).some((anchor) => !trust(b).includes(anchor));
   const impact = gravest([
     impactOf(CONNECTION_IMPACT, fields),
-    ...(distrusted ? (["re-established"] as const) : []),
     ...(moved ? (["re-established"] as const) : []),
     ...children.map((c) => c.impact),
   ]);

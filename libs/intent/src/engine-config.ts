@@ -122,10 +122,19 @@ function acceptFrom({ role, peer }: ConnectionIntent, address: IpAddress | undef
   return [Prefix.any(4), Prefix.any(6)];
 }
 
+/** Hashes by DER: a fleet has few anchors, and each proof asks for them. */
+const keyHashes = new Map<string, Uint8Array>();
+const MAX_KEY_HASHES = 256;
+
 function anchorOf(ref: string, der: string, field: string): TrustAnchor {
+  const known = keyHashes.get(der);
+  if (known) return { ref, keyHash: known };
   try {
     const spki = new X509Certificate(Buffer.from(der, "base64")).publicKey.export({ type: "spki", format: "der" });
-    return { ref, keyHash: Uint8Array.from(createHash("sha1").update(spki).digest()) };
+    const keyHash = Uint8Array.from(createHash("sha1").update(spki).digest());
+    if (keyHashes.size >= MAX_KEY_HASHES) keyHashes.clear();
+    keyHashes.set(der, keyHash);
+    return { ref, keyHash };
   } catch (cause) {
     throw fault("intent/invalid-field", `${field}: not a certificate`, {
       field,

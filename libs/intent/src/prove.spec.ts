@@ -49,9 +49,10 @@ describe("the proof of a tunnel between two gateways", () => {
 
   test("is fast enough to precede every push", () => {
     for (let i = 0; i < 20; i++) proven(prove(branch, hq, id));
-    const started = performance.now();
+    const before = process.cpuUsage();
     for (let i = 0; i < 20; i++) proven(prove(branch, hq, id));
-    expect((performance.now() - started) / 20).toBeLessThan(50);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000 / 20).toBeLessThan(50);
   });
 
   test("refuses one end with an anchor that the other's certificate does not lead to", () => {

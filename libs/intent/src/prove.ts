@@ -33,7 +33,7 @@ export type Proof =
 
 /**
  * Whether the two ends of one tunnel will agree: both production engines negotiate the connection in memory, in virtual time, then
- * rekey every CHILD SA and the IKE SA. Deterministic; about a millisecond a tunnel. A refusal is `intent/would-not-negotiate`, seen
+ * rekey every CHILD SA and the IKE SA. Deterministic; a few milliseconds a tunnel. A refusal is `intent/would-not-negotiate`, seen
  * from `a`: `facts` has `exchange`, `ours`, `theirs` and, when one CHILD SA is at fault, `child`. Never throws.
  */
 export function prove(a: GatewayIntent, b: GatewayIntent, connectionId: string): Proof {
