@@ -1,5 +1,5 @@
 // Records one ESP packet of Linux for every suite, to check these transforms against an implementation that is not ours.
-// Runs in a kernel with ESP, as root: `node libs/esp/vectors/record.ts > libs/esp/vectors/linux.json`; where the machine's own
+// Runs in a kernel with ESP, as root: `node tools/record-esp-vectors.ts > libs/esp/vectors/linux.json`; where the machine's own
 // kernel has none, under the guest of libs/testkit/src/labs. Two namespaces with a veth pair; in the first an outbound SA and a
 // policy a suite, by iproute2; one UDP datagram is sent; tcpdump in the second keeps what came.
 import { execFileSync, spawn } from "node:child_process";
@@ -160,7 +160,7 @@ try {
     return packet ? [{ ...vector, packet: packet.toString("hex") }] : [];
   });
   console.error(`${packets.length} of ${suites.length} suites; the kernel lacks: ${refused.join(", ") || "none"}`);
-  const source = `recorded from Linux ${kernelVersion} by libs/esp/vectors/record.ts`;
+  const source = `recorded from Linux ${kernelVersion} by tools/record-esp-vectors.ts`;
   console.log(JSON.stringify({ source, from: "10.1.0.1", to: "10.2.0.1", datagram: DATAGRAM, packets }, null, 2));
 } finally {
   for (const namespace of [here, there]) ip("netns", "del", namespace);
