@@ -15,3 +15,4 @@ export {
 } from "./peers/strongswan.js";
 export type { PeerChildSa, PeerIkeSa } from "./peers/strongswan-listing.js";
 export { layOut, type NamespaceSpec, type Port, remove, type Topology } from "./peers/topology.js";
+export * from "./sim/index.js";

@@ -1,0 +1,98 @@
+import { Fault, type IpAddress } from "@sallyport/base";
+import type { PolicySpec, RouteSpec, SaId, SaSpec } from "@sallyport/dataplane";
+import type { DataPlaneOp } from "@sallyport/ike";
+
+function idText(id: Pick<SaId, "destination" | "spi">): string {
+  return `${id.destination}/${id.spi.toString(16)}`;
+}
+
+function policyKey({ direction, selector: s }: Pick<PolicySpec, "direction" | "selector">): string {
+  return `${direction} ${s.source}[${s.sourcePort ?? "*"}] ${s.destination}[${s.destinationPort ?? "*"}] ${s.protocol}`;
+}
+
+function refused(message: string, field: string): Fault {
+  return new Fault("dataplane/refused", message, { retry: false, expose: true }, { field, value: "EEXIST" });
+}
+
+/** A data plane that only keeps books, and refuses what a kernel would. */
+export class FakeDataPlane {
+  readonly sas = new Map<string, SaSpec>();
+  readonly policies = new Map<string, PolicySpec>();
+  readonly routes = new Map<string, RouteSpec>();
+  readonly reserved = new Map<number, number>();
+  /** Ops in order, for tests about order. */
+  readonly log: string[] = [];
+  /** Throws in the place of an operation. */
+  refuse: ((op: DataPlaneOp) => Fault | undefined) | undefined;
+  #spi = 0x1000;
+
+  run(op: DataPlaneOp): unknown {
+    this.log.push(op.op);
+    const fault = this.refuse?.(op);
+    if (fault) throw fault;
+    switch (op.op) {
+      case "allocateSpi":
+        this.reserved.set(++this.#spi, op.args[0].reqid);
+        return this.#spi;
+      case "installSa":
+        return this.#install(op.args[0]);
+      case "moveSa":
+        return this.#move(op.args[0], op.args[1]);
+      case "removeSa":
+        this.reserved.delete(op.args[0].spi);
+        this.sas.delete(idText(op.args[0]));
+        return undefined;
+      case "installPolicy":
+        this.policies.set(policyKey(op.args[0]), op.args[0]);
+        return undefined;
+      case "removePolicy":
+        if (!this.policies.delete(policyKey({ direction: op.args[0], selector: op.args[1] }))) {
+          throw refused("no such policy", "selector");
+        }
+        return undefined;
+      case "installRoute":
+        this.routes.set(op.args[0].destination.toString(), op.args[0]);
+        return undefined;
+      case "removeRoute":
+        this.routes.delete(op.args[0].destination.toString());
+        return undefined;
+      case "installAddress":
+      case "removeAddress":
+        return undefined;
+    }
+  }
+
+  #install(sa: SaSpec): void {
+    const id = idText(sa);
+    if (this.sas.has(id)) throw refused(`SA ${id} is there already`, "spi");
+    if (sa.direction === "in" && !this.reserved.delete(sa.spi)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
+    this.sas.set(id, sa);
+  }
+
+  #move(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): void {
+    const sa = this.sas.get(idText(id));
+    if (!sa) throw refused(`no SA ${idText(id)}`, "spi");
+    this.sas.delete(idText(id));
+    this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...sa, ...to });
+  }
+
+  inbound(): SaSpec[] {
+    return [...this.sas.values()].filter((sa) => sa.direction === "in");
+  }
+
+  outbound(): SaSpec[] {
+    return [...this.sas.values()].filter((sa) => sa.direction === "out");
+  }
+
+  /** The SA that a packet would leave on: the newest of the policy's reqid. */
+  sending(reqid: number): SaSpec | undefined {
+    return this.outbound()
+      .filter((sa) => sa.reqid === reqid)
+      .at(-1);
+  }
+
+  receives(destination: IpAddress, spi: number): SaSpec | undefined {
+    const sa = this.sas.get(idText({ destination, spi }));
+    return sa?.direction === "in" ? sa : undefined;
+  }
+}

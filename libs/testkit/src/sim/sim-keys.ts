@@ -1,0 +1,81 @@
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { Fault } from "@sallyport/base";
+import {
+  type CryptoJob,
+  type CryptoKeys,
+  type Identity,
+  identificationText,
+  type KeyKind,
+  keyKind,
+  type LocalAuth,
+  type RemoteAuth,
+  type TrustAnchor,
+  toIdentification,
+} from "@sallyport/ike";
+
+type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
+
+const distrust = (message: string) => new Fault("sim/untrusted", message, { retry: false, expose: true });
+
+export type SimKeyType = "rsa" | "p256" | "p384" | "p521" | "ed25519";
+
+function newKeys(type: SimKeyType): { privateKey: KeyObject; publicKey: KeyObject } {
+  switch (type) {
+    case "rsa":
+      return generateKeyPairSync("rsa", { modulusLength: 2048 });
+    case "ed25519":
+      return generateKeyPairSync("ed25519");
+    default:
+      return generateKeyPairSync("ec", { namedCurve: `P-${type.slice(1)}` });
+  }
+}
+
+/**
+ * Stands for a PKI: a "certificate" is JSON that names its issuer, its subject and its key, and is believed when a trust anchor
+ * has the issuer's name. Signatures over AUTH are real.
+ */
+export class SimKeys implements CryptoKeys {
+  readonly #private = new Map<string, KeyObject>();
+
+  privateKey(ref: string): KeyObject {
+    const key = this.#private.get(ref);
+    if (!key) throw distrust(`no private key "${ref}"`);
+    return key;
+  }
+
+  /** A credential for `identity`, issued by `issuer`. */
+  issue(issuer: string, identity: Identity, type: SimKeyType = "p256"): LocalAuth {
+    const { privateKey, publicKey } = newKeys(type);
+    const key = `key-${this.#private.size + 1}`;
+    this.#private.set(key, privateKey);
+    const subject = identificationText(toIdentification(identity));
+    const text = JSON.stringify({ issuer, subject, key: publicKey.export({ format: "pem", type: "spki" }) });
+    const kind: KeyKind = keyKind(privateKey);
+    return { method: "certificate", identity, key, keyKind: kind, chain: [new TextEncoder().encode(text)] };
+  }
+
+  verifyChain({ certificates, trust, peer, identity }: VerifyJob): { publicKey: KeyObject; subject: string } {
+    const [leaf] = certificates;
+    if (!leaf) throw distrust("the peer sent no certificate");
+    const read = JSON.parse(new TextDecoder().decode(leaf)) as { issuer: string; subject: string; key: string };
+    if (!trust.some((t) => t.ref === read.issuer)) throw distrust(`"${read.issuer}" is no trust anchor`);
+    const claimed = identificationText(toIdentification(peer));
+    if (identity.match !== "ignore" && claimed !== read.subject) {
+      throw distrust(`the certificate of ${read.subject} does not prove ${claimed}`);
+    }
+    return { publicKey: createPublicKey(read.key), subject: read.subject };
+  }
+}
+
+export function anchor(issuer: string): TrustAnchor {
+  return { ref: issuer, keyHash: createHash("sha1").update(issuer).digest() };
+}
+
+/** Takes certificates of `issuers` for whatever they prove, or for one identity alone. */
+export function trusting(identity: Identity | undefined, ...issuers: string[]): RemoteAuth {
+  return {
+    method: "certificate",
+    identity: identity ? { match: "is", identity } : { match: "auto" },
+    trust: issuers.map(anchor),
+  };
+}

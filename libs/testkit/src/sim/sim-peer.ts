@@ -1,0 +1,147 @@
+import { type Endpoint, type IpAddress, isFault } from "@sallyport/base";
+import {
+  type Command,
+  type CryptoKeys,
+  type Effect,
+  failureOf,
+  type IkeConfig,
+  IkeEngine,
+  type IkeEvent,
+  type IkeStatus,
+  type Input,
+  runCryptoJob,
+} from "@sallyport/ike";
+import { FakeDataPlane } from "./fake-data-plane.js";
+import type { Network } from "./network.js";
+import type { SeededRng } from "./rng.js";
+import type { VirtualClock } from "./virtual-clock.js";
+
+/** An engine with a clock, a network, keys and a data plane of the simulation; answers its effects at once or a little later. */
+export class SimPeer {
+  engine: IkeEngine;
+  readonly dataPlane = new FakeDataPlane();
+  readonly events: IkeEvent[] = [];
+  /** Milliseconds that crypto jobs and data plane operations take. */
+  cryptoDelay = 0;
+  dataPlaneDelay = 0;
+  /** What the network said that no datagram reached this peer with (down, or not listening). */
+  down = false;
+  readonly #timers = new Map<number, number>();
+  #generation = 0;
+
+  constructor(
+    readonly name: string,
+    readonly address: IpAddress,
+    private readonly clock: VirtualClock,
+    private readonly network: Network,
+    private readonly keys: CryptoKeys,
+    private readonly rng: SeededRng,
+  ) {
+    this.engine = new IkeEngine({ rng });
+  }
+
+  configure(config: IkeConfig): void {
+    this.handle({ on: "config", now: this.clock.now, config });
+  }
+
+  command(command: Command): void {
+    this.handle({ on: "command", now: this.clock.now, command });
+  }
+
+  receive(local: Endpoint, remote: Endpoint, datagram: Uint8Array): void {
+    if (this.down) return;
+    this.handle({ on: "datagram", now: this.clock.now, local, remote, datagram });
+  }
+
+  /** The process dies: engine and timers are gone, the data plane stays as it is. */
+  crash(): void {
+    this.#generation++;
+    this.#timers.clear();
+    this.engine = new IkeEngine({ rng: this.rng });
+  }
+
+  handle(input: Input): void {
+    for (const effect of this.engine.handle(input)) this.#run(effect);
+  }
+
+  #later(ms: number, run: () => void): void {
+    if (ms === 0) return run();
+    const generation = this.#generation;
+    this.clock.at(this.clock.now + ms, () => {
+      if (generation === this.#generation) run();
+    });
+  }
+
+  #run(effect: Effect): void {
+    switch (effect.do) {
+      case "send":
+        return this.network.send({ from: effect.local, to: effect.remote, datagram: effect.datagram });
+      case "keepalive":
+        return;
+      case "arm":
+        return this.#arm(effect.timer, effect.at);
+      case "disarm":
+        this.#timers.delete(effect.timer);
+        return;
+      case "crypto":
+        return this.#later(this.cryptoDelay, () => this.handle(this.#crypto(effect)));
+      case "dataplane":
+        return this.#later(this.dataPlaneDelay, () => this.#dataPlane(effect));
+      case "emit":
+        this.events.push(effect.event);
+    }
+  }
+
+  #arm(timer: number, at: number): void {
+    this.#timers.set(timer, at);
+    const generation = this.#generation;
+    this.clock.at(at, () => {
+      if (generation !== this.#generation || this.#timers.get(timer) !== at) return;
+      this.#timers.delete(timer);
+      this.handle({ on: "timer", now: this.clock.now, timer });
+    });
+  }
+
+  #crypto(effect: Extract<Effect, { do: "crypto" }>): Input {
+    const { now } = this.clock;
+    try {
+      return { on: "crypto-done", now, id: effect.id, result: runCryptoJob(effect.job, this.keys, this.rng) };
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return { on: "failed", now, id: effect.id, at: 0, failure: failureOf(error) };
+    }
+  }
+
+  #dataPlane(effect: Extract<Effect, { do: "dataplane" }>): void {
+    const values: unknown[] = [];
+    const { id } = effect;
+    for (const op of effect.ops) {
+      try {
+        values.push(this.dataPlane.run(op));
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        if (id === 0) throw new Error(`${this.name}: ${op.op} failed with nobody waiting: ${error.message}`);
+        return this.handle({ on: "failed", now: this.clock.now, id, at: values.length, failure: failureOf(error) });
+      }
+    }
+    if (id !== 0) this.handle({ on: "dataplane-done", now: this.clock.now, id, values });
+  }
+
+  /** Established IKE SAs with a peer. */
+  established(peer?: string): IkeStatus[] {
+    const { peers } = this.engine.status();
+    return peers
+      .filter((p) => peer === undefined || p.peer === peer)
+      .flatMap((p) => p.sas)
+      .filter((sa) => sa.state === "established" || sa.state === "rekeying");
+  }
+
+  /** Events of a kind, e.g. `child-up`. */
+  of<K extends IkeEvent["event"]>(kind: K): Extract<IkeEvent, { event: K }>[] {
+    return this.events.filter((e): e is Extract<IkeEvent, { event: K }> => e.event === kind);
+  }
+
+  count(name: string): number {
+    return this.engine.status().counters[name] ?? 0;
+  }
+}
