@@ -29,7 +29,7 @@ import type { Epoch } from "./flows.js";
 import { Inbound } from "./inbound.js";
 import { Outbound } from "./outbound.js";
 import { ROUTING_DEFAULTS, Routing, type RoutingOptions } from "./routing.js";
-import { InboundSa, OutboundSa, type Path } from "./sa.js";
+import { factsOf, InboundSa, OutboundSa, type Path } from "./sa.js";
 import { SaDatabase } from "./sad.js";
 import { EspSockets } from "./sockets.js";
 import { PolicyDatabase } from "./spd.js";
@@ -50,7 +50,7 @@ const PATH_MTU_MS = 600_000;
 export interface UserspaceOptions {
   /** Name of the TUN device; `%d` takes a free number. */
   readonly tunName: string;
-  /** MTU of the TUN device. The default leaves room for the outer headers on paths of 1,472 octets and more. */
+  /** MTU of the TUN device. The default of 1,400 makes AES-GCM datagrams of 1,464 octets over IPv4 and 1,484 over IPv6. */
   readonly mtu?: number;
   /**
    * UDP sockets for ESP, usually one of each family bound to the any-address and port 4500 (`openEspSocket`). The data plane
@@ -184,8 +184,8 @@ export class UserspaceDataPlane implements DataPlane {
     const now = this.#clock.now();
     const sa =
       spec.direction === "in"
-        ? new InboundSa(spec, path, transform, now, this.#epoch)
-        : new OutboundSa(spec, path, transform, now, this.#socketOf(path), this.#pathMtuTo(path));
+        ? new InboundSa(factsOf(spec), path, transform, now, this.#epoch)
+        : new OutboundSa(factsOf(spec), path, transform, now, this.#socketOf(path), this.#pathMtuTo(path));
     this.#sas.add(sa);
     this.#startTimers(sa);
     this.#changed();

@@ -12,6 +12,13 @@ export type Path = Pick<SaSpec, "source" | "destination"> & {
   readonly encapsulation: { readonly sourcePort: number; readonly destinationPort: number };
 };
 
+/** An SA without its keys: the transform has them, and nothing else keeps them. */
+export type SaFacts = Omit<SaSpec, "encryption" | "integrity">;
+
+export function factsOf({ encryption: _encryption, integrity: _integrity, ...facts }: SaSpec): SaFacts {
+  return facts;
+}
+
 const limit = (value: bigint | undefined) => (value === undefined ? Number.POSITIVE_INFINITY : Number(value));
 
 /** What both directions of SAs have. Counters are numbers: exact up to 2⁵³ octets. */
@@ -30,7 +37,7 @@ abstract class Sa {
   readonly #hard: readonly [bytes: number, packets: number];
 
   constructor(
-    readonly spec: SaSpec,
+    readonly spec: SaFacts,
     path: Path,
     readonly transform: PacketTransform,
     now: number,
@@ -87,7 +94,7 @@ export class OutboundSa extends Sa {
   pathMtu: number;
 
   constructor(
-    spec: SaSpec,
+    spec: SaFacts,
     path: Path,
     transform: PacketTransform,
     now: number,
@@ -135,7 +142,7 @@ export class InboundSa extends Sa {
   /** What was decided about the inner packets. */
   readonly flows: FlowCache<Entry>;
 
-  constructor(spec: SaSpec, path: Path, transform: PacketTransform, now: number, epoch: Epoch) {
+  constructor(spec: SaFacts, path: Path, transform: PacketTransform, now: number, epoch: Epoch) {
     super(spec, path, transform, now);
     this.flows = new FlowCache(64, epoch);
     this.window = new ReplayWindow(spec.replayWindow, spec.esn);

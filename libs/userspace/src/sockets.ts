@@ -16,7 +16,7 @@ export function openEspSocket(local: Endpoint, mark = ROUTING_DEFAULTS.bypassMar
   return UdpSocket.open({
     local,
     slots: 64,
-    slotBytes: 2048 * 8,
+    slotBytes: 65_536,
     receiveBufferBytes: BUFFER_BYTES,
     sendBufferBytes: BUFFER_BYTES,
     // Sets DF, learns path MTUs, and fragments what is longer (RFC 4301 §8).
