@@ -24,7 +24,21 @@ const common = {
 
 export default {
   projects: [
-    { ...common, displayName: "unit", rootDir: ".", testMatch: ["<rootDir>/{libs,apps,tools}/**/*.spec.ts"] },
+    {
+      ...common,
+      displayName: "unit",
+      rootDir: ".",
+      testMatch: ["<rootDir>/{libs,apps,tools}/**/*.spec.ts"],
+      testPathIgnorePatterns: ["/node_modules/", "\\.db\\.spec\\.ts$"],
+    },
+    {
+      ...common,
+      displayName: "db",
+      rootDir: ".",
+      testMatch: ["<rootDir>/apps/**/*.db.spec.ts"],
+      globalSetup: "<rootDir>/apps/control-plane/test/global-setup.mjs",
+      globalTeardown: "<rootDir>/apps/control-plane/test/global-teardown.mjs",
+    },
     { ...common, displayName: "interop", rootDir: ".", testMatch: ["<rootDir>/tests/interop/**/*.interop.ts"] },
   ],
 };
