@@ -55,6 +55,10 @@ export class Agent {
   private static async spawn(options: AgentOptions, directory: string): Promise<ChildProcess> {
     const log = await open(path.join(directory, "log"), "a", 0o600);
     const args = ["run", "--intent", path.join(directory, "intent.json"), "--state", path.join(directory, "state")];
+    if (options.credential) {
+      args.push("--key", path.join(directory, "state/identity.key"));
+      args.push("--certificate", path.join(directory, "state/identity.crt"));
+    }
     const child = spawnIn(options.namespace, NODE, [ENTRY, ...args, "--data-plane", options.dataPlane], {
       stdio: ["ignore", log.fd, log.fd],
     });
