@@ -103,8 +103,10 @@ export class Link {
   readonly acquires: Acquires;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
-  /** How many datagrams a send takes; −1 makes it fail. */
+  /** How many datagrams the next sends take. */
   room = Number.POSITIVE_INFINITY;
+  /** How many of the next sends fail. */
+  failures = 0;
 
   constructor() {
     const { clock, epoch, policies, statistics } = this;
@@ -142,8 +144,8 @@ export class Link {
 
   readonly #socket = {
     sendBatch: (slab: Uint8Array, meta: Uint32Array, count: number, first = 0): number => {
-      if (this.room < 0) {
-        this.room = Number.POSITIVE_INFINITY;
+      if (this.failures > 0) {
+        this.failures--;
         throw new Error("EHOSTUNREACH");
       }
       const taken = Math.min(count, this.room);

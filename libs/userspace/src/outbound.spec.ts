@@ -147,8 +147,15 @@ describe("Outbound", () => {
     link.room = 2;
     link.send(packet(), packet(), packet(), packet());
     expect([link.sent.length, link.counted()]).toEqual([2, { "out-errors": 2 }]);
-    link.room = -1;
+  });
+
+  it("tries once more after an error, which may be another peer's, and then loses the one packet", () => {
+    const link = ready();
+    link.failures = 1;
     link.send(packet(), packet(), packet());
-    expect([link.sent.length, link.counted()]).toEqual([4, { "out-errors": 3 }]);
+    expect([link.sent.length, link.counted()]).toEqual([3, {}]);
+    link.failures = 2;
+    link.send(packet(), packet(), packet());
+    expect([link.sent.length, link.counted()]).toEqual([5, { "out-errors": 1 }]);
   });
 });

@@ -164,21 +164,25 @@ export class Outbound {
 
   #send(socket: UdpSocket, slab: Buffer, meta: Uint32Array, first: number, end: number): void {
     let at = first;
+    let failures = 0;
     while (at < end) {
       let sent = 0;
       try {
         sent = socket.sendBatch(slab, meta, end - at, at);
       } catch {
-        // An ICMP error that was waiting for the socket, or an unreachable destination: this datagram is lost, as on any wire.
-        sent = -1;
-      }
-      if (sent > 0) {
-        at += sent;
+        // The first failure may be an ICMP error about some other peer that was waiting at the socket, and is gone now.
+        if (++failures < 2) continue;
+        this.#parts.statistics.count("out-errors");
+        at++;
+        failures = 0;
         continue;
       }
-      const lost = sent < 0 ? 1 : end - at;
-      this.#parts.statistics.count("out-errors", lost);
-      at += lost;
+      failures = 0;
+      at += sent;
+      if (sent > 0) continue;
+      // The socket's buffer is full: the rest is lost, as in any queue.
+      this.#parts.statistics.count("out-errors", end - at);
+      return;
     }
   }
 }
