@@ -1,0 +1,107 @@
+import { Buffer } from "node:buffer";
+import { createHash, X509Certificate } from "node:crypto";
+import { IpAddress, Prefix } from "@sallyport/base";
+import {
+  CHILD_DEFAULTS,
+  DEFAULT_LIMITS,
+  type IkeConfig,
+  type LocalAuth,
+  PEER_DEFAULTS,
+  type PeerConfig,
+  type RemoteAuth,
+  type TrafficRange,
+} from "@sallyport/ike";
+
+export type AuthKind = "psk" | "ecdsa";
+
+/** What both ends and both responders are told; made anew by each run. */
+export interface Scenario {
+  readonly auth: AuthKind;
+  readonly secret: string;
+  /** PEM. */
+  readonly authority: string;
+  readonly server: { readonly certificate: string; readonly privateKey: string };
+  readonly client: { readonly certificate: string; readonly privateKey: string };
+}
+
+export const SERVER = { address: "10.77.0.1", id: "server.bench", subnet: "10.77.1.0/24", inner: "10.77.1.1" };
+export const CLIENT = { address: "10.77.0.2", id: "client.bench", subnet: "10.77.2.0/24" };
+export const IKE_PROPOSAL = "aes256gcm16-prfsha256-x25519";
+export const ESP_PROPOSAL = "aes256gcm16";
+export const PORTS = { ike: 500, natt: 4500 };
+export const ANCHOR = "authority";
+
+const der = (pem: string) => Uint8Array.from(new X509Certificate(pem).raw);
+
+/** One end's engine configuration. The responder takes any number of IKE SAs of the same client, which never says INITIAL_CONTACT. */
+export function configOf(scenario: Scenario, end: "server" | "client"): IkeConfig {
+  const [own, other] = end === "server" ? [SERVER, CLIENT] : [CLIENT, SERVER];
+  const cipher = { algorithm: "aes-gcm-16", keyBits: 256 } as const;
+  const peer: PeerConfig = {
+    ...PEER_DEFAULTS,
+    id: "bench",
+    name: "bench",
+    local: { address: IpAddress.parse(own.address), port: PORTS.ike },
+    remote: {
+      endpoint: end === "client" ? { address: IpAddress.parse(other.address), port: PORTS.ike } : undefined,
+      accept: [Prefix.any(4)],
+    },
+    passive: end === "server",
+    proposals: [{ encryption: [cipher], integrity: [], prf: ["hmac-sha2-256"], dh: ["x25519"] }],
+    localAuth: localAuth(scenario, end, own.id),
+    remoteAuth: remoteAuth(scenario, other.id),
+    dpdInterval: 0,
+    natKeepalive: 0,
+    initialContact: false,
+    uniqueness: "keep",
+    // charon's kernel-libipsec does the same.
+    forceEncapsulation: end === "server",
+    children: [
+      {
+        ...CHILD_DEFAULTS,
+        id: "net",
+        name: "net",
+        local: [rangeOf(own.subnet)],
+        remote: [rangeOf(other.subnet)],
+        proposals: [{ encryption: [cipher], integrity: [], pfs: [] }],
+        startAction: end === "client" ? "start" : "none",
+        dpdAction: "clear",
+      },
+    ],
+  };
+  const many = 1_000_000;
+  return {
+    limits: { ...DEFAULT_LIMITS, cookieThreshold: many, halfOpen: many, halfOpenPerSource: many },
+    natPort: PORTS.natt,
+    peers: [peer],
+  };
+}
+
+function localAuth(scenario: Scenario, end: "server" | "client", name: string): LocalAuth {
+  const identity = { type: "fqdn", name } as const;
+  if (scenario.auth === "psk") return { method: "psk", identity, secret: Buffer.from(scenario.secret) };
+  return {
+    method: "certificate",
+    identity,
+    // As the agent names its keys.
+    key: createHash("sha256").update(der(scenario[end].certificate)).digest("hex"),
+    keyKind: { type: "ec", curve: "P-256" },
+    chain: [der(scenario[end].certificate)],
+  };
+}
+
+function remoteAuth(scenario: Scenario, name: string): RemoteAuth {
+  const identity = { match: "is", identity: { type: "fqdn", name } } as const;
+  if (scenario.auth === "psk") return { method: "psk", identity, secrets: [Buffer.from(scenario.secret)] };
+  const spki = new X509Certificate(scenario.authority).publicKey.export({ type: "spki", format: "der" });
+  return {
+    method: "certificate",
+    identity,
+    trust: [{ ref: ANCHOR, keyHash: createHash("sha1").update(spki).digest() }],
+  };
+}
+
+function rangeOf(text: string): TrafficRange {
+  const prefix = Prefix.parse(text);
+  return { first: prefix.first, last: prefix.last, protocol: 0, firstPort: 0, lastPort: 65_535 };
+}
