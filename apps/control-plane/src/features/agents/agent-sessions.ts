@@ -11,6 +11,8 @@ import { SessionStore } from "./session.store.js";
 
 const SEEN_MS = 10_000;
 const REAP_MS = 15_000;
+/** How long a wake-up that got lost may cost. */
+const LOOK_MS = 60_000;
 
 /** The streams that this replica holds, one a gateway, and what wake-ups mean to them. */
 @Injectable()
@@ -35,14 +37,18 @@ export class AgentSessions {
     return this.#byGateway.size;
   }
 
+  /** The gateway's stream, if this replica holds it. */
+  of(gatewayId: string): AgentSession | undefined {
+    return this.#byGateway.get(gatewayId);
+  }
+
   start(): void {
     const { bus } = this;
     this.#stopListening.push(
       bus.subscribe("intent", ({ gatewayId }) => void this.#byGateway.get(gatewayId)?.deliver()),
       bus.subscribe("session", ({ gatewayId, sessionId }) => {
         const session = this.#byGateway.get(gatewayId);
-        if (session && session.id !== sessionId)
-          session.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+        if (session && session.id !== sessionId) void this.#refuseReplaced(session);
       }),
       bus.subscribe("revoked", ({ gatewayId }) => {
         const session = this.#byGateway.get(gatewayId);
@@ -53,8 +59,8 @@ export class AgentSessions {
     this.#every(SEEN_MS, () => this.store.seen([...this.#byGateway.values()].map((s) => s.id)));
     this.#every(REAP_MS, async () => {
       for (const gateway of await this.store.reap()) await this.bus.publish("onboarding", gateway);
-      this.#lookAtAll();
     });
+    this.#every(LOOK_MS, async () => this.#lookAtAll());
   }
 
   /** Says goodbye to everybody and writes down that they are gone. */
@@ -119,6 +125,17 @@ export class AgentSessions {
     this.#closing.add(written);
   }
 
+  /** Wake-ups come late: whether the other session is the newer one is what the database says. */
+  async #refuseReplaced(session: AgentSession): Promise<void> {
+    try {
+      const current = await this.store.current(session.peer);
+      if (current === undefined || current === session.id) return;
+      session.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+    } catch (err) {
+      this.log.debug({ err, gateway: session.peer.name }, "a session could not be checked");
+    }
+  }
+
   async #refuseRevoked(session: AgentSession): Promise<void> {
     try {
       if (await this.peers.isGood(session.peer.fingerprint)) return;
@@ -133,6 +150,7 @@ export class AgentSessions {
     for (const session of this.#byGateway.values()) {
       void session.deliver();
       void this.#refuseRevoked(session);
+      void this.#refuseReplaced(session);
     }
   }
 

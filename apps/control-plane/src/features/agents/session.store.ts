@@ -13,12 +13,14 @@ const short = (text: string) => text.slice(0, 64);
 export abstract class SessionStore {
   /** Takes the place of any earlier session of the gateway. */
   abstract open(session: { id: string; replicaId: string }, peer: AgentPeer, hello: Hello): Promise<void>;
+  /** Id of the gateway's newest session, undefined when there is none. */
+  abstract current(peer: AgentPeer): Promise<string | undefined>;
   /** Does nothing when another session took its place. */
   abstract close(sessionId: string, peer: AgentPeer): Promise<void>;
   /** Says that these are alive. */
   abstract seen(sessionIds: readonly string[]): Promise<void>;
   /** Closes the sessions of replicas that died and gives their gateways. */
-  abstract reap(): Promise<readonly { readonly organizationId: string; readonly gatewayId: string }[]>;
+  abstract reap(): Promise<readonly { organizationId: string; gatewayId: string }[]>;
 }
 
 @Injectable()
@@ -62,6 +64,11 @@ export class PrismaSessionStore extends SessionStore {
     });
   }
 
+  override async current({ gatewayId, organizationId }: AgentPeer): Promise<string | undefined> {
+    const row = await this.database.client.agentSession.findUnique({ where: { gatewayId, organizationId } });
+    return row?.sessionId;
+  }
+
   override async close(sessionId: string, peer: AgentPeer): Promise<void> {
     const { gatewayId, organizationId } = peer;
     await this.database.transaction(async (tx) => {
@@ -101,7 +108,7 @@ export class PrismaSessionStore extends SessionStore {
         if (count === 0) continue;
         await tx.gateway.updateMany({ where: { id: gatewayId, organizationId }, data: { disconnectedAt: seenAt } });
       }
-      return dead;
+      return dead.map(({ organizationId, gatewayId }) => ({ organizationId, gatewayId }));
     });
   }
 }

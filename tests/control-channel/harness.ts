@@ -1,0 +1,287 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/intent";
+import { pino } from "pino";
+import { enrol } from "../../apps/agent/src/enrol/index.js";
+import { type Enrolment, EnrolmentStore, IntentStore } from "../../apps/agent/src/store/index.js";
+import { ControlChannel, IntentKeeper, type IntentKeeperOptions, Reporter } from "../../apps/agent/src/stream/index.js";
+import { AgentPeerService } from "../../apps/control-plane/src/features/agents/agent-peer.service.js";
+import { AgentServer } from "../../apps/control-plane/src/features/agents/agent-server.js";
+import { AgentSessions } from "../../apps/control-plane/src/features/agents/agent-sessions.js";
+import { ReportIngest } from "../../apps/control-plane/src/features/agents/report-ingest.js";
+import { PrismaSessionStore } from "../../apps/control-plane/src/features/agents/session.store.js";
+import { AuditService } from "../../apps/control-plane/src/features/audit/audit.service.js";
+import { PrismaAuditStore } from "../../apps/control-plane/src/features/audit/audit.store.js";
+import { AuthorityService } from "../../apps/control-plane/src/features/certificates/authority.service.js";
+import { CertificateService } from "../../apps/control-plane/src/features/certificates/certificate.service.js";
+import { ServerCertificateService } from "../../apps/control-plane/src/features/certificates/server-certificate.service.js";
+import { AgentEndpoints } from "../../apps/control-plane/src/features/enrolment/agent-endpoints.js";
+import { TokenEnrolmentService } from "../../apps/control-plane/src/features/enrolment/token-enrolment.service.js";
+import { EventService } from "../../apps/control-plane/src/features/events/event.service.js";
+import { PrismaEventStore } from "../../apps/control-plane/src/features/events/event.store.js";
+import {
+  type DeliverableIntent,
+  IntentService,
+  type Refusal,
+} from "../../apps/control-plane/src/features/intents/intent.service.js";
+import {
+  type CounterReport,
+  type TunnelReport,
+  TunnelStateService,
+} from "../../apps/control-plane/src/features/tunnels/tunnel-state.service.js";
+import { PostgresBus } from "../../apps/control-plane/src/platform/bus/postgres-bus.js";
+import { readConfig } from "../../apps/control-plane/src/platform/config/config.js";
+import type { Tx } from "../../apps/control-plane/src/platform/database/database.js";
+import { EmbeddedPostgres } from "../../apps/control-plane/src/platform/database/embedded-postgres.js";
+import { migrate } from "../../apps/control-plane/src/platform/database/migrations.js";
+import { PrismaDatabase } from "../../apps/control-plane/src/platform/database/prisma-database.js";
+import { systemContext, type TenantContext } from "../../apps/control-plane/src/platform/tenancy.js";
+import { Vault } from "../../apps/control-plane/src/platform/vault/vault.js";
+
+export const log = pino({ level: process.env.TEST_LOG ?? "silent" });
+
+/** Waits for something that other processes or timers bring about. */
+export async function eventually<T>(what: () => T | Promise<T>, ms = 8_000): Promise<NonNullable<T>> {
+  const until = Date.now() + ms;
+  for (;;) {
+    const value = await what();
+    if (value) return value;
+    if (Date.now() > until) throw new Error(`did not happen within ${ms} ms: ${what}`);
+    await sleep(10);
+  }
+}
+
+/** One PostgreSQL for a whole file of tests. */
+export class TestDatabase {
+  private constructor(
+    readonly directory: string,
+    readonly server: EmbeddedPostgres,
+    readonly vault: Vault,
+  ) {}
+
+  static async start(): Promise<TestDatabase> {
+    const directory = await mkdtemp(path.join(tmpdir(), "sallyport-channel-"));
+    const server = await EmbeddedPostgres.start(path.join(directory, "postgres"), log);
+    const config = readConfig({ SALLYPORT_HOME: directory });
+    await migrate(server.connection, config.migrations);
+    return new TestDatabase(directory, server, await Vault.open(config));
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Stands in for the intents feature: revisions are what the test says, and what agents answered is kept. */
+export class ScriptedIntents extends IntentService {
+  readonly latest = new Map<string, GatewayIntent>();
+  readonly answers: string[] = [];
+  readonly refusals: Refusal[] = [];
+  recompiled = 0;
+
+  override async recompile(_tx: Tx, _organizationId: string): Promise<void> {
+    this.recompiled++;
+  }
+
+  override async latestFor(gatewayId: string): Promise<DeliverableIntent | undefined> {
+    const intent = this.latest.get(gatewayId);
+    if (intent === undefined) return undefined;
+    const body = Uint8Array.from(Buffer.from(serializeIntent(intent)));
+    return {
+      organizationId: "",
+      gatewayId,
+      revision: intent.revision,
+      schemaVersion: INTENT_SCHEMA,
+      body,
+      sha256: Uint8Array.from(createHash("sha256").update(body).digest()),
+    };
+  }
+
+  override async pushed(_: string, revision: number): Promise<void> {
+    this.answers.push(`pushed ${revision}`);
+  }
+  override async acked(_: string, revision: number): Promise<void> {
+    this.answers.push(`acked ${revision}`);
+  }
+  override async confirmed(_: string, revision: number): Promise<void> {
+    this.answers.push(`confirmed ${revision}`);
+  }
+  override async nacked(_: string, revision: number, refusal: Refusal): Promise<void> {
+    this.answers.push(`nacked ${revision}`);
+    this.refusals.push(refusal);
+  }
+  override async reverted(_: string, revision: number, toRevision: number): Promise<void> {
+    this.answers.push(`reverted ${revision} to ${toRevision}`);
+  }
+}
+
+/** Keeps what was reported. */
+export class RecordedTunnels extends TunnelStateService {
+  readonly reports: { tunnels: readonly TunnelReport[]; complete: boolean; removed: readonly string[] }[] = [];
+  readonly counted: CounterReport[] = [];
+  failWith: Error | undefined;
+
+  override async report(
+    _: string,
+    tunnels: readonly TunnelReport[],
+    { complete, removedKeys }: { complete: boolean; removedKeys: readonly string[] },
+  ): Promise<void> {
+    if (this.failWith) throw this.failWith;
+    this.reports.push({ tunnels, complete, removed: removedKeys });
+  }
+  override async counters(_: string, _at: Date, counters: readonly CounterReport[]): Promise<void> {
+    this.counted.push(...counters);
+  }
+}
+
+/** The parts of a control plane that agents talk to, on a real database; each instance is one replica. */
+export class TestControlPlane {
+  readonly intents: ScriptedIntents;
+  readonly tunnels = new RecordedTunnels();
+  readonly database: PrismaDatabase;
+  readonly bus: PostgresBus;
+  readonly authorities: AuthorityService;
+  readonly certificates: CertificateService;
+  readonly enrolments: TokenEnrolmentService;
+  readonly server: AgentServer;
+  readonly sessions: AgentSessions;
+  readonly store: PrismaSessionStore;
+  context!: TenantContext;
+
+  constructor(postgres: TestDatabase, options: { port?: number; intents?: ScriptedIntents; urls?: string } = {}) {
+    const config = readConfig({
+      SALLYPORT_HOME: postgres.directory,
+      SALLYPORT_AGENTS_LISTEN: `127.0.0.1:${options.port ?? 0}`,
+      ...(options.urls === undefined ? {} : { SALLYPORT_AGENTS_URLS: options.urls }),
+    });
+    this.intents = options.intents ?? new ScriptedIntents();
+    this.database = new PrismaDatabase(postgres.server.connection, log);
+    this.bus = new PostgresBus(postgres.server.connection, log);
+    this.authorities = new AuthorityService(postgres.vault);
+    this.certificates = new CertificateService(this.authorities);
+    const serverCertificate = new ServerCertificateService(this.database, this.authorities);
+    const endpoints = new AgentEndpoints(config);
+    const events = new EventService(this.database, new PrismaEventStore(this.database));
+    const audit = new AuditService(new PrismaAuditStore(this.database));
+    this.enrolments = new TokenEnrolmentService(
+      this.database,
+      this.bus,
+      this.certificates,
+      serverCertificate,
+      endpoints,
+      this.intents,
+      audit,
+      events,
+    );
+    const peers = new AgentPeerService(this.database);
+    this.store = new PrismaSessionStore(this.database);
+    const ingest = new ReportIngest(this.tunnels, events, log);
+    this.sessions = new AgentSessions(this.store, peers, this.intents, ingest, this.bus, log);
+    this.server = new AgentServer(
+      config,
+      log,
+      this.database,
+      this.certificates,
+      serverCertificate,
+      endpoints,
+      this.enrolments,
+      this.intents,
+      peers,
+      this.sessions,
+    );
+  }
+
+  async start(): Promise<this> {
+    await this.bus.open();
+    await this.server.listen();
+    const organization =
+      (await this.database.client.organization.findFirst()) ??
+      (await this.database.client.organization.create({ data: { name: "Acme", slug: "acme" } }));
+    this.context = systemContext(organization.id, "test");
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    await this.server.close();
+    await this.bus.close();
+    await this.database.close();
+  }
+
+  /** A gateway that waits for its agent. */
+  async gateway(name: string): Promise<{ id: string; identity: string }> {
+    const { organizationId } = this.context;
+    const site = await this.database.client.site.create({ data: { organizationId, name: `site of ${name}` } });
+    const identity = `gw-${name}.acme.sallyport`;
+    return this.database.client.gateway.create({ data: { organizationId, siteId: site.id, name, identity } });
+  }
+
+  async token(gatewayId: string): Promise<string> {
+    return (await this.enrolments.reissue(this.context, gatewayId)).token;
+  }
+
+  row(gatewayId: string) {
+    const { organizationId } = this.context;
+    return this.database.client.gateway.findUniqueOrThrow({ where: { organizationId, id: gatewayId } });
+  }
+}
+
+/** The agent's side of the channel, with a gateway that does whatever it is told unless the test says otherwise. */
+export class TestAgent {
+  readonly applied: number[] = [];
+  refuse: ((intent: GatewayIntent) => void) | undefined;
+  readonly reporter = new Reporter();
+  readonly enrolmentStore: EnrolmentStore;
+  readonly keeper: IntentKeeper;
+  enrolment!: Enrolment;
+  channel!: ControlChannel;
+  commands: string[] = [];
+
+  constructor(
+    readonly state: string,
+    keeper: Partial<IntentKeeperOptions> = {},
+  ) {
+    this.enrolmentStore = new EnrolmentStore(state);
+    this.keeper = new IntentKeeper({
+      store: new IntentStore(state),
+      reporter: this.reporter,
+      log,
+      apply: async (intent) => {
+        this.refuse?.(intent);
+        this.applied.push(intent.revision);
+      },
+      clear: async () => void this.applied.push(0),
+      ...keeper,
+    });
+  }
+
+  async enrol(token: string): Promise<Enrolment> {
+    this.enrolment = await enrol({ token, store: this.enrolmentStore, agentVersion: "1.2.3" });
+    return this.enrolment;
+  }
+
+  connect(): ControlChannel {
+    this.channel = new ControlChannel({
+      enrolment: () => this.enrolment,
+      agentVersion: "1.2.3",
+      dataPlane: {
+        kind: "userspace",
+        encryption: [],
+        integrity: [],
+        esn: true,
+        udpEncapsulation: true,
+        kernelRelease: "",
+      },
+      intents: this.keeper,
+      reporter: this.reporter,
+      snapshot: () => [],
+      onCommand: async (action) => void this.commands.push(action.case ?? ""),
+      log,
+    });
+    this.channel.start();
+    return this.channel;
+  }
+}
