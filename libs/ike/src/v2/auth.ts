@@ -9,7 +9,7 @@ import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
 import { acceptAnswer, allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
 import { resolveDuplicates } from "./collisions.js";
-import { errorOf, refusedBy } from "./failures.js";
+import { childRefused, errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
 import {
   expectedText,
@@ -247,7 +247,7 @@ function trusted(turn: Turn, sa: IkeSa, payloads: readonly Payload[], subject: s
     const notify = error?.type ?? 0;
     turn.apply([{ op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: offer.spiIn }] }]);
     finish(sa);
-    return childFailed(turn, sa, offer.config.id, refusedBy(turn, "IKE_AUTH", notify));
+    return childFailed(turn, sa, offer.config.id, childRefused(turn, "IKE_AUTH", notify, offer));
   }
   try {
     const accepted = acceptAnswer(offer, payloads);
@@ -265,7 +265,8 @@ function trusted(turn: Turn, sa: IkeSa, payloads: readonly Payload[], subject: s
 export function authChildInstalled(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
   finish(sa);
   if (!outcome.ok) {
-    undoInstall(turn, sa, built);
+    undoInstall(turn, sa, built, outcome.at);
+    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: built.child.spiIn });
     return childFailed(turn, sa, built.child.config.id, errorOf(turn, "IKE_AUTH", outcome.failure));
   }
   adoptChild(turn, sa, built.child, undefined);

@@ -174,7 +174,7 @@ export function answerInstalled(
   outcome: Outcome,
 ): void {
   if (!outcome.ok) {
-    undoInstall(turn, sa, built);
+    undoInstall(turn, sa, built, outcome.at);
     return refuseChild(turn, sa, answer, before, outcome);
   }
   const chosen = { ...answer.chosen, spi: spiBytes(answer.spiIn) };

@@ -179,13 +179,27 @@ export function removeOut(sa: IkeSa, child: Pick<Child, "spiOut">): DataPlaneOp 
   return { op: "removeSa", args: [{ destination: sa.remote.address, protocol: "esp", spi: child.spiOut }] };
 }
 
-/** Takes back whatever `installOps` did, after one of them failed. */
-export function undoInstall(turn: Turn, sa: IkeSa, built: Built): void {
+/** Takes back what `installOps` did; of its operations those from number `failedAt` on were not carried out. */
+export function undoInstall(turn: Turn, sa: IkeSa, built: Built, failedAt = Number.POSITIVE_INFINITY): void {
+  const sas = built.child.sending ? 2 : 1;
+  const entries = entriesFor(turn, sa, built.child);
+  const undone = release(turn.core.holdings, entries);
   turn.apply([
-    removeOut(sa, built.child),
+    ...(failedAt > 1 && built.child.sending ? [removeOut(sa, built.child)] : []),
     removeIn(sa, built.child),
-    ...release(turn.core.holdings, entriesFor(turn, sa, built.child)),
+    ...(failedAt > sas ? undone.filter((op) => wasDone(op, entries, failedAt - sas)) : []),
   ]);
+}
+
+/** Whether the entry that `op` removes was among the first `count` to be added. */
+function wasDone(op: DataPlaneOp, entries: TrapHold, count: number): boolean {
+  if (op.op === "removePolicy") {
+    const [direction, selector] = op.args;
+    return entries.policies.findIndex((p) => p.direction === direction && p.selector === selector) < count;
+  }
+  if (op.op !== "removeRoute") return true;
+  const at = entries.routes.findIndex((r) => r.destination.equals(op.args[0].destination));
+  return entries.policies.length + at < count;
 }
 
 /** Makes a CHILD SA whose SAs are in the data plane part of the IKE SA. `replaces`: the serial that it rekeys. */

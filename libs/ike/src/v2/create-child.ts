@@ -2,7 +2,7 @@ import type { CryptoResults } from "../api.js";
 import type { ChildConfig } from "../config.js";
 import { dhGroupOf } from "../crypto/index.js";
 import type { ChildSuite, DhGroup } from "../crypto/types.js";
-import { NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
+import { NOTIFY, NOTIFY_DATA } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
 import {
   adoptChild,
@@ -26,12 +26,12 @@ import {
   offerPayloads,
 } from "./child-offer.js";
 import { resolveDuplicates, settleRekey, yieldsToRival } from "./collisions.js";
-import { errorOf, refusedBy } from "./failures.js";
+import { childRefused, errorOf } from "./failures.js";
 import { isFault } from "./faults.js";
 import { NONCE_BYTES } from "./init.js";
 import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
-import { rangesText, sameRanges } from "./narrow.js";
+import { sameRanges } from "./narrow.js";
 import { enqueueFirst, finish, postpone } from "./queue.js";
 import type { Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -211,14 +211,7 @@ function refused(
       return ensure(turn, sa.peer?.id);
     }
   }
-  const selectors = `${rangesText(offer.local)} === ${rangesText(offer.remote)}`;
-  const aboutTs = notify === NOTIFY.TS_UNACCEPTABLE || notify === NOTIFY.SINGLE_PAIR_REQUIRED;
-  failed(
-    turn,
-    sa,
-    task,
-    refusedBy(turn, "CREATE_CHILD_SA", notify, aboutTs ? selectors : proposalsText(offer.proposals)),
-  );
+  failed(turn, sa, task, childRefused(turn, "CREATE_CHILD_SA", notify, offer));
 }
 
 export function childKeys(turn: Turn, sa: IkeSa, accepted: Accepted, nr: Uint8Array, outcome: Outcome): void {
@@ -260,7 +253,8 @@ function reqidFor(turn: Turn, sa: IkeSa, offer: ChildOffer, accepted: Accepted, 
 export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
   const task = childTask(sa);
   if (!outcome.ok) {
-    undoInstall(turn, sa, built);
+    undoInstall(turn, sa, built, outcome.at);
+    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: built.child.spiIn });
     if (task) failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }

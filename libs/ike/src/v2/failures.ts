@@ -1,8 +1,10 @@
 import { Fault } from "@sallyport/base";
 import type { Failure } from "../api.js";
 import type { LastError } from "../status.js";
-import { NOTIFY, nameOf } from "../wire/registry.js";
+import { NOTIFY, nameOf, proposalsText } from "../wire/index.js";
 import { codeOf } from "./faults.js";
+import { rangesText } from "./narrow.js";
+import type { ChildOffer } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** What happened, in the form that status and events show. */
@@ -27,4 +29,16 @@ export function errorOf(
 export function refusedBy(turn: Turn, exchange: string, notify: number, ours?: string): LastError {
   const theirs = nameOf(NOTIFY, notify);
   return { code: codeOf(notify), message: `the peer answered ${theirs}`, ours, theirs, exchange, at: turn.now };
+}
+
+/** The peer refused a CHILD SA: `ours` are the selectors or the proposals that we offered, whichever it was about. */
+export function childRefused(
+  turn: Turn,
+  exchange: string,
+  notify: number,
+  offer: Pick<ChildOffer, "local" | "remote" | "proposals">,
+): LastError {
+  const aboutTs = notify === NOTIFY.TS_UNACCEPTABLE || notify === NOTIFY.SINGLE_PAIR_REQUIRED;
+  const selectors = `${rangesText(offer.local)} === ${rangesText(offer.remote)}`;
+  return refusedBy(turn, exchange, notify, aboutTs ? selectors : proposalsText(offer.proposals));
 }

@@ -24,8 +24,9 @@ export class SimPeer {
   /** Milliseconds that crypto jobs and data plane operations take. */
   cryptoDelay = 0;
   dataPlaneDelay = 0;
-  /** What the network said that no datagram reached this peer with (down, or not listening). */
+  /** No datagram reaches this peer. */
   down = false;
+  keepalives = 0;
   readonly #timers = new Map<number, number>();
   #generation = 0;
 
@@ -77,6 +78,7 @@ export class SimPeer {
       case "send":
         return this.network.send({ from: effect.local, to: effect.remote, datagram: effect.datagram });
       case "keepalive":
+        this.keepalives++;
         return;
       case "arm":
         return this.#arm(effect.timer, effect.at);

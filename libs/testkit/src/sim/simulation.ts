@@ -50,11 +50,12 @@ export interface Pair {
   readonly b: SimPeer;
 }
 
-/** Two peers, `a` at 192.0.2.1 and `b` at 198.51.100.1, configured but not run. */
+/** Two peers, `a` at 192.0.2.1 – behind a NAT with the outside address `nat` – and `b` at 198.51.100.1, configured but not run. */
 export function pair(
-  options: { readonly seed?: number; readonly a?: IkeConfig; readonly b?: IkeConfig; readonly keys?: CryptoKeys } = {},
+  options: { readonly seed?: number; readonly a?: IkeConfig; readonly b?: IkeConfig; readonly keys?: CryptoKeys; readonly nat?: string } = {},
 ): Pair {
   const sim = new Simulation(options.seed, options.keys);
+  if (options.nat) sim.network.addNat(ADDRESSES.a, options.nat);
   const a = sim.addPeer("a", ADDRESSES.a);
   const b = sim.addPeer("b", ADDRESSES.b);
   b.configure(options.b ?? configOf(peerOf("b")));
