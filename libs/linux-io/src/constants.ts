@@ -1,7 +1,7 @@
 /** Numbers of the Linux user-space ABI, equal on all architectures that Node runs on, from the headers named. */
 
 /** bits/socket.h */
-export const AF = { unspec: 0, inet: 2, inet6: 10, netlink: 16 } as const;
+export const AF = { unspec: 0, inet: 2, inet6: 10, netlink: 16, packet: 17 } as const;
 export const SOCK = { dgram: 2, raw: 3 } as const;
 
 /** asm-generic/socket.h, linux/in.h, linux/in6.h, linux/udp.h, linux/netlink.h */

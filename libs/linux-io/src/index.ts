@@ -3,6 +3,7 @@ export { ESP_REFUSED, EspBatch, type EspBatchOptions } from "./esp.js";
 export { NetlinkReader, NetlinkWriter } from "./netlink/codec.js";
 export { type NetlinkMessage, NLM_F } from "./netlink/messages.js";
 export { NETLINK, type NetlinkOptions, NetlinkSocket } from "./netlink/socket.js";
+export { PacketTap } from "./packet-tap.js";
 export { RawSocket } from "./raw.js";
 export type { Route } from "./rtnetlink/route.js";
 export { RouteNetlink, type Rule } from "./rtnetlink/socket.js";

@@ -49,11 +49,18 @@ export class KernelDataPlane implements DataPlane {
     this.#routes = routes;
   }
 
-  /** `dataplane/unsupported` when the kernel has no ESP or the process not the right. */
-  static async open(): Promise<KernelDataPlane> {
+  /**
+   * `dataplane/unsupported` when the kernel has no ESP or the process not the right. With `everyAlgorithm` the capabilities
+   * tell which algorithms the kernel has, at the price of loading them all.
+   */
+  static async open(options: { everyAlgorithm?: boolean } = {}): Promise<KernelDataPlane> {
     const netlink = new XfrmNetlink();
     try {
-      const plane = new KernelDataPlane(netlink, TunnelRoutes.open(), await probe(netlink));
+      const plane = new KernelDataPlane(
+        netlink,
+        TunnelRoutes.open(),
+        await probe(netlink, options.everyAlgorithm ?? false),
+      );
       plane.#listening = openEvents(
         (event) => plane.#received(event),
         () => void plane.#resynchronise(),

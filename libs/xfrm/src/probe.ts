@@ -51,45 +51,53 @@ const integrityKey = (algorithm: IntegrityAlgorithm) => ({
   key: randomBytes(INTEGRITY[algorithm].keyBytes),
 });
 
+const ENCRYPTIONS = Object.keys(ENCRYPTION) as EncryptionAlgorithm[];
+const INTEGRITIES = Object.keys(INTEGRITY) as IntegrityAlgorithm[];
+
 /**
- * Finds out what this kernel can do by adding a throw-away SA for each algorithm. A kernel without ESP is
- * `dataplane/unsupported`, with the kernel's errno name in `value`.
+ * Finds out what this kernel can do by adding throw-away SAs. A kernel without ESP is `dataplane/unsupported`, with the
+ * kernel's errno name in `value`. Trying every algorithm loads a module for each, some seconds on a slow machine: unless
+ * `everyAlgorithm` is set the kernel is taken to have all, and refuses the SA that needs one it lacks.
  */
-export async function probe(netlink: XfrmNetlink): Promise<Capabilities> {
+export async function probe(netlink: XfrmNetlink, everyAlgorithm: boolean): Promise<Capabilities> {
   let spi = 0x53410000 + (randomBytes(2).readUInt16BE() & 0xff00);
   const next = (algorithms: Algorithms) => takes(netlink, spi++, algorithms);
-  const first = await next({
-    protocol: "esp",
-    encryption: encryptionKey("null"),
-    integrity: integrityKey("hmac-sha1-96"),
-  });
-  if (first !== "") {
-    throw fault("dataplane/unsupported", `the kernel takes no ESP SA: ${first}`, {
+  const [esp, ah] = await Promise.all([
+    next({ protocol: "esp", encryption: encryptionKey("aes-gcm-16") }),
+    next({ protocol: "ah", encryption: encryptionKey("null"), integrity: integrityKey("hmac-sha2-256-128") }),
+  ]);
+  if (esp !== "") {
+    throw fault("dataplane/unsupported", `the kernel takes no ESP SA: ${esp}`, {
       field: "protocol",
-      value: first,
+      value: esp,
       expected: "a kernel with ESP (modules esp4, esp6, xfrm_user) and the right to administer networks",
     });
   }
-  const encryptions = Object.keys(ENCRYPTION) as EncryptionAlgorithm[];
-  const integrities = Object.keys(INTEGRITY) as IntegrityAlgorithm[];
-  const [ah, ...results] = await Promise.all([
-    next({ protocol: "ah", encryption: encryptionKey("null"), integrity: integrityKey("hmac-sha1-96") }),
-    ...encryptions.map((algorithm) => {
-      const encryption = encryptionKey(algorithm);
-      const combined = ENCRYPTION[algorithm].icvBytes > 0;
-      return next({ protocol: "esp", encryption, ...(combined ? {} : { integrity: integrityKey("hmac-sha1-96") }) });
-    }),
-    ...integrities.map((algorithm) =>
-      next({ protocol: "esp", encryption: encryptionKey("null"), integrity: integrityKey(algorithm) }),
-    ),
-  ]);
-  return {
+  const common = {
     name: "kernel",
     forcesEncapsulation: false,
     ah: ah === "",
     transportMode: true,
-    encryption: encryptions.filter((_, index) => results[index] === ""),
-    integrity: integrities.filter((_, index) => results[encryptions.length + index] === ""),
     maxReplayWindow: MAX_REPLAY_WINDOW,
+  } as const;
+  if (!everyAlgorithm) return { ...common, encryption: ENCRYPTIONS, integrity: INTEGRITIES };
+  const [encryption, integrity] = await Promise.all([
+    Promise.all(
+      ENCRYPTIONS.map((algorithm) => {
+        const combined = ENCRYPTION[algorithm].icvBytes > 0;
+        const rest = combined ? {} : { integrity: integrityKey("hmac-sha1-96") };
+        return next({ protocol: "esp", encryption: encryptionKey(algorithm), ...rest });
+      }),
+    ),
+    Promise.all(
+      INTEGRITIES.map((algorithm) =>
+        next({ protocol: "esp", encryption: encryptionKey("null"), integrity: integrityKey(algorithm) }),
+      ),
+    ),
+  ]);
+  return {
+    ...common,
+    encryption: ENCRYPTIONS.filter((_, index) => encryption[index] === ""),
+    integrity: INTEGRITIES.filter((_, index) => integrity[index] === ""),
   };
 }

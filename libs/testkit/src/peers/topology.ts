@@ -26,6 +26,8 @@ export interface NamespaceSpec {
 
 /** Machines and the cables between them. Names of devices have at most 15 octets. */
 export interface Topology {
+  /** Without it, IPv6 is off in all namespaces. */
+  readonly ipv6?: boolean;
   readonly namespaces: readonly NamespaceSpec[];
   readonly cables: readonly (readonly [Port, Port])[];
 }
@@ -43,10 +45,15 @@ const inside = (namespace: string | undefined) => (namespace === undefined ? [] 
 const ip = (namespace: string | undefined, commands: readonly string[]) =>
   run("ip", [...inside(namespace), "-batch", "-"], `${commands.join("\n")}\n`);
 
-async function settings(namespace: string, forwards: boolean): Promise<void> {
+async function settings(namespace: string, forwards: boolean, ipv6: boolean): Promise<void> {
   const script = [
     ...["all", "default"].map((d) => `echo 0 >/proc/sys/net/ipv4/conf/${d}/rp_filter`),
-    ...["all", "default"].map((d) => `echo 1 >/proc/sys/net/ipv6/conf/${d}/disable_ipv6`),
+    ...["all", "default"].flatMap((d) => [
+      `echo ${ipv6 ? 0 : 1} >/proc/sys/net/ipv6/conf/${d}/disable_ipv6`,
+      // Addresses are used at once.
+      `echo 0 >/proc/sys/net/ipv6/conf/${d}/accept_dad`,
+      `echo ${forwards ? 1 : 0} >/proc/sys/net/ipv6/conf/${d}/forwarding`,
+    ]),
     `echo ${forwards ? 1 : 0} >/proc/sys/net/ipv4/ip_forward`,
   ].join("; ");
   await run("ip", ["netns", "exec", namespace, "sh", "-c", script]);
@@ -80,7 +87,9 @@ export async function layOut(topology: Topology): Promise<void> {
       undefined,
       topology.namespaces.map((spec) => `netns add ${spec.name}`),
     );
-    await Promise.all(topology.namespaces.map((spec) => settings(spec.name, spec.forwards ?? false)));
+    await Promise.all(
+      topology.namespaces.map((spec) => settings(spec.name, spec.forwards ?? false, topology.ipv6 ?? false)),
+    );
     const cable = ([a, b]: readonly [Port, Port]) => {
       const place = (port: Port) => (port.namespace === undefined ? "" : ` netns ${port.namespace}`);
       return `link add name ${a.device}${place(a)} type veth peer name ${b.device}${place(b)}`;
