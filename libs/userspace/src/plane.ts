@@ -13,15 +13,7 @@ import type {
   Selector,
 } from "@sallyport/dataplane";
 import { MAX_REPLAY_WINDOW } from "@sallyport/esp";
-import {
-  type Datagram,
-  type IcmpError,
-  META,
-  META_WORDS,
-  RouteNetlink,
-  TunDevice,
-  type UdpSocket,
-} from "@sallyport/linux-io";
+import { type Datagram, type IcmpError, META, META_WORDS, RouteNetlink, type UdpSocket } from "@sallyport/linux-io";
 import { Acquires } from "./acquire.js";
 import { ClearPath } from "./clear-path.js";
 import { fault } from "./faults.js";
@@ -37,6 +29,7 @@ import { checkPolicy, checkSa, espOf, pathOf } from "./spec.js";
 import { Statistics } from "./statistics.js";
 import { after } from "./timers.js";
 import { fastestTransform, portableTransform } from "./transform.js";
+import { TunLink } from "./tun-link.js";
 
 /** Before a packet: the ESP header and the longest IV. */
 const HEADROOM = 8 + 16;
@@ -61,6 +54,8 @@ export interface UserspaceOptions {
   readonly onIke: (datagram: Datagram, socket: UdpSocket) => void;
   readonly clock: Clock;
   readonly routing?: Partial<RoutingOptions>;
+  /** The TUN device went away, e.g. deleted by hand. It is made anew, with its routes and addresses. */
+  readonly onTunLost?: (error: Error) => void;
   /** Keeps all cryptography in JavaScript: slower, for comparison and for processes without OpenSSL 3. */
   readonly portable?: boolean;
 }
@@ -77,7 +72,7 @@ export class UserspaceDataPlane implements DataPlane {
   };
   readonly #clock: Clock;
   readonly #portable: boolean;
-  readonly #tun: TunDevice;
+  #tun: TunLink | undefined;
   readonly #netlink: RouteNetlink;
   readonly #routing: Routing;
   readonly #sockets: EspSockets;
@@ -96,10 +91,9 @@ export class UserspaceDataPlane implements DataPlane {
   #listener: ((event: DataPlaneEvent) => void) | undefined;
   #closed = false;
 
-  private constructor(options: UserspaceOptions, tun: TunDevice, netlink: RouteNetlink, routing: Routing) {
+  private constructor(options: UserspaceOptions, netlink: RouteNetlink, routing: Routing) {
     this.#clock = options.clock;
     this.#portable = options.portable ?? false;
-    this.#tun = tun;
     this.#netlink = netlink;
     this.#routing = routing;
     this.#sockets = new EspSockets(options.sockets, options.onIke);
@@ -112,7 +106,10 @@ export class UserspaceDataPlane implements DataPlane {
       epoch: this.#epoch,
       policies: this.#policies,
       statistics: this.#statistics,
-      tun,
+      tun: {
+        write: (packet: Uint8Array) => this.#tun?.write(packet),
+        writeBatch: (slab: Uint8Array, meta: Uint32Array, count: number) => this.#tun?.writeBatch(slab, meta, count),
+      },
       expired: (sa: InboundSa | OutboundSa, hard: boolean) => this.#expire(sa, hard),
     };
     this.#outbound = new Outbound({
@@ -131,30 +128,33 @@ export class UserspaceDataPlane implements DataPlane {
 
   /** Opens the TUN device and starts carrying packets. Needs CAP_NET_ADMIN. */
   static async create(options: UserspaceOptions): Promise<UserspaceDataPlane> {
-    const mtu = options.mtu ?? 1400;
-    const slotBytes = Math.ceil((mtu + HEADROOM + TAILROOM) / 64) * 64;
-    const tun = TunDevice.open({ name: options.tunName, headroom: HEADROOM, slots: 64, slotBytes });
-    let netlink: RouteNetlink | undefined;
+    const netlink = RouteNetlink.open();
+    let routing: Routing | undefined;
     try {
-      netlink = RouteNetlink.open();
-      const routing = await Routing.open(netlink, tun.name, mtu, { ...ROUTING_DEFAULTS, ...options.routing });
-      const plane = new UserspaceDataPlane(options, tun, netlink, routing);
-      plane.#start();
+      routing = await Routing.open(netlink, { ...ROUTING_DEFAULTS, ...options.routing });
+      const plane = new UserspaceDataPlane(options, netlink, routing);
+      await plane.#start(options);
       return plane;
     } catch (error) {
-      netlink?.close();
-      tun.close();
+      await routing?.close();
+      netlink.close();
       throw error;
     }
   }
 
   /** Name of the TUN device, as the kernel gave it. */
   get tunName(): string {
-    return this.#tun.name;
+    return this.#tun?.name ?? "";
   }
 
-  #start(): void {
-    this.#tun.onBatch((slab, meta, count) => this.#outbound.process(slab, meta, count));
+  async #start({ tunName, mtu = 1400, onTunLost }: UserspaceOptions): Promise<void> {
+    const slotBytes = Math.ceil((mtu + HEADROOM + TAILROOM) / 64) * 64;
+    this.#tun = await TunLink.open({
+      device: { name: tunName, headroom: HEADROOM, slots: 64, slotBytes },
+      onBatch: (slab, meta, count) => this.#outbound.process(slab, meta, count),
+      onLost: (error) => onTunLost?.(error),
+      setUp: (name) => this.#routing.attach(name, mtu),
+    });
     for (const socket of this.#sockets.sockets) {
       socket.onIcmp((error) => this.#learnPathMtu(error));
       socket.onBatch((slab, meta, count) => {
@@ -287,7 +287,7 @@ export class UserspaceDataPlane implements DataPlane {
     for (const sa of this.#sas.all()) this.#drop(sa);
     this.#policies.clear();
     this.#acquires.clear();
-    this.#tun.close();
+    this.#tun?.close();
     this.#clearPath.close();
     await this.#routing.close();
     this.#netlink.close();

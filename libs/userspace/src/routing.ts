@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { type Family, IpAddress, Prefix } from "@sallyport/base";
 import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
 import type { Route, RouteNetlink } from "@sallyport/linux-io";
-import { translated } from "./faults.js";
+import { fault, translated } from "./faults.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 
@@ -28,23 +28,31 @@ export class Routing {
   readonly #routes = new Map<string, RouteSpec>();
   readonly #addresses = new Map<string, AddressSpec>();
 
+  #interfaceIndex = 0;
+
   private constructor(
     private readonly netlink: RouteNetlink,
-    private readonly interfaceIndex: number,
     private readonly options: RoutingOptions,
   ) {}
 
-  /** Brings the device up and puts the rule in place. */
-  static async open(netlink: RouteNetlink, name: string, mtu: number, options: RoutingOptions): Promise<Routing> {
-    // Nothing but tunnel traffic may appear on the device: no link-local address, no router solicitations.
-    await writeFile(`/proc/sys/net/ipv6/conf/${name}/addr_gen_mode`, "1").catch(() => undefined);
-    const link = await netlink.link(name);
-    const index = link?.index ?? 0;
-    await netlink.setLink(index, { up: true, mtu });
-    const routing = new Routing(netlink, index, options);
+  /** Puts the rule in place. */
+  static async open(netlink: RouteNetlink, options: RoutingOptions): Promise<Routing> {
+    const routing = new Routing(netlink, options);
     await routing.#removeThrows();
     for (const family of FAMILIES) await routing.#rule(family, true);
     return routing;
+  }
+
+  /** Brings the device up, and hangs on it what hung on the one before. */
+  async attach(name: string, mtu: number): Promise<void> {
+    // Nothing but tunnel traffic may appear on the device: no link-local address, no router solicitations.
+    await writeFile(`/proc/sys/net/ipv6/conf/${name}/addr_gen_mode`, "1").catch(() => undefined);
+    const link = await this.netlink.link(name);
+    if (!link) throw fault("dataplane/failed", `the TUN device ${name} is gone`);
+    this.#interfaceIndex = link.index;
+    await this.netlink.setLink(link.index, { up: true, mtu });
+    for (const address of this.#addresses.values()) await this.installAddress(address);
+    for (const route of this.#routes.values()) await this.installRoute(route);
   }
 
   async installRoute(spec: RouteSpec): Promise<void> {
@@ -57,7 +65,7 @@ export class Routing {
       throw translated(error, spec.source ? "source" : "destination");
     }
     this.#routes.set(spec.destination.toString(), spec);
-    if (before) await this.#dropException(before);
+    if (before && !before.via.equals(spec.via)) await this.#dropException(before);
   }
 
   async removeRoute(spec: RouteSpec): Promise<void> {
@@ -70,7 +78,7 @@ export class Routing {
 
   async installAddress(spec: AddressSpec): Promise<void> {
     try {
-      await this.netlink.addAddress(this.interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
+      await this.netlink.addAddress(this.#interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
     } catch (error) {
       throw translated(error, "address");
     }
@@ -80,7 +88,7 @@ export class Routing {
   async removeAddress({ address }: AddressSpec): Promise<void> {
     const before = this.#addresses.get(address.toString());
     if (!before) return;
-    await this.netlink.removeAddress(this.interfaceIndex, address, before.prefixLength);
+    await this.netlink.removeAddress(this.#interfaceIndex, address, before.prefixLength);
     this.#addresses.delete(address.toString());
   }
 
@@ -96,7 +104,7 @@ export class Routing {
 
   #route({ destination, source }: RouteSpec): Route {
     const { table, protocol } = this.options;
-    return { kind: "unicast", destination, source, table, protocol, interfaceIndex: this.interfaceIndex };
+    return { kind: "unicast", destination, source, table, protocol, interfaceIndex: this.#interfaceIndex };
   }
 
   #exception(via: IpAddress): Route {
