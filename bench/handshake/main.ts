@@ -2,7 +2,7 @@
  * IKEv2 handshakes a second as responder: our engine under the agent's runner, and Debian's charon, in turn, from one load
  * generator. Each responder has one core, the generator the other.
  *
- * `node bench/handshake/main.ts [--rounds 5] [--handshakes 1000] [--profile DIR]`
+ * `node bench/handshake/main.ts [--rounds 5] [--profile DIR]`
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -27,13 +27,15 @@ import { type AuthKind, CLIENT, ESP_PROPOSAL, IKE_PROPOSAL, type Scenario, SERVE
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
-    handshakes: { type: "string", default: "1000" },
     profile: { type: "string" },
   },
 });
 const rounds = Number(options.rounds);
-const handshakes = Number(options.handshakes);
-const WARM_UP = 500;
+/**
+ * Handshakes of a round, after those that warm up code and caches. SAs stay; kernel-libipsec keeps its own in lists that it walks,
+ * so charon is measured while it has few, and starts each round with none. Ours gets slower by nothing.
+ */
+const COUNTS = { ours: { warmUp: 1500, measured: 1500 }, charon: { warmUp: 100, measured: 300 } };
 const BAR = 0.5;
 const here = import.meta.dirname;
 const say = (text: string) => console.error(text);
@@ -100,7 +102,7 @@ interface Contestant {
   readonly stop: () => Promise<void>;
 }
 
-async function sample(c: Contestant): Promise<Sample> {
+async function sample(c: Contestant, handshakes: number): Promise<Sample> {
   const before = await cpuTime(c.pid);
   const answer = await c.load(handshakes);
   const seconds = ((await cpuTime(c.pid)) - before) / 1e9;
@@ -213,9 +215,9 @@ async function compete(auth: AuthKind, credentials: Omit<Scenario, "auth">): Pro
       try {
         const c = await start(scenario, where);
         try {
-          const { done, reason } = await c.load(WARM_UP);
+          const { done, reason } = await c.load(COUNTS[name].warmUp);
           if (done === 0) throw new Error(`no handshake with ${name}: ${reason}`);
-          const s = await sample(c);
+          const s = await sample(c, COUNTS[name].measured);
           samples[name].push(s);
           say(
             `${auth} round ${round} ${name}: ${s.perCore.toFixed(0)}/s a core, ${s.rate.toFixed(0)}/s seen, p50 ${s.p50.toFixed(1)} ms${s.failed ? `, ${s.failed} failed: ${s.reason}` : ""}`,
@@ -246,7 +248,7 @@ for (const auth of ["psk", "ecdsa"] as const) results.push(await compete(auth, c
 
 const row = (...cells: readonly string[]) =>
   say(cells.map((c, i) => (i === 0 ? c.padEnd(8) : c.padStart(14))).join(""));
-say(`\nIKEv2 responder, ${IKE_PROPOSAL}, medians of ${rounds} rounds of ${handshakes} handshakes, each on one core`);
+say(`\nIKEv2 responder, ${IKE_PROPOSAL}, medians of ${rounds} rounds, each responder on one core`);
 row("auth", "ours /s", "charon /s", "ratio", "ours p50 ms", "charon p50 ms", "primitives /s");
 for (const r of results) {
   const numbers = [r.ours.perCore, r.charon.perCore].map((n) => n.toFixed(0));
@@ -263,5 +265,5 @@ say(
   "ours: agent's engine host and UDP transport over a data plane that carries nothing; charon: kernel-libipsec (SAs in its own memory), no log",
 );
 const ok = results.every((r) => r.ratio >= BAR && r.ours.failed === 0);
-console.log(JSON.stringify({ bench: "handshake", ok, bar: BAR, rounds, handshakes, results }));
+console.log(JSON.stringify({ bench: "handshake", ok, bar: BAR, rounds, counts: COUNTS, results }));
 process.exitCode = ok ? 0 : 1;

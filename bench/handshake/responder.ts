@@ -66,6 +66,9 @@ const nothing: DataPlane = {
   close: done,
 };
 
+// An orderly end, at which a profile is written.
+process.once("SIGTERM", () => process.exit(0));
+
 for await (const line of createInterface({ input: process.stdin })) {
   const scenario = JSON.parse(line) as Scenario;
   const logger = log.createLogger(new log.LogBuffer(), "warn");
