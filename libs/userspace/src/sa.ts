@@ -144,7 +144,7 @@ export class InboundSa extends Sa {
 
   constructor(spec: SaFacts, path: Path, transform: PacketTransform, now: number, epoch: Epoch) {
     super(spec, path, transform, now);
-    this.flows = new FlowCache(64, epoch);
+    this.flows = new FlowCache(16, epoch);
     this.window = new ReplayWindow(spec.replayWindow, spec.esn);
     this.window.resume(spec.initialSequence ?? 0n);
     this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));

@@ -19,7 +19,7 @@ class Bucket {
   readonly policies = new Map<string, Policy[]>();
   readonly #sourceMask: Uint32Array;
   readonly #destinationMask: Uint32Array;
-  /** Lowest number in here, so that a bucket that cannot win is not looked into. */
+  /** No policy in here has, or had, a lower number: a bucket that cannot win is not looked into. */
   bestPriority = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -61,10 +61,6 @@ class Bucket {
     const rest = (this.policies.get(key) ?? []).filter((p) => p !== policy);
     if (rest.length > 0) this.policies.set(key, rest);
     else this.policies.delete(key);
-    this.bestPriority = Number.POSITIVE_INFINITY;
-    for (const list of this.policies.values()) {
-      this.bestPriority = Math.min(this.bestPriority, (list[0] as Policy).spec.priority);
-    }
   }
 
   find(packet: InnerPacket): Policy | undefined {
