@@ -35,7 +35,7 @@ export default {
       ...common,
       displayName: "db",
       rootDir: ".",
-      testMatch: ["<rootDir>/apps/**/*.db.spec.ts"],
+      testMatch: ["<rootDir>/{apps,tests}/**/*.db.spec.ts"],
       globalSetup: "<rootDir>/apps/control-plane/test/global-setup.mjs",
       globalTeardown: "<rootDir>/apps/control-plane/test/global-teardown.mjs",
     },

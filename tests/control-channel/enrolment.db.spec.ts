@@ -12,7 +12,7 @@ let plane: TestControlPlane;
 let serial = 0;
 
 beforeAll(async () => {
-  postgres = await TestDatabase.start();
+  postgres = await TestDatabase.open();
   plane = await new TestControlPlane(postgres).start();
 }, 60_000);
 afterAll(async () => {

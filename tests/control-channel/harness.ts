@@ -40,38 +40,57 @@ import { migrate } from "../../apps/control-plane/src/platform/database/migratio
 import { PrismaDatabase } from "../../apps/control-plane/src/platform/database/prisma-database.js";
 import { systemContext, type TenantContext } from "../../apps/control-plane/src/platform/tenancy.js";
 import { Vault } from "../../apps/control-plane/src/platform/vault/vault.js";
+import { type Connection, createDatabase } from "../../apps/control-plane/test/database.js";
 
 export const log = pino({ level: process.env.TEST_LOG ?? "silent" });
 
+type Truthy<T> = Exclude<T, false | null | undefined>;
+
 /** Waits for something that other processes or timers bring about. */
-export async function eventually<T>(what: () => T | Promise<T>, ms = 8_000): Promise<NonNullable<T>> {
+export async function eventually<T>(what: () => T | Promise<T>, ms = 8_000): Promise<Truthy<T>> {
   const until = Date.now() + ms;
   for (;;) {
     const value = await what();
-    if (value) return value;
+    if (value) return value as Truthy<T>;
     if (Date.now() > until) throw new Error(`did not happen within ${ms} ms: ${what}`);
     await sleep(10);
   }
 }
 
-/** One PostgreSQL for a whole file of tests. */
+/** A database for a whole file of tests. */
 export class TestDatabase {
   private constructor(
     readonly directory: string,
-    readonly server: EmbeddedPostgres,
+    readonly connection: Connection,
     readonly vault: Vault,
+    private readonly end: () => Promise<void>,
+    private readonly server?: EmbeddedPostgres,
   ) {}
 
+  /** A database of its own on the run's PostgreSQL. */
+  static async open(): Promise<TestDatabase> {
+    const directory = await mkdtemp(path.join(tmpdir(), "sallyport-channel-"));
+    const { connection, drop } = await createDatabase();
+    return new TestDatabase(directory, connection, await Vault.open(readConfig({ SALLYPORT_HOME: directory })), drop);
+  }
+
+  /** A PostgreSQL of its own, which may be killed. */
   static async start(): Promise<TestDatabase> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-channel-"));
     const server = await EmbeddedPostgres.start(path.join(directory, "postgres"), log);
     const config = readConfig({ SALLYPORT_HOME: directory });
     await migrate(server.connection, config.migrations);
-    return new TestDatabase(directory, server, await Vault.open(config));
+    return new TestDatabase(directory, server.connection, await Vault.open(config), () => server.stop(), server);
+  }
+
+  /** The postmaster's process. */
+  get pid(): number {
+    if (this.server === undefined) throw new Error("the run's PostgreSQL is not this test's to kill");
+    return this.server.pid;
   }
 
   async stop(): Promise<void> {
-    await this.server.stop();
+    await this.end();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
@@ -159,8 +178,8 @@ export class TestControlPlane {
       ...(options.urls === undefined ? {} : { SALLYPORT_AGENTS_URLS: options.urls }),
     });
     this.intents = options.intents ?? new ScriptedIntents();
-    this.database = new PrismaDatabase(postgres.server.connection, log);
-    this.bus = new PostgresBus(postgres.server.connection, log);
+    this.database = new PrismaDatabase(postgres.connection, log);
+    this.bus = new PostgresBus(postgres.connection, log);
     this.authorities = new AuthorityService(postgres.vault);
     this.certificates = new CertificateService(this.authorities);
     const serverCertificate = new ServerCertificateService(this.database, this.authorities);

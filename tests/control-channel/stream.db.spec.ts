@@ -365,7 +365,7 @@ describe("when parts are away", () => {
     const agent = await connected();
     await eventually(async () => (await plane.row(agent.id)).connectedAt);
     const session = plane.sessions.of(agent.id);
-    process.kill(postgres.server.pid, "SIGKILL");
+    process.kill(postgres.pid, "SIGKILL");
     agent.reporter.event({
       code: "x/outage",
       severity: Severity.WARNING,
