@@ -6,11 +6,15 @@ import { say } from "./say.mjs";
 
 function finish(child, what) {
   return new Promise((resolve, reject) => {
-    let tail = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (d) => (tail = (tail + d).slice(-8000)));
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (d) => {
+        if (output.length < 8000) output += d;
+      });
+    }
     child.on("error", reject);
     child.on("exit", (code) =>
-      code === 0 ? resolve(tail) : reject(new Error(`${what} failed (exit ${code}):\n${tail}`)),
+      code === 0 ? resolve() : reject(new Error(`${what} failed (exit ${code}):\n${output}`)),
     );
   });
 }
