@@ -108,7 +108,7 @@ export class Gateway {
     return tunnelStates(
       this.intent,
       this.status(),
-      (at) => at + this.#wallOffset,
+      (at) => Math.round(at + this.#wallOffset),
       (tunnel, status) => {
         const seen = this.#since.get(tunnel);
         if (seen?.status === status) return seen.at;

@@ -139,7 +139,7 @@ export async function childCounters(status: EngineStatus, dataPlane: DataPlane, 
           errorsIn: BigInt((inbound?.integrityFailures ?? 0) + (inbound?.replayed ?? 0) + (inbound?.outOfWindow ?? 0)),
           ...(inbound?.idleSeconds === undefined
             ? {}
-            : { lastPacketInAt: timestampFromMs(now - inbound.idleSeconds * 1000) }),
+            : { lastPacketInAt: timestampFromMs(Math.round(now - inbound.idleSeconds * 1000)) }),
         });
       }),
     ),
