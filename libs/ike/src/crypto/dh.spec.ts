@@ -46,6 +46,10 @@ describe.each(groups)("%s", (group) => {
     expect(generate(group, rng).publicValue).not.toEqual(a.publicValue);
   });
 
+  it("does not wait for ever for an rng that is stuck", () => {
+    expect(() => generate(group, { bytes: (n) => new Uint8Array(n) })).toThrow(RangeError);
+  });
+
   it("refuses values of another size", () => {
     const { publicValue } = generate(group);
     for (const value of [new Uint8Array(0), publicValue.subarray(1), Uint8Array.of(0, ...publicValue)]) {

@@ -22,21 +22,38 @@ const OIDS: Readonly<Record<string, string>> = {
   x25519: "1.3.101.110",
   x448: "1.3.101.111",
 };
-const UNCOMPRESSED = Uint8Array.of(4);
+/** First octet of an uncompressed point, SEC 1 §2.3.3. */
+const UNCOMPRESSED = 4;
 
 /** What a group needs to wrap raw values for node:crypto. */
 interface Wrapping {
   readonly info: DhInfo;
   /** AlgorithmIdentifier of its keys. */
   readonly algorithm: Uint8Array;
-  /** SubjectPublicKeyInfo up to the public value, which has a fixed size; not for modp, whose INTEGER varies. */
+  /** ECP only: SubjectPublicKeyInfo up to the coordinates. */
   readonly spkiPrefix: Uint8Array | undefined;
   readonly prime: Uint8Array | undefined;
 }
 
 const wrappings = new Map<DhGroup, Wrapping>();
-/** Imported private keys by their pair, so that a pair used in the thread that made it is not imported again. */
-const privateKeys = new WeakMap<DhKeyPair, KeyObject>();
+
+/** Keeps the imported private key, so that a pair used in the thread that made it is not imported again; a clone has lost it. */
+class KeyPair implements DhKeyPair {
+  readonly #key: KeyObject;
+
+  constructor(
+    readonly group: DhGroup,
+    readonly publicValue: Uint8Array,
+    readonly privateKey: Uint8Array,
+    key: KeyObject,
+  ) {
+    this.#key = key;
+  }
+
+  static keyOf(pair: DhKeyPair): KeyObject {
+    return pair instanceof KeyPair ? pair.#key : importPrivate(pair.group, pair.privateKey);
+  }
+}
 
 function wrappingOf(group: DhGroup): Wrapping {
   const known = wrappings.get(group);
@@ -49,12 +66,16 @@ function wrappingOf(group: DhGroup): Wrapping {
     : info.kind === "ecp"
       ? sequence(oid("1.2.840.10045.2.1"), name)
       : sequence(name);
-  const sample = new Uint8Array(info.publicBytes + (info.kind === "ecp" ? 1 : 0));
-  const spki = sequence(algorithm, bitString(sample));
-  const spkiPrefix = prime ? undefined : spki.subarray(0, spki.length - sample.length);
+  const spkiPrefix = info.kind === "ecp" ? ecpPrefix(algorithm, info.publicBytes) : undefined;
   const made = { info, algorithm, spkiPrefix, prime };
   wrappings.set(group, made);
   return made;
+}
+
+function ecpPrefix(algorithm: Uint8Array, coordinateBytes: number): Uint8Array {
+  const point = new Uint8Array(1 + coordinateBytes).fill(UNCOMPRESSED, 0, 1);
+  const spki = sequence(algorithm, bitString(point));
+  return spki.subarray(0, spki.length - coordinateBytes);
 }
 
 /**
@@ -62,29 +83,27 @@ function wrappingOf(group: DhGroup): Wrapping {
  * Synchronous; on one core about 0.06 ms for x25519 and ecp256, 0.3 ms for modp2048, 1.5 ms for modp4096, 6 ms for modp8192.
  */
 export function generate(group: DhGroup, rng?: Rng): DhKeyPair {
-  const { info } = wrappingOf(group);
-  const [privateKey, key] =
-    rng || info.kind === "modp" ? imported(group, rng ?? { bytes: randomBytes }) : native(info.native);
-  const publicValue = exportPublic(group, key);
-  const pair = { group, publicValue, privateKey: privateKey ?? exportPrivate(info, key) };
-  privateKeys.set(pair, key);
-  return pair;
+  const { kind, native } = DH[group];
+  const drawn = rng || kind === "modp" ? draw(group, rng ?? { bytes: randomBytes }) : undefined;
+  const key = drawn?.key ?? generateNative(native);
+  return exportPair(group, key, drawn?.bytes);
 }
 
-function native(name: string): [undefined, KeyObject] {
-  if (name === "x25519") return [undefined, generateKeyPairSync(name).privateKey];
-  if (name === "x448") return [undefined, generateKeyPairSync(name).privateKey];
-  return [undefined, generateKeyPairSync("ec", { namedCurve: name }).privateKey];
+function generateNative(name: string): KeyObject {
+  if (name === "x25519") return generateKeyPairSync(name).privateKey;
+  if (name === "x448") return generateKeyPairSync(name).privateKey;
+  return generateKeyPairSync("ec", { namedCurve: name }).privateKey;
 }
 
 /** Draws private keys until one is in range: for ecp521, 521 of 528 bits are drawn; the others fit at the first try. */
-function imported(group: DhGroup, rng: Rng): [Uint8Array, KeyObject] {
-  for (;;) {
+function draw(group: DhGroup, rng: Rng): { bytes: Uint8Array; key: KeyObject } {
+  for (let tries = 0; tries < 100; tries++) {
     const bytes = Uint8Array.from(rng.bytes(DH[group].privateBytes));
     if (group === "ecp521") bytes[0] = (bytes[0] ?? 0) & 1;
     const key = tryImport(group, bytes);
-    if (key) return [bytes, key];
+    if (key) return { bytes, key };
   }
+  throw new RangeError("the rng gives no usable private key");
 }
 
 function tryImport(group: DhGroup, bytes: Uint8Array): KeyObject | undefined {
@@ -109,19 +128,25 @@ function importPrivate(group: DhGroup, bytes: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
 }
 
-function exportPublic(group: DhGroup, key: KeyObject): Uint8Array {
-  const { info } = wrappingOf(group);
-  if (info.kind === "modp") {
+function exportPair(group: DhGroup, key: KeyObject, drawn: Uint8Array | undefined): KeyPair {
+  const { kind, publicBytes, privateBytes } = DH[group];
+  if (kind === "modp" && drawn) {
     const der = createPublicKey(key).export({ format: "der", type: "spki" });
-    return lastInteger(der, info.publicBytes);
+    return new KeyPair(group, lastInteger(der, publicBytes), drawn, key);
   }
-  const { x = "", y = "" } = key.export({ format: "jwk" });
-  return Uint8Array.from(Buffer.concat([Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]));
+  const { x = "", y = "", d = "" } = key.export({ format: "jwk" });
+  const publicValue = concat(Buffer.from(x, "base64url"), Buffer.from(y, "base64url"));
+  return new KeyPair(group, publicValue, leftPad(Buffer.from(d, "base64url"), privateBytes), key);
+}
+
+function leftPad(value: Uint8Array, size: number): Uint8Array {
+  const out = new Uint8Array(size);
+  out.set(value, size - value.length);
+  return out;
 }
 
 /** The INTEGER that ends `der`, left-padded to `size`: its header names how many octets it takes. */
 function lastInteger(der: Uint8Array, size: number): Uint8Array {
-  const out = new Uint8Array(size);
   const spki = new DataView(der.buffer, der.byteOffset, der.byteLength);
   // SEQUENCE { AlgorithmIdentifier, BIT STRING { INTEGER } }: step over the outer header and the identifier.
   const [, body] = header(spki, 0);
@@ -129,9 +154,7 @@ function lastInteger(der: Uint8Array, size: number): Uint8Array {
   const [, bits] = header(spki, algorithm + algorithmSize);
   const [valueSize, value] = header(spki, bits + 1);
   const digits = der.subarray(value, value + valueSize);
-  const unsigned = digits[0] === 0 ? digits.subarray(1) : digits;
-  out.set(unsigned, size - unsigned.length);
-  return out;
+  return leftPad(digits[0] === 0 ? digits.subarray(1) : digits, size);
 }
 
 /** Size of the content of the TLV at `at`, and where it starts. */
@@ -139,13 +162,6 @@ function header(view: DataView, at: number): [size: number, start: number] {
   const first = view.getUint8(at + 1);
   if (first < 0x80) return [first, at + 2];
   return first === 0x81 ? [view.getUint8(at + 2), at + 3] : [view.getUint16(at + 2), at + 4];
-}
-
-function exportPrivate(info: DhInfo, key: KeyObject): Uint8Array {
-  const raw = Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url");
-  const out = new Uint8Array(info.privateBytes);
-  out.set(raw, info.privateBytes - raw.length);
-  return out;
 }
 
 /**
@@ -159,7 +175,7 @@ export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
     throw refused(pair.group, `${peerValue.length} octets`, `${info.publicBytes} octets`);
   }
   if (prime) checkModp(pair.group, prime, peerValue);
-  const privateKey = privateKeys.get(pair) ?? importPrivate(pair.group, pair.privateKey);
+  const privateKey = KeyPair.keyOf(pair);
   let secret: Uint8Array;
   try {
     secret = diffieHellman({ privateKey, publicKey: importPublic(pair.group, peerValue) });
@@ -167,16 +183,17 @@ export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
     throw refused(pair.group, "a value that is no element of the group", "an element of the group", cause);
   }
   if (secret.every((octet) => octet === 0)) throw refused(pair.group, "a low-order value", "a value of high order");
-  const out = new Uint8Array(info.secretBytes);
-  out.set(secret, info.secretBytes - secret.length);
-  return out;
+  return leftPad(secret, info.secretBytes);
 }
 
+/** JWK for the Montgomery curves, whose SubjectPublicKeyInfo OpenSSL reads more slowly; SPKI for the others. */
 function importPublic(group: DhGroup, value: Uint8Array): KeyObject {
   const { info, algorithm, spkiPrefix } = wrappingOf(group);
-  const der = spkiPrefix
-    ? concat(spkiPrefix, info.kind === "ecp" ? UNCOMPRESSED : new Uint8Array(0), value)
-    : sequence(algorithm, bitString(integer(value)));
+  if (info.kind === "montgomery") {
+    const x = Buffer.from(value).toString("base64url");
+    return createPublicKey({ key: { kty: "OKP", crv: group === "x448" ? "X448" : "X25519", x }, format: "jwk" });
+  }
+  const der = spkiPrefix ? concat(spkiPrefix, value) : sequence(algorithm, bitString(integer(value)));
   return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
 }
 
