@@ -71,7 +71,7 @@ function removePeer(turn: Turn, state: PeerState): void {
   for (const child of [...state.children.values()]) removeChild(turn, state, child);
   core.peers.delete(state.config.id);
   core.byTimer.delete(state.timer);
-  if (state.retryAt !== undefined) turn.effects.push({ do: "disarm", timer: state.timer });
+  if (state.retryAt !== undefined) turn.disarm(state.timer);
 }
 
 /** Whether the IKE SAs that stand are those of another peer now. Other changes count from the next exchange on. */

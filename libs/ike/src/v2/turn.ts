@@ -10,6 +10,8 @@ import { nextDeadline } from "./timers.js";
  */
 export class Turn {
   readonly effects: Effect[] = [];
+  /** Stand before all other effects: a runner that answers at once must not arm an older time after a newer one. */
+  readonly #timers: Effect[] = [];
   readonly #drafts = new Map<number, IkeSa | undefined>();
   readonly #begun: { readonly id: number; readonly serial: number }[] = [];
 
@@ -84,7 +86,11 @@ export class Turn {
   }
 
   arm(timer: number, at: Millis): void {
-    this.effects.push({ do: "arm", timer, at });
+    this.#timers.push({ do: "arm", timer, at });
+  }
+
+  disarm(timer: number): void {
+    this.#timers.push({ do: "disarm", timer });
   }
 
   #wait(sa: IkeSa, of: "asking" | "serving", then: Then): number {
@@ -107,6 +113,7 @@ export class Turn {
     this.#begun.length = 0;
     this.#drafts.clear();
     this.effects.length = 0;
+    this.#timers.length = 0;
   }
 
   commit(): Effect[] {
@@ -116,7 +123,7 @@ export class Turn {
       if (draft === undefined) {
         if (old === undefined) continue;
         for (const wait of old.waits) this.core.forgetEffect(wait.id);
-        if (old.armedAt !== Number.POSITIVE_INFINITY) this.effects.push({ do: "disarm", timer: serial });
+        if (old.armedAt !== Number.POSITIVE_INFINITY) this.disarm(serial);
       } else {
         const at = nextDeadline(draft);
         if (at < draft.armedAt) {
@@ -126,6 +133,6 @@ export class Turn {
       }
       this.core.table.replace(serial, draft);
     }
-    return this.effects;
+    return this.#timers.length > 0 ? [...this.#timers, ...this.effects] : this.effects;
   }
 }

@@ -29,6 +29,8 @@ export class SimPeer {
   keepalives = 0;
   readonly #timers = new Map<number, number>();
   #generation = 0;
+  readonly #inputs: Input[] = [];
+  #busy = false;
 
   constructor(
     readonly name: string,
@@ -61,8 +63,15 @@ export class SimPeer {
     this.engine = new IkeEngine({ rng: this.rng });
   }
 
+  /** Effects of one input are all carried out before the next input, even when one of them has its result at once. */
   handle(input: Input): void {
-    for (const effect of this.engine.handle(input)) this.#run(effect);
+    this.#inputs.push(input);
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+      for (const effect of this.engine.handle(next)) this.#run(effect);
+    }
+    this.#busy = false;
   }
 
   #later(ms: number, run: () => void): void {

@@ -52,7 +52,13 @@ export interface Pair {
 
 /** Two peers, `a` at 192.0.2.1 – behind a NAT with the outside address `nat` – and `b` at 198.51.100.1, configured but not run. */
 export function pair(
-  options: { readonly seed?: number; readonly a?: IkeConfig; readonly b?: IkeConfig; readonly keys?: CryptoKeys; readonly nat?: string } = {},
+  options: {
+    readonly seed?: number;
+    readonly a?: IkeConfig;
+    readonly b?: IkeConfig;
+    readonly keys?: CryptoKeys;
+    readonly nat?: string;
+  } = {},
 ): Pair {
   const sim = new Simulation(options.seed, options.keys);
   if (options.nat) sim.network.addNat(ADDRESSES.a, options.nat);
