@@ -167,12 +167,13 @@ export class Pair {
     );
   }
 
-  /** Resolves when neither end has an SA of the tunnel. */
+  /** Resolves when neither end has an SA of the tunnel, but for one of ours that only answers repetitions any more. */
   async gone(tunnel: TunnelCase): Promise<void> {
     await eventually(`${tunnel.id} is gone at both ends`, async () => {
-      const ours = (await this.agent.peer(tunnel.id)).sas;
+      const ours = (await this.agent.peer(tunnel.id)).sas.filter((sa) => sa.state !== "deleting");
       const theirs = await this.peer.listSas(tunnel.id);
-      return ours.length + theirs.length === 0 || undefined;
+      if (ours.length + theirs.length > 0) throw new Error(describe({ ours, theirs }));
+      return true;
     });
   }
 
@@ -211,4 +212,4 @@ export class Pair {
   }
 }
 
-const describe = (value: unknown) => `not yet the same: ${JSON.stringify(value)}`;
+const describe = (ends: unknown) => `both ends say ${JSON.stringify(ends)}`;
