@@ -25,6 +25,8 @@ export interface GatewayUnderTest {
   /** The network that the host is in; traffic for the far one leaves by the wire's default route. */
   readonly network: Readonly<Record<Family, Prefix>>;
   readonly host: HostUnderTest;
+  /** The gateway as a host of its own, at `outer`. */
+  readonly self: HostUnderTest;
   /** Speaks to the gateway's process; another object after `crash`. */
   readonly dataPlane: DataPlane;
   /** Every event since the last `reset`, in order. */

@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
 import type { DataPlane } from "@sallyport/dataplane";
+import { answerEchoes, echo } from "./echo.js";
 import { serve } from "./rpc.js";
 
 /** What a module names as its way to open a data plane in the process's own namespace. */
@@ -32,7 +33,9 @@ const methods = names.map((name) => {
   const method = (dataPlane as unknown as Record<string, Plain>)[name] as Plain;
   return [name, (...values: never[]) => method.apply(dataPlane, values)] as const;
 });
+answerEchoes();
 const notify = serve({
+  echo,
   ...Object.fromEntries(methods),
   capabilities: () => dataPlane.capabilities,
   hasForeign: () => foreign !== undefined,

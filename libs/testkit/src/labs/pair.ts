@@ -87,6 +87,7 @@ class Gateway implements GatewayUnderTest {
   readonly outer: Record<Family, IpAddress>;
   readonly alternate: Record<Family, IpAddress>;
   readonly network: Record<Family, Prefix>;
+  readonly self: HostUnderTest;
   readonly events: DataPlaneEvent[] = [];
   foreign?: NonNullable<GatewayUnderTest["foreign"]>;
   dataPlane!: DataPlane;
@@ -102,6 +103,10 @@ class Gateway implements GatewayUnderTest {
     const { wan, wan6, lan, lan6 } = SIDES[name];
     this.outer = both(`${wan}.1`, `${wan6}:1`);
     this.alternate = both(`${wan}.11`, `${wan6}:11`);
+    this.self = {
+      address: this.outer,
+      echo: (request) => this.#remote?.call("echo", request) as ReturnType<HostUnderTest["echo"]>,
+    };
     this.network = { 4: Prefix.parse(`${lan}.0/24`), 6: Prefix.parse(`${lan6}:/64`) };
   }
 

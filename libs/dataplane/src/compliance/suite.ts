@@ -1,0 +1,102 @@
+import { entries } from "./cases/entries.js";
+import { lifecycle } from "./cases/lifecycle.js";
+import { lifetimes } from "./cases/lifetimes.js";
+import { policies } from "./cases/policies.js";
+import { protection } from "./cases/protection.js";
+import { traffic } from "./cases/traffic.js";
+import type { CaseResult, ComplianceCase, ComplianceOptions, PairUnderTest } from "./types.js";
+
+const DEFAULT_TIMEOUT_MS = 20_000;
+
+/** What every data plane has to do. */
+export const complianceCases: readonly ComplianceCase[] = [
+  ...entries,
+  ...traffic,
+  ...protection,
+  ...lifetimes,
+  ...policies,
+  ...lifecycle,
+];
+
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${milliseconds} ms`)), milliseconds);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** One case on gateways without entries. */
+export async function runCase(one: ComplianceCase, pair: PairUnderTest): Promise<CaseResult> {
+  const started = performance.now();
+  const result = (outcome: CaseResult["outcome"], error?: unknown): CaseResult => ({
+    name: one.name,
+    outcome,
+    milliseconds: Math.round(performance.now() - started),
+    ...(error === undefined ? {} : { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  });
+  if (one.applies && !one.applies(pair)) return result("not-applicable");
+  try {
+    await within(one.timeoutMs ?? DEFAULT_TIMEOUT_MS, one.run(pair));
+    return result("passed");
+  } catch (error) {
+    return result("failed", error);
+  } finally {
+    await Promise.all([pair.left.reset(), pair.right.reset()]);
+  }
+}
+
+/** All cases one after the other on one pair; `only` takes those whose name holds it. */
+export async function runCompliance(
+  makePair: () => Promise<PairUnderTest>,
+  options: ComplianceOptions & { only?: string; onResult?: (result: CaseResult) => void } = {},
+): Promise<CaseResult[]> {
+  const pair = await makePair();
+  const results: CaseResult[] = [];
+  try {
+    for (const one of complianceCases) {
+      if (options.except?.[one.name] !== undefined || !one.name.includes(options.only ?? "")) continue;
+      const result = await runCase(one, pair);
+      results.push(result);
+      options.onResult?.(result);
+    }
+  } finally {
+    await pair.close();
+  }
+  return results;
+}
+
+/** The functions of a test runner; those of Jest have these shapes. */
+export interface Runner {
+  describe(name: string, define: () => void): void;
+  it(name: string, run: () => Promise<void>, timeoutMs: number): void;
+  beforeAll(run: () => Promise<void>, timeoutMs: number): void;
+  afterAll(run: () => Promise<void>, timeoutMs: number): void;
+}
+
+/** Registers the suite with a test runner. A case that does not apply passes: what the adapter lacks its capabilities say. */
+export function complianceSuite(
+  name: string,
+  makePair: () => Promise<PairUnderTest>,
+  runner: Runner,
+  options: ComplianceOptions = {},
+): void {
+  runner.describe(`${name} data plane`, () => {
+    let pair: PairUnderTest | undefined;
+    runner.beforeAll(async () => {
+      pair = await makePair();
+    }, 60_000);
+    runner.afterAll(async () => {
+      await pair?.close();
+    }, 60_000);
+    for (const one of complianceCases) {
+      if (options.except?.[one.name] !== undefined) continue;
+      const run = async () => {
+        if (!pair) throw new Error("there is no pair of gateways");
+        const result = await runCase(one, pair);
+        if (result.outcome === "failed") throw new Error(result.error);
+      };
+      runner.it(one.name, run, (one.timeoutMs ?? DEFAULT_TIMEOUT_MS) + 5_000);
+    }
+  });
+}
