@@ -6,6 +6,7 @@ import { findPath, type Usage } from "./path.js";
 
 /** Certificates beside the leaf that are looked at; a peer may send more, of any quality. */
 const MAX_INTERMEDIATES = 10;
+const MAX_ISSUERS = 256;
 
 /** What chains must end at: read once, named by what is in it. */
 export class TrustAnchors {
@@ -60,6 +61,8 @@ interface Remembered extends VerifiedChain {
  */
 export class ChainVerifier {
   readonly #chains = new Map<string, Remembered>();
+  /** CAs of remembered chains by fingerprint, so that their next leaf need not have them read again. */
+  readonly #issuers = new Map<string, Certificate>();
   readonly #size: number;
   readonly #isRevoked: NonNullable<VerifierOptions["isRevoked"]>;
 
@@ -76,12 +79,14 @@ export class ChainVerifier {
   verify(request: ChainRequest): VerifiedChain {
     const key = `${request.usage}|${fingerprintOf(request.leaf)}|${request.anchors.id}`;
     const known = this.#chains.get(key);
-    const chain = known && request.now >= known.from && request.now <= known.until ? known : build(request);
+    const chain =
+      known && request.now >= known.from && request.now <= known.until ? known : build(request, this.#issuers);
     this.#refuseRevoked(chain);
     if (request.identity !== undefined) requireIdentity(chain.leaf, request.identity);
-    this.#chains.delete(key);
-    this.#chains.set(key, chain);
-    if (this.#chains.size > this.#size) this.#chains.delete(this.#chains.keys().next().value as string);
+    remember(this.#chains, key, chain, this.#size);
+    if (chain !== known) {
+      for (const issuer of chain.path.slice(1)) remember(this.#issuers, issuer.fingerprint, issuer, MAX_ISSUERS);
+    }
     return chain;
   }
 
@@ -98,11 +103,17 @@ export class ChainVerifier {
   }
 }
 
-function build(request: ChainRequest): Remembered {
+function remember<T>(cache: Map<string, T>, key: string, value: T, size: number): void {
+  cache.delete(key);
+  cache.set(key, value);
+  if (cache.size > size) cache.delete(cache.keys().next().value as string);
+}
+
+function build(request: ChainRequest, issuers: ReadonlyMap<string, Certificate>): Remembered {
   const leaf = readCertificate(request.leaf, "leaf");
   const intermediates = request.intermediates.slice(0, MAX_INTERMEDIATES).flatMap((der, i) => {
     try {
-      return [readCertificate(der, `intermediates[${i}]`)];
+      return [issuers.get(fingerprintOf(der)) ?? readCertificate(der, `intermediates[${i}]`)];
     } catch (error) {
       // One that cannot be read can be no part of a path; the others may do without it.
       if (isFault(error)) return [];

@@ -1,0 +1,119 @@
+import { create } from "@bufbuild/protobuf";
+import { type AgentMessage, Severity, TunnelStateSchema, TunnelStatus } from "@sallyport/contract";
+import { Backoff, RECONNECT } from "./backoff.js";
+import { REPORT_LIMITS, Reporter } from "./reporter.js";
+
+const state = (tunnelId: string, status = TunnelStatus.UP) => create(TunnelStateSchema, { tunnelId, status });
+const event = (message: string) => ({ code: "x/y", severity: Severity.INFO, message, at: 0 });
+
+function drain(reporter: Reporter): AgentMessage["body"][] {
+  const all: AgentMessage["body"][] = [];
+  for (let m = reporter.next(); m !== undefined; m = reporter.next()) all.push(m.body);
+  return all;
+}
+const messages = (bodies: AgentMessage["body"][]) =>
+  bodies.flatMap((b) => (b.case === "events" ? b.value.events.map((e) => e.message) : []));
+const states = (bodies: AgentMessage["body"][]) => bodies.flatMap((b) => (b.case === "state" ? [b.value] : []));
+
+describe("the reporter", () => {
+  it("keeps the newest state of each tunnel and the newest counters only", () => {
+    const reporter = new Reporter();
+    reporter.states([state("a", TunnelStatus.CONNECTING), state("b")]);
+    reporter.states([state("a", TunnelStatus.UP)], ["b", "c"]);
+    reporter.counters(1, []);
+    reporter.counters(2, []);
+    const all = drain(reporter);
+    expect(states(all)).toEqual([
+      expect.objectContaining({
+        complete: false,
+        tunnels: [expect.objectContaining({ tunnelId: "a", status: TunnelStatus.UP })],
+        removedTunnelIds: ["b", "c"],
+      }),
+    ]);
+    expect(all.filter((b) => b.case === "counters")).toHaveLength(1);
+    expect(drain(reporter)).toEqual([]);
+  });
+
+  it("begins each stream with a complete report, into which later changes are merged", () => {
+    const reporter = new Reporter();
+    reporter.states([state("old")]);
+    reporter.restart([state("a", TunnelStatus.DOWN), state("gone")]);
+    reporter.states([state("a", TunnelStatus.UP)], ["gone"]);
+    const [first, ...more] = states(drain(reporter));
+    expect(more).toEqual([]);
+    expect(first).toMatchObject({ complete: true, removedTunnelIds: [] });
+    expect(first?.tunnels.map((t) => [t.tunnelId, t.status])).toEqual([["a", TunnelStatus.UP]]);
+  });
+
+  it("tells a gateway without tunnels so, too", () => {
+    const reporter = new Reporter();
+    reporter.restart([]);
+    expect(states(drain(reporter))).toEqual([expect.objectContaining({ complete: true, tunnels: [] })]);
+  });
+
+  it("tells events and answers again that no pong said were read", () => {
+    const reporter = new Reporter();
+    reporter.event(event("read"));
+    reporter.answer({ case: "ack", value: { revision: 1 } });
+    drain(reporter);
+    reporter.pinged(1);
+    reporter.event(event("after the ping"));
+    drain(reporter);
+    reporter.pinged(2);
+    reporter.event(event("not pinged"));
+    reporter.answer({ case: "nack", value: { revision: 2 } });
+    drain(reporter);
+    reporter.ponged(1);
+    reporter.restart([]);
+    const all = drain(reporter);
+    expect(messages(all)).toEqual(["after the ping", "not pinged"]);
+    expect(all.filter((b) => b.case === "ack" || b.case === "nack").map((b) => b.case)).toEqual(["nack"]);
+  });
+
+  it("is bounded: the oldest events go, and are counted", () => {
+    const reporter = new Reporter();
+    for (let i = 0; i < REPORT_LIMITS.events + 7; i++) reporter.event(event(String(i)));
+    for (let i = 0; i < 1_000; i++) reporter.answer({ case: "commandResult", value: { id: String(i) } });
+    const all = drain(reporter);
+    expect(messages(all)[0]).toBe("7");
+    expect(messages(all)).toHaveLength(REPORT_LIMITS.events);
+    expect(all.flatMap((b) => (b.case === "events" ? [b.value.dropped] : [])).reduce((a, b) => a + b)).toBe(7);
+    expect(all.filter((b) => b.case === "commandResult")).toHaveLength(REPORT_LIMITS.answers);
+  });
+
+  it("sends answers before everything else", () => {
+    const reporter = new Reporter();
+    reporter.event(event("e"));
+    reporter.states([state("a")]);
+    reporter.answer({ case: "ack", value: { revision: 1 } });
+    expect(drain(reporter).map((b) => b.case)).toEqual(["ack", "state", "events"]);
+  });
+
+  it("wakes who waits", async () => {
+    const reporter = new Reporter();
+    const waiting = reporter.waiting(new AbortController().signal);
+    reporter.event(event("e"));
+    await expect(waiting).resolves.toBeUndefined();
+    const ended = new AbortController();
+    const other = reporter.waiting(ended.signal);
+    ended.abort();
+    await expect(other).resolves.toBeUndefined();
+  });
+});
+
+describe("the back-off", () => {
+  it("is quick at first, and never so long that 5 seconds pass", () => {
+    const longest = new Backoff(() => 1);
+    const waits = Array.from({ length: 12 }, () => longest.next());
+    expect(waits[0]).toBe(RECONNECT.first);
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect((waits.at(-1) ?? 0) + RECONNECT.attempt).toBeLessThan(5_000);
+    longest.reset();
+    expect(longest.next()).toBe(RECONNECT.first);
+  });
+
+  it("differs between agents", () => {
+    const shortest = new Backoff(() => 0);
+    expect(shortest.next()).toBe(RECONNECT.first / 2);
+  });
+});
