@@ -1,24 +1,7 @@
 import { pathToFileURL } from "node:url";
-import type { DataPlane } from "@sallyport/dataplane";
 import { answerEchoes, echo } from "./echo.js";
+import type { GatewayModule, GatewayPlace } from "./gateway-module.js";
 import { serve } from "./rpc.js";
-
-/** What a module names as its way to open a data plane in the process's own namespace. */
-export interface GatewayModule {
-  openGateway(options: GatewayPlace): Promise<OpenedGateway>;
-}
-
-/** Where the gateway is. Addresses are text. */
-export interface GatewayPlace {
-  readonly name: "left" | "right";
-  readonly outer: readonly string[];
-}
-
-export interface OpenedGateway {
-  readonly dataPlane: DataPlane;
-  /** Entries of another program beside ours. */
-  readonly foreign?: { add(): Promise<void>; count(): Promise<number>; remove(): Promise<void> };
-}
 
 const [moduleFile = "", place = "{}"] = process.argv.slice(2);
 const { openGateway } = (await import(pathToFileURL(moduleFile).href)) as GatewayModule;

@@ -10,7 +10,7 @@ import type {
   WireUnderTest,
 } from "@sallyport/dataplane";
 import { layOut, remove, type Topology } from "../peers/topology.js";
-import type { GatewayPlace } from "./gateway-process.js";
+import type { GatewayPlace } from "./gateway-module.js";
 import { RemoteProcess } from "./rpc.js";
 
 const SIDES = {
