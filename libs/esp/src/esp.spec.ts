@@ -171,6 +171,18 @@ describe("parameters", () => {
       { algorithm: "aes-cbc", key: new Uint8Array(16) },
       { ...integrity, key: new Uint8Array(31) },
     ],
+    [
+      "an unknown encryption",
+      "esp/unknown-algorithm",
+      { algorithm: "toString" as "null", key: new Uint8Array(16) },
+      undefined,
+    ],
+    [
+      "an unknown integrity",
+      "esp/unknown-algorithm",
+      { algorithm: "null", key: new Uint8Array(0) },
+      { ...integrity, algorithm: "rot-13" as "aes-cmac-96" },
+    ],
     ["no integrity", "esp/bad-combination", { algorithm: "aes-cbc", key: new Uint8Array(16) }, undefined],
     ["two integrities", "esp/bad-combination", { algorithm: "aes-gcm-16", key: new Uint8Array(20) }, integrity],
   ] as const)("with %s are refused", (_what, code, encryption, mac) => {

@@ -58,10 +58,17 @@ export interface Esp extends EspFraming {
   readonly nextHeader: number;
 }
 
-/** Faults: `esp/bad-key` for a wrong size, `esp/bad-combination` for an SA that would not authenticate or would twice. */
+/** Names come from configuration and peers, whatever their type says. */
+function known<Info>(table: Readonly<Record<string, Info>>, name: string, field: string): Info {
+  if (Object.hasOwn(table, name)) return table[name] as Info;
+  const expected = `one of ${Object.keys(table).join(", ")}`;
+  throw fault("esp/unknown-algorithm", `${field}: there is no "${name}"`, { field, value: name, expected });
+}
+
+/** Faults: `esp/unknown-algorithm`, `esp/bad-key` for a wrong size, `esp/bad-combination` for an SA that would not authenticate or would twice. */
 export function createEsp(parameters: EspParameters): Esp {
   const { encryption, integrity } = parameters;
-  const info = ENCRYPTION[encryption.algorithm];
+  const info = known(ENCRYPTION, encryption.algorithm, "encryption.algorithm");
   const keyBytes = encryption.key.length - info.saltBytes;
   if (!info.keyBits.includes(keyBytes * 8)) {
     throw fault("esp/bad-key", `${encryption.algorithm}: ${encryption.key.length} octets of key and salt`, {
@@ -92,7 +99,7 @@ export function createEsp(parameters: EspParameters): Esp {
       expected: "an integrity algorithm (RFC 8221 §4)",
     });
   }
-  const { keyBytes: macKeyBytes, icvBytes } = INTEGRITY[integrity.algorithm];
+  const { keyBytes: macKeyBytes, icvBytes } = known(INTEGRITY, integrity.algorithm, "integrity.algorithm");
   if (integrity.key.length !== macKeyBytes) {
     throw fault("esp/bad-key", `${integrity.algorithm}: ${integrity.key.length} octets of key`, {
       field: "integrity.key",

@@ -1,11 +1,13 @@
 import { type Endpoint, endpointText, type IpAddress } from "@sallyport/base";
-import { type Datagram, META, META_FLAG_TRUNCATED, META_WORDS, UdpSocket } from "@sallyport/linux-io";
+import { type Datagram, META, META_FLAG_TRUNCATED, META_WORDS, SOL, UdpSocket } from "@sallyport/linux-io";
 import { fault } from "./faults.js";
 import { ROUTING_DEFAULTS } from "./routing.js";
 import { addressOf } from "./selector.js";
 
 /** Octets of socket buffers: a burst that comes while JavaScript is busy has to fit. */
 const BUFFER_BYTES = 8 << 20;
+/** asm-generic/socket.h */
+const SO_NO_CHECK = 11;
 const NAT_KEEPALIVE = 0xff;
 
 /**
@@ -13,7 +15,7 @@ const NAT_KEEPALIVE = 0xff;
  * `mark` keeps what it sends out of the tunnels, whatever they cover: `RoutingOptions.bypassMark`.
  */
 export function openEspSocket(local: Endpoint, mark = ROUTING_DEFAULTS.bypassMark): UdpSocket {
-  return UdpSocket.open({
+  const socket = UdpSocket.open({
     local,
     slots: 64,
     slotBytes: 65_536,
@@ -24,6 +26,9 @@ export function openEspSocket(local: Endpoint, mark = ROUTING_DEFAULTS.bypassMar
     icmpErrors: true,
     mark,
   });
+  // RFC 3948 §2.1; IPv6 has no datagrams without a checksum.
+  if (local.address.family === 4) socket.setOption(SOL.socket, SO_NO_CHECK, 1, "SO_NO_CHECK");
+  return socket;
 }
 
 /** The sockets of ESP in UDP, shared with IKE (RFC 3948 §2). */
