@@ -30,7 +30,7 @@ interface Wrapping {
   readonly info: DhInfo;
   /** AlgorithmIdentifier of its keys. */
   readonly algorithm: Uint8Array;
-  /** ECP only: SubjectPublicKeyInfo up to the coordinates. */
+  /** Of curves: SubjectPublicKeyInfo up to the public value. */
   readonly spkiPrefix: Uint8Array | undefined;
   readonly prime: Uint8Array | undefined;
 }
@@ -66,16 +66,16 @@ function wrappingOf(group: DhGroup): Wrapping {
     : info.kind === "ecp"
       ? sequence(oid("1.2.840.10045.2.1"), name)
       : sequence(name);
-  const spkiPrefix = info.kind === "ecp" ? ecpPrefix(algorithm, info.publicBytes) : undefined;
+  const spkiPrefix = prime ? undefined : curvePrefix(algorithm, info);
   const made = { info, algorithm, spkiPrefix, prime };
   wrappings.set(group, made);
   return made;
 }
 
-function ecpPrefix(algorithm: Uint8Array, coordinateBytes: number): Uint8Array {
-  const point = new Uint8Array(1 + coordinateBytes).fill(UNCOMPRESSED, 0, 1);
+function curvePrefix(algorithm: Uint8Array, { kind, publicBytes }: DhInfo): Uint8Array {
+  const point = new Uint8Array(publicBytes + (kind === "ecp" ? 1 : 0)).fill(UNCOMPRESSED, 0, 1);
   const spki = sequence(algorithm, bitString(point));
-  return spki.subarray(0, spki.length - coordinateBytes);
+  return spki.subarray(0, spki.length - publicBytes);
 }
 
 /**
@@ -186,14 +186,17 @@ export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
   return leftPad(secret, info.secretBytes);
 }
 
-/** JWK for the Montgomery curves, whose SubjectPublicKeyInfo OpenSSL reads more slowly; SPKI for the others. */
+/**
+ * PEM for curves: Node asks of every key that is an object whether it is a KeyObject, by an exception, which takes longer than to
+ * read the key; a string it does not ask. OpenSSL reads PEM lines of up to 254 characters, so modp comes as DER.
+ */
 function importPublic(group: DhGroup, value: Uint8Array): KeyObject {
-  const { info, algorithm, spkiPrefix } = wrappingOf(group);
-  if (info.kind === "montgomery") {
-    const x = Buffer.from(value).toString("base64url");
-    return createPublicKey({ key: { kty: "OKP", crv: group === "x448" ? "X448" : "X25519", x }, format: "jwk" });
+  const { algorithm, spkiPrefix } = wrappingOf(group);
+  if (spkiPrefix) {
+    const base64 = Buffer.concat([spkiPrefix, value]).toString("base64");
+    return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`);
   }
-  const der = spkiPrefix ? concat(spkiPrefix, value) : sequence(algorithm, bitString(integer(value)));
+  const der = sequence(algorithm, bitString(integer(value)));
   return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
 }
 
