@@ -3,22 +3,30 @@ import { AuthorityLevel, AuthorityPurpose } from "../../platform/prisma/generate
 
 registerEnumType(AuthorityPurpose, {
   name: "AuthorityPurpose",
+  description: "What an authority issues.",
   valuesMap: {
     GATEWAY_IDENTITY: { description: "Issues what gateways show their IKE peers." },
     CONTROL_CHANNEL: { description: "Issues what agents and the control plane show each other." },
   },
 });
-registerEnumType(AuthorityLevel, { name: "AuthorityLevel" });
+registerEnumType(AuthorityLevel, {
+  name: "AuthorityLevel",
+  description: "Where an authority stands in its chain.",
+  valuesMap: {
+    ROOT: { description: "What is trusted; it signs issuing authorities only." },
+    ISSUING: { description: "Signs everything else." },
+  },
+});
 
 @ObjectType("CertificateAuthority", { description: "A certificate authority that is built in." })
 export class CertificateAuthorityType {
-  @Field(() => ID)
+  @Field(() => ID, { description: "Identifies the authority." })
   id!: string;
 
-  @Field(() => AuthorityPurpose)
+  @Field(() => AuthorityPurpose, { description: "What it issues." })
   purpose!: AuthorityPurpose;
 
-  @Field(() => AuthorityLevel)
+  @Field(() => AuthorityLevel, { description: "Where it stands in its chain." })
   level!: AuthorityLevel;
 
   @Field({ description: "Subject, as RFC 4514 writes names." })
@@ -30,9 +38,9 @@ export class CertificateAuthorityType {
   @Field({ description: "The certificate, PEM." })
   pem!: string;
 
-  @Field()
+  @Field({ description: "From when its certificate is valid." })
   notBefore!: Date;
 
-  @Field()
+  @Field({ description: "Until when its certificate is valid." })
   notAfter!: Date;
 }

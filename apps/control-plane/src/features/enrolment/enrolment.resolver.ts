@@ -16,7 +16,7 @@ export class EnrolmentResolver {
   @Allow("enrolment:write")
   reissueEnrolment(
     @Tenant() tenant: TenantContext,
-    @Args("gatewayId", { type: () => ID }) gatewayId: string,
+    @Args("gatewayId", { type: () => ID, description: "Which gateway." }) gatewayId: string,
   ): Promise<EnrolmentType> {
     return this.enrolments.reissue(tenant, checkUuid(gatewayId, "gatewayId"));
   }

@@ -8,6 +8,6 @@ export class EnrolmentType {
   @Field({ description: "The token in it. Whoever brings it first becomes the gateway." })
   token!: string;
 
-  @Field()
+  @Field({ description: "From then on the token is refused." })
   expiresAt!: Date;
 }

@@ -37,7 +37,8 @@ const FIELDS = [
   [/\.host$/, "input.host"],
   [/ikeProposals/i, "input.peerIkeProposals"],
   [/espProposals/i, "input.peerEspProposals"],
-  [/identity/i, "input.remoteIdentity"],
+  [/authentication|identity/i, "input.remoteIdentity"],
+  [/^role$/, "input.host"],
   [/subnets/i, "input.subnets"],
 ] as const;
 

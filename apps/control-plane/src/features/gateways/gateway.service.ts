@@ -85,7 +85,7 @@ export class GatewayService {
         "input",
       );
       const gateway = await this.store.update(tx, organizationId, before.id, { name, host, ikePort, nattPort });
-      await this.planner.settle(tx, organizationId);
+      await this.planner.settle(tx, organizationId, { ownerId: gateway.id, fields: [[/./, "input.host"]] });
       await this.intents.recompile(tx, organizationId);
       await this.audit.record(tx, context, {
         action: "updateGateway",

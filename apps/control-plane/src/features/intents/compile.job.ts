@@ -9,6 +9,7 @@ import { Vault } from "../../platform/vault/vault.js";
 import { EventService } from "../events/event.service.js";
 import { FleetStore } from "./fleet.store.js";
 import { COMPILE_INTENTS, type CompileIntents, revisionPlace } from "./jobs.js";
+import { Prover, type RefusedTunnel } from "./prover.js";
 import { RevisionStore } from "./revision.store.js";
 
 interface Written {
@@ -25,6 +26,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     private readonly database: Database,
     private readonly fleets: FleetStore,
     private readonly revisions: RevisionStore,
+    private readonly prover: Prover,
     private readonly events: EventService,
     private readonly vault: Vault,
     private readonly bus: WakeUpBus,
@@ -59,14 +61,21 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       enrolled.map((g) => g.id),
     );
     const newest = await this.revisions.newest(tx, organizationId);
+    const changed = new Map(
+      [...intents]
+        .map(([id, intent]) => [id, this.#hash(intent)] as const)
+        .filter(([id, hash]) => newest.get(id)?.hash !== hash),
+    );
+    const refused = await this.prover.refused(model, intents, new Set(changed.keys()));
+    await this.#tellRefused(tx, organizationId, refused);
+    // Their agents keep what they have: half a tunnel is worse than the old one.
+    const held = new Set(refused.flatMap(({ tunnel }) => [tunnel.a, tunnel.b]));
     const written: Written[] = [];
     for (const { id: gatewayId, name } of enrolled) {
       const intent = intents.get(gatewayId);
-      if (!intent) continue;
-      const hash = this.#hash(intent);
-      const last = newest.get(gatewayId);
-      if (last?.hash === hash) continue;
-      const revision = (last?.number ?? 0) + 1;
+      const hash = changed.get(gatewayId);
+      if (!intent || hash === undefined || held.has(gatewayId)) continue;
+      const revision = (newest.get(gatewayId)?.number ?? 0) + 1;
       await this.#write(tx, organizationId, gatewayId, hash, { ...intent, revision });
       await this.events.record(tx, organizationId, {
         kind: "intent/compiled",
@@ -78,6 +87,23 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       written.push({ gatewayId, revision });
     }
     return written;
+  }
+
+  async #tellRefused(tx: Tx, organizationId: string, refused: readonly RefusedTunnel[]): Promise<void> {
+    const rows = await tx.tunnel.findMany({
+      where: { organizationId, key: { in: refused.map(({ tunnel }) => tunnel.id) } },
+      select: { id: true, key: true },
+    });
+    const ids = new Map(rows.map((row) => [row.key, row.id]));
+    const events = refused.map(({ tunnel, fault }) => ({
+      kind: "intent/would-not-negotiate",
+      severity: "ERROR" as const,
+      message: `not pushed: ${fault.message}`,
+      facts: { ...fault.facts, ...(fault.field === undefined ? {} : { field: fault.field }) },
+      gatewayId: tunnel.a,
+      tunnelId: ids.get(tunnel.id),
+    }));
+    if (events.length > 0) await this.events.record(tx, organizationId, ...events);
   }
 
   /** Without the revision's number, so that an unchanged intent makes no revision; keyed, since intents hold pre-shared keys. */

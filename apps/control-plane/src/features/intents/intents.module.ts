@@ -7,6 +7,7 @@ import { FleetStore, PrismaFleetStore } from "./fleet.store.js";
 import { IntentResolver } from "./intent.resolver.js";
 import { IntentService } from "./intent.service.js";
 import { Planner } from "./planner.js";
+import { Prover } from "./prover.js";
 import { PrismaRevisionStore, RevisionStore } from "./revision.store.js";
 import { StoredIntentService } from "./stored-intent.service.js";
 
@@ -16,6 +17,7 @@ import { StoredIntentService } from "./stored-intent.service.js";
     CompileJob,
     IntentResolver,
     Planner,
+    Prover,
     StoredIntentService,
     { provide: IntentService, useExisting: StoredIntentService },
     { provide: FleetStore, useClass: PrismaFleetStore },

@@ -3,13 +3,14 @@ import { Fault, faultTable, isFault } from "@sallyport/base";
 import { compileAll, type FleetModel, findOverlaps, listTunnels, overlapFault } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
 import { FleetStore } from "./fleet.store.js";
+import { Prover } from "./prover.js";
 
 /** Where the thing being written stands in the caller's input, so that a fault names the caller's field. */
 export interface Entered {
-  /** Id of the site or external peer whose prefixes were just entered. */
+  /** Id of the site, gateway, network or external peer that was just written. Its tunnels are proved. */
   readonly ownerId: string;
-  /** E.g. `subnets`. */
-  readonly subnetsField: string;
+  /** Where its prefixes stand, e.g. `input.subnets`. */
+  readonly subnetsField?: string;
   /** Paths of the model, as compile's and the proof's faults name them, by the field of the input to show instead. */
   readonly fields?: readonly (readonly [pattern: RegExp, field: string])[];
 }
@@ -27,10 +28,13 @@ const fault = faultTable({ "intent/overlap": { retry: false, expose: true } });
 /** Looks at the fleet as it would be after a change that is not committed yet. */
 @Injectable()
 export class Planner {
-  constructor(private readonly fleets: FleetStore) {}
+  constructor(
+    private readonly fleets: FleetStore,
+    private readonly prover: Prover,
+  ) {}
 
   /**
-   * Refuses a change after which prefixes overlap, intents do not compile, or a tunnel of `prove` would not come up; then brings
+   * Refuses a change after which prefixes overlap, intents do not compile, or a tunnel of what was entered would not come up; then brings
    * the organization's tunnels in line with the model.
    * @throws intent/overlap, intent/unreachable, intent/would-not-negotiate and what else `compile` throws
    */
@@ -39,6 +43,7 @@ export class Planner {
     try {
       refuseOverlaps(model, entered?.ownerId);
       compileAll(model);
+      if (entered) this.prover.proveOwnedBy(model, entered.ownerId);
     } catch (error) {
       throw isFault(error) && entered ? renamed(error, model, entered) : error;
     }
@@ -122,7 +127,7 @@ function refuseOverlaps(model: FleetModel, ownerId: string | undefined): void {
 /** The same fault with the caller's own field. */
 function renamed(error: Fault, model: FleetModel, { ownerId, subnetsField, fields = [] }: Entered): Fault {
   const place = /^(sites|externalPeers)\[(\d+)\]\.(?:subnets|remoteSubnets)\[(\d+)\]$/.exec(error.field ?? "");
-  if (place) {
+  if (place && subnetsField !== undefined) {
     const owner = (place[1] === "sites" ? model.sites : model.externalPeers)[Number(place[2])];
     if (owner?.id === ownerId) return withField(error, `${subnetsField}[${place[3]}]`);
   }
@@ -131,7 +136,8 @@ function renamed(error: Fault, model: FleetModel, { ownerId, subnetsField, field
 }
 
 function withField(error: Fault, field: string): Fault {
-  const { code, message, policy, value, expected, facts, cause } = error;
+  const { code, message, policy, value, facts, cause } = error;
+  const expected = error.expected ?? (facts.theirs ? `what the other end accepts: ${facts.theirs}` : undefined);
   return new Fault(code, message, policy, {
     field,
     ...(value === undefined ? {} : { value }),

@@ -58,7 +58,12 @@ export class NetworkService {
       const network = await this.store.create(tx, { organizationId, name, ikeProposals, espProposals });
       await this.#join(tx, organizationId, network.id, "HUB", hubs, "input.hubGatewayIds");
       await this.#join(tx, organizationId, network.id, "SPOKE", input.spokeGatewayIds, "input.spokeGatewayIds");
-      await this.planner.settle(tx, organizationId);
+      const fields = [
+        [/ikeProposals/i, "input.ikeProposals"],
+        [/espProposals/i, "input.espProposals"],
+        [/./, "input.hubGatewayIds"],
+      ] as const;
+      await this.planner.settle(tx, organizationId, { ownerId: network.id, fields });
       await this.intents.recompile(tx, organizationId);
       const after = { ...input, name };
       await this.audit.record(tx, context, {

@@ -15,12 +15,12 @@ interface Wrapped {
 function extensionsOf(cause: Fault): Record<string, unknown> {
   const { code, field, value, expected, facts, policy } = cause;
   return {
+    ...facts,
     code,
     retry: policy.retry,
     ...(field === undefined ? {} : { field }),
     ...(value === undefined ? {} : { value }),
     ...(expected === undefined ? {} : { expected }),
-    ...facts,
   };
 }
 
@@ -35,7 +35,8 @@ function faultOf(error: unknown): Fault | undefined {
 }
 
 const isInvalidQuery = (error: Error) =>
-  error instanceof GraphQLError && error.originalError === undefined && error.extensions.code === undefined;
+  // graphql-jit's errors have no extensions at all.
+  error instanceof GraphQLError && error.originalError === undefined && error.extensions?.code === undefined;
 
 /** One error as a client sees it. What nobody foresaw is logged with an id and shows nothing but that id. */
 export function formatError(error: Error & Wrapped, log: Log): GraphQLFormattedError {

@@ -1,5 +1,5 @@
 import { Module } from "@nestjs/common";
-import { APP_GUARD, DiscoveryModule } from "@nestjs/core";
+import { APP_FILTER, APP_GUARD, DiscoveryModule } from "@nestjs/core";
 import { GraphQLModule } from "@nestjs/graphql";
 import { MercuriusDriver, type MercuriusDriverConfig } from "@nestjs/mercurius";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -9,7 +9,9 @@ import { Authenticator } from "../auth/authenticator.js";
 import { CONFIG, type Config } from "../config/config.js";
 import { LOG, type Log } from "../log/log.js";
 import { requestContext } from "./context.js";
+import { withDefaults } from "./defaults.js";
 import { errorFormatter } from "./errors.js";
+import { FaultFilter } from "./fault.filter.js";
 import { MAX_DEPTH, MAX_TOKENS, refuseComplex } from "./limits.js";
 
 interface InitMessage {
@@ -33,11 +35,8 @@ export function graphqlOptions(config: Config, authenticator: Authenticator, log
       preValidation: async (request: FastifyRequest, reply: FastifyReply) => {
         const upgrade = request.headers.upgrade?.toLowerCase() === "websocket";
         if (request.method === "GET" && !upgrade) {
-          const message = "queries are sent by POST";
-          await reply
-            .code(405)
-            .header("allow", "POST")
-            .send({ errors: [{ message, extensions: { code: "api/invalid-query" } }] });
+          const errors = [{ message: "operations are sent by POST", extensions: { code: "api/invalid-query" } }];
+          await reply.code(405).header("allow", "POST").send({ errors });
         }
       },
     },
@@ -53,8 +52,15 @@ export function graphqlOptions(config: Config, authenticator: Authenticator, log
     },
     graphql: { parseOptions: { maxTokens: MAX_TOKENS } },
     hooks: {
-      preExecution: (schema: GraphQLSchema, document: DocumentNode, _: unknown, variables: Record<string, unknown>) =>
-        refuseComplex(schema, document, variables),
+      preExecution: (
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        _: unknown,
+        sent?: Record<string, unknown> | null,
+      ) => {
+        refuseComplex(schema, document, sent ?? {});
+        return sent ? { variables: withDefaults(schema, document, sent) } : undefined;
+      },
       preSubscriptionExecution: (schema: GraphQLSchema, document: DocumentNode) => {
         const [invalid] = validate(schema, document);
         if (invalid) throw invalid;
@@ -72,6 +78,9 @@ export function graphqlOptions(config: Config, authenticator: Authenticator, log
       useFactory: graphqlOptions,
     }),
   ],
-  providers: [{ provide: APP_GUARD, useClass: AuthGuard }],
+  providers: [
+    { provide: APP_GUARD, useClass: AuthGuard },
+    { provide: APP_FILTER, useClass: FaultFilter },
+  ],
 })
 export class GraphqlModule {}
