@@ -166,8 +166,8 @@ export class Fleet {
       "the API reports every tunnel up",
       async () => {
         last = await this.health();
-        const { gateways, tunnels: counted } = last.fleetHealth;
-        const good = counted.total === tunnels && counted.up === tunnels && gateways.connected === gateways.total;
+        const { gateways, gatewaysConnected, tunnels: all, tunnelsUp } = last.fleetHealth;
+        const good = all === tunnels && tunnelsUp === tunnels && gatewaysConnected === gateways;
         if (!good) throw new Error(`it says ${JSON.stringify(last)}`);
         return last;
       },

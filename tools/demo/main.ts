@@ -52,6 +52,12 @@ async function keepLogs(fleet: Fleet, guest: boolean): Promise<string> {
   return folder;
 }
 
+/** An error with its causes: `the API …: it says …`. */
+function inWords(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${inWords(error.cause)}`;
+}
+
 async function untilInterrupted(): Promise<void> {
   say.line();
   say.line(`  ${say.bold("Everything is up.")} Try it:`);
@@ -80,7 +86,7 @@ async function run(options: DemoOptions): Promise<Outcome> {
   } catch (error) {
     if (interrupted.signal.aborted) throw error;
     const logs = await keepLogs(fleet, options.guest);
-    throw new Error(`${error instanceof Error ? error.message : error}\n  The logs are in ${logs}`, { cause: error });
+    throw new Error(`${inWords(error)}\n  The logs are in ${logs}`, { cause: error });
   } finally {
     const failed = await say.step("Everything taken down", () => fleet.close());
     for (const what of failed) say.line(`      ${say.red("left behind")}  ${what}`);

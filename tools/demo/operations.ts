@@ -49,10 +49,7 @@ export interface GatewayConnected {
 }
 
 export const HEALTH = `query health {
-  fleetHealth {
-    gateways { total connected }
-    tunnels { total up }
-  }
+  fleetHealth { gateways gatewaysConnected tunnels tunnelsUp }
   tunnels(first: 10) {
     edges {
       node {
@@ -96,8 +93,10 @@ export interface Tunnel {
 }
 export interface Health {
   readonly fleetHealth: {
-    readonly gateways: { readonly total: number; readonly connected: number };
-    readonly tunnels: { readonly total: number; readonly up: number };
+    readonly gateways: number;
+    readonly gatewaysConnected: number;
+    readonly tunnels: number;
+    readonly tunnelsUp: number;
   };
   readonly tunnels: { readonly edges: readonly { readonly node: Tunnel }[] };
 }

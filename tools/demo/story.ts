@@ -92,9 +92,9 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
 }
 
 function showHealth({ fleetHealth, tunnels }: Health, say: Narrator): void {
-  const { gateways, tunnels: counted } = fleetHealth;
+  const { gateways, gatewaysConnected, tunnelsUp } = fleetHealth;
   say.line(
-    `      ${gateways.connected} of ${gateways.total} gateways connected, ${counted.up} of ${counted.total} tunnels up`,
+    `      ${gatewaysConnected} of ${gateways} gateways connected, ${tunnelsUp} of ${fleetHealth.tunnels} tunnels up`,
   );
   for (const { node } of tunnels.edges) {
     say.line();
