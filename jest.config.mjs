@@ -40,5 +40,6 @@ export default {
       globalTeardown: "<rootDir>/apps/control-plane/test/global-teardown.mjs",
     },
     { ...common, displayName: "interop", rootDir: ".", testMatch: ["<rootDir>/tests/interop/**/*.interop.ts"] },
+    { ...common, displayName: "compliance", rootDir: ".", testMatch: ["<rootDir>/tests/compliance/*.compliance.ts"] },
   ],
 };

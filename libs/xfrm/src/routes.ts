@@ -50,7 +50,8 @@ export class TunnelRoutes {
         table: ROUTE_TABLE,
         protocol: ROUTE_TABLE,
         kind: "unicast",
-        gateway: outer?.gateway ?? route.via,
+        // IPv6 knows no IPv4 gateway (nor does it need one here: what leaves is IPv4 by then).
+        gateway: route.destination.family === 6 && route.via.family === 4 ? undefined : (outer?.gateway ?? route.via),
         interfaceIndex: outer?.interfaceIndex,
         source: route.source,
       });

@@ -35,6 +35,7 @@ export interface UmlResult {
 const run = promisify(execFile);
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const COVERED = ["/tmp/", "/run/", "/mnt/", "/dev/shm/"];
 /** They are not loaded on demand. */
 const MODULES = ["xfrm_user", "esp4", "esp6", "ah4", "ah6", "tun", "veth"];
 
@@ -53,10 +54,14 @@ async function shim(): Promise<string> {
 
 /** The guest's first process: mounts, modules, then the command, whose status it leaves behind. */
 function initScript(work: string, modules: string, options: UmlOptions, writable: readonly string[]): string {
-  const mounts = writable.flatMap((directory) => [
-    `mkdir -p ${quoted(directory)}`,
-    `mount -t hostfs -o ${quoted(directory)} none ${quoted(directory)}`,
-  ]);
+  const directory = path.resolve(options.directory ?? process.cwd());
+  // What lies under a place that the guest covers with its own file system has to be brought back.
+  const covered = COVERED.some((place) => directory.startsWith(place)) && !writable.includes(directory);
+  const mount = (place: string, mode: string) => [
+    `mkdir -p ${quoted(place)}`,
+    `mount -t hostfs -o ${mode},${quoted(place)} none ${quoted(place)}`,
+  ];
+  const mounts = [...(covered ? mount(directory, "ro") : []), ...writable.flatMap((place) => mount(place, "rw"))];
   return `${[
     "#!/bin/sh",
     `export PATH=${PATH} HOME=/root TERM=dumb NO_COLOR=1`,
