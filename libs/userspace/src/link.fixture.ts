@@ -105,6 +105,8 @@ export class Link {
   readonly inbound: Inbound;
   /** How many datagrams the next sends take. */
   room = Number.POSITIVE_INFINITY;
+  /** Whether every packet counts as one from a far network. */
+  guarding = false;
   /** How many of the next sends fail. */
   failures = 0;
 
@@ -122,6 +124,7 @@ export class Link {
       acquires: this.acquires,
       sasOf: (reqid) => this.outgoing.filter((sa) => sa.spec.reqid === reqid),
       expired: (sa, hard) => this.#expire(sa, hard),
+      guards: () => this.guarding,
       pass: (packet) => this.passed.push(Buffer.from(packet)),
     });
     this.inbound = new Inbound({

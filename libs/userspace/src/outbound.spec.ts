@@ -124,6 +124,20 @@ describe("Outbound", () => {
     expect([link.sent, link.passed, link.counted()]).toEqual([[], [], {}]);
   });
 
+  it.each([
+    ["what has to be protected", {}, "require", { "in-template-mismatches": 1 }, 0],
+    ["what is discarded", { action: "discard" }, "require", { "in-policy-blocked": 1 }, 0],
+    ["what may come in the clear", { action: "none" }, "require", {}, 1],
+    ["what is protected when it can be", {}, "use", {}, 1],
+    ["what no policy names", { selector: selector("10.8.0.0/16", "10.1.0.0/16") }, "require", {}, 1],
+  ] as const)("judges packets that came in the clear: %s", (_name, more, level, counted, passed) => {
+    const link = ready();
+    link.guarding = true;
+    link.addPolicy(policySpec({ direction: "fwd", selector: selector("10.2.0.0/16", "10.1.0.0/16"), ...more }, level));
+    link.send(udp({ source: "10.2.0.1", destination: "10.1.0.1", ports: [1, 2], octets: 8 }));
+    expect([link.sent, link.passed.length, link.counted()]).toEqual([[], passed, counted]);
+  });
+
   it("tells the sender what fits when a packet may not be cut, and cuts nothing that may", () => {
     const link = new Link();
     link.addPolicy();

@@ -6,7 +6,7 @@ import { AnswerBudget, packetTooBig } from "./icmp.js";
 import { InnerPacket } from "./packet.js";
 import type { OutboundSa } from "./sa.js";
 import type { Policy, PolicyDatabase } from "./spd.js";
-import type { Statistics } from "./statistics.js";
+import type { StatisticName, Statistics } from "./statistics.js";
 
 const ADDRESS_END = META.local + 4;
 
@@ -15,7 +15,7 @@ type Verdict =
   | { readonly do: "seal"; readonly sa: OutboundSa }
   | { readonly do: "acquire"; readonly policy: Policy }
   | { readonly do: "pass" }
-  | { readonly do: "block" }
+  | { readonly do: "block"; readonly count: StatisticName }
   /** No policy: the kernel's own chatter on the device, which nobody sent on purpose, among it. */
   | { readonly do: "ignore" };
 
@@ -29,6 +29,8 @@ export interface OutboundParts {
   /** SAs of a reqid, newest first. */
   readonly sasOf: (reqid: number) => readonly OutboundSa[];
   readonly expired: (sa: OutboundSa, hard: boolean) => void;
+  /** Whether packets from this source are led here although no tunnel leads to their destination. */
+  readonly guards: (packet: InnerPacket) => boolean;
   /** Sends an IP packet without protection. */
   readonly pass: (packet: Buffer) => void;
 }
@@ -95,7 +97,7 @@ export class Outbound {
         this.#parts.pass(slab.subarray(at, at + packet.length));
         return undefined;
       case "block":
-        this.#parts.statistics.count("out-policy-blocked");
+        this.#parts.statistics.count(verdict.count);
         return undefined;
       case "ignore":
         return undefined;
@@ -104,9 +106,9 @@ export class Outbound {
 
   readonly #decide = (packet: InnerPacket): Verdict => {
     const policy = this.#parts.policies.find("out", packet);
-    if (!policy) return { do: "ignore" };
+    if (!policy) return this.#arrived(packet);
     const { action, template } = policy.spec;
-    if (action === "discard") return { do: "block" };
+    if (action === "discard") return { do: "block", count: "out-policy-blocked" };
     if (action === "none" || !template) return { do: "pass" };
     let dying: OutboundSa | undefined;
     for (const sa of this.#parts.sasOf(template.reqid)) {
@@ -121,6 +123,16 @@ export class Outbound {
     if (dying) return { do: "seal", sa: dying };
     return template.level === "use" ? { do: "pass" } : { do: "acquire", policy };
   };
+
+  /** A packet that leads into no tunnel: if it came from a far network, it came in the clear. */
+  #arrived(packet: InnerPacket): Verdict {
+    const { policies, guards } = this.#parts;
+    if (!guards(packet)) return { do: "ignore" };
+    const policy = policies.find("fwd", packet) ?? policies.find("in", packet);
+    if (policy?.spec.action === "discard") return { do: "block", count: "in-policy-blocked" };
+    const needless = !policy || policy.spec.action === "none" || policy.spec.template?.level === "use";
+    return needless ? { do: "pass" } : { do: "block", count: "in-template-mismatches" };
+  }
 
   /** Tells the sender what fits; what may be cut goes on and is fragmented outside (RFC 4301 §8.2). */
   #refuseAsTooBig(original: Buffer, sa: OutboundSa): void {

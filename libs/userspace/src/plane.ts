@@ -117,6 +117,7 @@ export class UserspaceDataPlane implements DataPlane {
       acquires: this.#acquires,
       sasOf: (reqid) => this.#sas.outbound(reqid),
       pass: this.#clearPath.send,
+      guards: (packet) => routing.guard.covers(packet),
     });
     this.#inbound = new Inbound({
       ...common,
@@ -230,15 +231,19 @@ export class UserspaceDataPlane implements DataPlane {
   async installPolicy(policy: PolicySpec): Promise<void> {
     this.#alive();
     checkPolicy(policy);
+    await this.#routing.guard.add(policy);
     const { replaced } = this.#policies.install(policy);
     if (replaced) this.#acquires.forget(replaced);
     this.#changed();
+    if (replaced) await this.#routing.guard.remove(replaced.spec);
   }
 
   async removePolicy(direction: PolicyDirection, selector: Selector): Promise<void> {
     const removed = this.#policies.remove(direction, selector);
-    if (removed) this.#acquires.forget(removed);
+    if (!removed) return;
+    this.#acquires.forget(removed);
     this.#changed();
+    await this.#routing.guard.remove(removed.spec);
   }
 
   async listPolicies(): Promise<PolicySpec[]> {

@@ -1,15 +1,16 @@
 import { writeFile } from "node:fs/promises";
 import { type Family, IpAddress, Prefix } from "@sallyport/base";
 import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
-import type { Route, RouteNetlink } from "@sallyport/linux-io";
+import type { Route, RouteNetlink, Rule } from "@sallyport/linux-io";
+import { ClearGuard } from "./clear-guard.js";
 import { fault, translated } from "./faults.js";
 
 const FAMILIES: readonly Family[] = [4, 6];
 
 export interface RoutingOptions {
-  /** Routing table of the tunnels' routes. */
+  /** Routing table of the tunnels' routes. The next one leads all to the TUN device (`ClearGuard`). */
   readonly table: number;
-  /** Priority of the rule that leads to it, before main's 32766. */
+  /** Priority of the rule that leads to it, before main's 32766; the three before it and the one after it are used too. */
   readonly rulePriority: number;
   /** `rtm_protocol` of everything made here. */
   readonly protocol: number;
@@ -28,18 +29,23 @@ export class Routing {
   readonly #routes = new Map<string, RouteSpec>();
   readonly #addresses = new Map<string, AddressSpec>();
 
+  readonly guard: ClearGuard;
   #interfaceIndex = 0;
+  #device: string | undefined;
 
   private constructor(
     private readonly netlink: RouteNetlink,
     private readonly options: RoutingOptions,
-  ) {}
+  ) {
+    const { table, rulePriority, protocol } = options;
+    this.guard = new ClearGuard(netlink, { priority: rulePriority - 1, table: table + 1, protocol });
+  }
 
-  /** Puts the rule in place. */
+  /** Puts the rules in place. */
   static async open(netlink: RouteNetlink, options: RoutingOptions): Promise<Routing> {
     const routing = new Routing(netlink, options);
-    await routing.#removeThrows();
-    for (const family of FAMILIES) await routing.#rule(family, true);
+    await routing.#removeLeftovers();
+    for (const rule of routing.#rules()) await netlink.addRule(rule);
     return routing;
   }
 
@@ -51,6 +57,14 @@ export class Routing {
     if (!link) throw fault("dataplane/failed", `the TUN device ${name} is gone`);
     this.#interfaceIndex = link.index;
     await this.netlink.setLink(link.index, { up: true, mtu });
+    const { table, protocol } = this.options;
+    for (const family of FAMILIES) {
+      const destination = Prefix.any(family);
+      const interfaceIndex = link.index;
+      await this.netlink.addRoute({ kind: "unicast", destination, table: table + 1, protocol, interfaceIndex });
+      await this.netlink.addRule(this.#fromDevice(family, name));
+    }
+    this.#device = name;
     for (const address of this.#addresses.values()) await this.installAddress(address);
     for (const route of this.#routes.values()) await this.installRoute(route);
   }
@@ -93,13 +107,32 @@ export class Routing {
   }
 
   async flush(): Promise<void> {
+    await this.guard.clear();
     for (const route of [...this.#routes.values()]) await this.removeRoute(route);
     for (const address of [...this.#addresses.values()]) await this.removeAddress(address);
   }
 
   async close(): Promise<void> {
     await this.flush();
-    for (const family of FAMILIES) await this.#rule(family, false);
+    const device = this.#device;
+    const last = device === undefined ? [] : FAMILIES.map((family) => this.#fromDevice(family, device));
+    for (const rule of [...last, ...this.#rules()]) await this.netlink.removeRule(rule);
+  }
+
+  /** Packets that we send unprotected on purpose go past our tables; all others are looked up in them. */
+  #rules(): Rule[] {
+    const { table, rulePriority: priority, protocol, bypassMark: mark } = this.options;
+    return FAMILIES.flatMap((family) => [
+      { family, priority: priority + 1, table: 0, protocol },
+      { family, priority, table, protocol },
+      { family, priority: priority - 3, table: 0, protocol, goTo: priority + 1, mark },
+    ]);
+  }
+
+  /** What comes out of a tunnel is not held for a packet in the clear. */
+  #fromDevice(family: Family, incoming: string): Rule {
+    const { rulePriority: priority, protocol } = this.options;
+    return { family, priority: priority - 2, table: 0, protocol, goTo: priority, incoming };
   }
 
   #route({ destination, source }: RouteSpec): Route {
@@ -118,17 +151,19 @@ export class Routing {
     await this.netlink.removeRoute(this.#exception(spec.via));
   }
 
-  /** What an earlier run left behind when it was killed. */
-  async #removeThrows(): Promise<void> {
-    for (const route of await this.netlink.routes(this.options.table)) {
-      if (route.kind === "throw" && route.protocol === this.options.protocol) await this.netlink.removeRoute(route);
+  /** What an earlier run left behind when it was killed: what does not go with the device. */
+  async #removeLeftovers(): Promise<void> {
+    const { table, rulePriority, protocol } = this.options;
+    for (const route of await this.netlink.routes(table)) {
+      if (route.kind === "throw" && route.protocol === protocol) await this.netlink.removeRoute(route);
     }
-  }
-
-  async #rule(family: Family, present: boolean): Promise<void> {
-    const { table, rulePriority: priority, protocol, bypassMark: exceptMark } = this.options;
-    const rule = { family, priority, table, protocol, exceptMark };
-    await (present ? this.netlink.addRule(rule) : this.netlink.removeRule(rule));
+    for (const family of FAMILIES) {
+      const guards = (await this.netlink.rules(family)).filter((rule) => rule.protocol === protocol);
+      for (const rule of guards) {
+        if (rule.priority === rulePriority - 1) await this.netlink.removeRule(rule);
+        if (rule.priority === rulePriority - 2) await this.netlink.removeRule({ ...rule, goTo: rulePriority });
+      }
+    }
   }
 }
 

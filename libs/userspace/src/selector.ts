@@ -25,7 +25,8 @@ export function maskWords(length: number): Uint32Array {
   });
 }
 
-class PrefixWords {
+/** A prefix made ready for matching addresses of its family. */
+export class PrefixWords {
   readonly #address: Uint32Array;
   readonly #mask: Uint32Array;
 

@@ -1,31 +1,25 @@
-import { type Family, type Fault, IpAddress } from "@sallyport/base";
+import { type Family, type Fault, IpAddress, type Prefix } from "@sallyport/base";
 import { AF } from "../constants.js";
 import { NetlinkReader, NetlinkWriter } from "../netlink/codec.js";
 import { NLM_F } from "../netlink/messages.js";
 import { NETLINK, NetlinkSocket } from "../netlink/socket.js";
 import type { AddressInfo, LinkInfo } from "../types.js";
-import {
-  FIB_RULE_INVERT,
-  FR_ACT_TO_TABLE,
-  FRA,
-  IFA,
-  IFA_F_NODAD,
-  IFF_UP,
-  IFLA,
-  RTA,
-  RTM,
-  RTM_F_LOOKUP_TABLE,
-} from "./constants.js";
+import { FR_ACT, FRA, IFA, IFA_F_NODAD, IFF_UP, IFLA, RTA, RTM, RTM_F_LOOKUP_TABLE } from "./constants.js";
 import { decodeRoute, encodeRoute, familyNumber, type Route } from "./route.js";
 
-/** A rule that sends every lookup of a family to a table, or all but those of marked packets. */
+/** A routing rule: sends lookups of a family to a table or, with `goTo`, past other rules; all of them, or those that are named. */
 export interface Rule {
   readonly family: Family;
   readonly priority: number;
+  /** 0: the rule leads nowhere, unless `goTo` says where; then it is a place for others to go to. */
   readonly table: number;
   readonly protocol: number;
-  /** Packets with this mark (SO_MARK) pass the rule by. Not told by `rules`. */
-  readonly exceptMark?: number;
+  /** Priority of the rule to go on with, higher than this one's. Not told by `rules`, as all that follows. */
+  readonly goTo?: number | undefined;
+  /** Only packets from here, that came by this device, with this mark (SO_MARK). */
+  readonly from?: Prefix | undefined;
+  readonly incoming?: string | undefined;
+  readonly mark?: number | undefined;
 }
 
 const gone = new Set(["ENOENT", "ESRCH", "EADDRNOTAVAIL", "ENODEV"]);
@@ -194,17 +188,24 @@ function encodeAddress(index: number, address: IpAddress, prefixLength: number, 
 }
 
 /** struct fib_rule_hdr and its attributes. */
-function encodeRule(rule: Rule): Uint8Array {
-  const writer = new NetlinkWriter(64).u8(familyNumber(rule.family)).zero(3);
+function encodeRule({ family, priority, table, protocol, goTo, from, incoming, mark }: Rule): Uint8Array {
+  const action = goTo !== undefined ? FR_ACT.goTo : table === 0 ? FR_ACT.nop : FR_ACT.toTable;
+  const writer = new NetlinkWriter(64)
+    .u8(familyNumber(family))
+    .u8(0)
+    .u8(from?.length ?? 0)
+    .u8(0);
   writer
-    .u8(rule.table < 256 ? rule.table : 0)
+    .u8(table < 256 ? table : 0)
     .zero(2)
-    .u8(FR_ACT_TO_TABLE)
-    .u32(rule.exceptMark === undefined ? 0 : FIB_RULE_INVERT);
-  writer.attribute(FRA.priority, (w) => w.u32(rule.priority));
-  writer.attribute(FRA.table, (w) => w.u32(rule.table));
-  writer.attribute(FRA.protocol, (w) => w.u8(rule.protocol));
-  const { exceptMark } = rule;
-  if (exceptMark !== undefined) writer.attribute(FRA.mark, (w) => w.u32(exceptMark));
+    .u8(action)
+    .u32(0);
+  writer.attribute(FRA.priority, (w) => w.u32(priority));
+  if (table !== 0) writer.attribute(FRA.table, (w) => w.u32(table));
+  writer.attribute(FRA.protocol, (w) => w.u8(protocol));
+  if (goTo !== undefined) writer.attribute(FRA.goTo, (w) => w.u32(goTo));
+  if (from) writer.attribute(FRA.source, (w) => w.bytes(from.address.bytes));
+  if (incoming !== undefined) writer.attribute(FRA.incoming, (w) => w.text(incoming, incoming.length + 1));
+  if (mark !== undefined) writer.attribute(FRA.mark, (w) => w.u32(mark));
   return writer.done();
 }
