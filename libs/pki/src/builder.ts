@@ -1,5 +1,4 @@
 import { createHash, type webcrypto } from "node:crypto";
-import "reflect-metadata";
 import type { Extension, JsonGeneralNames } from "@peculiar/x509";
 import { type Certificate, readCertificate } from "./certificate.js";
 import { bitString, decode, sequence } from "./der.js";
@@ -11,7 +10,11 @@ import { hashFor } from "./signature.js";
  * The library that builds certificates and requests. Loaded at first use: an agent builds one request in months, and would carry
  * 20 MB for it all the time.
  */
-export const x509 = () => import("@peculiar/x509");
+export async function x509() {
+  // The library's container needs the polyfill to be there first.
+  await import("reflect-metadata");
+  return import("@peculiar/x509");
+}
 
 const WEB_HASH = { sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
 

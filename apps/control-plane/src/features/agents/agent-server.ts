@@ -36,7 +36,9 @@ const PRESENTED = createContextKey<{ certificate: PresentedCertificate | undefin
 });
 const HANDSHAKE_MS = 5_000;
 const IDLE_MS = 60_000;
+/** HTTP/2 streams of a connection, and connections. */
 const MAX_STREAMS = 16;
+const MAX_CONNECTIONS = 20_000;
 /** Longest wait that a timer can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -94,6 +96,7 @@ export class AgentServer implements OnApplicationBootstrap, OnApplicationShutdow
       },
       adapter,
     );
+    server.maxConnections = MAX_CONNECTIONS;
     server.on("session", (session) => {
       this.#connections.add(session);
       session.setTimeout(IDLE_MS, () => session.close());
