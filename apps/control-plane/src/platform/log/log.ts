@@ -17,6 +17,27 @@ const SECRET_KEYS = [
   "key",
 ];
 
+interface Described {
+  readonly type: string;
+  readonly code?: unknown;
+  readonly message: string;
+  readonly stack?: string;
+  readonly cause?: Described;
+}
+
+/** What of an error is worth a line. Drivers hang whole connections on theirs, passwords included. */
+function describeError(error: unknown): Described {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.name,
+    ...(code === undefined ? {} : { code }),
+    message: error.message,
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+  };
+}
+
 /** JSON lines on standard error. What looks like a secret by its name is masked, two levels deep. */
 export function createLog(level: string): Log {
   return pino(
@@ -25,6 +46,7 @@ export function createLog(level: string): Log {
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       redact: { paths: SECRET_KEYS.flatMap((k) => [k, `*.${k}`, `*.*.${k}`]), censor: "***" },
+      serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },
     pino.destination({ dest: 2, sync: true }),

@@ -38,10 +38,13 @@ export class Jobs {
   }
 
   /** @throws platform/bad-job when a declared job has no runner. */
-  async start(): Promise<void> {
+  check(): void {
     for (const name of TYPES.keys()) {
       if (!this.#runners.has(name)) throw fault("platform/bad-job", `nobody does the job ${name}`, { field: name });
     }
+  }
+
+  async start(): Promise<void> {
     await this.queue.work((job) => this.run(job), CONCURRENCY);
   }
 
