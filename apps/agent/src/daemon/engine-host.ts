@@ -54,7 +54,8 @@ export class EngineHost {
   #next = 0;
   #datagramsWaiting = 0;
   #draining = false;
-  #scheduled = false;
+  /** When this turn's slice is over. */
+  #sliceEnds: number | undefined;
   #closed = false;
   /** Data plane calls, one after another in the order of emission. */
   #dataPlaneTail: Promise<void> = Promise.resolve();
@@ -128,35 +129,31 @@ export class EngineHost {
     if (!this.#draining) this.#drain();
   }
 
+  /** Works off inputs for one slice in every turn of the event loop, however many callbacks that turn has. */
   #drain(): void {
+    const until = this.#slice();
     this.#draining = true;
-    const until = this.#now() + SLICE_MS;
     try {
-      while (this.#next < this.#queue.length) {
-        if (this.#now() > until) {
-          this.#resumeLater();
-          return;
-        }
+      while (this.#next < this.#queue.length && this.#now() < until) {
         const input = this.#queue[this.#next++] as Input;
         if (input.on === "datagram") this.#datagramsWaiting--;
         this.#step(input);
       }
-      this.#queue.length = 0;
-      this.#next = 0;
     } finally {
       this.#draining = false;
     }
+    if (this.#next > 0) this.#queue.splice(0, this.#next);
+    this.#next = 0;
   }
 
-  #resumeLater(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    this.#queue.splice(0, this.#next);
-    this.#next = 0;
+  #slice(): number {
+    if (this.#sliceEnds !== undefined) return this.#sliceEnds;
     setImmediate(() => {
-      this.#scheduled = false;
-      if (!this.#closed) this.#drain();
+      this.#sliceEnds = undefined;
+      if (!this.#closed && this.#queue.length > 0) this.#drain();
     });
+    this.#sliceEnds = this.#now() + SLICE_MS;
+    return this.#sliceEnds;
   }
 
   /** One input must never end the process: what the engine throws is a defect, logged, and that input is lost. */
