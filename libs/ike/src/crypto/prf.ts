@@ -1,15 +1,17 @@
-import { createHmac, createSecretKey } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { hash } from "node:crypto";
 import { aesCmac, aesXcbc } from "./aes-mac.js";
 import { PRF } from "./algorithms.js";
 import { concat } from "./bytes.js";
 import type { PrfAlgorithm } from "./types.js";
 
-const HMAC_HASH: Partial<Record<PrfAlgorithm, string>> = {
-  "hmac-md5": "md5",
-  "hmac-sha1": "sha1",
-  "hmac-sha2-256": "sha256",
-  "hmac-sha2-384": "sha384",
-  "hmac-sha2-512": "sha512",
+/** Hash and its block size in octets. */
+const HMAC_HASH: Partial<Record<PrfAlgorithm, readonly [name: string, blockBytes: number]>> = {
+  "hmac-md5": ["md5", 64],
+  "hmac-sha1": ["sha1", 64],
+  "hmac-sha2-256": ["sha256", 64],
+  "hmac-sha2-384": ["sha384", 128],
+  "hmac-sha2-512": ["sha512", 128],
 };
 const AES_KEY_BYTES = 16;
 
@@ -17,18 +19,29 @@ const AES_KEY_BYTES = 16;
 type KeyedPrf = (...data: readonly Uint8Array[]) => Uint8Array;
 
 function keyed(algorithm: PrfAlgorithm, key: Uint8Array): KeyedPrf {
-  const hash = HMAC_HASH[algorithm];
-  if (hash) {
-    const secret = createSecretKey(key);
-    return (...data) => {
-      const hmac = createHmac(hash, secret);
-      for (const part of data) hmac.update(part);
-      return hmac.digest();
-    };
-  }
+  const hmac = HMAC_HASH[algorithm];
+  if (hmac) return keyedHmac(...hmac, key);
   const fixed = algorithm === "aes-xcbc" ? xcbcKey(key) : cmacKey(key);
   const mac = algorithm === "aes-xcbc" ? aesXcbc : aesCmac;
   return (...data) => mac(fixed, concat(...data));
+}
+
+/** One-shot digests are several times faster as strings than as Buffers. */
+function digest(name: string, data: Uint8Array): Uint8Array {
+  return Buffer.from(hash(name, data, "latin1"), "latin1");
+}
+
+/** RFC 2104 from two one-shot digests: an Hmac of node:crypto costs more to make and to collect than both. */
+function keyedHmac(name: string, blockBytes: number, key: Uint8Array): KeyedPrf {
+  const short = key.length > blockBytes ? digest(name, key) : key;
+  const inner = new Uint8Array(blockBytes).fill(0x36);
+  const outer = new Uint8Array(blockBytes).fill(0x5c);
+  for (let i = 0; i < short.length; i++) {
+    const octet = short[i] as number;
+    inner[i] = octet ^ 0x36;
+    outer[i] = octet ^ 0x5c;
+  }
+  return (...data) => digest(name, concat(outer, digest(name, concat(inner, ...data))));
 }
 
 /** RFC 4434 §2: shorter keys are padded with zeros, longer ones are hashed with a zero key. */

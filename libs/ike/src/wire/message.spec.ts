@@ -95,10 +95,8 @@ function attempt<T>(run: () => T): T | undefined {
   try {
     return run();
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    expect(error.code).toMatch(/^ike\//);
-    expect(error.field).toBeDefined();
-    expect(error.offset).toBeGreaterThanOrEqual(0);
+    const complete = error instanceof Fault && /^ike\//.test(error.code) && error.field && (error.offset ?? -1) >= 0;
+    if (!complete) throw error;
     return undefined;
   }
 }

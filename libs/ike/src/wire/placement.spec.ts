@@ -117,6 +117,7 @@ describe("what is missing is excused", () => {
     expect(() => check("IKE_AUTH response", [notification("COOKIE")])).toThrow(missing("IDr"));
     expect(() => check("IKE_SA_INIT request", [error])).toThrow(missing("SA"));
     expect(() => check("CREATE_CHILD_SA request", [error])).toThrow(missing("SA"));
+    expect(() => check("IKE_AUTH request later", [error])).toThrow(missing("AUTH or EAP"));
     expect(NOTIFY.NO_PROPOSAL_CHOSEN).toBeLessThan(16384);
   });
 

@@ -59,7 +59,6 @@ export const PLACEMENT = {
     protected: true,
     payloads: { EAP: MAY, AUTH: MAY, N: ANY },
     oneOf: ["AUTH", "EAP"],
-    excusedBy: [],
   },
   "IKE_AUTH response later": {
     protected: true,
