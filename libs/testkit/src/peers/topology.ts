@@ -34,6 +34,8 @@ export interface Topology {
 
 async function run(command: string, args: readonly string[], input = ""): Promise<string> {
   const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
+  // A command that reads nothing may be gone before its input is closed; its exit status says what matters.
+  child.stdin.on("error", () => undefined);
   child.stdin.end(input);
   const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${errors.trim() || `exit ${code}`}`);
