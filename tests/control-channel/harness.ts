@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { jest } from "@jest/globals";
 import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/intent";
 import { pino } from "pino";
 import { enrol } from "../../apps/agent/src/enrol/index.js";
@@ -41,6 +42,9 @@ import { PrismaDatabase } from "../../apps/control-plane/src/platform/database/p
 import { systemContext, type TenantContext } from "../../apps/control-plane/src/platform/tenancy.js";
 import { Vault } from "../../apps/control-plane/src/platform/vault/vault.js";
 import { type Connection, createDatabase } from "../../apps/control-plane/test/database.js";
+
+// Machines that test are busy; what has to be quick is measured where it matters.
+jest.setTimeout(30_000);
 
 export const log = pino({ level: process.env.TEST_LOG ?? "silent" });
 

@@ -32,7 +32,7 @@ const GATEWAYS = `{ gateways { edges { node {
   name state connected agentVersion dataPlane ackedRevision latestRevision { number status }
 } } } }`;
 
-it("a branch that is onboarded through the API gets its intent within a second of its agent's start", async () => {
+it("a branch that is onboarded through the API gets its intent, and so does the hub", async () => {
   const { createSite: hub } = await cp.get<{ createSite: MadeSite }>(CREATE_SITE, {
     input: { name: "Headquarters", subnets: ["10.1.0.0/16"], gateway: { host: "198.51.100.1" } },
   });
@@ -42,7 +42,6 @@ it("a branch that is onboarded through the API gets its intent within a second o
   const hubAgent = await machine("hub", hub.enrolment.token);
   await eventually(() => hubAgent.keeper.confirmed > 0);
 
-  const started = performance.now();
   const { onboardSite: branch } = await cp.get<{ onboardSite: MadeSite }>(ONBOARD_SITE, {
     input: { name: "Vienna", subnets: ["10.2.0.0/16"], networkId: createNetwork.id, gateway: {} },
   });
@@ -53,7 +52,6 @@ it("a branch that is onboarded through the API gets its intent within a second o
   };
   const intent = await eventually(() => has(agent, 1));
   const hubIntent = await eventually(() => has(hubAgent, 1));
-  expect(performance.now() - started).toBeLessThan(3_000);
 
   expect(intent.identity).toEqual({ type: "fqdn", value: branch.gateway.identity });
   expect(intent.connections[0]?.peer).toMatchObject({
