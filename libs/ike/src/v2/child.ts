@@ -211,7 +211,10 @@ export function adoptChild(turn: Turn, sa: IkeSa, child: Child, replaces: number
     runtime.retryAt = undefined;
     runtime.lastError = undefined;
   }
-  turn.core.dropOrphans(turn, child.reqid, [child.spiIn, child.spiOut]);
+  turn.core.dropOrphans(turn, child.reqid, [
+    { destination: sa.local.address, spi: child.spiIn },
+    { destination: sa.remote.address, spi: child.spiOut },
+  ]);
   const about = { peer: sa.peer?.id, at: turn.now, ike: ikeStatus(sa), child: childStatus(sa, child) };
   turn.emit(replaces === undefined ? { event: "child-up", ...about } : { event: "child-rekeyed", replaces, ...about });
 }

@@ -1,5 +1,5 @@
 import type { Rng } from "@sallyport/base";
-import type { PolicySpec, SaState } from "@sallyport/dataplane";
+import type { PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
 import type { LastError } from "../status.js";
@@ -109,12 +109,16 @@ export class Core {
     }
   }
 
-  /** Removes what an earlier run left under a reqid, but for SPIs that are in use and policies that somebody holds. */
-  dropOrphans(turn: { apply(ops: readonly DataPlaneOp[]): void }, reqid: number, keep: readonly number[]): void {
+  /** Removes what an earlier run left under a reqid, but for SAs that are in use and policies that somebody holds. */
+  dropOrphans(
+    turn: { apply(ops: readonly DataPlaneOp[]): void },
+    reqid: number,
+    keep: readonly Pick<SaId, "destination" | "spi">[],
+  ): void {
     const orphans = this.orphans.get(reqid);
     if (!orphans) return;
     this.orphans.delete(reqid);
-    const sas = orphans.sas.filter((o) => !keep.includes(o.spi));
+    const sas = orphans.sas.filter((o) => !keep.some((k) => k.spi === o.spi && k.destination.equals(o.destination)));
     const policies = orphans.policies.filter((p) => !this.holdings.holds(p.direction, p.selector));
     turn.apply([
       ...sas.map(

@@ -1,5 +1,5 @@
 import { Fault, type IpAddress } from "@sallyport/base";
-import type { PolicySpec, RouteSpec, SaId, SaSpec } from "@sallyport/dataplane";
+import type { PolicySpec, RouteSpec, SaId, SaSpec, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "@sallyport/ike";
 
 function idText(id: Pick<SaId, "destination" | "spi">): string {
@@ -74,6 +74,21 @@ export class FakeDataPlane {
     if (!sa) throw refused(`no SA ${idText(id)}`, "spi");
     this.sas.delete(idText(id));
     this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...sa, ...to });
+  }
+
+  /** What an adapter's `adopt` gives. */
+  listSas(): SaState[] {
+    return [...this.sas.values()].map(({ destination, source, protocol, spi, direction, mode, reqid }) => ({
+      ...{ destination, source, protocol, spi, direction, mode, reqid },
+      bytes: 0n,
+      packets: 0n,
+      replayed: 0,
+      integrityFailures: 0,
+      outOfWindow: 0,
+      ageSeconds: 0,
+      idleSeconds: undefined,
+      sequence: 0n,
+    }));
   }
 
   inbound(): SaSpec[] {

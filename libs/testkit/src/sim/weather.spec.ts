@@ -1,0 +1,89 @@
+import fc from "fast-check";
+import { disagreements } from "./agreement.js";
+import { childOf, configOf, ESP_PROPOSAL, peerOf } from "./configs.js";
+import type { SimPeer } from "./sim-peer.js";
+import { pair, type Simulation } from "./simulation.js";
+
+const PFS = { ...ESP_PROPOSAL, pfs: ["x25519" as const] };
+const LIFETIME = { soft: 60, jitter: 20, hard: 90 };
+
+/** Lifetimes that end no SA while the test looks. */
+const LASTING = { soft: 36_000, jitter: 0, hard: 40_000 };
+
+/** Both ends start by themselves, and rekey children about every minute and the IKE SA every two unless told otherwise. */
+function restless(lifetime?: typeof LASTING) {
+  const one = (mine: "a" | "b") =>
+    configOf(
+      peerOf(mine, {
+        lifetime: lifetime ?? { soft: 120, jitter: 40, hard: 200 },
+        children: [childOf(mine, { startAction: "start", lifetime: lifetime ?? LIFETIME, proposals: [PFS] })],
+      }),
+    );
+  return { a: one("a"), b: one("b") };
+}
+
+const weather = fc.record({
+  loss: fc.double({ min: 0, max: 0.3, noNaN: true }),
+  duplication: fc.double({ min: 0, max: 0.5, noNaN: true }),
+  delay: fc.integer({ min: 1, max: 200 }),
+  jitter: fc.integer({ min: 0, max: 400 }),
+});
+const meddling = fc.array(
+  fc.record({
+    at: fc.integer({ min: 0, max: 120_000 }),
+    end: fc.constantFrom("a", "b"),
+    what: fc.constantFrom("rekey-ike", "rekey-child", "probe", "delete-ike", "delete-child", "crash"),
+  }),
+  { maxLength: 8 },
+);
+
+function meddle(
+  sim: Simulation,
+  peers: { a: SimPeer; b: SimPeer },
+  config: ReturnType<typeof restless>,
+  what: string,
+  end: "a" | "b",
+) {
+  const peer = peers[end];
+  const other = end === "a" ? "b" : "a";
+  switch (what) {
+    case "rekey-child":
+      return peer.command({ command: "rekey-child", peer: other, child: "net" });
+    case "rekey-ike":
+    case "probe":
+      return peer.command({ command: what, peer: other });
+    case "delete-ike":
+    case "delete-child":
+      peer.command({ command: "terminate", peer: other, ...(what === "delete-child" ? { child: "net" } : {}) });
+      return peer.command({ command: "initiate", peer: other });
+    case "crash": {
+      const left = peer.dataPlane;
+      peer.crash();
+      peer.handle({ on: "adopt", now: sim.now, sas: left.listSas(), policies: [...left.policies.values()] });
+      return peer.configure(config[end]);
+    }
+  }
+}
+
+test("whatever loss, duplication, reordering, commands and crashes do: once the network heals, both ends agree on one tunnel", () => {
+  fc.assert(
+    fc.property(fc.integer(), weather, meddling, (seed, faults, acts) => {
+      const config = restless();
+      const { sim, a, b } = pair({ seed, ...config });
+      a.cryptoDelay = seed & 7;
+      b.dataPlaneDelay = (seed >> 3) & 15;
+      sim.faults(faults);
+      for (const { at, end, what } of acts) {
+        sim.clock.at(at, () => meddle(sim, { a, b }, config, what, end as "a" | "b"));
+      }
+      sim.run(180);
+      sim.faults({ loss: 0, duplication: 0, delay: 10, jitter: 0 });
+      sim.run(120);
+      a.configure(restless(LASTING).a);
+      b.configure(restless(LASTING).b);
+      sim.run(400);
+      expect(disagreements(a, b)).toEqual([]);
+    }),
+    { numRuns: Number(process.env.SIM_RUNS ?? 40), endOnFailure: true },
+  );
+}, 120_000);
