@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { type Family, IpAddress, Prefix } from "@sallyport/base";
 import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
 import type { Route, RouteNetlink, Rule } from "@sallyport/linux-io";
@@ -61,7 +61,11 @@ export class Routing {
     for (const family of FAMILIES) {
       const destination = Prefix.any(family);
       const interfaceIndex = link.index;
-      await this.netlink.addRoute({ kind: "unicast", destination, table: table + 1, protocol, interfaceIndex });
+      const route = { kind: "unicast", destination, table: table + 1, protocol, interfaceIndex } as const;
+      await this.netlink.addRoute(route).catch(async (error) => {
+        // Where IPv6 is switched off no IPv6 packet is forwarded either.
+        if (family === 4 || !(await isOff(name))) throw error;
+      });
       await this.netlink.addRule(this.#fromDevice(family, name));
     }
     this.#device = name;
@@ -170,4 +174,10 @@ export class Routing {
 /** The far end lies in the network that is reached through it. */
 function needsException(spec: RouteSpec): boolean {
   return spec.destination.family === spec.via.family && spec.destination.contains(spec.via);
+}
+
+/** Whether IPv6 is switched off for a device, or missing altogether. */
+async function isOff(device: string): Promise<boolean> {
+  const text = await readFile(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, "utf8").catch(() => "1");
+  return text.trim() !== "0";
 }
