@@ -93,7 +93,7 @@ export class Fleet {
     });
     this.#network = createNetwork.id;
     tell("waiting for its agent to connect");
-    await this.connected(createSite.gateway.id);
+    await this.headquarters.whileRunning(this.connected(createSite.gateway.id));
     return { command: createSite.enrolment.command };
   }
 
@@ -112,7 +112,7 @@ export class Fleet {
     const progress = this.#follow(onboardSite.gateway.id, watched.signal, tell);
     try {
       await this.#start(this.branch, onboardSite.enrolment.command);
-      const toPingMs = await reply;
+      const toPingMs = await this.branch.whileRunning(reply);
       return { gateway: onboardSite.gateway, command: onboardSite.enrolment.command, toPingMs };
     } finally {
       watched.abort();
@@ -148,7 +148,7 @@ export class Fleet {
       },
     });
     tell("waiting for the first packet");
-    await firstReply(NS.headquartersHost, PARTNER.host, { timeoutMs: 30_000 });
+    await this.headquarters.whileRunning(firstReply(NS.headquartersHost, PARTNER.host, { timeoutMs: 30_000 }));
   }
 
   ping(from: string, to: string, count = 20): Promise<PingResult> {

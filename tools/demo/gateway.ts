@@ -19,6 +19,8 @@ export interface GatewayOptions {
 export class Gateway {
   readonly #options: GatewayOptions;
   #agent: ChildProcess | undefined;
+  #stopping = false;
+  #death: Promise<never> = new Promise(() => {});
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -75,15 +77,29 @@ export class Gateway {
       detached: true,
     });
     await log.close();
+    const agent = this.#agent;
+    this.#stopping = false;
+    this.#death = once(agent, "exit").then(async () => {
+      if (this.#stopping) return new Promise<never>(() => {});
+      throw new Error(`the agent of ${this.namespace} ended by itself; its log ends:\n${await this.log(12)}`);
+    });
+    this.#death.catch(() => undefined);
+  }
+
+  /** What `work` gives, unless the agent ends first: then its log says why. */
+  async whileRunning<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#death]);
   }
 
   /** SIGKILL, as a crash would be. */
   async kill(): Promise<void> {
+    this.#stopping = true;
     if (this.#agent) await endProcess(this.#agent, "SIGKILL");
   }
 
   /** Ends the agent and what it left for its successor; its SAs are deleted at its peers. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     if (this.#agent) await endProcess(this.#agent, "SIGINT", 10_000);
     const keeper = Number((await readFile(path.join(this.state, "keeper.pid"), "utf8").catch(() => "")).split(" ")[0]);
     if (keeper > 1) process.kill(keeper, "SIGKILL");
