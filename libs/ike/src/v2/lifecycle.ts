@@ -3,7 +3,10 @@ import type { DownReason, LastError } from "../status.js";
 import { NOTIFY } from "../wire/registry.js";
 import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
 import type { ChildRuntime, PeerState } from "./core.js";
+import { errorOf } from "./failures.js";
+import { fault } from "./faults.js";
 import { connect } from "./init.js";
+import { exchangeName } from "./message.js";
 import { enqueue, finish } from "./queue.js";
 import { ikeStatus } from "./report.js";
 import type { IkeSa, PacketSelector, Task } from "./sa.js";
@@ -159,6 +162,12 @@ function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
 export function peerDead(turn: Turn, sa: IkeSa): void {
   turn.emit({ event: "peer-dead", peer: sa.peer?.id, remote: sa.remote, at: turn.now });
   const state = turn.core.peers.get(sa.peer?.id ?? "");
+  if (state)
+    state.lastError = errorOf(
+      turn,
+      sa.asking ? exchangeName(sa.asking.task) : "",
+      fault("ike/no-response", "the peer does not answer any more"),
+    );
   if (state && sa.peer?.passive === false) {
     for (const c of state.children.values()) if (c.config.dpdAction === "restart" && wasCarried(sa, c)) c.wanted = true;
   }

@@ -7,7 +7,6 @@ import {
   decodeMessage,
   EXCHANGE,
   type HeaderPeek,
-  NOTIFY,
   notification,
   peekHeader,
 } from "../wire/index.js";
@@ -19,7 +18,6 @@ import { closeSa } from "./lifecycle.js";
 import { clearResponse, respond } from "./message.js";
 import { movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
-import { enqueue } from "./queue.js";
 import type { IkeSa } from "./sa.js";
 import { serveInit } from "./serve-init.js";
 import type { Turn } from "./turn.js";
@@ -39,7 +37,7 @@ export function receive(turn: Turn, from: Datagram): void {
   const expected = sa.initiator ? sa.spiR : sa.spiI;
   if (sa.phase === "init") return inInit(turn, sa, from, peek);
   if (theirs !== expected) return turn.count("wrong-peer-spi");
-  if (peek.response ? !awaits(sa, peek) : !accepts(turn, sa, peek)) return;
+  if (peek.response ? !awaits(turn, sa, peek) : !accepts(turn, sa, peek)) return;
   inWindow(turn, sa, from, peek);
 }
 
@@ -51,9 +49,11 @@ function inInit(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
   if (draft) initAnswered(turn, draft, from.datagram);
 }
 
-function awaits(sa: IkeSa, peek: HeaderPeek): boolean {
+function awaits(turn: Turn, sa: IkeSa, peek: HeaderPeek): boolean {
   const asking = sa.asking;
-  return asking !== undefined && asking.mid === peek.messageId && asking.datagrams.length > 0 && !asking.answered;
+  if (asking?.mid === peek.messageId && asking.datagrams.length > 0 && !asking.answered) return true;
+  turn.count("stale-response");
+  return false;
 }
 
 /** Message-ID window of size 1 (RFC 7296 §2.3): the next request, or the last one again. */
@@ -71,7 +71,7 @@ function accepts(turn: Turn, sa: IkeSa, peek: HeaderPeek): boolean {
 
 function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
   const message = decodeMessage(from.datagram);
-  if (!message.encrypted || !sa.protector) return unprotected(turn, sa, message);
+  if (!message.encrypted || !sa.protector) return turn.count("unprotected");
   const plaintext = sa.protector.open(message);
   const draft = turn.edit(sa.serial);
   if (!draft) return;
@@ -176,15 +176,6 @@ function answered(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
   }
   sa.asking = { ...asking, answered: true };
   ANSWERED[asking.task.kind](turn, sa, payloads);
-}
-
-/** A clear message for an IKE SA with keys proves nothing; INVALID_IKE_SPI is reason to ask whether the peer still knows us (§2.4). */
-function unprotected(turn: Turn, sa: IkeSa, message: Message): void {
-  turn.count("unprotected");
-  const lost = message.payloads.some((p) => p.kind === "N" && p.type === NOTIFY.INVALID_IKE_SPI);
-  if (!lost || sa.phase !== "established" || sa.asking) return;
-  const draft = turn.edit(sa.serial);
-  if (draft) enqueue(turn, draft, { kind: "probe" });
 }
 
 /** A request to an IKE SA that is not (any more): its sender is told, a few times a second (RFC 7296 §2.21.4). */
