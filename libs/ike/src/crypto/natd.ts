@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Endpoint } from "@sallyport/base";
 import { concat, u64 } from "./bytes.js";
@@ -6,5 +7,5 @@ import { concat, u64 } from "./bytes.js";
 export function natDetectionHash(initiatorSpi: bigint, responderSpi: bigint, endpoint: Endpoint): Uint8Array {
   const { address, port } = endpoint;
   const data = concat(u64(initiatorSpi, responderSpi), address.bytes, Uint8Array.of(port >> 8, port & 0xff));
-  return hash("sha1", data, "buffer");
+  return Buffer.from(hash("sha1", data, "binary"), "binary");
 }

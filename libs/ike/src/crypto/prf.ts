@@ -28,7 +28,7 @@ function keyed(algorithm: PrfAlgorithm, key: Uint8Array): KeyedPrf {
 
 /** One-shot digests are several times faster as strings than as Buffers. */
 function digest(name: string, data: Uint8Array): Uint8Array {
-  return Buffer.from(hash(name, data, "latin1"), "latin1");
+  return Buffer.from(hash(name, data, "binary"), "binary");
 }
 
 /** RFC 2104 from two one-shot digests: an Hmac of node:crypto costs more to make and to collect than both. */
