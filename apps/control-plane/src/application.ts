@@ -3,6 +3,7 @@ import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
 import { AppModule } from "./app.module.js";
 import { type FirstCredentials, FirstStart } from "./features/operators/first-start.js";
+import { serveGraphiql } from "./platform/graphql/graphiql.js";
 import { NestLogger } from "./platform/log/nest-logger.js";
 import type { Resources } from "./platform/platform.module.js";
 
@@ -27,6 +28,7 @@ export async function startApplication(resources: Resources): Promise<RunningApp
     abortOnError: false,
   });
   try {
+    if (config.development) serveGraphiql(adapter.getInstance());
     await nest.init();
     const first = await nest.get(FirstStart).run();
     const { host, port } = config.roles.has("api") ? config.listen : { host: "127.0.0.1", port: 0 };

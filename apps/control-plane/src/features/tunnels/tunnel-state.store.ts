@@ -24,6 +24,8 @@ export type SavedCounters = Pick<
   "bytesIn" | "bytesOut" | "packetsIn" | "packetsOut" | "errorsIn" | "countedAt" | "lastPacketInAt"
 >;
 
+type TakenRow = SavedCounters & { readonly endId: string; readonly inboundSpi: string };
+
 /** The part of the database that agents' reports write. */
 export abstract class TunnelStateStore {
   /** Undefined when there is no such gateway. */
@@ -87,23 +89,15 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
   }
 
   override async takeSas(tx: Tx, organizationId: string, endIds: readonly string[]) {
-    const inEnds = { organizationId, tunnelEndId: { in: [...endIds] } };
-    const rows = await tx.childSa.findMany({
-      where: { organizationId, ikeSa: inEnds },
-      select: {
-        inboundSpi: true,
-        bytesIn: true,
-        bytesOut: true,
-        packetsIn: true,
-        packetsOut: true,
-        errorsIn: true,
-        countedAt: true,
-        lastPacketInAt: true,
-        ikeSa: { select: { tunnelEndId: true } },
-      },
-    });
-    await tx.ikeSa.deleteMany({ where: inEnds });
-    return new Map(rows.map(({ inboundSpi, ikeSa, ...counters }) => [`${ikeSa.tunnelEndId} ${inboundSpi}`, counters]));
+    // In one statement: counters that arrive at the same time are either taken along or find no row.
+    const rows = await tx.$queryRaw<TakenRow[]>`
+      DELETE FROM child_sas c USING ike_sas i
+      WHERE i.id = c.ike_sa_id AND i.tunnel_end_id = ANY(${endIds}::uuid[]) AND i.organization_id = ${organizationId}::uuid
+      RETURNING i.tunnel_end_id::text AS "endId", c.inbound_spi AS "inboundSpi", c.bytes_in AS "bytesIn",
+        c.bytes_out AS "bytesOut", c.packets_in AS "packetsIn", c.packets_out AS "packetsOut", c.errors_in AS "errorsIn",
+        c.counted_at AS "countedAt", c.last_packet_in_at AS "lastPacketInAt"`;
+    await tx.ikeSa.deleteMany({ where: { organizationId, tunnelEndId: { in: [...endIds] } } });
+    return new Map(rows.map(({ endId, inboundSpi, ...counters }) => [`${endId} ${inboundSpi}`, counters]));
   }
 
   override async writeEnd(

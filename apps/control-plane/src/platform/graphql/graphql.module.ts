@@ -6,7 +6,6 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { type DocumentNode, type GraphQLSchema, validate } from "graphql";
 import { AuthGuard } from "../auth/auth.guard.js";
 import { Authenticator } from "../auth/authenticator.js";
-import { CONFIG, type Config } from "../config/config.js";
 import { LOG, type Log } from "../log/log.js";
 import { requestContext } from "./context.js";
 import { withDefaults } from "./defaults.js";
@@ -20,7 +19,22 @@ interface InitMessage {
 
 const text = (value: unknown) => (typeof value === "string" ? value : undefined);
 
-export function graphqlOptions(config: Config, authenticator: Authenticator, log: Log): MercuriusDriverConfig {
+/**
+ * A page of another origin can make a browser send GETs and forms without asking us, and neither needs our token once there are
+ * cookies: only JSON by POST, and the WebSocket, whose token travels inside it, get further.
+ */
+async function refuseForgeable(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const refuse = (status: number, message: string) =>
+    reply.code(status).send({ errors: [{ message, extensions: { code: "api/invalid-query", retry: false } }] });
+  if (request.method === "GET") {
+    if (request.headers.upgrade?.toLowerCase() === "websocket") return;
+    await refuse(405, "operations are sent by POST");
+  } else if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
+    await refuse(415, "operations are sent as application/json");
+  }
+}
+
+export function graphqlOptions(authenticator: Authenticator, log: Log): MercuriusDriverConfig {
   return {
     driver: MercuriusDriver,
     autoSchemaFile: true,
@@ -28,18 +42,8 @@ export function graphqlOptions(config: Config, authenticator: Authenticator, log
     path: "/graphql",
     jit: 1,
     queryDepth: MAX_DEPTH,
-    graphiql: config.development,
-    // A page of another origin can send neither this content type nor these headers without the browser asking us first.
-    csrfPrevention: { allowedContentTypes: ["application/json"], requiredHeaders: ["x-sallyport-request"] },
-    additionalRouteOptions: {
-      preValidation: async (request: FastifyRequest, reply: FastifyReply) => {
-        const upgrade = request.headers.upgrade?.toLowerCase() === "websocket";
-        if (request.method === "GET" && !upgrade) {
-          const errors = [{ message: "operations are sent by POST", extensions: { code: "api/invalid-query" } }];
-          await reply.code(405).header("allow", "POST").send({ errors });
-        }
-      },
-    },
+    graphiql: false,
+    additionalRouteOptions: { preValidation: refuseForgeable },
     context: (request: FastifyRequest) => requestContext(authenticator, request.headers.authorization, request.ip),
     errorFormatter: errorFormatter(log) as unknown as NonNullable<MercuriusDriverConfig["errorFormatter"]>,
     subscription: {
@@ -74,7 +78,7 @@ export function graphqlOptions(config: Config, authenticator: Authenticator, log
     DiscoveryModule,
     GraphQLModule.forRootAsync<MercuriusDriverConfig>({
       driver: MercuriusDriver,
-      inject: [CONFIG, Authenticator, LOG],
+      inject: [Authenticator, LOG],
       useFactory: graphqlOptions,
     }),
   ],
