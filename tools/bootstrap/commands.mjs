@@ -1,14 +1,14 @@
 /** What each command runs and which Debian packages it wants; the reason stands beside the package in debian.mjs. */
 const BUILD = ["gcc", "libc6-dev"];
-const NETWORK = ["iproute2", "iputils-ping", "iptables"];
-const STRONGSWAN = [
+export const NETWORK = ["iproute2", "iputils-ping", "iptables"];
+export const STRONGSWAN = [
   "charon-systemd",
   "strongswan-swanctl",
   "libcharon-extra-plugins",
   "libstrongswan-extra-plugins",
   "libstrongswan-standard-plugins",
 ];
-const KERNEL = ["user-mode-linux", "kmod", "busybox-static"];
+export const KERNEL = ["user-mode-linux", "kmod", "busybox-static"];
 
 export const COMMANDS = {
   demo: {

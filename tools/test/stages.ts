@@ -1,3 +1,5 @@
+import { KERNEL, NETWORK, STRONGSWAN } from "../bootstrap/commands.mjs";
+
 export interface Count {
   passed: number;
   failed: number;
@@ -40,7 +42,7 @@ const vm = { NODE_OPTIONS: "--experimental-vm-modules --disable-warning=Experime
 
 export const STAGES: readonly Stage[] = [
   { name: "lint", command: ["biome", "ci", "."], limitSeconds: 60, count: verdict },
-  { name: "types", command: ["tsc", "-p", "tsconfig.json"], limitSeconds: 120, count: verdict },
+  { name: "types", command: ["npm", "run", "typecheck"], limitSeconds: 120, count: verdict },
   {
     name: "dependency rule",
     command: ["depcruise", "--config", ".dependency-cruiser.cjs", "libs", "apps"],
@@ -50,4 +52,44 @@ export const STAGES: readonly Stage[] = [
   { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
   { name: "unit", command: jestProject("unit"), env: vm, limitSeconds: 600, count: jest },
+  { name: "database", command: jestProject("db"), env: vm, limitSeconds: 600, count: jest, needs: ["redis-server"] },
+  {
+    name: "compliance",
+    command: jestProject("compliance", "--runInBand"),
+    env: vm,
+    limitSeconds: 600,
+    count: jest,
+    needs: [...NETWORK, ...KERNEL],
+  },
+  {
+    name: "interop",
+    command: jestProject("interop", "--runInBand"),
+    env: vm,
+    limitSeconds: 900,
+    count: jest,
+    needs: [...NETWORK, ...STRONGSWAN],
+  },
+  {
+    name: "chaos",
+    command: jestProject("chaos", "--runInBand"),
+    env: vm,
+    limitSeconds: 900,
+    count: jest,
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+  },
+  { name: "browser", command: jestProject("browser"), env: vm, limitSeconds: 180, count: jest, needs: ["chromium"] },
+  {
+    name: "demo",
+    command: ["node", "tools/demo/main.ts", "--check"],
+    limitSeconds: 180,
+    count: verdict,
+    needs: [...NETWORK, ...STRONGSWAN],
+  },
+  {
+    name: "demo in a kernel",
+    command: ["node", "tools/demo/main.ts", "--check", "--data-plane", "kernel"],
+    limitSeconds: 300,
+    count: verdict,
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+  },
 ];

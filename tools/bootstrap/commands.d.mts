@@ -1,0 +1,3 @@
+export declare const NETWORK: readonly string[];
+export declare const STRONGSWAN: readonly string[];
+export declare const KERNEL: readonly string[];
