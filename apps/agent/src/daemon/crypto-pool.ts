@@ -1,14 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { Worker } from "node:worker_threads";
-import {
-  type CryptoJob,
-  type CryptoKeys,
-  type CryptoResult,
-  type Failure,
-  failureOf,
-  runCryptoJob,
-} from "@sallyport/ike";
-import type { CryptoRunner } from "./engine-host.js";
+import { type CryptoJob, type CryptoKeys, failureOf, runCryptoJob } from "@sallyport/ike";
+import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
 
 /** What a worker gets: the job, and the key when the job signs. */
 export interface WorkerRequest {
@@ -16,10 +9,6 @@ export interface WorkerRequest {
   readonly job: CryptoJob;
   readonly key?: KeyObject;
 }
-
-export type CryptoAnswer =
-  | { readonly ok: true; readonly result: CryptoResult }
-  | { readonly ok: false; readonly failure: Failure };
 
 export interface WorkerAnswer {
   readonly id: number;

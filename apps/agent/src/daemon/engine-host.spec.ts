@@ -4,7 +4,7 @@ import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
 import type { CryptoJob, Effect, EngineStatus, IkeConfig, Input } from "@sallyport/ike";
 import pino from "pino";
 import { fault } from "../faults.js";
-import type { CryptoAnswer } from "./crypto-pool.js";
+import type { CryptoAnswer } from "./crypto-runner.js";
 import { EngineHost } from "./engine-host.js";
 import type { DatagramListener } from "./transport.js";
 

@@ -12,7 +12,7 @@ import {
   type IkeEvent,
   type Input,
 } from "@sallyport/ike";
-import type { CryptoAnswer } from "./crypto-pool.js";
+import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
 import type { Logger } from "./log.js";
 import { Timers } from "./timers.js";
 import type { IkeTransport } from "./transport.js";
@@ -20,11 +20,6 @@ import type { IkeTransport } from "./transport.js";
 export interface Engine {
   handle(input: Input): readonly Effect[];
   status(): EngineStatus;
-}
-
-/** Does a crypto job now, or on another thread. */
-export interface CryptoRunner {
-  run(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer>;
 }
 
 export interface EngineHostOptions {

@@ -1,6 +1,7 @@
 import { fault } from "../faults.js";
 import type { ControlHandler } from "./control-socket.js";
-import type { Daemon } from "./daemon.js";
+import type { Gateway } from "./gateway.js";
+import type { LogBuffer } from "./log.js";
 import { type AgentStatus, statusText } from "./status-text.js";
 
 function text(args: Readonly<Record<string, unknown>>, name: string): string {
@@ -13,8 +14,15 @@ function text(args: Readonly<Record<string, unknown>>, name: string): string {
   });
 }
 
+/** What the commands look at. The gateway may be another one from one command to the next. */
+export interface LocalView {
+  readonly gateway: Gateway;
+  readonly logs: LogBuffer;
+  readonly connected: () => boolean;
+}
+
 /** The commands of the control socket (LOG-05). */
-export function localCommands(daemon: Daemon): Record<string, ControlHandler> {
+export function localCommands(daemon: LocalView): Record<string, ControlHandler> {
   const status = (): AgentStatus => ({
     ...daemon.gateway.status(),
     dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
