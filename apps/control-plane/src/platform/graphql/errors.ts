@@ -34,9 +34,15 @@ function faultOf(error: unknown): Fault | undefined {
     : undefined;
 }
 
-const isInvalidQuery = (error: Error) =>
+/** Fastify and Mercurius blame the request by these codes. */
+const REQUEST_CODE = /^(FST_ERR_CTP|FST_ERR_VALIDATION|MER_ERR_GQL)/;
+
+function isInvalidQuery(error: Error & Wrapped): boolean {
+  const code = error.code ?? (error.originalError as Wrapped | undefined)?.code;
+  if (code !== undefined) return REQUEST_CODE.test(code);
   // graphql-jit's errors have no extensions at all.
-  error instanceof GraphQLError && error.originalError === undefined && error.extensions?.code === undefined;
+  return error instanceof GraphQLError && error.originalError === undefined && error.extensions?.code === undefined;
+}
 
 /** One error as a client sees it. What nobody foresaw is logged with an id and shows nothing but that id. */
 export function formatError(error: Error & Wrapped, log: Log): GraphQLFormattedError {
@@ -44,7 +50,7 @@ export function formatError(error: Error & Wrapped, log: Log): GraphQLFormattedE
   const place = Object.fromEntries(Object.entries(where).filter(([, v]) => v !== undefined));
   const known = faultOf(error);
   if (known?.policy.expose) return { message: known.message, ...place, extensions: extensionsOf(known) };
-  if (!known && (isInvalidQuery(error) || error.code?.startsWith("MER_ERR_GQL"))) {
+  if (!known && isInvalidQuery(error)) {
     return { message: error.message, ...place, extensions: { code: "api/invalid-query", retry: false } };
   }
   const id = randomUUID();
@@ -61,7 +67,8 @@ export function errorFormatter(log: Log) {
       return Array.isArray(inner) ? (inner as Error[]) : [error];
     });
     const formatted = errors.map((error) => formatError(error, log));
-    const invalid = execution.data === undefined && formatted.every((e) => e.extensions?.code === "api/invalid-query");
-    return { statusCode: invalid ? 400 : 200, response: { data: execution.data ?? null, errors: formatted } };
+    const refused =
+      (execution.data ?? null) === null && formatted.every((e) => e.extensions?.code === "api/invalid-query");
+    return { statusCode: refused ? 400 : 200, response: { data: execution.data ?? null, errors: formatted } };
   };
 }
