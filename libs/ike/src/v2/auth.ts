@@ -11,6 +11,7 @@ import { acceptAnswer, allocation, isUsableSpi, makeOffer, offerPayloads } from 
 import { resolveDuplicates } from "./collisions.js";
 import { childRefused, errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
+import { certificateRequests, handshakeOf } from "./handshake.js";
 import {
   expectedText,
   identificationText,
@@ -19,12 +20,10 @@ import {
   toIdentification,
   toIdentity,
 } from "./identity.js";
-import { handshakeOf } from "./init.js";
 import { childFailed, connectFailed, ensure, establish } from "./lifecycle.js";
 import { all, ask, errorIn, find } from "./message.js";
 import { enqueueFirst, finish } from "./queue.js";
 import type { Built, ChildOffer, IkeSa, Outcome, PacketSelector, Task } from "./sa.js";
-import { certificateRequests } from "./serve-init.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
 
@@ -109,7 +108,8 @@ export function startAuth(turn: Turn, sa: IkeSa): void {
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
   if (!runtime) {
     const message = "no CHILD SA is configured for this peer";
-    return connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/not-configured", message }));
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/not-configured", message }));
+    return;
   }
   turn.dataplane(sa, "asking", allocation(sa, runtime.config, runtime.reqid), { go: "auth-offer-spi" });
 }
@@ -118,13 +118,13 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
   const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
-  if (!outcome.ok) return connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
+  if (!outcome.ok) {
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
+    return;
+  }
   if (!runtime || !sa.peer || !isUsableSpi(spiIn)) {
-    return connectFailed(
-      turn,
-      sa,
-      errorOf(turn, "IKE_AUTH", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }),
-    );
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
+    return;
   }
   const { config, reqid } = runtime;
   const nonce = handshakeOf(sa).ni;
@@ -140,11 +140,15 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   });
   sa.localId = localIdentification(sa.peer.localAuth, sa.local);
   const { localAuth } = sa.peer;
-  if (localAuth.method === "psk") return sendAuth(turn, sa, offer, pskPayload(sa, localAuth.secret, sa.localId));
+  if (localAuth.method === "psk") {
+    sendAuth(turn, sa, offer, pskPayload(sa, localAuth.secret, sa.localId));
+    return;
+  }
   const scheme = schemeFor(sa, sa.peer);
   if (!scheme) {
     const message = "the peer knows no signature method for our key";
-    return connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/authentication-failed", message }));
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/authentication-failed", message }));
+    return;
   }
   const octets = octetsOf(sa, sa.localId, true);
   turn.crypto(
@@ -156,7 +160,10 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
 }
 
 export function authOfferSigned(turn: Turn, sa: IkeSa, offer: ChildOffer, method: number, outcome: Outcome): void {
-  if (!outcome.ok) return connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
+  if (!outcome.ok) {
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
+    return;
+  }
   sendAuth(turn, sa, offer, { kind: "AUTH", method, data: (outcome.crypto as CryptoResults["sign"]).data });
 }
 
@@ -192,17 +199,25 @@ export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]
   const auth = find(payloads, "AUTH");
   if (!peer || !idr || !auth) {
     const notify = errorIn(payloads)?.type ?? 0;
-    return connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", notify), ours: ourClaim(sa) });
+    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", notify), ours: ourClaim(sa) });
+    return;
   }
   const { remoteAuth } = peer;
   const id = { idType: idr.idType, data: idr.data };
   if (!identityAllowed(remoteAuth.identity, remoteAuth.method, peer.remote.endpoint, id)) {
-    return distrust(turn, sa, mismatch(peer, id));
+    distrust(turn, sa, mismatch(peer, id));
+    return;
   }
   sa.remoteId = id;
-  if (provesSecret(sa, peer, id, auth)) return trusted(turn, sa, payloads, undefined);
+  if (provesSecret(sa, peer, id, auth)) {
+    trusted(turn, sa, payloads, undefined);
+    return;
+  }
   const job = verifyJob(sa, peer, id, auth, payloads);
-  if (!job) return distrust(turn, sa, badProof(peer, auth));
+  if (!job) {
+    distrust(turn, sa, badProof(peer, auth));
+    return;
+  }
   turn.crypto(sa, "asking", job, { go: "auth-verified", payloads });
 }
 
@@ -232,7 +247,10 @@ function distrust(turn: Turn, sa: IkeSa, cause: Fault | { code: string; message:
 }
 
 export function authVerified(turn: Turn, sa: IkeSa, payloads: readonly Payload[], outcome: Outcome): void {
-  if (!outcome.ok) return distrust(turn, sa, outcome.failure);
+  if (!outcome.ok) {
+    distrust(turn, sa, outcome.failure);
+    return;
+  }
   trusted(turn, sa, payloads, (outcome.crypto as CryptoResults["verify"]).subject);
 }
 
@@ -241,13 +259,17 @@ function trusted(turn: Turn, sa: IkeSa, payloads: readonly Payload[], subject: s
   const { nr } = handshakeOf(sa);
   sa.subject = subject;
   establish(turn, sa, false);
-  if (!offer) return finish(sa);
+  if (!offer) {
+    finish(sa);
+    return;
+  }
   const error = errorIn(payloads);
   if (error || !find(payloads, "SA")) {
     const notify = error?.type ?? 0;
     turn.apply([{ op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: offer.spiIn }] }]);
     finish(sa);
-    return childFailed(turn, sa, offer.config.id, childRefused(turn, "IKE_AUTH", notify, offer));
+    childFailed(turn, sa, offer.config.id, childRefused(turn, "IKE_AUTH", notify, offer));
+    return;
   }
   try {
     const accepted = acceptAnswer(offer, payloads);
@@ -267,7 +289,8 @@ export function authChildInstalled(turn: Turn, sa: IkeSa, built: Built, outcome:
   if (!outcome.ok) {
     undoInstall(turn, sa, built, outcome.at);
     enqueueFirst(turn, sa, { kind: "reject-child", spiIn: built.child.spiIn });
-    return childFailed(turn, sa, built.child.config.id, errorOf(turn, "IKE_AUTH", outcome.failure));
+    childFailed(turn, sa, built.child.config.id, errorOf(turn, "IKE_AUTH", outcome.failure));
+    return;
   }
   adoptChild(turn, sa, built.child, undefined);
   resolveDuplicates(turn, sa, built.child);

@@ -4,7 +4,7 @@ import { childSuite, DH } from "../crypto/index.js";
 import { NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
 import { PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { NotifyPayload, Payload, Proposal } from "../wire/types.js";
-import { type Agreed, adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
+import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
 import { allocation, isUsableSpi } from "./child-offer.js";
 import { resolveDuplicates, rivalRekey } from "./collisions.js";
 import { errorOf } from "./failures.js";
@@ -13,7 +13,7 @@ import { childFailed } from "./lifecycle.js";
 import { find, must, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
 import { configured, fit, narrow, rangesText, toRanges, toSelector } from "./narrow.js";
 import { choose, espProposals } from "./proposals.js";
-import type { Built, Child, ChildAnswer, IkeSa, Outcome } from "./sa.js";
+import type { Agreed, Built, Child, ChildAnswer, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const NO_SPI = new Uint8Array(0);
@@ -130,10 +130,16 @@ export function answerSpi(
   outcome: Outcome,
 ): void {
   const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
-  if (!outcome.ok || !isUsableSpi(spiIn)) return refuseChild(turn, sa, partial, before, outcome);
+  if (!outcome.ok || !isUsableSpi(spiIn)) {
+    refuseChild(turn, sa, partial, before, outcome);
+    return;
+  }
   const answer = { ...partial, spiIn };
   const { group } = answer.suite;
-  if (group === undefined || !answer.peerKe) return install(turn, sa, answer, before, undefined);
+  if (group === undefined || !answer.peerKe) {
+    install(turn, sa, answer, before, undefined);
+    return;
+  }
   const job = { kind: "dh-respond", group, peerValue: answer.peerKe } as const;
   turn.crypto(sa, "serving", job, { go: "serve-child-dh", answer, before });
 }
@@ -145,7 +151,10 @@ export function answerDh(
   before: readonly Payload[],
   outcome: Outcome,
 ): void {
-  if (!outcome.ok) return refuseChild(turn, sa, answer, before, outcome);
+  if (!outcome.ok) {
+    refuseChild(turn, sa, answer, before, outcome);
+    return;
+  }
   install(turn, sa, answer, before, outcome.crypto as CryptoResults["dh-respond"]);
 }
 
@@ -175,7 +184,8 @@ export function answerInstalled(
 ): void {
   if (!outcome.ok) {
     undoInstall(turn, sa, built, outcome.at);
-    return refuseChild(turn, sa, answer, before, outcome);
+    refuseChild(turn, sa, answer, before, outcome);
+    return;
   }
   const chosen = { ...answer.chosen, spi: spiBytes(answer.spiIn) };
   const { group } = answer.suite;

@@ -5,12 +5,11 @@ import { childSuite, DH } from "../crypto/index.js";
 import type { ChildSuite, DhKeyPair } from "../crypto/types.js";
 import { notification, proposalsText } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
-import type { Agreed } from "./child.js";
 import { fault } from "./faults.js";
 import { must, notifyIn, spiBytes, spiNumber } from "./message.js";
 import { configured, rangesText, toRanges, toSelector, within } from "./narrow.js";
 import { espProposals, isAnswerTo } from "./proposals.js";
-import type { ChildOffer, IkeSa, PacketSelector } from "./sa.js";
+import type { Accepted, ChildOffer, IkeSa, PacketSelector } from "./sa.js";
 
 /** SPIs up to here are reserved (CORE-15). */
 const LAST_RESERVED_SPI = 255;
@@ -75,12 +74,6 @@ export function offerPayloads(offer: ChildOffer): {
       { kind: "TSr", selectors: offer.remote.map(toSelector) },
     ],
   };
-}
-
-export interface Accepted {
-  readonly suite: ChildSuite;
-  readonly spiOut: number;
-  readonly agreed: Omit<Agreed, "ni" | "nr" | "shared" | "reqid">;
 }
 
 /** Judges the peer's answer to `offer`. Faults when it is not an answer to it. */

@@ -5,34 +5,17 @@ import { deriveChildKeys } from "../crypto/index.js";
 import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
 import { fault } from "./faults.js";
+import type { Entries } from "./holdings.js";
 import { configured, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
 import { encapsulates } from "./nat.js";
 import { lower } from "./new-sa.js";
 import { childStatus, ikeStatus } from "./report.js";
-import type { Built, Child, IkeSa } from "./sa.js";
-import { entriesOf, hold, release, reqidFor, type TrapHold } from "./traps.js";
+import type { Agreed, Built, Child, IkeSa } from "./sa.js";
+import { entriesOf, hold, release, reqidFor } from "./traps.js";
 import type { Turn } from "./turn.js";
 
 /** Seconds after which the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
 const SWITCH_MS = 10_000;
-
-/** Everything that was agreed on about a CHILD SA. */
-export interface Agreed {
-  readonly config: ChildConfig;
-  readonly mode: "tunnel" | "transport";
-  readonly suite: ChildSuite;
-  readonly reqid: number;
-  readonly spiIn: number;
-  readonly spiOut: number;
-  readonly local: readonly TrafficRange[];
-  readonly remote: readonly TrafficRange[];
-  readonly ni: Uint8Array;
-  readonly nr: Uint8Array;
-  readonly shared: Uint8Array | undefined;
-  /** Whether this end began the exchange. */
-  readonly ours: boolean;
-  readonly rekeys: boolean;
-}
 
 /** The time of a soft limit: `soft` seconds less a random part of `jitter`, so that two ends rarely begin at once. */
 export function softAt(
@@ -154,7 +137,7 @@ export function reqidOf(
 }
 
 /** Policies and routes of one CHILD SA; narrower ones than configured go before the trap. */
-export function entriesFor(turn: Turn, sa: IkeSa, child: Child): TrapHold {
+export function entriesFor(turn: Turn, sa: IkeSa, child: Child): Entries {
   const state = sa.peer && turn.core.peers.get(sa.peer.id);
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
@@ -192,7 +175,7 @@ export function undoInstall(turn: Turn, sa: IkeSa, built: Built, failedAt = Numb
 }
 
 /** Whether the entry that `op` removes was among the first `count` to be added. */
-function wasDone(op: DataPlaneOp, entries: TrapHold, count: number): boolean {
+function wasDone(op: DataPlaneOp, entries: Entries, count: number): boolean {
   if (op.op === "removePolicy") {
     const [direction, selector] = op.args;
     return entries.policies.findIndex((p) => p.direction === direction && p.selector === selector) < count;

@@ -11,25 +11,36 @@ import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
 export function command(turn: Turn, c: Command): void {
-  if (c.command === "shutdown") return shutdown(turn);
+  if (c.command === "shutdown") {
+    shutdown(turn);
+    return;
+  }
   const state = turn.core.peers.get(c.peer);
-  if (!state) return turn.count("unknown-peer");
+  if (!state) {
+    turn.count("unknown-peer");
+    return;
+  }
   switch (c.command) {
     case "initiate":
-      return initiate(turn, state, c.child);
+      initiate(turn, state, c.child);
+      return;
     case "terminate":
-      return terminate(turn, state, c.child);
+      terminate(turn, state, c.child);
+      return;
     case "rekey-child":
-      return eachUp(turn, state, (sa) => {
+      eachUp(turn, state, (sa) => {
         for (const child of sa.children) {
           if (child.config.id === c.child && child.state === "installed")
             enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
         }
       });
+      return;
     case "rekey-ike":
-      return eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
+      eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
+      return;
     case "probe":
-      return eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "probe" }));
+      eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "probe" }));
+      return;
   }
 }
 
@@ -87,13 +98,16 @@ function shutdown(turn: Turn): void {
 export function dataPlaneEvent(turn: Turn, event: DataPlaneEvent): void {
   switch (event.on) {
     case "acquire":
-      return acquire(turn, event.reqid, event.selector);
+      acquire(turn, event.reqid, event.selector);
+      return;
     case "expire":
-      return expire(turn, event.reqid, event.sa.spi, event.hard);
+      expire(turn, event.reqid, event.sa.spi, event.hard);
+      return;
     case "mapping-changed":
-      return eachOfReqid(turn, event.reqid, event.sa.spi, (sa) => {
+      eachOfReqid(turn, event.reqid, event.sa.spi, (sa) => {
         if (!sa.nat.local && sa.phase === "established") movePeer(turn, sa, event.to);
       });
+      return;
   }
 }
 
@@ -102,7 +116,10 @@ function acquire(turn: Turn, reqid: number, selector: Selector): void {
   const name = turn.core.byReqid.get(reqid);
   const state = name && turn.core.peers.get(name.peer);
   const child = name && state?.children.get(name.child);
-  if (!state || !child) return turn.count("acquire-of-unknown");
+  if (!state || !child) {
+    turn.count("acquire-of-unknown");
+    return;
+  }
   child.wanted = true;
   child.packet = packetOf(selector);
   child.retryAt = undefined;

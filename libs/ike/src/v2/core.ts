@@ -4,11 +4,10 @@ import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
 import type { LastError } from "../status.js";
 import { CookieJar } from "./cookie.js";
-import { Holdings } from "./holdings.js";
+import { type Entries, Holdings } from "./holdings.js";
+import { PeerIndex } from "./peer-index.js";
 import type { PacketSelector } from "./sa.js";
-import { PeerIndex } from "./strangers.js";
 import { SaTable } from "./table.js";
-import type { TrapHold } from "./traps.js";
 
 /** What an earlier run left in the data plane. */
 export interface Orphans {
@@ -40,7 +39,7 @@ export interface ChildRuntime {
   retryAt: Millis | undefined;
   lastError: LastError | undefined;
   /** Policies and routes that stay while there is no SA. */
-  trap: TrapHold | undefined;
+  trap: Entries | undefined;
 }
 
 const EMPTY: IkeConfig = { limits: DEFAULT_LIMITS, natPort: 4500, peers: [] };
@@ -126,6 +125,13 @@ export class Core {
       ),
       ...policies.map((p): DataPlaneOp => ({ op: "removePolicy", args: [p.direction, p.selector] })),
     ]);
+  }
+
+  /** Whether cookies are demanded now (RFC 7296 §2.6); falls back at half the threshold so that it does not flutter. */
+  demandsCookies(): boolean {
+    const { cookieThreshold } = this.config.limits;
+    const open = this.table.halfOpen;
+    return this.underLoad ? open > cookieThreshold / 2 : open >= cookieThreshold;
   }
 
   /** Uniform in [0, 1). */

@@ -16,24 +16,16 @@ import {
   switchOutbound,
   undoInstall,
 } from "./child.js";
-import {
-  type Accepted,
-  acceptAnswer,
-  allocation,
-  groupNumber,
-  isUsableSpi,
-  makeOffer,
-  offerPayloads,
-} from "./child-offer.js";
+import { acceptAnswer, allocation, groupNumber, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
 import { resolveDuplicates, settleRekey, yieldsToRival } from "./collisions.js";
 import { childRefused, errorOf } from "./failures.js";
 import { isFault } from "./faults.js";
-import { NONCE_BYTES } from "./init.js";
+import { NONCE_BYTES } from "./handshake.js";
 import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
 import { enqueueFirst, finish, postpone } from "./queue.js";
-import type { Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
+import type { Accepted, Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;
@@ -74,14 +66,24 @@ export function offerSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   const task = childTask(sa);
   const config = task && configOf(turn, sa, task);
   const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
-  if (!task || !config) return give(turn, sa);
-  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  if (!task || !config) {
+    give(turn, sa);
+    return;
+  }
+  if (!outcome.ok) {
+    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    return;
+  }
   if (!isUsableSpi(spiIn)) {
-    return failed(turn, sa, task, errorOf(turn, "", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
+    failed(turn, sa, task, errorOf(turn, "", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
+    return;
   }
   const old = oldOf(sa, task);
   const group = firstGroup(config, old?.suite);
-  if (group) return generate(turn, sa, spiIn, group);
+  if (group) {
+    generate(turn, sa, spiIn, group);
+    return;
+  }
   send(turn, sa, task, config, spiIn, undefined);
 }
 
@@ -98,8 +100,14 @@ function generate(turn: Turn, sa: IkeSa, spiIn: number, group: DhGroup): void {
 export function offerDh(turn: Turn, sa: IkeSa, spiIn: number, outcome: Outcome): void {
   const task = childTask(sa);
   const config = task && configOf(turn, sa, task);
-  if (!task || !config) return give(turn, sa);
-  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  if (!task || !config) {
+    give(turn, sa);
+    return;
+  }
+  if (!outcome.ok) {
+    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    return;
+  }
   send(turn, sa, task, config, spiIn, (outcome.crypto as CryptoResults["dh-generate"]).pair);
 }
 
@@ -139,22 +147,32 @@ function send(
 export function createAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const task = childTask(sa);
   const offer = sa.asking?.child;
-  if (!task || !offer) return give(turn, sa);
+  if (!task || !offer) {
+    give(turn, sa);
+    return;
+  }
   const error = errorIn(payloads);
-  if (error) return refused(turn, sa, task, offer, error.type, payloads);
+  if (error) {
+    refused(turn, sa, task, offer, error.type, payloads);
+    return;
+  }
   const accepted = judge(turn, sa, task, offer, payloads);
   if (!accepted) return;
   const nr = must(payloads, "Nonce").data;
   const ke = find(payloads, "KE");
   const { pair } = offer;
-  if (accepted.suite.group === undefined) return install(turn, sa, task, offer, accepted, nr, undefined);
+  if (accepted.suite.group === undefined) {
+    install(turn, sa, task, offer, accepted, nr, undefined);
+    return;
+  }
   if (!pair || accepted.suite.group !== pair.group || ke?.group !== groupNumber(pair)) {
-    return failed(
+    failed(
       turn,
       sa,
       task,
       errorOf(turn, "CREATE_CHILD_SA", { code: "ike/invalid-syntax", message: "the peer's KE does not fit" }),
     );
+    return;
   }
   turn.crypto(sa, "asking", { kind: "dh-compute", pair, peerValue: ke.data }, { go: "child-keys", accepted, nr });
 }
@@ -192,7 +210,8 @@ function refused(
       const changes = sa.asking?.groupChanges ?? 0;
       if (group && allowed && group !== offer.pair?.group && changes < MAX_GROUP_CHANGES && sa.asking) {
         sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
-        return generate(turn, sa, offer.spiIn, group);
+        generate(turn, sa, offer.spiIn, group);
+        return;
       }
       break;
     }
@@ -200,15 +219,20 @@ function refused(
       const old = oldOf(sa, task);
       if (old?.state === "rekeying") changeChild(sa, old.serial, { state: "installed" });
       freeSpi(turn, sa, offer);
-      if (old?.state === "rekeyed") return give(turn, sa);
-      return postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+      if (old?.state === "rekeyed") {
+        give(turn, sa);
+        return;
+      }
+      postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+      return;
     }
     case NOTIFY.CHILD_SA_NOT_FOUND: {
       const old = oldOf(sa, task);
       freeSpi(turn, sa, offer);
       finish(sa);
       if (old && old.state !== "rekeyed") closeChild(turn, sa, old, "deleted-by-peer");
-      return ensure(turn, sa.peer?.id);
+      ensure(turn, sa.peer?.id);
+      return;
     }
   }
   failed(turn, sa, task, childRefused(turn, "CREATE_CHILD_SA", notify, offer));
@@ -217,8 +241,14 @@ function refused(
 export function childKeys(turn: Turn, sa: IkeSa, accepted: Accepted, nr: Uint8Array, outcome: Outcome): void {
   const task = childTask(sa);
   const offer = sa.asking?.child;
-  if (!task || !offer) return give(turn, sa);
-  if (!outcome.ok) return failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+  if (!task || !offer) {
+    give(turn, sa);
+    return;
+  }
+  if (!outcome.ok) {
+    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    return;
+  }
   install(turn, sa, task, offer, accepted, nr, (outcome.crypto as CryptoResults["dh-compute"]).shared);
 }
 
@@ -261,7 +291,10 @@ export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome)
   const old = oldOf(sa, task);
   adoptChild(turn, sa, built.child, old?.serial);
   finish(sa);
-  if (task?.kind !== "rekey-child") return resolveDuplicates(turn, sa, built.child);
+  if (task?.kind !== "rekey-child") {
+    resolveDuplicates(turn, sa, built.child);
+    return;
+  }
   if (built.child.sending && old) switchOutbound(turn, sa, built.child, old);
   settleRekey(turn, sa, old, built.child, !built.child.sending);
 }

@@ -12,10 +12,16 @@ import type { Turn } from "./turn.js";
 export function due(turn: Turn, sa: IkeSa): void {
   sa.armedAt = Number.POSITIVE_INFINITY;
   const { now } = turn;
-  if (sa.dropAt !== undefined && sa.dropAt <= now) return dropped(turn, sa);
+  if (sa.dropAt !== undefined && sa.dropAt <= now) {
+    dropped(turn, sa);
+    return;
+  }
   const asking = sa.asking;
   if (asking && asking.datagrams.length > 0 && !asking.answered && asking.resendAt <= now) {
-    if (asking.tries >= maxTries(sa)) return unanswered(turn, sa);
+    if (asking.tries >= maxTries(sa)) {
+      unanswered(turn, sa);
+      return;
+    }
     const tries = asking.tries + 1;
     sa.asking = { ...asking, tries, resendAt: now + resendAfter(sa, tries) };
     turn.count("retransmissions");
@@ -31,7 +37,10 @@ export function due(turn: Turn, sa: IkeSa): void {
 }
 
 function dropped(turn: Turn, sa: IkeSa): void {
-  if (sa.phase === "rekeyed" || sa.establishedAt !== undefined) return closeSa(turn, sa, "replaced");
+  if (sa.phase === "rekeyed" || sa.establishedAt !== undefined) {
+    closeSa(turn, sa, "replaced");
+    return;
+  }
   turn.count(sa.phase === "auth" || sa.phase === "init" ? "half-open-expired" : "echo-over");
   turn.drop(sa);
 }
@@ -42,15 +51,22 @@ function unanswered(turn: Turn, sa: IkeSa): void {
     case "init":
     case "auth": {
       const exchange = exchangeName(task);
-      return connectFailed(turn, sa, errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer")));
+      connectFailed(turn, sa, errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer")));
+      return;
     }
     case "delete-ike":
-      return closeSa(turn, sa, task.reason);
+      closeSa(turn, sa, task.reason);
+      return;
     case "report":
-      return closeSa(turn, sa, "failed");
+      closeSa(turn, sa, "failed");
+      return;
     default:
-      if (sa.phase === "rekeyed") return closeSa(turn, sa, "replaced");
-      return peerDead(turn, sa);
+      if (sa.phase === "rekeyed") {
+        closeSa(turn, sa, "replaced");
+        return;
+      }
+      peerDead(turn, sa);
+      return;
   }
 }
 

@@ -59,27 +59,37 @@ export class IkeEngine {
   #step(turn: Turn, input: Input): void {
     switch (input.on) {
       case "datagram":
-        return receive(turn, input);
+        receive(turn, input);
+        return;
       case "timer":
-        return this.#timer(turn, input.timer);
+        this.#timer(turn, input.timer);
+        return;
       case "crypto-done":
       case "dataplane-done":
       case "failed":
-        return this.#result(turn, input);
+        this.#result(turn, input);
+        return;
       case "command":
-        return command(turn, input.command);
+        command(turn, input.command);
+        return;
       case "dataplane":
-        return dataPlaneEvent(turn, input.event);
+        dataPlaneEvent(turn, input.event);
+        return;
       case "config":
-        return configure(turn, input.config);
+        configure(turn, input.config);
+        return;
       case "adopt":
-        return adopt(turn, input.sas, input.policies);
+        adopt(turn, input.sas, input.policies);
+        return;
     }
   }
 
   #timer(turn: Turn, timer: number): void {
     const sa = turn.edit(timer);
-    if (sa) return due(turn, sa);
+    if (sa) {
+      due(turn, sa);
+      return;
+    }
     const state = this.#core.byTimer.get(timer);
     if (state) ensure(turn, state.config.id);
   }
@@ -105,8 +115,14 @@ export class IkeEngine {
     const sa = turn.edit(serial);
     if (!sa) return;
     sa.waits = sa.waits.filter((w) => w !== wait);
-    if (sa.phase === "init") return turn.drop(sa);
-    if (wait.of === "asking" || !sa.serving) return closeSa(turn, sa, "failed");
+    if (sa.phase === "init") {
+      turn.drop(sa);
+      return;
+    }
+    if (wait.of === "asking" || !sa.serving) {
+      closeSa(turn, sa, "failed");
+      return;
+    }
     const { mid, exchange } = sa.serving;
     const cause = error instanceof Fault ? error : fault("ike/temporary-failure", "internal error");
     refuseRequest(turn, serial, { header: { messageId: mid, exchange } }, cause);

@@ -1,6 +1,12 @@
 import type { PolicyDirection, PolicySpec, RouteSpec, Selector } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 
+/** Policies and routes that one owner holds. */
+export interface Entries {
+  readonly policies: readonly PolicySpec[];
+  readonly routes: readonly RouteSpec[];
+}
+
 interface Held<T> {
   spec: T;
   count: number;

@@ -17,9 +17,15 @@ function deletion(spis: readonly number[]): DeletePayload {
 /** RFC 7296 §1.4: deletes, notifications and the mere question whether this end is alive. */
 export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const deletes = all(payloads, "D");
-  if (deletes.some((d) => d.protocol === PROTOCOL.IKE)) return ikeDeleted(turn, sa);
+  if (deletes.some((d) => d.protocol === PROTOCOL.IKE)) {
+    ikeDeleted(turn, sa);
+    return;
+  }
   const error = errorIn(payloads);
-  if (error?.type === NOTIFY.AUTHENTICATION_FAILED) return distrusted(turn, sa, error.type);
+  if (error?.type === NOTIFY.AUTHENTICATION_FAILED) {
+    distrusted(turn, sa, error.type);
+    return;
+  }
   const answer: number[] = [];
   for (const d of deletes) {
     if (d.protocol !== PROTOCOL.ESP) continue;

@@ -2,10 +2,10 @@ import type { Millis } from "../api.js";
 import type { DownReason, LastError } from "../status.js";
 import { NOTIFY } from "../wire/registry.js";
 import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
+import { connect } from "./connect.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
-import { connect } from "./init.js";
 import { exchangeName } from "./message.js";
 import { enqueue, finish } from "./queue.js";
 import { ikeStatus } from "./report.js";
@@ -214,10 +214,16 @@ export function ensure(turn: Turn, peer: string | undefined): void {
   const missing = wanted.filter((c) => isMissing(up, c));
   if (missing.length === 0) return;
   const best = up.at(-1);
-  if (best) return createMissing(turn, state, best, missing);
+  if (best) {
+    createMissing(turn, state, best, missing);
+    return;
+  }
   if (sas.some((sa) => sa.initiator && (sa.phase === "init" || sa.phase === "auth"))) return;
   if (state.config.passive || !state.config.remote.endpoint || !state.config.local.address) return;
-  if ((state.retryAt ?? 0) > turn.now) return wake(turn, state, state.retryAt ?? 0);
+  if ((state.retryAt ?? 0) > turn.now) {
+    wake(turn, state, state.retryAt ?? 0);
+    return;
+  }
   state.retryAt = undefined;
   connect(
     turn,

@@ -27,23 +27,42 @@ export type Datagram = Extract<Input, { on: "datagram" }>;
 /** A datagram, from the cheapest check to the dearest; nothing of it counts before its ICV does. */
 export function receive(turn: Turn, from: Datagram): void {
   const peek = peekHeader(from.datagram);
-  if (!peek) return turn.count("datagram-short");
-  if (peek.majorVersion !== 2) return otherVersion(turn, from, peek);
-  if (peek.exchange === EXCHANGE.IKE_SA_INIT && !peek.response) return serveInit(turn, from, peek);
+  if (!peek) {
+    turn.count("datagram-short");
+    return;
+  }
+  if (peek.majorVersion !== 2) {
+    otherVersion(turn, from, peek);
+    return;
+  }
+  if (peek.exchange === EXCHANGE.IKE_SA_INIT && !peek.response) {
+    serveInit(turn, from, peek);
+    return;
+  }
   const serial = turn.core.table.bySpi(peek.initiator ? peek.responderSpi : peek.initiatorSpi);
   const sa = serial === undefined ? undefined : turn.core.table.get(serial);
-  if (!sa || sa.initiator === peek.initiator) return stranger(turn, from, peek);
+  if (!sa || sa.initiator === peek.initiator) {
+    stranger(turn, from, peek);
+    return;
+  }
   const theirs = peek.initiator ? peek.initiatorSpi : peek.responderSpi;
   const expected = sa.initiator ? sa.spiR : sa.spiI;
-  if (sa.phase === "init") return inInit(turn, sa, from, peek);
-  if (theirs !== expected) return turn.count("wrong-peer-spi");
+  if (sa.phase === "init") {
+    inInit(turn, sa, from, peek);
+    return;
+  }
+  if (theirs !== expected) {
+    turn.count("wrong-peer-spi");
+    return;
+  }
   if (peek.response ? !awaits(turn, sa, peek) : !accepts(turn, sa, peek)) return;
   inWindow(turn, sa, from, peek);
 }
 
 function inInit(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
   if (!sa.initiator || !peek.response || peek.exchange !== EXCHANGE.IKE_SA_INIT || peek.messageId !== 0) {
-    return turn.count("illegal-transition");
+    turn.count("illegal-transition");
+    return;
   }
   const draft = turn.edit(sa.serial);
   if (draft) initAnswered(turn, draft, from.datagram);
@@ -71,7 +90,10 @@ function accepts(turn: Turn, sa: IkeSa, peek: HeaderPeek): boolean {
 
 function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
   const message = decodeMessage(from.datagram);
-  if (!message.encrypted || !sa.protector) return turn.count("unprotected");
+  if (!message.encrypted || !sa.protector) {
+    turn.count("unprotected");
+    return;
+  }
   const plaintext = sa.protector.open(message);
   const draft = turn.edit(sa.serial);
   if (!draft) return;
@@ -79,7 +101,8 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
   if (again) {
     if (message.encrypted.fragment && message.encrypted.fragment.number !== 1) return;
     turn.count("retransmission-answered");
-    return turn.send(draft, sa.response, from.remote, from.local);
+    turn.send(draft, sa.response, from.remote, from.local);
+    return;
   }
   const whole = assemble(draft, peek, message, plaintext);
   draft.lastSeenAt = turn.now;
@@ -124,10 +147,14 @@ function same(a: Endpoint, b: Endpoint): boolean {
 
 function dispatch(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
   const { header } = message;
-  if (header.response) return answered(turn, sa, message, whole);
+  if (header.response) {
+    answered(turn, sa, message, whole);
+    return;
+  }
   const row = EXCHANGES[header.exchange];
   if (!row?.phases.includes(sa.phase) || (row.role === "responder" && sa.initiator)) {
-    return turn.count("illegal-transition");
+    turn.count("illegal-transition");
+    return;
   }
   sa.serving = { mid: header.messageId, exchange: header.exchange };
   try {
@@ -165,14 +192,18 @@ export function refuseRequest(
 
 function answered(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
   const asking = sa.asking;
-  if (!asking) return turn.count("stale-response");
+  if (!asking) {
+    turn.count("stale-response");
+    return;
+  }
   let payloads: Payload[];
   try {
     payloads = read(message, whole);
   } catch (error) {
     if (!isFault(error)) throw error;
     turn.count(error.code);
-    return closeSa(turn, sa, "failed");
+    closeSa(turn, sa, "failed");
+    return;
   }
   sa.asking = { ...asking, answered: true };
   ANSWERED[asking.task.kind](turn, sa, payloads);

@@ -6,7 +6,7 @@ import type { Payload, Proposal } from "../wire/types.js";
 import { hardAt, softAt } from "./child.js";
 import { errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
-import { NONCE_BYTES } from "./init.js";
+import { NONCE_BYTES } from "./handshake.js";
 import { inherit } from "./lifecycle.js";
 import { ask, errorIn, must, respond, spi64, spi64Bytes } from "./message.js";
 import { isLower, lower, newSa } from "./new-sa.js";
@@ -38,7 +38,10 @@ function generate(turn: Turn, sa: IkeSa, group: DhGroup): void {
 }
 
 export function rekeyOffer(turn: Turn, sa: IkeSa, outcome: Outcome): void {
-  if (!outcome.ok || !sa.peer) return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+  if (!outcome.ok || !sa.peer) {
+    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+    return;
+  }
   const { pair } = outcome.crypto as CryptoResults["dh-generate"];
   const offer: IkeOffer = { spi: turn.core.newSpi(), nonce: turn.core.rng.bytes(NONCE_BYTES), pair };
   ask(
@@ -59,16 +62,25 @@ function outcomeFailure(outcome: Outcome) {
 
 export function rekeyAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const offer = sa.asking?.ike;
-  if (!offer || !sa.peer) return finish(sa);
+  if (!offer || !sa.peer) {
+    finish(sa);
+    return;
+  }
   const ours = ikeProposals(sa.peer.proposals, spi64Bytes(offer.spi));
   const error = errorIn(payloads);
-  if (error?.type === NOTIFY.INVALID_KE_PAYLOAD)
-    return otherGroup(turn, sa, offer, NOTIFY_DATA.INVALID_KE_PAYLOAD.read(error));
+  if (error?.type === NOTIFY.INVALID_KE_PAYLOAD) {
+    otherGroup(turn, sa, offer, NOTIFY_DATA.INVALID_KE_PAYLOAD.read(error));
+    return;
+  }
   if (error?.type === NOTIFY.TEMPORARY_FAILURE) {
     if (settleForRival(turn, sa)) return;
-    return postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+    postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+    return;
   }
-  if (error) return rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", error.type, proposalsText(ours)));
+  if (error) {
+    rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", error.type, proposalsText(ours)));
+    return;
+  }
   const answer = must(payloads, "SA").proposals;
   const chosen = answer[0];
   const ke = must(payloads, "KE");
@@ -82,7 +94,8 @@ export function rekeyAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[
   ) {
     const facts = { ours: proposalsText(ours), theirs: proposalsText(answer) };
     const cause = fault("ike/no-proposal-chosen", "the peer answered with a proposal that was not offered", { facts });
-    return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", cause));
+    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", cause));
+    return;
   }
   const nr = must(payloads, "Nonce").data;
   const job = { kind: "dh-compute", pair: offer.pair, peerValue: ke.data } as const;
@@ -94,7 +107,8 @@ function otherGroup(turn: Turn, sa: IkeSa, offer: IkeOffer, id: number): void {
   const changes = sa.asking?.groupChanges ?? 0;
   const allowed = group && sa.peer?.proposals.some((p) => p.dh.includes(group));
   if (!sa.asking || !group || !allowed || group === offer.pair.group || changes >= MAX_GROUP_CHANGES) {
-    return rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", NOTIFY.INVALID_KE_PAYLOAD));
+    rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", NOTIFY.INVALID_KE_PAYLOAD));
+    return;
   }
   sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
   generate(turn, sa, group);
@@ -198,7 +212,10 @@ function discard(turn: Turn, sa: IkeSa): void {
 /** Our rekey is through. */
 export function rekeyKeys(turn: Turn, sa: IkeSa, suite: IkeSuite, spi: bigint, nr: Uint8Array, outcome: Outcome): void {
   const offer = sa.asking?.ike;
-  if (!outcome.ok || !offer) return rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+  if (!outcome.ok || !offer) {
+    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+    return;
+  }
   const { shared } = outcome.crypto as CryptoResults["dh-compute"];
   const made = make(turn, sa, { suite, shared, ni: offer.nonce, nr, spiI: offer.spi, spiR: spi, initiator: true });
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
@@ -206,7 +223,8 @@ export function rekeyKeys(turn: Turn, sa: IkeSa, suite: IkeSuite, spi: bigint, n
   if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
     discard(turn, made);
     enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
-    return give(turn, sa, rival);
+    give(turn, sa, rival);
+    return;
   }
   if (rival) discard(turn, rival);
   give(turn, sa, made);

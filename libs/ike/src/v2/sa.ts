@@ -6,7 +6,6 @@ import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } f
 import type { DownReason } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Identification, Payload, Proposal } from "../wire/types.js";
-import type { Accepted } from "./child-offer.js";
 
 /**
  * `init`: IKE_SA_INIT is under way. `auth`: keys exist, nobody is authenticated. `rekeyed`: another IKE SA has taken its place
@@ -121,6 +120,31 @@ export interface ChildAnswer {
   readonly spiIn: number;
 }
 
+/** Everything that was agreed on about a CHILD SA. */
+export interface Agreed {
+  readonly config: ChildConfig;
+  readonly mode: "tunnel" | "transport";
+  readonly suite: ChildSuite;
+  readonly reqid: number;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+  readonly shared: Uint8Array | undefined;
+  /** Whether this end began the exchange. */
+  readonly ours: boolean;
+  readonly rekeys: boolean;
+}
+
+/** Our offer and an answer that fits it. */
+export interface Accepted {
+  readonly suite: ChildSuite;
+  readonly spiOut: number;
+  readonly agreed: Omit<Agreed, "ni" | "nr" | "shared" | "reqid">;
+}
+
 export interface Built {
   readonly child: Child;
   readonly inbound: SaSpec;
@@ -202,7 +226,6 @@ export interface Handshake {
   readonly peerHashes: readonly number[] | undefined;
   /** Children wanted on this IKE SA; the first goes into IKE_AUTH. */
   readonly wanted: readonly Task[];
-  readonly offer: ChildOffer | undefined;
   /** Key of the table of half-open IKE SAs, for a responder. */
   readonly halfOpenKey: string | undefined;
 }

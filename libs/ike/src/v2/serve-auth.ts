@@ -7,8 +7,8 @@ import { badProof, certificates, mismatch, octetsOf, provesSecret, pskPayload, s
 import { beginAnswer, judge, refusal } from "./child-answer.js";
 import { errorOf } from "./failures.js";
 import { fault, isFault } from "./faults.js";
+import { handshakeOf } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, sameIdentification } from "./identity.js";
-import { handshakeOf } from "./init.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
 import type { AuthServing, IkeSa, Outcome } from "./sa.js";
@@ -26,28 +26,38 @@ export function serveAuth(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): 
   const idr = find(payloads, "IDr");
   const { candidates } = handshakeOf(sa);
   if (!auth) {
-    return refuse(
+    refuse(
       turn,
       sa,
       undefined,
       id,
       fault("ike/authentication-failed", "the peer wants EAP", { facts: { theirs: "eap" } }),
     );
+    return;
   }
   const known = candidates.filter((p) =>
     identityAllowed(p.remoteAuth.identity, p.remoteAuth.method, p.remote.endpoint, id),
   );
   const [closest] = candidates;
-  if (known.length === 0 && closest) return refuse(turn, sa, only(candidates), id, mismatch(closest, id));
+  if (known.length === 0 && closest) {
+    refuse(turn, sa, only(candidates), id, mismatch(closest, id));
+    return;
+  }
   const asked = known.filter((p) => !idr || sameIdentification(idr, localIdentification(p.localAuth, sa.local)));
   const matching = asked.length > 0 ? asked : known;
   if (auth.method === AUTH_METHOD.SHARED_KEY) {
     const peer = matching.find((p) => provesSecret(sa, p, id, auth));
-    if (peer) return proven(turn, sa, { peer, id, payloads }, undefined);
+    if (peer) {
+      proven(turn, sa, { peer, id, payloads }, undefined);
+      return;
+    }
   } else {
     const peer = matching.find((p) => p.remoteAuth.method === "certificate");
     const job = peer && verifyJob(sa, peer, id, auth, payloads);
-    if (job) return turn.crypto(sa, "serving", job, { go: "serve-auth-verified", serving: { peer, id, payloads } });
+    if (job) {
+      turn.crypto(sa, "serving", job, { go: "serve-auth-verified", serving: { peer, id, payloads } });
+      return;
+    }
   }
   const peer = matching[0] ?? closest;
   if (peer) refuse(turn, sa, only(matching), id, badProof(peer, auth));
@@ -58,7 +68,10 @@ function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
 }
 
 export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, outcome: Outcome): void {
-  if (!outcome.ok) return refuse(turn, sa, serving.peer, serving.id, outcome.failure);
+  if (!outcome.ok) {
+    refuse(turn, sa, serving.peer, serving.id, outcome.failure);
+    return;
+  }
   proven(turn, sa, serving, (outcome.crypto as CryptoResults["verify"]).subject);
 }
 
@@ -68,11 +81,15 @@ function proven(turn: Turn, sa: IkeSa, serving: AuthServing, subject: string | u
   sa.subject = subject;
   sa.localId = localIdentification(peer.localAuth, sa.local);
   const { localAuth } = peer;
-  if (localAuth.method === "psk") return authenticated(turn, sa, serving, pskPayload(sa, localAuth.secret, sa.localId));
+  if (localAuth.method === "psk") {
+    authenticated(turn, sa, serving, pskPayload(sa, localAuth.secret, sa.localId));
+    return;
+  }
   const scheme = schemeFor(sa, peer);
   if (!scheme) {
     const cause = fault("ike/authentication-failed", "the peer knows no signature method for our key");
-    return refuse(turn, sa, peer, serving.id, cause);
+    refuse(turn, sa, peer, serving.id, cause);
+    return;
   }
   const octets = octetsOf(sa, sa.localId, true);
   const job = { kind: "sign", key: localAuth.key, scheme, octets } as const;
@@ -80,24 +97,32 @@ function proven(turn: Turn, sa: IkeSa, serving: AuthServing, subject: string | u
 }
 
 export function serveAuthSigned(turn: Turn, sa: IkeSa, serving: AuthServing, method: number, outcome: Outcome): void {
-  if (!outcome.ok) return refuse(turn, sa, serving.peer, serving.id, outcome.failure);
+  if (!outcome.ok) {
+    refuse(turn, sa, serving.peer, serving.id, outcome.failure);
+    return;
+  }
   authenticated(turn, sa, serving, { kind: "AUTH", method, data: (outcome.crypto as CryptoResults["sign"]).data });
 }
 
 function authenticated(turn: Turn, sa: IkeSa, serving: AuthServing, auth: AuthPayload): void {
   const { peer, id, payloads } = serving;
   if (!turn.core.peers.has(peer.id) || !sa.localId) {
-    return refuse(turn, sa, undefined, id, fault("ike/not-configured", "the peer was removed meanwhile"));
+    refuse(turn, sa, undefined, id, fault("ike/not-configured", "the peer was removed meanwhile"));
+    return;
   }
   sa.peer = turn.core.peers.get(peer.id)?.config ?? peer;
   sa.remoteId = id;
   if (isRefusedAsSecond(turn, sa)) {
-    return refuse(turn, sa, peer, id, fault("ike/authentication-failed", "this identity has an IKE SA already"));
+    refuse(turn, sa, peer, id, fault("ike/authentication-failed", "this identity has an IKE SA already"));
+    return;
   }
   const { ni, nr } = handshakeOf(sa);
   establish(turn, sa, notifyIn(payloads, "INITIAL_CONTACT") !== undefined);
   const before: Payload[] = [{ kind: "IDr", ...sa.localId }, ...certificates(peer), auth];
-  if (!find(payloads, "SA")) return respond(turn, sa, before);
+  if (!find(payloads, "SA")) {
+    respond(turn, sa, before);
+    return;
+  }
   try {
     beginAnswer(turn, sa, judge(turn, sa, payloads, { ni, nr }, true, undefined), before);
   } catch (error) {

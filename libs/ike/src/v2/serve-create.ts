@@ -4,7 +4,7 @@ import type { Payload } from "../wire/types.js";
 import { beginAnswer, judge, refusal } from "./child-answer.js";
 import { errorOf } from "./failures.js";
 import { fault, isFault } from "./faults.js";
-import { NONCE_BYTES } from "./init.js";
+import { NONCE_BYTES } from "./handshake.js";
 import { childFailed } from "./lifecycle.js";
 import { childNotify, find, must, notifyIn, respond } from "./message.js";
 import { abandon } from "./queue.js";
@@ -17,12 +17,17 @@ export function serveCreate(turn: Turn, sa: IkeSa, payloads: readonly Payload[])
   try {
     if (sa.phase !== "established") throw fault("ike/temporary-failure", "the IKE SA is about to go");
     const forIke = must(payloads, "SA").proposals.some((p) => p.protocol === PROTOCOL.IKE);
-    if (forIke) return serveRekey(turn, sa, payloads);
+    if (forIke) {
+      serveRekey(turn, sa, payloads);
+      return;
+    }
     serveChild(turn, sa, payloads);
   } catch (error) {
     const notify = refusal(error);
-    if (isFault(error, "ike/child-not-found"))
-      return respond(turn, sa, [childNotify("CHILD_SA_NOT_FOUND", Number(error.value))]);
+    if (isFault(error, "ike/child-not-found")) {
+      respond(turn, sa, [childNotify("CHILD_SA_NOT_FOUND", Number(error.value))]);
+      return;
+    }
     turn.count(isFault(error) ? error.code : "ike/unexpected");
     if (isFault(error) && !quiet(error.code)) childFailed(turn, sa, undefined, errorOf(turn, "CREATE_CHILD_SA", error));
     respond(turn, sa, [notify]);

@@ -4,7 +4,6 @@ import type { PeerConfig } from "../config.js";
 import { DH, ikeSuite } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
 import {
-  CERT_ENCODING,
   checkPlacement,
   decodeMessage,
   type HeaderPeek,
@@ -14,13 +13,12 @@ import {
 } from "../wire/index.js";
 import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { notifyOf } from "./faults.js";
-import { announcements, handshakeOf, NONCE_BYTES, setKeys } from "./init.js";
+import { announcements, certificateRequests, handshakeOf, NONCE_BYTES, setKeys } from "./handshake.js";
 import { clearResponse, must, notifyIn } from "./message.js";
 import { detectNat, natNotifies } from "./nat.js";
 import { newSa } from "./new-sa.js";
 import { choose, ikeProposals } from "./proposals.js";
 import type { IkeSa, Outcome } from "./sa.js";
-import { demandsCookies } from "./strangers.js";
 import { initKey } from "./table.js";
 import type { Turn } from "./turn.js";
 
@@ -35,15 +33,24 @@ interface From {
 /** IKE_SA_INIT of a stranger: cheap checks first, memory only for who has shown to receive at his address when there are many. */
 export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
   const { core } = turn;
-  if (core.stopped || peek.messageId !== 0 || peek.responderSpi !== 0n || !peek.initiator)
-    return turn.count("bad-init");
+  if (core.stopped || peek.messageId !== 0 || peek.responderSpi !== 0n || !peek.initiator) {
+    turn.count("bad-init");
+    return;
+  }
   const key = initKey(peek.initiatorSpi, endpointText(from.remote));
   const known = core.table.byInit(key);
-  if (known !== undefined) return again(turn, known, from);
+  if (known !== undefined) {
+    again(turn, known, from);
+    return;
+  }
   const { limits } = core.config;
-  if (core.table.halfOpen >= limits.halfOpen) return turn.count("half-open-limit");
+  if (core.table.halfOpen >= limits.halfOpen) {
+    turn.count("half-open-limit");
+    return;
+  }
   if (core.table.halfOpenOf(from.remote.address.toString()) >= limits.halfOpenPerSource) {
-    return turn.count("half-open-limit-per-source");
+    turn.count("half-open-limit-per-source");
+    return;
   }
   const message = judge(turn, from, peek);
   if (!message) return;
@@ -51,11 +58,15 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
   if (!passesCookie(turn, from, message, nonce)) return;
   const candidates = core.index.candidates(from.local, from.remote);
   const picked = pick(candidates, message.payloads);
-  if (!picked) return noProposal(turn, from, message, candidates);
+  if (!picked) {
+    noProposal(turn, from, message, candidates);
+    return;
+  }
   const ke = must(message.payloads, "KE");
   if (ke.group !== DH[picked.suite.group].transformId) {
     turn.count("invalid-ke");
-    return refuse(turn, from, message, NOTIFY_DATA.INVALID_KE_PAYLOAD.build(DH[picked.suite.group].transformId));
+    refuse(turn, from, message, NOTIFY_DATA.INVALID_KE_PAYLOAD.build(DH[picked.suite.group].transformId));
+    return;
   }
   open(turn, from, message, { ...picked, key, nonce, peerValue: ke.data });
 }
@@ -63,10 +74,15 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
 /** A retransmission gets the same answer, unless the request differs from the first. */
 function again(turn: Turn, serial: number, from: From): void {
   const sa = turn.edit(serial);
-  if (!sa?.handshake || sa.response.length === 0) return turn.count("init-in-progress");
+  if (!sa?.handshake || sa.response.length === 0) {
+    turn.count("init-in-progress");
+    return;
+  }
   const first = sa.handshake.received;
-  if (first.length !== from.datagram.length || !first.every((b, i) => b === from.datagram[i]))
-    return turn.count("bad-init");
+  if (first.length !== from.datagram.length || !first.every((b, i) => b === from.datagram[i])) {
+    turn.count("bad-init");
+    return;
+  }
   turn.count("retransmission-answered");
   turn.send(sa, sa.response, from.remote, from.local);
 }
@@ -91,7 +107,7 @@ function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
 
 function passesCookie(turn: Turn, from: From, message: Message, nonce: Uint8Array): boolean {
   const { core } = turn;
-  const demanded = demandsCookies(core);
+  const demanded = core.demandsCookies();
   if (demanded !== core.underLoad) {
     core.underLoad = demanded;
     turn.emit({ event: "under-load", peer: undefined, at: turn.now, halfOpen: core.table.halfOpen, cookies: demanded });
@@ -150,7 +166,10 @@ function noProposal(turn: Turn, from: From, message: Message, candidates: readon
 /** Without state, and never longer than the request (hostile input 22). */
 function refuse(turn: Turn, from: From, message: Message, notify: NotifyPayload): void {
   const datagram = clearResponse(message.header, [notify]);
-  if (datagram.length > from.datagram.length) return turn.count("answer-too-long");
+  if (datagram.length > from.datagram.length) {
+    turn.count("answer-too-long");
+    return;
+  }
   turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
 }
 
@@ -182,7 +201,6 @@ function open(
     cookie: undefined,
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
     wanted: [],
-    offer: undefined,
     halfOpenKey: key,
   };
   sa.nat = { ...sa.nat, ...detectNat(sa, 0n, message.payloads) };
@@ -197,7 +215,8 @@ function open(
 export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Proposal, outcome: Outcome): void {
   if (!outcome.ok) {
     turn.count("bad-key-exchange");
-    return turn.drop(sa);
+    turn.drop(sa);
+    return;
   }
   const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
   setKeys(sa, suite, shared);
@@ -215,19 +234,4 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
   sa.nextTheirs = 1;
   sa.response = [sent];
   turn.send(sa, sa.response);
-}
-
-/** RFC 7296 §3.7: the trust anchors of everybody that the peer may turn out to be. */
-export function certificateRequests(peers: readonly PeerConfig[]): Payload[] {
-  const hashes: Uint8Array[] = [];
-  for (const { remoteAuth } of peers) {
-    if (remoteAuth.method !== "certificate") continue;
-    for (const { keyHash } of remoteAuth.trust) {
-      if (hashes.length < 64 && !hashes.some((h) => h.every((b, i) => b === keyHash[i]))) hashes.push(keyHash);
-    }
-  }
-  if (hashes.length === 0) return [];
-  const data = new Uint8Array(hashes.length * 20);
-  for (const [i, hash] of hashes.entries()) data.set(hash, i * 20);
-  return [{ kind: "CERTREQ", encoding: CERT_ENCODING.X509_SIGNATURE, data }];
 }

@@ -3,15 +3,9 @@ import type { PolicySpec, RouteSpec, SaMode, Selector } from "@sallyport/datapla
 import type { DataPlaneOp } from "../api.js";
 import type { ChildConfig } from "../config.js";
 import type { ChildRuntime, Core, PeerState } from "./core.js";
-import type { Holdings } from "./holdings.js";
+import type { Entries, Holdings } from "./holdings.js";
 import { configured, reversed, toSelectors } from "./narrow.js";
 import type { Turn } from "./turn.js";
-
-/** Policies and routes that one owner holds. */
-export interface TrapHold {
-  readonly policies: readonly PolicySpec[];
-  readonly routes: readonly RouteSpec[];
-}
 
 /** What carries packets of `selectors` into SAs of `reqid` between two outer addresses. */
 export function entriesOf(
@@ -22,7 +16,7 @@ export function entriesOf(
   local: IpAddress,
   remote: IpAddress,
   selectors: readonly Selector[],
-): TrapHold {
+): Entries {
   const template = { protocol: "esp", mode, reqid, level: child.level } as const;
   const out = { ...template, source: local, destination: remote };
   const back = { ...template, source: remote, destination: local };
@@ -44,14 +38,14 @@ export function entriesOf(
   return { policies, routes: [...routes.values()] };
 }
 
-export function hold(holdings: Holdings, entries: TrapHold): DataPlaneOp[] {
+export function hold(holdings: Holdings, entries: Entries): DataPlaneOp[] {
   return [
     ...entries.policies.flatMap((p) => holdings.holdPolicy(p)),
     ...entries.routes.flatMap((r) => holdings.holdRoute(r)),
   ];
 }
 
-export function release(holdings: Holdings, entries: TrapHold): DataPlaneOp[] {
+export function release(holdings: Holdings, entries: Entries): DataPlaneOp[] {
   return [
     ...entries.routes.flatMap((r) => holdings.releaseRoute(r)),
     ...entries.policies.flatMap((p) => holdings.releasePolicy(p)),

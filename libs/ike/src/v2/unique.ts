@@ -70,7 +70,10 @@ function supersede(turn: Turn, loser: IkeSa, forgotten: boolean): void {
 
 /** Ends an IKE SA in good order; it begins nothing else any more. */
 export function retire(turn: Turn, sa: IkeSa, reason: DownReason): void {
-  if (sa.phase === "init" || sa.phase === "auth") return turn.drop(sa);
+  if (sa.phase === "init" || sa.phase === "auth") {
+    turn.drop(sa);
+    return;
+  }
   if (sa.phase === "deleting") return;
   sa.phase = "rekeyed";
   sa.rekeyAt = undefined;

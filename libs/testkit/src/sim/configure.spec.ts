@@ -56,7 +56,11 @@ describe("a new configuration", () => {
     sim.run(1);
     const id = { type: "fqdn", name: "new.example" } as const;
     const secret = utf8.encode("a secret of some length");
-    b.configure(configOf(peerOf("b", { remoteAuth: { method: "psk", identity: { match: "is", identity: id }, secrets: [secret] } })));
+    b.configure(
+      configOf(
+        peerOf("b", { remoteAuth: { method: "psk", identity: { match: "is", identity: id }, secrets: [secret] } }),
+      ),
+    );
     a.configure(configOf(peerOf("a", { localAuth: { method: "psk", identity: id, secret } })));
     sim.run(90);
     expect(disagreements(a, b)).toEqual([]);
@@ -81,7 +85,8 @@ describe("a new configuration", () => {
 
   test("of one child touches only that child", () => {
     const more = (mine: "a" | "b", third: number) => {
-      const [local, remote] = mine === "a" ? ["10.3.0.0/16", `10.${third}.0.0/16`] : [`10.${third}.0.0/16`, "10.3.0.0/16"];
+      const [local, remote] =
+        mine === "a" ? ["10.3.0.0/16", `10.${third}.0.0/16`] : [`10.${third}.0.0/16`, "10.3.0.0/16"];
       return childOf(mine, { id: "more", local: [range(local)], remote: [range(remote)] });
     };
     const both = (third: number) => ({

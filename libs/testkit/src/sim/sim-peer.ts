@@ -75,7 +75,10 @@ export class SimPeer {
   }
 
   #later(ms: number, run: () => void): void {
-    if (ms === 0) return run();
+    if (ms === 0) {
+      run();
+      return;
+    }
     const generation = this.#generation;
     this.clock.at(this.clock.now + ms, () => {
       if (generation === this.#generation) run();
@@ -85,19 +88,23 @@ export class SimPeer {
   #run(effect: Effect): void {
     switch (effect.do) {
       case "send":
-        return this.network.send({ from: effect.local, to: effect.remote, datagram: effect.datagram });
+        this.network.send({ from: effect.local, to: effect.remote, datagram: effect.datagram });
+        return;
       case "keepalive":
         this.keepalives++;
         return;
       case "arm":
-        return this.#arm(effect.timer, effect.at);
+        this.#arm(effect.timer, effect.at);
+        return;
       case "disarm":
         this.#timers.delete(effect.timer);
         return;
       case "crypto":
-        return this.#later(this.cryptoDelay, () => this.handle(this.#crypto(effect)));
+        this.#later(this.cryptoDelay, () => this.handle(this.#crypto(effect)));
+        return;
       case "dataplane":
-        return this.#later(this.dataPlaneDelay, () => this.#dataPlane(effect));
+        this.#later(this.dataPlaneDelay, () => this.#dataPlane(effect));
+        return;
       case "emit":
         this.events.push(effect.event);
     }
@@ -132,7 +139,8 @@ export class SimPeer {
       } catch (error) {
         if (!isFault(error)) throw error;
         if (id === 0) throw new Error(`${this.name}: ${op.op} failed with nobody waiting: ${error.message}`);
-        return this.handle({ on: "failed", now: this.clock.now, id, at: values.length, failure: failureOf(error) });
+        this.handle({ on: "failed", now: this.clock.now, id, at: values.length, failure: failureOf(error) });
+        return;
       }
     }
     if (id !== 0) this.handle({ on: "dataplane-done", now: this.clock.now, id, values });

@@ -18,7 +18,8 @@ function packet(peer: SimPeer, now: number, source: string, destination: string,
   peer.handle({ on: "dataplane", now, event: { on: "acquire", reqid: template.reqid, selector, template } });
 }
 
-const trap = (more: Partial<ChildConfig> = {}) => configOf(peerOf("a", { children: [childOf("a", { startAction: "trap", ...more })] }));
+const trap = (more: Partial<ChildConfig> = {}) =>
+  configOf(peerOf("a", { children: [childOf("a", { startAction: "trap", ...more })] }));
 
 describe("traps (CORE-03)", () => {
   test("policies and routes stand before any SA; the first packet brings the tunnel up", () => {
@@ -120,11 +121,10 @@ describe("narrowing (RFC 7296 §2.9)", () => {
     });
     sim.run(1);
     expect(disagreements(a, b)).toEqual([]);
-    const outs = b.dataPlane.outbound()[0]?.selectors.map((s) => `${s.source}[${s.sourcePort}]>${s.destination}/${s.protocol}`);
-    expect(outs?.sort()).toEqual([
-      "10.2.0.0/16[443]>10.1.0.0/16/6",
-      "2001:db8:2::/112[undefined]>2001:db8:1::/112/0",
-    ]);
+    const outs = b.dataPlane
+      .outbound()[0]
+      ?.selectors.map((s) => `${s.source}[${s.sourcePort}]>${s.destination}/${s.protocol}`);
+    expect(outs?.sort()).toEqual(["10.2.0.0/16[443]>10.1.0.0/16/6", "2001:db8:2::/112[undefined]>2001:db8:1::/112/0"]);
   });
 
   test("transport mode between the outer addresses", () => {

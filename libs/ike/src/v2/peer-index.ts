@@ -1,6 +1,5 @@
 import type { Endpoint } from "@sallyport/base";
 import type { PeerConfig } from "../config.js";
-import type { Core } from "./core.js";
 
 interface Range {
   readonly peer: PeerConfig;
@@ -42,11 +41,4 @@ export class PeerIndex {
     }
     return out.filter((p) => p.local.address === undefined || p.local.address.equals(local.address));
   }
-}
-
-/** Whether cookies are demanded now (RFC 7296 §2.6); falls back at half the threshold so that it does not flutter. */
-export function demandsCookies(core: Core): boolean {
-  const { cookieThreshold } = core.config.limits;
-  const open = core.table.halfOpen;
-  return core.underLoad ? open > cookieThreshold / 2 : open >= cookieThreshold;
 }

@@ -1,0 +1,45 @@
+import type { DhGroup } from "../crypto/types.js";
+import type { PeerState } from "./core.js";
+import { NONCE_BYTES } from "./handshake.js";
+import { newSa } from "./new-sa.js";
+import type { IkeSa, Task } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+const NOTHING = new Uint8Array(0);
+
+/** Begins IKE_SA_INIT with a peer; `wanted` are the CHILD SAs to make, the first of them in IKE_AUTH. */
+export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): void {
+  const peer = state.config;
+  const [endpoint, address] = [peer.remote.endpoint, peer.local.address];
+  const group = peer.proposals[0]?.dh[0];
+  if (!endpoint || !address || !group) return;
+  const sa = newSa(turn, {
+    initiator: true,
+    peer,
+    spiI: turn.core.newSpi(),
+    spiR: 0n,
+    local: { address, port: peer.local.port },
+    remote: endpoint,
+    forced: peer.forceEncapsulation,
+  });
+  sa.handshake = {
+    candidates: [peer],
+    ni: turn.core.rng.bytes(NONCE_BYTES),
+    nr: NOTHING,
+    sent: NOTHING,
+    received: NOTHING,
+    pair: undefined,
+    refusals: 0,
+    cookie: undefined,
+    peerHashes: undefined,
+    wanted,
+    halfOpenKey: undefined,
+  };
+  turn.add(sa);
+  beginInit(turn, sa, group);
+}
+
+export function beginInit(turn: Turn, sa: IkeSa, group: DhGroup): void {
+  sa.asking = { task: { kind: "init" }, mid: 0, datagrams: [], tries: 0, resendAt: 0, answered: false };
+  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "init-offer", group });
+}
