@@ -19,6 +19,8 @@ const LOOK_MS = 60_000;
 export class AgentSessions {
   readonly #replicaId = randomUUID();
   readonly #byGateway = new Map<string, AgentSession>();
+  /** Those that the database knows of. */
+  readonly #written = new WeakSet<AgentSession>();
   readonly #stopListening: (() => void)[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   /** Writes about one session happen one after another. */
@@ -95,6 +97,7 @@ export class AgentSessions {
     this.#byGateway.set(gatewayId, session);
     if (older !== session) older?.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
     await this.store.open({ id: session.id, replicaId: this.#replicaId }, session.peer, hello);
+    this.#written.add(session);
     this.log.info(
       { gateway: name, origin, agent: hello.agentVersion, running: hello.runningRevision },
       "agent connected",
@@ -127,6 +130,7 @@ export class AgentSessions {
 
   /** Wake-ups come late: whether the other session is the newer one is what the database says. */
   async #refuseReplaced(session: AgentSession): Promise<void> {
+    if (!this.#written.has(session)) return;
     try {
       const current = await this.store.current(session.peer);
       if (current === undefined || current === session.id) return;
