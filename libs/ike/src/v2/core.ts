@@ -131,7 +131,7 @@ export class Core {
   demandsCookies(): boolean {
     const { cookieThreshold } = this.config.limits;
     const open = this.table.halfOpen;
-    return this.underLoad ? open > cookieThreshold / 2 : open >= cookieThreshold;
+    return open >= cookieThreshold || (this.underLoad && open > cookieThreshold / 2);
   }
 
   /** Uniform in [0, 1). */

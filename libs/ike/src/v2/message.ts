@@ -1,3 +1,4 @@
+import type { Endpoint } from "@sallyport/base";
 import type { Millis } from "../api.js";
 import { encodeMessage } from "../wire/message.js";
 import { NOTIFY_DATA } from "../wire/notify-data.js";
@@ -140,4 +141,17 @@ export function clearResponse(
     },
     payloads,
   );
+}
+
+/** Answers someone without an IKE SA: seldom enough, and never with more octets than he sent (hostile input 22). */
+export function answerStranger(
+  turn: Turn,
+  from: { readonly local: Endpoint; readonly remote: Endpoint; readonly datagram: Uint8Array },
+  datagram: Uint8Array,
+): void {
+  if (datagram.length > from.datagram.length || !turn.core.mayAnswerStranger(turn.now)) {
+    turn.count("stranger-unanswered");
+    return;
+  }
+  turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
 }

@@ -6,6 +6,7 @@ import {
   decodeInner,
   decodeMessage,
   EXCHANGE,
+  FLAG,
   type HeaderPeek,
   notification,
   peekHeader,
@@ -15,7 +16,7 @@ import { ANSWERED, EXCHANGES } from "./exchanges.js";
 import { isFatal, notifyOf } from "./faults.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
-import { clearResponse, respond } from "./message.js";
+import { answerStranger, clearResponse, respond } from "./message.js";
 import { movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
 import type { IkeSa } from "./sa.js";
@@ -212,29 +213,18 @@ function answered(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
 /** A request to an IKE SA that is not (any more): its sender is told, a few times a second (RFC 7296 §2.21.4). */
 function stranger(turn: Turn, from: Datagram, peek: HeaderPeek): void {
   turn.count("unknown-ike-spi");
-  if (peek.response || from.datagram.length < MIN_REQUEST || !turn.core.mayAnswerStranger(turn.now)) return;
-  const datagram = clearResponse(peek, [notification("INVALID_IKE_SPI")]);
-  turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram: asSender(datagram, peek) });
+  if (!peek.response)
+    answerStranger(turn, from, asSender(clearResponse(peek, [notification("INVALID_IKE_SPI")]), peek));
 }
-
-/** Header and one notification: an answer is never longer than what it answers. */
-const MIN_REQUEST = 36;
 
 /** The initiator flag says who made the IKE SA, not who speaks; the answer to a responder's request carries it. */
 function asSender(datagram: Uint8Array, peek: HeaderPeek): Uint8Array {
-  if (!peek.initiator) datagram[19] = (datagram[19] ?? 0) | 0x08;
+  if (!peek.initiator) datagram[19] = (datagram[19] ?? 0) | FLAG.INITIATOR;
   return datagram;
 }
 
 function otherVersion(turn: Turn, from: Datagram, peek: HeaderPeek): void {
   turn.count("other-version");
-  if (
-    peek.majorVersion < 3 ||
-    peek.response ||
-    from.datagram.length < MIN_REQUEST ||
-    !turn.core.mayAnswerStranger(turn.now)
-  )
-    return;
-  const datagram = clearResponse(peek, [notification("INVALID_MAJOR_VERSION")]);
-  turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
+  if (peek.majorVersion < 3 || peek.response) return;
+  answerStranger(turn, from, clearResponse(peek, [notification("INVALID_MAJOR_VERSION")]));
 }

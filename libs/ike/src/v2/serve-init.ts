@@ -14,7 +14,7 @@ import {
 import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { notifyOf } from "./faults.js";
 import { announcements, certificateRequests, handshakeOf, NONCE_BYTES, setKeys } from "./handshake.js";
-import { clearResponse, must, notifyIn } from "./message.js";
+import { answerStranger, clearResponse, must, notifyIn } from "./message.js";
 import { detectNat, natNotifies } from "./nat.js";
 import { newSa } from "./new-sa.js";
 import { choose, ikeProposals } from "./proposals.js";
@@ -97,10 +97,7 @@ function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
     turn.count("malformed-init");
     const name = notifyOf(error);
     const data = name === "UNSUPPORTED_CRITICAL_PAYLOAD" ? new Uint8Array([Number(error.value) & 0xff]) : undefined;
-    if (turn.core.mayAnswerStranger(turn.now)) {
-      const datagram = clearResponse(peek, [notification(name, data)]);
-      turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
-    }
+    answerStranger(turn, from, clearResponse(peek, [notification(name, data)]));
     return undefined;
   }
 }
