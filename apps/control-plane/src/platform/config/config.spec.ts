@@ -1,0 +1,61 @@
+import { describe, expect, test } from "@jest/globals";
+import { readConfig } from "./config.js";
+
+describe("readConfig", () => {
+  test("needs nothing", () => {
+    const config = readConfig({});
+    expect(config).toMatchObject({
+      development: false,
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      listen: { host: "127.0.0.1", port: 8420 },
+      agentsListen: { host: "0.0.0.0", port: 8421 },
+      agentsUrls: [],
+      logLevel: "info",
+    });
+    expect([...config.roles]).toEqual(["api", "agents", "jobs"]);
+    expect(config.home.endsWith("/.sallyport")).toBe(true);
+    expect(config.migrations.endsWith("/prisma/migrations")).toBe(true);
+  });
+
+  test("reads what is given", () => {
+    expect(
+      readConfig({
+        SALLYPORT_LISTEN: "[::1]:80",
+        SALLYPORT_ROLES: "jobs, api",
+        SALLYPORT_AGENTS_URLS: "https://a.example:1,https://b.example",
+        SALLYPORT_DEVELOPMENT: "1",
+        REDIS_URL: "unix:///run/redis.sock",
+        DATABASE_URL: "postgresql://u:p@h/d",
+        SALLYPORT_MASTER_KEY_FILE: "/run/key",
+      }),
+    ).toMatchObject({
+      listen: { host: "::1", port: 80 },
+      roles: new Set(["jobs", "api"]),
+      agentsUrls: ["https://a.example:1", "https://b.example"],
+      development: true,
+    });
+  });
+
+  test.each([
+    [{ SALLYPORT_LISTEN: "8420" }, "SALLYPORT_LISTEN", "8420"],
+    [{ SALLYPORT_LISTEN: "localhost:99999" }, "SALLYPORT_LISTEN", "localhost:99999"],
+    [{ SALLYPORT_ROLES: "api,cook" }, "SALLYPORT_ROLES", "api,cook"],
+    [{ SALLYPORT_ROLES: " , " }, "SALLYPORT_ROLES", " , "],
+    [{ SALLYPORT_AGENTS_URLS: "http://a" }, "SALLYPORT_AGENTS_URLS", "http://a"],
+    [{ SALLYPORT_DEVELOPMENT: "yes" }, "SALLYPORT_DEVELOPMENT", "yes"],
+    [{ SALLYPORT_LOG_LEVEL: "loud" }, "SALLYPORT_LOG_LEVEL", "loud"],
+    [{ DATABASE_URL: "mysql://u:geheim@h/d" }, "DATABASE_URL", "***"],
+    [{ REDIS_URL: "geheim" }, "REDIS_URL", "***"],
+    [{ DATABASE_URL: "postgresql://h/d" }, "SALLYPORT_MASTER_KEY_FILE", undefined],
+    [{ SALLYPORT_MASTER_KEY: "a", SALLYPORT_MASTER_KEY_FILE: "b" }, "SALLYPORT_MASTER_KEY_FILE", undefined],
+  ])("refuses %j, naming the variable", (environment, field, value) => {
+    const refusal = expect.objectContaining({
+      code: "platform/bad-configuration",
+      field,
+      value,
+      expected: expect.any(String),
+    });
+    expect(() => readConfig(environment)).toThrow(refusal);
+  });
+});
