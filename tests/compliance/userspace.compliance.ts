@@ -1,13 +1,14 @@
-import path from "node:path";
-import { complianceSuite } from "@sallyport/dataplane";
-import { makePair } from "@sallyport/testkit";
+import { execFile } from "node:child_process";
+import { ROOT, resultsOf, tell } from "./results.js";
 
-/** The compliance suite against ESP over TUN and UDP, in namespaces of this machine. Needs root and the compiled libraries. */
-const gatewayModule = path.join(import.meta.dirname, "userspace-gateway.ts");
+/** The suite against ESP over TUN and UDP, in namespaces of this machine. Needs root and the compiled libraries. */
+const outcome = await resultsOf(
+  "userspace",
+  ([command = "", ...values]) =>
+    new Promise((resolve) => {
+      const limits = { cwd: ROOT, timeout: 480_000, maxBuffer: 64 << 20 };
+      execFile(command, values, limits, (error, out, err) => resolve(`${error?.message ?? ""}\n${out}\n${err}`));
+    }),
+);
 
-complianceSuite("userspace", () => makePair({ gatewayModule }), {
-  describe: (name, define) => describe(name, define),
-  it: (name, run, timeoutMs) => it(name, run, timeoutMs),
-  beforeAll: (run, timeoutMs) => beforeAll(run, timeoutMs),
-  afterAll: (run, timeoutMs) => afterAll(run, timeoutMs),
-});
+tell("userspace data plane", outcome);

@@ -1,4 +1,4 @@
-export { complianceCases, complianceSuite, type Runner, runCase, runCompliance } from "./compliance/suite.js";
+export { complianceCases, runCase, runCompliance } from "./compliance/suite.js";
 export type * from "./compliance/types.js";
 export { ECHO_PORTS } from "./compliance/types.js";
 export type * from "./types.js";

@@ -65,38 +65,3 @@ export async function runCompliance(
   }
   return results;
 }
-
-/** The functions of a test runner; those of Jest have these shapes. */
-export interface Runner {
-  describe(name: string, define: () => void): void;
-  it(name: string, run: () => Promise<void>, timeoutMs: number): void;
-  beforeAll(run: () => Promise<void>, timeoutMs: number): void;
-  afterAll(run: () => Promise<void>, timeoutMs: number): void;
-}
-
-/** Registers the suite with a test runner. A case that does not apply passes: what the adapter lacks its capabilities say. */
-export function complianceSuite(
-  name: string,
-  makePair: () => Promise<PairUnderTest>,
-  runner: Runner,
-  options: ComplianceOptions = {},
-): void {
-  runner.describe(`${name} data plane`, () => {
-    let pair: PairUnderTest | undefined;
-    runner.beforeAll(async () => {
-      pair = await makePair();
-    }, 60_000);
-    runner.afterAll(async () => {
-      await pair?.close();
-    }, 60_000);
-    for (const one of complianceCases) {
-      if (options.except?.[one.name] !== undefined) continue;
-      const run = async () => {
-        if (!pair) throw new Error("there is no pair of gateways");
-        const result = await runCase(one, pair);
-        if (result.outcome === "failed") throw new Error(result.error);
-      };
-      runner.it(one.name, run, (one.timeoutMs ?? DEFAULT_TIMEOUT_MS) + 5_000);
-    }
-  });
-}

@@ -3,18 +3,22 @@ import path from "node:path";
 import { type CaseResult, runCompliance } from "@sallyport/dataplane";
 import { makePair } from "@sallyport/testkit";
 
-/** Runs the suite against the kernel that this process runs under; `kernel.ts RESULTS [ONLY]` writes what came of it as JSON. */
-const [file = "results.json", only] = process.argv.slice(2);
-const gatewayModule = path.join(import.meta.dirname, "kernel-gateway.ts");
+/**
+ * `main.ts kernel|userspace [RESULTS [ONLY]]` runs the suite in namespaces of the kernel that this process runs under, tells
+ * each case, and writes the results as JSON. `ONLY` takes the cases whose name holds it.
+ */
+const [adapter = "userspace", file, only] = process.argv.slice(2);
+const gatewayModule = path.join(import.meta.dirname, `${adapter}-gateway.ts`);
+const MARK = { failed: "✗", passed: "✓", "not-applicable": "–" } as const;
 const report = ({ outcome, name, milliseconds, error }: CaseResult) => {
-  console.log(`${outcome === "failed" ? "✗" : outcome === "passed" ? "✓" : "–"} ${name} (${milliseconds} ms)`);
+  console.log(`${MARK[outcome]} ${name} (${milliseconds} ms)`);
   if (error) console.log(error.replaceAll(/^/gm, "    "));
 };
 const results = await runCompliance(() => makePair({ gatewayModule }), {
   onResult: report,
   ...(only === undefined ? {} : { only }),
 });
-writeFileSync(file, JSON.stringify(results));
+if (file !== undefined) writeFileSync(file, JSON.stringify(results));
 const failed = results.filter((result) => result.outcome === "failed").length;
 console.log(`${results.length} cases, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);
