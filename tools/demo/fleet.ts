@@ -128,6 +128,7 @@ export class Fleet {
     tell("starting strongSwan");
     this.#partner = await startPartner({
       dataPlane: this.#options.dataPlane,
+      home: this.#options.home,
       headquartersIdentity: headquarters.identity,
       preSharedKey,
     });

@@ -12,6 +12,8 @@ import { NS } from "./world.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const say = new Narrator();
+/** Only a run that failed leaves this, until the next one. */
+const LOGS = ".sallyport/demo-logs";
 const startedAt = Number(process.env.SALLYPORT_SETUP_STARTED_AT ?? Date.now());
 
 /** Aborts at Ctrl-C or SIGTERM; a second Ctrl-C does not cut the take-down short. */
@@ -42,7 +44,7 @@ function freePort(wanted: number): Promise<number> {
 }
 
 async function keepLogs(fleet: Fleet, guest: boolean): Promise<string> {
-  const folder = guest ? "/tmp/sallyport-demo-logs" : path.join(root, ".sallyport/demo-logs");
+  const folder = guest ? "/tmp/sallyport-demo-logs" : path.join(root, LOGS);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const file of fleet.logFiles) {
@@ -77,6 +79,7 @@ async function run(options: DemoOptions): Promise<Outcome> {
     agentsPort: await freePort(8421),
   });
   await claim(home);
+  if (!options.guest) await rm(path.join(root, LOGS), { recursive: true, force: true });
   try {
     const outcome = await Promise.race([tell(fleet, say, startedAt), interruption]);
     const wrong = complaint(outcome);
@@ -121,11 +124,9 @@ async function main(): Promise<number> {
     if (why) throw new Error(why);
     const inGuest = options.dataPlane === "kernel" && !options.guest && !(await hasEsp());
     if (!options.guest) {
-      const where = inGuest ? "in a User Mode Linux guest, since this kernel has none" : "";
-      say.title(
-        "Sallyport",
-        `a branch office comes online · ESP in ${options.dataPlane === "kernel" ? "the kernel" : "userspace"} ${where}`,
-      );
+      const kernel = inGuest ? "the kernel of a User Mode Linux guest, this machine's has none" : "the kernel";
+      const where = options.dataPlane === "kernel" ? kernel : "userspace";
+      say.title("Sallyport", `a branch office comes online · ESP in ${where}`);
     }
     if (inGuest) return await runInGuest(process.argv.slice(2), options.check, interrupted.signal);
     verdict(options, await run(options));

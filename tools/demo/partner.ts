@@ -11,11 +11,13 @@ export const AGREED = {
 /** The partner's gateway: Debian's strongSwan, which answers headquarters. */
 export function startPartner(options: {
   readonly dataPlane: "userspace" | "kernel";
+  readonly home: string;
   readonly headquartersIdentity: string;
   readonly preSharedKey: string;
 }): Promise<Strongswan> {
   return startStrongswan({
     namespace: NS.partner,
+    parent: options.home,
     dataPlane: options.dataPlane === "kernel" ? "kernel-netlink" : "kernel-libipsec",
     secrets: [{ owners: [options.headquartersIdentity, AGREED.identity], secret: options.preSharedKey }],
     connections: [

@@ -58,6 +58,8 @@ export interface StrongswanOptions extends PeerCredentials {
   /** `kernel-libipsec`: userspace ESP over a TUN device, always in UDP. `kernel-netlink`: the kernel's own ESP. */
   readonly dataPlane: "kernel-libipsec" | "kernel-netlink";
   readonly connections?: readonly PeerConnection[];
+  /** Where its own folder is made; absent: among the system's temporary files. */
+  readonly parent?: string;
   /** Further settings of charon, e.g. `{ cookie_threshold: "1" }`. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Writes no log, which would cost a benchmark's peer some of its speed. */
@@ -137,7 +139,7 @@ export class Strongswan {
   ) {}
 
   static async start(options: StrongswanOptions): Promise<Strongswan> {
-    const directory = await mkdtemp(path.join(tmpdir(), "sallyport-charon-"));
+    const directory = await mkdtemp(path.join(options.parent ?? tmpdir(), "sallyport-charon-"));
     const file = path.join(directory, "strongswan.conf");
     await writeFile(file, configuration(directory, options), { mode: 0o600 });
     const child = spawnIn(options.namespace, "charon-systemd", [], {
