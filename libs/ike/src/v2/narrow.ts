@@ -2,6 +2,7 @@ import { type Endpoint, type Family, IpAddress, rangeToPrefixes } from "@sallypo
 import type { Selector } from "@sallyport/dataplane";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import type { AddressSelector, TrafficSelector } from "../wire/types.js";
+import { once } from "./memo.js";
 
 const ANY_PORT = 65_535;
 /** A port range that is no single port becomes one selector a port; more than this is refused. */
@@ -72,8 +73,11 @@ function contains(outer: TrafficRange, inner: TrafficRange): boolean {
   return common !== undefined && sameRange(common, inner);
 }
 
-/** What both allow, without pieces that lie inside others; what meets the peer's first selector – the packet – comes first (RFC 7296 §2.9). */
-export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRange[]): TrafficRange[] {
+/**
+ * What both allow, without pieces that lie inside others; what meets the peer's first selector – the packet – comes
+ * first (RFC 7296 §2.9). Gives `ours` itself when nothing of it is cut away, so that many SAs share one list.
+ */
+export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRange[]): readonly TrafficRange[] {
   const pieces: TrafficRange[] = [];
   for (const t of theirs) {
     for (const o of ours) {
@@ -81,7 +85,8 @@ export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRa
       if (piece && !pieces.some((p) => contains(p, piece))) pieces.push(piece);
     }
   }
-  return pieces.filter((p, i) => !pieces.some((q, j) => j !== i && contains(q, p))).slice(0, MAX_SELECTORS);
+  const out = pieces.filter((p, i) => !pieces.some((q, j) => j !== i && contains(q, p))).slice(0, MAX_SELECTORS);
+  return out.length === ours.length && out.every((p, i) => sameRange(p, ours[i] as TrafficRange)) ? ours : out;
 }
 
 /** Whether an answer stays within what was offered. */
@@ -126,8 +131,20 @@ function portsOf(r: TrafficRange): (number | undefined)[] | undefined {
   return Array.from({ length: r.lastPort - r.firstPort + 1 }, (_, i) => r.firstPort + i);
 }
 
+/** Selectors of lists that many SAs share are made once. */
+const made = new WeakMap<readonly TrafficRange[], WeakMap<readonly TrafficRange[], readonly Selector[] | "too many">>();
+
 /** Outbound data plane selectors, the product of both lists; undefined when they would be too many. */
-export function toSelectors(local: readonly TrafficRange[], remote: readonly TrafficRange[]): Selector[] | undefined {
+export function toSelectors(
+  local: readonly TrafficRange[],
+  remote: readonly TrafficRange[],
+): readonly Selector[] | undefined {
+  const byRemote = once(made, local, () => new WeakMap());
+  const selectors = once(byRemote, remote, () => product(local, remote) ?? "too many");
+  return selectors === "too many" ? undefined : selectors;
+}
+
+function product(local: readonly TrafficRange[], remote: readonly TrafficRange[]): Selector[] | undefined {
   const out: Selector[] = [];
   for (const l of local) {
     for (const r of remote) {

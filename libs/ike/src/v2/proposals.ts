@@ -4,6 +4,7 @@ import { DH, encryptionTransform, PRF } from "../crypto/index.js";
 import type { DhGroup } from "../crypto/types.js";
 import { ESN, PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { Proposal, Transform } from "../wire/types.js";
+import { once } from "./memo.js";
 
 const NO_SPI = new Uint8Array(0);
 
@@ -19,18 +20,22 @@ function groups(list: readonly DhGroup[]): Transform[] {
   return list.map((name) => ({ type: TRANSFORM.DH, id: DH[name].transformId }));
 }
 
+/** Transforms by the configured proposal that they were made of. */
+const ikeTransforms = new WeakMap<IkeProposal, readonly Transform[]>();
+const espTransforms = new WeakMap<EspProposal, Map<string, readonly Transform[]>>();
+
 /** RFC 7296 §3.3. `spi` is empty in IKE_SA_INIT and the new SPI in a rekey. */
 export function ikeProposals(config: readonly IkeProposal[], spi: Uint8Array = NO_SPI): Proposal[] {
   return config.map((p, i) => ({
     number: i + 1,
     protocol: PROTOCOL.IKE,
     spi,
-    transforms: [
+    transforms: once(ikeTransforms, p, () => [
       ...ciphers(p.encryption),
       ...p.prf.map((name) => ({ type: TRANSFORM.PRF, id: PRF[name].transformId })),
       ...integrities(p.integrity),
       ...groups(p.dh),
-    ],
+    ]),
   }));
 }
 
@@ -41,12 +46,16 @@ export function espProposals(config: readonly EspProposal[], esn: boolean, spi: 
     number: i + 1,
     protocol: PROTOCOL.ESP,
     spi,
-    transforms: [
-      ...ciphers(p.encryption),
-      ...integrities(p.integrity),
-      ...(pfs ? groups(p.pfs) : []),
-      ...numbers.map((id) => ({ type: TRANSFORM.ESN, id })),
-    ],
+    transforms: once(
+      once(espTransforms, p, () => new Map()),
+      `${esn} ${pfs}`,
+      () => [
+        ...ciphers(p.encryption),
+        ...integrities(p.integrity),
+        ...(pfs ? groups(p.pfs) : []),
+        ...numbers.map((id) => ({ type: TRANSFORM.ESN, id })),
+      ],
+    ),
   }));
 }
 

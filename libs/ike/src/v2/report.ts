@@ -7,13 +7,16 @@ import { identificationText } from "./identity.js";
 import { encapsulates } from "./nat.js";
 import type { Child, IkeSa } from "./sa.js";
 
-const texts = new WeakMap<IkeSuite | ChildSuite, string>();
+/** By the algorithms' names: there are few of them, and many SAs. */
+const texts = new Map<string, string>();
 
 function suiteText(suite: IkeSuite | ChildSuite): string {
-  let text = texts.get(suite);
+  const tail = "prf" in suite ? suite.prf : suite.esn;
+  const key = `${suite.encryption} ${suite.keyBits} ${suite.integrity} ${suite.group} ${tail}`;
+  let text = texts.get(key);
   if (text === undefined) {
     text = proposalText({ transforms: "prf" in suite ? ikeTransforms(suite) : childTransforms(suite) });
-    texts.set(suite, text);
+    texts.set(key, text);
   }
   return text;
 }
