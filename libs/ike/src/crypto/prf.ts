@@ -13,6 +13,7 @@ const HMAC_HASH: Partial<Record<PrfAlgorithm, readonly [name: string, blockBytes
   "hmac-sha2-384": ["sha384", 128],
   "hmac-sha2-512": ["sha512", 128],
 };
+const DIGEST_BYTES_MAX = 64;
 const AES_KEY_BYTES = 16;
 
 /** A PRF with its key made ready, for several calls. */
@@ -26,22 +27,32 @@ function keyed(algorithm: PrfAlgorithm, key: Uint8Array): KeyedPrf {
   return (...data) => mac(fixed, concat(...data));
 }
 
-/** One-shot digests are several times faster as strings than as Buffers. */
-function digest(name: string, data: Uint8Array): Uint8Array {
-  return Buffer.from(hash(name, data, "binary"), "binary");
-}
-
-/** RFC 2104 from two one-shot digests: an Hmac of node:crypto costs more to make and to collect than both. */
+/**
+ * RFC 2104 from two one-shot digests: an Hmac of node:crypto costs more to make and to collect than both. Digests come as strings
+ * because node:crypto hands those over several times faster than Buffers.
+ */
 function keyedHmac(name: string, blockBytes: number, key: Uint8Array): KeyedPrf {
-  const short = key.length > blockBytes ? digest(name, key) : key;
+  const short = key.length > blockBytes ? Buffer.from(hash(name, key, "binary"), "binary") : key;
   const inner = new Uint8Array(blockBytes).fill(0x36);
-  const outer = new Uint8Array(blockBytes).fill(0x5c);
+  const outer = Buffer.alloc(blockBytes + DIGEST_BYTES_MAX, 0x5c);
   for (let i = 0; i < short.length; i++) {
     const octet = short[i] as number;
     inner[i] = octet ^ 0x36;
     outer[i] = octet ^ 0x5c;
   }
-  return (...data) => digest(name, concat(outer, digest(name, concat(inner, ...data))));
+  return (...data) => {
+    let size = blockBytes;
+    for (const part of data) size += part.length;
+    const message = Buffer.allocUnsafe(size);
+    message.set(inner);
+    let at = blockBytes;
+    for (const part of data) {
+      message.set(part, at);
+      at += part.length;
+    }
+    const end = blockBytes + outer.write(hash(name, message, "binary"), blockBytes, "binary");
+    return Buffer.from(hash(name, outer.subarray(0, end), "binary"), "binary");
+  };
 }
 
 /** RFC 4434 §2: shorter keys are padded with zeros, longer ones are hashed with a zero key. */
