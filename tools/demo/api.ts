@@ -1,6 +1,16 @@
-interface GraphqlError {
+export interface GraphqlError {
   readonly message: string;
-  readonly extensions?: { readonly code?: string; readonly field?: string };
+  readonly extensions?: { readonly code?: string; readonly field?: string; readonly [fact: string]: unknown };
+}
+
+/** The control plane answered with errors. */
+export class Refused extends Error {
+  readonly errors: readonly GraphqlError[];
+
+  constructor(message: string, errors: readonly GraphqlError[]) {
+    super(message);
+    this.errors = errors;
+  }
 }
 interface GraphqlAnswer<T> {
   readonly data?: T | null;
@@ -27,7 +37,7 @@ export class Api {
     return this.#url;
   }
 
-  /** Runs one operation; an answer with errors becomes an `Error` with their codes and fields. */
+  /** Runs one operation; an answer with errors becomes `Refused` with their codes and fields. */
   async run<T>(operation: string, variables: Readonly<Record<string, unknown>> = {}): Promise<T> {
     const response = await fetch(this.#url, {
       method: "POST",
@@ -42,7 +52,7 @@ export class Api {
           .filter(Boolean)
           .join(" "),
       );
-      throw new Error(`the control plane refused ${name}: ${reasons.join("; ")}`);
+      throw new Refused(`the control plane refused ${name}: ${reasons.join("; ")}`, answer.errors);
     }
     if (!answer.data) throw new Error(`the control plane answered ${response.status} without data`);
     return answer.data;

@@ -58,7 +58,7 @@ export const HEALTH = `query health {
         ends {
           gateway { name }
           ikeSas {
-            proposal initiatorSpi nextRekeyAt natLocal natRemote
+            state proposal initiatorSpi nextRekeyAt natLocal natRemote
             childSas { proposal inboundSpi outboundSpi encapsulated packetsIn packetsOut }
           }
           lastError { message ours theirs }
@@ -70,6 +70,7 @@ export const HEALTH = `query health {
 export interface TunnelEnd {
   readonly gateway: { readonly name: string };
   readonly ikeSas: readonly {
+    readonly state: string;
     readonly proposal: string;
     readonly initiatorSpi: string;
     readonly nextRekeyAt: string | null;

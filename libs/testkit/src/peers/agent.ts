@@ -23,7 +23,7 @@ export interface AgentOptions {
 }
 
 /** What `sallyport-agent status --json` says, as far as tests look at it. */
-export type AgentStatus = EngineStatus & { readonly dataPlane: string };
+export type AgentStatus = EngineStatus & { readonly dataPlane: string; readonly connected: boolean };
 
 /** The real agent as a process of its own, on a static intent, without a control plane. */
 export class Agent {

@@ -1,0 +1,110 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { eventually } from "@sallyport/testkit";
+import { Refused } from "../../tools/demo/api.ts";
+import { Fleet } from "../../tools/demo/fleet.ts";
+import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
+import { CONTROL_PLANE_DEVICE, WORLD } from "../../tools/demo/world.ts";
+import { healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
+
+const HOME = path.resolve(import.meta.dirname, "../../.sallyport/chaos");
+const fleet = new Fleet({ home: HOME, dataPlane: "userspace", port: 8440, agentsPort: 8441 });
+const RECONNECT_MS = 5_000;
+
+beforeAll(async () => {
+  await fleet.startControlPlane();
+  await fleet.layOut();
+  await fleet.createHeadquarters();
+  await fleet.onboardBranch();
+  await fleet.addPartner();
+  await fleet.healthy(2);
+}, 180_000);
+afterAll(() => fleet.close(), 60_000);
+
+it("kill -9 of the control plane: no packet lost, rekeys go on, agents come back, health is right", async () => {
+  const traffic = await underTraffic(async () => {
+    await fleet.controlPlane.kill();
+    await eventually("the agents have noticed", async () =>
+      (await statusOf(fleet.branch)).connected === false ? true : undefined,
+    );
+    await rekeyBranch(fleet);
+    const restarted = Date.now();
+    await fleet.controlPlane.start();
+    expect(await untilReconnected(fleet, restarted)).toBeLessThan(RECONNECT_MS);
+    await healthIsRight(fleet);
+  });
+  expect(traffic.lossPct).toBe(0);
+}, 120_000);
+
+it("kill -9 of PostgreSQL: no packet lost, rekeys go on, agents come back, health is right", async () => {
+  const traffic = await underTraffic(async () => {
+    const before = await fleet.controlPlane.databasePid();
+    process.kill(before, "SIGKILL");
+    await rekeyBranch(fleet);
+    await eventually(
+      "the API answers again, from another PostgreSQL",
+      async () => {
+        await fleet.health();
+        return (await fleet.controlPlane.databasePid()) !== before || undefined;
+      },
+      30_000,
+    );
+    const began = performance.now();
+    await fleet.healthy(2, RECONNECT_MS);
+    expect(performance.now() - began).toBeLessThan(RECONNECT_MS);
+    await rekeyBranch(fleet);
+    await healthIsRight(fleet);
+  });
+  expect(traffic.lossPct).toBe(0);
+}, 120_000);
+
+it("refuses before the push what would not negotiate, with both sides' values, and changes nothing", async () => {
+  const facts =
+    "query facts { intentRevisions(first: 50) { edges { node { id } } } externalPeers { edges { node { id } } } }";
+  const before = await fleet.controlPlane.api.run(facts);
+  const gateways = "query gateways { gateways { edges { node { id name } } } }";
+  const found = await fleet.controlPlane.api.run<{ gateways: { edges: { node: { id: string; name: string } }[] } }>(
+    gateways,
+  );
+  const headquarters = found.gateways.edges.find((e) => e.node.name === "Headquarters")?.node.id;
+  const refusal = await fleet.controlPlane.api
+    .run(ADD_EXTERNAL_PEER, {
+      input: {
+        name: "Museum",
+        gatewayId: headquarters,
+        host: "192.0.2.77",
+        remoteIdentity: "museum.example",
+        preSharedKey: "an old and rusty one",
+        subnets: ["10.98.0.0/24"],
+        peerIkeProposals: ["3des-sha1-modp1024"],
+      },
+    })
+    .catch((error: unknown) => error);
+  expect(refusal).toBeInstanceOf(Refused);
+  const [error] = (refusal as Refused).errors;
+  expect(error?.extensions).toMatchObject({ field: expect.stringMatching(/^input\./) });
+  expect(error?.extensions?.ours).toMatch(/AES_GCM_16_256|aes256gcm16/i);
+  expect(error?.extensions?.theirs).toMatch(/3DES/i);
+  expect(await fleet.controlPlane.api.run(facts)).toEqual(before);
+}, 30_000);
+
+it("leaves nothing behind: namespaces, devices, processes, files", async () => {
+  expect(await fleet.close()).toEqual([]);
+  const names = new Set(await readdir("/run/netns").catch(() => []));
+  expect(WORLD.namespaces.filter((n) => names.has(n.name))).toEqual([]);
+  expect(await readdir("/sys/class/net")).not.toContain(CONTROL_PLANE_DEVICE);
+  await expect(stat(HOME)).rejects.toThrow("ENOENT");
+  expect(await processesOf(HOME)).toEqual([]);
+}, 60_000);
+
+/** Command lines of the processes that were started for the folder. */
+async function processesOf(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const [command, environment] = await Promise.all(
+      ["cmdline", "environ"].map((name) => readFile(`/proc/${pid}/${name}`, "latin1").catch(() => "")),
+    );
+    if (`${command}\0${environment}`.includes(folder)) found.push(`${pid} ${command?.replaceAll("\0", " ")}`);
+  }
+  return found;
+}
