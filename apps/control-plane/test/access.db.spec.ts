@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { createClient } from "graphql-ws";
+import { WebSocket } from "ws";
+import { WakeUpBus } from "../src/platform/bus/bus.js";
 import { Database } from "../src/platform/database/database.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
@@ -202,6 +205,60 @@ describe("tenancy", () => {
       code: "platform/no-tenant",
     });
     await expect(client.gateway.deleteMany()).rejects.toMatchObject({ code: "platform/no-tenant" });
+  });
+});
+
+describe("subscriptions", () => {
+  const subscribe = (token: string | undefined, source: string) => {
+    const client = createClient({
+      url: `${cp.application.url.replace("http", "ws")}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
+    const news = client.iterate({ query: source });
+    return { next: () => news.next(), end: () => client.dispose() };
+  };
+
+  test.each([
+    ["no token", undefined],
+    ["a token that nobody made", `sp_${"A".repeat(43)}`],
+  ])("need more than %s", async (_, token) => {
+    const { next, end } = subscribe(token, "subscription { tunnelChanged { id } }");
+    const refused = await next().then(
+      ({ value }) => JSON.stringify(value),
+      (error: unknown) => JSON.stringify(error),
+    );
+    expect(refused).toContain("api/unauthenticated");
+    await end();
+  });
+
+  test("of something that is not there say so", async () => {
+    const { next, end } = subscribe(
+      cp.first.apiToken,
+      'subscription { onboardingProgress(gatewayId: "x") { complete } }',
+    );
+    await expect(next()).rejects.toMatchObject([{ extensions: { code: "api/bad-input", field: "gatewayId" } }]);
+    await end();
+  });
+
+  test("end when their token is revoked", async () => {
+    const { createApiToken } = await cp.get<Created>(CREATE_TOKEN, { input: { name: "watcher" } });
+    const { token, apiToken } = createApiToken;
+    const { gateways } = await cp.get<{ gateways: { edges: { node: { id: string } }[] } }>(
+      "{ gateways { edges { node { id } } } }",
+    );
+    const gatewayId = gateways.edges[0]?.node.id ?? "";
+    const { next, end } = subscribe(
+      token,
+      `subscription { onboardingProgress(gatewayId: "${gatewayId}") { complete } }`,
+    );
+    expect((await next()).value).toMatchObject({ data: { onboardingProgress: { complete: false } } });
+    await cp.get(REVOKE, { id: apiToken.id });
+    const over = next();
+    const { me } = await cp.get<{ me: { organization: { id: string } } }>("{ me { organization { id } } }");
+    await cp.application.nest.get(WakeUpBus).publish("onboarding", { organizationId: me.organization.id, gatewayId });
+    expect((await over).done).toBe(true);
+    await end();
   });
 });
 

@@ -107,7 +107,7 @@ describe("the embedded PostgreSQL", () => {
     const home = path.join(scratch, "orphan");
     const first = await EmbeddedPostgres.start(home, log);
     // As if its owner were gone: no process has this id.
-    await writeFile(path.join(home, "owner"), "4194304");
+    await writeFile(path.join(home, "owner"), "4194304 1");
     const second = await EmbeddedPostgres.start(home, log);
     expect(second.pid).toBe(first.pid);
     await second.stop();

@@ -1,3 +1,4 @@
+import { Inject } from "@nestjs/common";
 import { Args, ID, Mutation, Parent, Query, ResolveField, Resolver, Subscription } from "@nestjs/graphql";
 import { Allow, Request, Tenant } from "../../platform/auth/allow.js";
 import { WakeUpBus } from "../../platform/bus/bus.js";
@@ -5,6 +6,8 @@ import { wakeUps } from "../../platform/bus/stream.js";
 import { Database } from "../../platform/database/database.js";
 import { PageArgs, pageComplexity } from "../../platform/graphql/connection.js";
 import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
+import { subscription } from "../../platform/graphql/subscription.js";
+import { LOG, type Log } from "../../platform/log/log.js";
 import { present } from "../../platform/present.js";
 import type { Gateway } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
@@ -32,6 +35,7 @@ export class GatewayResolver {
     private readonly intents: StoredIntentService,
     private readonly database: Database,
     private readonly bus: WakeUpBus,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
   @Query(() => GatewayConnection, {
@@ -77,9 +81,9 @@ export class GatewayResolver {
     description: "A gateway's onboarding: how it stands now, then again with every step. Ends when it is complete.",
   })
   @Allow("fleet:read")
-  async *onboardingProgress(
+  onboardingProgress(
     @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
+    @Request() request: GraphQLRequestContext,
     @Args("gatewayId", { type: () => ID, description: "Which gateway's." }) gatewayId: string,
   ) {
     const { organizationId } = context;
@@ -88,19 +92,23 @@ export class GatewayResolver {
       "onboarding",
       (m) => m.organizationId === organizationId && m.gatewayId === gatewayId,
     );
-    try {
-      let told = "";
-      for (;;) {
-        loaders.clear();
-        const gateway = await this.service.getIn(this.database.client, organizationId, gatewayId, "gatewayId");
-        const progress = progressOf(gateway);
-        const steps = JSON.stringify(progress.steps);
-        if (steps !== told) yield { onboardingProgress: progress };
-        told = steps;
-        if (progress.complete || (await news.next()).done) return;
-      }
-    } finally {
-      await news.return();
+    return subscription(news, this.#progress(context, request, gatewayId, news), this.log);
+  }
+
+  async *#progress(
+    { organizationId }: TenantContext,
+    request: GraphQLRequestContext,
+    gatewayId: string,
+    news: AsyncGenerator<unknown, void, undefined>,
+  ) {
+    for (let told = ""; ; ) {
+      request.loaders.clear();
+      const gateway = await this.service.getIn(this.database.client, organizationId, gatewayId, "gatewayId");
+      const progress = progressOf(gateway);
+      const steps = JSON.stringify(progress.steps);
+      if (steps !== told) yield { onboardingProgress: progress };
+      told = steps;
+      if (progress.complete || (await news.next()).done || !(await request.stillValid())) return;
     }
   }
 

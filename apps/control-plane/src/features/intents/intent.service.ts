@@ -28,7 +28,7 @@ export interface Refusal {
 export abstract class IntentService {
   /** Asks, in the caller's transaction, for a new compilation of the organization's intents. */
   abstract recompile(tx: Tx, organizationId: string): Promise<void>;
-  /** The newest revision of the gateway, unless the agent refused it or went back from it: then undefined. */
+  /** The newest revision of the gateway; where the agent refused it or went back from it, the newest that it had in force. */
   abstract latestFor(gatewayId: string): Promise<DeliverableIntent | undefined>;
   abstract pushed(gatewayId: string, revision: number): Promise<void>;
   /** The agent applied it. */

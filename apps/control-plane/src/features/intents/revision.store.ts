@@ -34,7 +34,8 @@ export abstract class RevisionStore {
   ): Promise<ReadonlyMap<string, Pick<IntentRevision, "number" | "hash">>>;
   /** Also marks the gateway's revisions that were not sent yet as superseded. */
   abstract append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void>;
-  abstract newestOf(gatewayId: string): Promise<IntentRevision | null>;
+  /** The newest revision of the gateway; with `acked`, of those that its agent has in force or had. */
+  abstract newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null>;
   /** Undefined when there is no such revision, or it stands in none of `from`. */
   abstract answer(
     tx: Tx,
@@ -74,9 +75,9 @@ export class PrismaRevisionStore extends RevisionStore {
     await tx.intentRevision.create({ data, select: { id: true } });
   }
 
-  override newestOf(gatewayId: string): Promise<IntentRevision | null> {
+  override newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null> {
     return this.database.client.intentRevision.findFirst({
-      where: { organizationId: ANY_ORGANIZATION, gatewayId },
+      where: { organizationId: ANY_ORGANIZATION, gatewayId, ...(acked ? { status: "ACKED" } : {}) },
       orderBy: { number: "desc" },
     });
   }

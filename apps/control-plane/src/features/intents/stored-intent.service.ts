@@ -36,8 +36,10 @@ export class StoredIntentService extends IntentService {
   }
 
   override async latestFor(gatewayId: string): Promise<DeliverableIntent | undefined> {
-    const row = await this.revisions.newestOf(gatewayId);
-    if (!row || row.status === "NACKED" || row.status === "REVERTED") return undefined;
+    const newest = await this.revisions.newestOf(gatewayId, false);
+    const refused = newest?.status === "NACKED" || newest?.status === "REVERTED";
+    const row = refused ? await this.revisions.newestOf(gatewayId, true) : newest;
+    if (!row) return undefined;
     const body = new Uint8Array(this.vault.unseal(revisionPlace(gatewayId, row.number), row));
     return {
       organizationId: row.organizationId,

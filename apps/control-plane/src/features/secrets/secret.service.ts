@@ -49,14 +49,4 @@ export class SecretService {
   open(row: SecretRow): Secret {
     return new Secret(this.vault.unseal(place(row.id), row).toString("utf8"));
   }
-
-  /** Puts every value that an older master key wraps under the current one. Gives how many. */
-  async rewrapAll(tx: Tx): Promise<number> {
-    const rows = await this.store.sealedOtherwise(tx, this.vault.keyId);
-    for (const row of rows) {
-      const sealed = this.vault.rewrap(place(row.id), row);
-      if (sealed) await this.store.reseal(tx, row, sealed);
-    }
-    return rows.length;
-  }
 }

@@ -1,10 +1,13 @@
+import { Inject } from "@nestjs/common";
 import { Args, ID, Parent, Query, ResolveField, Resolver, Subscription } from "@nestjs/graphql";
 import { Allow, Request, Tenant } from "../../platform/auth/allow.js";
-import { WakeUpBus } from "../../platform/bus/bus.js";
+import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
 import { wakeUps } from "../../platform/bus/stream.js";
 import { listComplexity, PageArgs, pageComplexity } from "../../platform/graphql/connection.js";
 import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
+import { subscription } from "../../platform/graphql/subscription.js";
 import { checkUuid } from "../../platform/input.js";
+import { LOG, type Log } from "../../platform/log/log.js";
 import { present } from "../../platform/present.js";
 import type { Tunnel } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
@@ -22,6 +25,7 @@ export class TunnelResolver {
     private readonly networks: NetworkService,
     private readonly peers: ExternalPeerService,
     private readonly bus: WakeUpBus,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
   @Query(() => TunnelConnection, {
@@ -48,9 +52,9 @@ export class TunnelResolver {
       "A tunnel whenever one of its ends reports a change. After a gap in the connection to the bus, all of them.",
   })
   @Allow("fleet:read")
-  async *tunnelChanged(
+  tunnelChanged(
     @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
+    @Request() request: GraphQLRequestContext,
     @Args("tunnelId", { type: () => ID, nullable: true, description: "Only this one." }) rawId?: string | null,
   ) {
     const only = rawId ? checkUuid(rawId, "tunnelId") : undefined;
@@ -60,17 +64,23 @@ export class TunnelResolver {
       "tunnel",
       (m) => m.organizationId === organizationId && (only === undefined || m.tunnelId === only),
     );
-    try {
-      for await (const message of news) {
-        const ids = message ? [message.tunnelId] : only ? [only] : await this.service.ids(context);
-        for (const id of ids) {
-          loaders.clear();
-          const tunnel = await this.service.get(context, id);
-          if (tunnel) yield { tunnelChanged: tunnel };
-        }
+    return subscription(news, this.#changes(context, request, only, news), this.log);
+  }
+
+  async *#changes(
+    context: TenantContext,
+    request: GraphQLRequestContext,
+    only: string | undefined,
+    news: AsyncGenerator<Message<"tunnel"> | undefined, void, undefined>,
+  ) {
+    for await (const message of news) {
+      if (!(await request.stillValid())) return;
+      const ids = message ? [message.tunnelId] : only ? [only] : await this.service.ids(context);
+      for (const id of ids) {
+        request.loaders.clear();
+        const tunnel = await this.service.get(context, id);
+        if (tunnel) yield { tunnelChanged: tunnel };
       }
-    } finally {
-      await news.return();
     }
   }
 

@@ -29,7 +29,7 @@ export function wakeUps<C extends Channel>(
   const ends = [bus.subscribe(channel, listener), bus.onReconnect(() => put("", undefined))];
   const end = () => {
     ended = true;
-    for (const stop of ends) stop();
+    for (const stop of ends.splice(0)) stop();
     wake?.();
   };
 

@@ -51,6 +51,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Names one life of a process: ids are used again, and the time of their start (proc(5), field 22) tells them apart. */
+async function lifeOf(pid: number): Promise<string | undefined> {
+  if (!(pid > 0) || !isAlive(pid)) return undefined;
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""}`;
+}
+
 /**
  * A real PostgreSQL of our own in one folder, reachable through a unix socket alone, with a random password. It outlives a killed
  * control plane, is taken over by the next one, and is started again whenever it dies.
@@ -180,10 +187,10 @@ export class EmbeddedPostgres {
   async #adoptOrSpawn(): Promise<void> {
     const running = await this.#running();
     if (running === undefined) return this.#spawn();
-    const owner = Number(await readFile(this.#file("owner"), "utf8").catch(() => "0"));
+    const owner = await readFile(this.#file("owner"), "utf8").catch(() => "");
     this.#pid = running;
-    this.#owner = owner === process.pid || !(owner > 0 && isAlive(owner));
-    if (this.#owner) await writeFile(this.#file("owner"), String(process.pid));
+    this.#owner = owner === (await lifeOf(process.pid)) || owner !== (await lifeOf(Number.parseInt(owner, 10)));
+    if (this.#owner) await writeFile(this.#file("owner"), (await lifeOf(process.pid)) ?? "");
     this.#log.info({ pid: running, owner: this.#owner }, "found the embedded PostgreSQL running");
     await this.#answers(() => false);
   }
@@ -223,7 +230,7 @@ export class EmbeddedPostgres {
     child.unref();
     this.#pid = child.pid ?? 0;
     this.#owner = true;
-    await writeFile(this.#file("owner"), String(process.pid));
+    await writeFile(this.#file("owner"), (await lifeOf(process.pid)) ?? "");
     await this.#answers(() => exited);
   }
 

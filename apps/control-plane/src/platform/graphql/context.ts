@@ -45,6 +45,8 @@ export interface GraphQLRequestContext {
   /** Why there is no tenant although a token was given. */
   readonly refusal: Fault | undefined;
   readonly loaders: Loaders;
+  /** Whether the token is still good: subscriptions outlive it otherwise. */
+  stillValid(): Promise<boolean>;
 }
 
 const BEARER = /^Bearer +(\S+)$/i;
@@ -56,7 +58,7 @@ export async function requestContext(
   origin: string | undefined,
 ): Promise<GraphQLRequestContext> {
   const requestId = randomUUID();
-  const base = { requestId, origin, loaders: new Loaders() };
+  const base = { requestId, origin, loaders: new Loaders(), stillValid: async () => false };
   if (authorization === undefined) return { ...base, tenant: undefined, refusal: undefined };
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined) {
@@ -67,8 +69,14 @@ export async function requestContext(
     return { ...base, tenant: undefined, refusal };
   }
   try {
-    const tenant = await authenticator.authenticate(token, { address: origin, requestId });
-    return { ...base, tenant, refusal: undefined };
+    const authenticate = () => authenticator.authenticate(token, { address: origin, requestId });
+    const tenant = await authenticate();
+    const stillValid = () =>
+      authenticate().then(
+        () => true,
+        (error: unknown) => !isFault(error, "api/unauthenticated"),
+      );
+    return { ...base, tenant, refusal: undefined, stillValid };
   } catch (error) {
     if (!isFault(error)) throw error;
     return { ...base, tenant: undefined, refusal: error };

@@ -59,6 +59,12 @@ export function formatError(error: Error & Wrapped, log: Log): GraphQLFormattedE
   return { message: `internal error ${id}`, ...place, extensions: { code: "api/internal", retry, errorId: id } };
 }
 
+/** The same as an error, for what no formatter comes behind. */
+export function shownError(error: Error & Wrapped, log: Log): GraphQLError {
+  const { message, extensions } = formatError(error, log);
+  return new GraphQLError(message, extensions === undefined ? {} : { extensions });
+}
+
 /** Mercurius's `errorFormatter`. */
 export function errorFormatter(log: Log) {
   return (execution: { data?: unknown; errors?: readonly Error[] | undefined }) => {

@@ -14,6 +14,9 @@ const OPTIONS = {
   removeOnFail: true,
 } as const;
 
+/** A job whose worker was killed is handed over again within seconds; how often that happens is no reason to give it up. */
+const WATCH = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000 } as const;
+
 export type QueueStore =
   | { readonly kind: "redis"; readonly url: string }
   | { readonly kind: "postgres"; readonly connection: PoolConfig };
@@ -52,7 +55,7 @@ export class BullQueue extends JobQueue {
     const worker = new Worker(NAME, ({ id = "", name, data }) => handler({ id, name, data }), {
       connection: this.#connection(true),
       concurrency,
-      stalledInterval: 10_000,
+      ...WATCH,
     });
     worker.on("error", (err) => this.#log.warn({ err }, "the job worker has no connection"));
     worker.on("failed", (job, err) => {

@@ -50,15 +50,3 @@ export function unseal(masterKey: Uint8Array, context: string, sealed: Uint8Arra
     throw fault("platform/unsealable", `${context}: sealed with another key, for another place, or changed`, { cause });
   }
 }
-
-/** The same value under another master key; only the data key is opened. */
-export function rewrap(from: Uint8Array, to: Uint8Array, context: string, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
-  try {
-    const dataKey = decrypt(from, context, sealed.subarray(1, HEADER));
-    const wrapped = encrypt(to, context, dataKey);
-    dataKey.fill(0);
-    return new Uint8Array(Buffer.concat([Uint8Array.of(VERSION), wrapped, sealed.subarray(HEADER)]));
-  } catch (cause) {
-    throw fault("platform/unsealable", `${context}: sealed with another key, for another place, or changed`, { cause });
-  }
-}

@@ -2,7 +2,7 @@ import { createHash, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fault } from "../faults.js";
-import { rewrap, seal, unseal } from "./envelope.js";
+import { seal, unseal } from "./envelope.js";
 
 export interface Sealed {
   readonly sealed: Uint8Array<ArrayBuffer>;
@@ -90,18 +90,6 @@ export class Vault {
   /** @throws platform/unsealable */
   unseal(context: string, { sealed, keyId }: { readonly sealed: Uint8Array; readonly keyId: string }): Buffer {
     return unseal(this.#key(keyId, context).key, context, sealed);
-  }
-
-  /** Under the current master key; undefined when it is that already. */
-  rewrap(
-    context: string,
-    { sealed, keyId }: { readonly sealed: Uint8Array; readonly keyId: string },
-  ): Sealed | undefined {
-    if (keyId === this.#current.id) return undefined;
-    return {
-      sealed: rewrap(this.#key(keyId, context).key, this.#current.key, context, sealed),
-      keyId: this.#current.id,
-    };
   }
 
   /** A hash that nobody without the master key can check guesses against, 64 hexadecimal digits. */
