@@ -165,11 +165,25 @@ function install(
   before: readonly Payload[],
   dh: CryptoResults["dh-respond"] | undefined,
 ): void {
-  const agreed: Agreed = { ...answer, shared: dh?.shared, ours: false, rekeys: answer.rekeys !== undefined };
+  const agreed: Agreed = {
+    ...answer,
+    shared: dh?.shared,
+    ours: false,
+    rekeys: answer.rekeys !== undefined,
+    takesOver: takesOver(turn, sa, answer),
+  };
   const built = build(turn, sa, agreed);
   const ops = installOps(turn, sa, built);
   const ke = dh?.publicValue;
   turn.dataplane(sa, "serving", ops, { go: "serve-child-installed", answer, before, built, ke });
+}
+
+function takesOver(turn: Turn, sa: IkeSa, answer: ChildAnswer): boolean {
+  for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
+    const other = serial === sa.serial ? undefined : turn.look(serial);
+    if (other?.children.some((c) => c.config.id === answer.config.id && c.sending)) return true;
+  }
+  return false;
 }
 
 /** The inbound SA stands: the answer may go out. */

@@ -117,6 +117,7 @@ export function acceptAnswer(offer: ChildOffer, payloads: readonly Payload[]): A
       remote,
       ours: true,
       rekeys: offer.rekeys !== undefined,
+      takesOver: false,
     },
   };
 }

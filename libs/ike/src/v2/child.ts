@@ -14,8 +14,10 @@ import type { Agreed, Built, Child, IkeSa } from "./sa.js";
 import { entriesOf, hold, release, reqidFor } from "./traps.js";
 import type { Turn } from "./turn.js";
 
-/** Seconds after which the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
+/** After this the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
 const SWITCH_MS = 10_000;
+/** The same where a new IKE SA replaces one that goes without a Delete: before that one is dropped. */
+const TAKEOVER_MS = 400;
 
 /** The time of a soft limit: `soft` seconds less a random part of `jitter`, so that two ends rarely begin at once. */
 export function softAt(
@@ -88,7 +90,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     ...(udp ? { encapsulation: { sourcePort: sa.local.port, destinationPort: sa.remote.port } } : {}),
     selectors,
   };
-  const held = a.rekeys && !a.ours;
+  const held = !a.ours && (a.rekeys || a.takesOver);
   const child: Child = {
     serial: turn.core.newSerial(),
     config: a.config,
@@ -102,7 +104,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     remote: a.remote,
     heldOutbound: held ? outbound : undefined,
     sending: !held,
-    switchAt: held ? turn.now + SWITCH_MS : undefined,
+    switchAt: held ? turn.now + (a.rekeys ? SWITCH_MS : TAKEOVER_MS) : undefined,
     establishedAt: turn.now,
     rekeyAt: softAt(turn, a.config.lifetime, turn.now),
     expireAt: hardAt(a.config.lifetime, turn.now),
@@ -194,10 +196,13 @@ export function adoptChild(turn: Turn, sa: IkeSa, child: Child, replaces: number
     runtime.retryAt = undefined;
     runtime.lastError = undefined;
   }
-  turn.core.dropOrphans(turn, child.reqid, [
+  const inUse = [
     { destination: sa.local.address, spi: child.spiIn },
     { destination: sa.remote.address, spi: child.spiOut },
-  ]);
+  ];
+  for (const spiIn of turn.core.dropOrphans(turn, child.reqid, inUse, sa.local.address)) {
+    sa.fading = [...sa.fading, { spiIn, at: turn.now + FADE_MS }];
+  }
   const about = { peer: sa.peer?.id, at: turn.now, ike: ikeStatus(sa), child: childStatus(sa, child) };
   turn.emit(replaces === undefined ? { event: "child-up", ...about } : { event: "child-rekeyed", replaces, ...about });
 }

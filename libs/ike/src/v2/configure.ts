@@ -2,11 +2,12 @@ import type { PolicySpec, SaState } from "@sallyport/dataplane";
 import type { ChildConfig, IkeConfig, PeerConfig } from "../config.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { differs, sameValue } from "./equal.js";
+import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
 import type { IkeSa } from "./sa.js";
-import { clearTrap, reqidFor, setTrap } from "./traps.js";
+import { release, reqidFor, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
@@ -16,12 +17,15 @@ export function configure(turn: Turn, config: IkeConfig): void {
   core.config = config;
   core.index = new PeerIndex(config.peers);
   const ids = new Set(config.peers.map((p) => p.id));
-  for (const state of [...core.peers.values()]) if (!ids.has(state.config.id)) removePeer(turn, state);
+  const gone: Entries[] = [];
+  for (const state of [...core.peers.values()]) if (!ids.has(state.config.id)) removePeer(turn, state, gone);
   for (const peer of config.peers) {
     const state = core.peers.get(peer.id);
     if (!state) addPeer(turn, peer);
-    else if (!sameValue(state.config, peer)) changePeer(turn, state, peer);
+    else if (!sameValue(state.config, peer)) changePeer(turn, state, peer, gone);
   }
+  // Last, so that a policy that is wanted again is never away and no packet leaves in clear.
+  for (const entries of gone) turn.apply(release(core.holdings, entries));
   dropStrangers(turn);
   for (const peer of config.peers) ensure(turn, peer.id);
 }
@@ -55,20 +59,20 @@ function addChild(turn: Turn, state: PeerState, config: ChildConfig): void {
   setTrap(turn, state, child);
 }
 
-function removeChild(turn: Turn, state: PeerState, child: ChildRuntime): void {
-  clearTrap(turn, child);
+function removeChild(turn: Turn, state: PeerState, child: ChildRuntime, gone: Entries[]): void {
+  if (child.trap) gone.push(child.trap);
   state.children.delete(child.config.id);
   turn.core.byReqid.delete(child.reqid);
   turn.core.reqids.delete(child.reqid);
 }
 
-function removePeer(turn: Turn, state: PeerState): void {
+function removePeer(turn: Turn, state: PeerState, gone: Entries[]): void {
   const { core } = turn;
   for (const { serial } of turn.ofPeer(state.config.id)) {
     const sa = turn.edit(serial);
     if (sa) retire(turn, sa, "config-changed");
   }
-  for (const child of [...state.children.values()]) removeChild(turn, state, child);
+  for (const child of [...state.children.values()]) removeChild(turn, state, child, gone);
   core.peers.delete(state.config.id);
   core.byTimer.delete(state.timer);
   if (state.retryAt !== undefined) turn.disarm(state.timer);
@@ -84,10 +88,10 @@ function isAnother(a: PeerConfig, b: PeerConfig): boolean {
   );
 }
 
-function changePeer(turn: Turn, state: PeerState, config: PeerConfig): void {
+function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entries[]): void {
   const before = state.config;
   if (isAnother(before, config)) {
-    removePeer(turn, state);
+    removePeer(turn, state, gone);
     addPeer(turn, config);
     return;
   }
@@ -97,8 +101,8 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig): void {
     const next = config.children.find((c) => c.id === child.config.id);
     if (!next || isOther(child.config, next)) {
       stale.add(child.config.id);
-      removeChild(turn, state, child);
-    } else updateChild(turn, state, child, next);
+      removeChild(turn, state, child, gone);
+    } else updateChild(turn, state, child, next, gone);
   }
   for (const child of config.children) if (!state.children.has(child.id)) addChild(turn, state, child);
   const rekey = differs(before, config, "proposals");
@@ -113,7 +117,7 @@ function isOther(a: ChildConfig, b: ChildConfig): boolean {
   return differs(a, b, "mode", "local", "remote", "reqid", "level", "priority", "routes", "routeSource");
 }
 
-function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: ChildConfig): void {
+function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: ChildConfig, gone: Entries[]): void {
   const before = child.config;
   child.config = next;
   if (before.startAction !== next.startAction) {
@@ -121,7 +125,8 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
     child.wanted ||= child.sticky;
   }
   if (differs(before, next, "startAction", "dpdAction")) {
-    clearTrap(turn, child);
+    if (child.trap) gone.push(child.trap);
+    child.trap = undefined;
     setTrap(turn, state, child);
   }
 }

@@ -1,4 +1,4 @@
-import type { Rng } from "@sallyport/base";
+import type { IpAddress, Rng } from "@sallyport/base";
 import type { PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
@@ -108,23 +108,31 @@ export class Core {
     }
   }
 
-  /** Removes what an earlier run left under a reqid, but for SAs that are in use and policies that somebody holds. */
+  /**
+   * Removes what an earlier run left under a reqid, but for SAs that are in use and policies that somebody holds. Given
+   * `fadesAt`, inbound SAs to that address are left to the caller, who gets their SPIs.
+   */
   dropOrphans(
     turn: { apply(ops: readonly DataPlaneOp[]): void },
     reqid: number,
     keep: readonly Pick<SaId, "destination" | "spi">[],
-  ): void {
+    fadesAt?: IpAddress,
+  ): number[] {
     const orphans = this.orphans.get(reqid);
-    if (!orphans) return;
+    if (!orphans) return [];
     this.orphans.delete(reqid);
     const sas = orphans.sas.filter((o) => !keep.some((k) => k.spi === o.spi && k.destination.equals(o.destination)));
+    const fading = sas.filter((o) => fadesAt !== undefined && o.direction === "in" && o.destination.equals(fadesAt));
     const policies = orphans.policies.filter((p) => !this.holdings.holds(p.direction, p.selector));
     turn.apply([
-      ...sas.map(
-        ({ destination, protocol, spi }): DataPlaneOp => ({ op: "removeSa", args: [{ destination, protocol, spi }] }),
-      ),
+      ...sas
+        .filter((o) => !fading.includes(o))
+        .map(
+          ({ destination, protocol, spi }): DataPlaneOp => ({ op: "removeSa", args: [{ destination, protocol, spi }] }),
+        ),
       ...policies.map((p): DataPlaneOp => ({ op: "removePolicy", args: [p.direction, p.selector] })),
     ]);
+    return fading.map((o) => o.spi);
   }
 
   /** Whether cookies are demanded now (RFC 7296 §2.6); falls back at half the threshold so that it does not flutter. */

@@ -34,6 +34,11 @@ function samePolicy(a: PolicySpec, b: PolicySpec): boolean {
   );
 }
 
+function sameRoute(a: RouteSpec, b: RouteSpec): boolean {
+  const [x, y] = [a.source, b.source];
+  return a.via.equals(b.via) && (x === y || (x !== undefined && y !== undefined && x.equals(y)));
+}
+
 /**
  * Policies and routes that several owners share – a trap, a CHILD SA and the one that replaces it – each in the data plane
  * once, as long as anybody holds it. A rekey therefore never takes a policy away.
@@ -79,7 +84,13 @@ export class Holdings {
       return [{ op: "installRoute", args: [spec] }];
     }
     held.count++;
-    return [];
+    const before = held.spec;
+    if (sameRoute(before, spec)) return [];
+    held.spec = spec;
+    return [
+      { op: "removeRoute", args: [before] },
+      { op: "installRoute", args: [spec] },
+    ];
   }
 
   releaseRoute(spec: RouteSpec): DataPlaneOp[] {

@@ -136,6 +136,8 @@ export interface Agreed {
   /** Whether this end began the exchange. */
   readonly ours: boolean;
   readonly rekeys: boolean;
+  /** An older IKE SA with the same peer carries the same child's packets until this one does. */
+  readonly takesOver: boolean;
 }
 
 /** Our offer and an answer that fits it. */

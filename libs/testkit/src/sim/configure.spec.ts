@@ -65,6 +65,7 @@ describe("a new configuration", () => {
     sim.run(90);
     expect(disagreements(a, b)).toEqual([]);
     expect(a.established()[0]?.localId).toBe("new.example");
+    expect(a.dataPlane.log).not.toContain("removePolicy");
   });
 
   test("a rotated secret is accepted beside the old one and drops nothing", () => {

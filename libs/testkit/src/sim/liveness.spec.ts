@@ -1,4 +1,4 @@
-import { disagreements } from "./agreement.js";
+import { disagreements, traffic } from "./agreement.js";
 import { childOf, configOf, peerOf } from "./configs.js";
 import { pair } from "./simulation.js";
 
@@ -82,7 +82,7 @@ describe("liveness", () => {
     a.crash();
     a.handle({ on: "adopt", now: sim.now, sas: a.dataPlane.listSas(), policies: [...a.dataPlane.policies.values()] });
     a.configure(configOf(peerOf("a")));
-    sim.run(2);
+    sim.run(3);
     expect(b.of("ike-down")[0]?.reason).toBe("replaced");
     expect(disagreements(a, b)).toEqual([]);
   });
@@ -110,12 +110,28 @@ describe("an agent that restarts", () => {
     expect(a.dataPlane.policies.size).toBe(3);
   });
 
+  test("loses no packet of either direction while it takes over", () => {
+    const { sim, a, b } = pair();
+    sim.run(1);
+    const at = (ms: number, run: () => void) => sim.clock.at(1_000 + ms, run);
+    const flow = traffic({ a, b, at }, { seconds: 5, everyMs: 1, delayMs: 5 });
+    sim.run(1);
+    a.crash();
+    sim.run(1);
+    a.handle({ on: "adopt", now: sim.now, sas: a.dataPlane.listSas(), policies: [...a.dataPlane.policies.values()] });
+    a.configure(configOf(peerOf("a")));
+    sim.run(5);
+    expect(flow).toEqual({ sent: 10_000, lost: [] });
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
   test("removes what belongs to no child any more, and nothing else", () => {
     const { sim, a } = kept();
     a.handle({ on: "adopt", now: sim.now, sas: a.dataPlane.listSas(), policies: [...a.dataPlane.policies.values()] });
     a.configure(configOf(peerOf("a", { children: [childOf("a", { id: "other" })] })));
     expect(a.dataPlane.sas.size).toBe(0);
     expect(a.dataPlane.policies.size).toBe(3);
+    expect(a.dataPlane.log).not.toContain("removePolicy");
   });
 
   test("lets adopted SAs of a passive peer live until the data plane ends them, policies included", () => {
