@@ -28,6 +28,30 @@ const foreign = {
   },
 };
 
+const IKE_PORT = 500;
+const QUESTION = Buffer.from("initiate");
+const ANSWER = Buffer.from("respond");
+
+/** Stands in for an IKE daemon: answers questions, and tells whether its own are answered. */
+function openIke(family: 4 | 6) {
+  const socket = UdpSocket.open({ local: { address: IpAddress.any(family), port: IKE_PORT } });
+  prepareIkeSocket(socket);
+  let answered: () => void = () => undefined;
+  socket.onDatagram(({ data, from, to }) => {
+    if (QUESTION.equals(data)) socket.send({ data: ANSWER, to: from, from: to });
+    else if (ANSWER.equals(data)) answered();
+  });
+  return (to: IpAddress): Promise<boolean> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), 1000);
+      answered = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      socket.send({ data: QUESTION, to: { address: to, port: IKE_PORT } });
+    });
+}
+
 export const openGateway: GatewayModule["openGateway"] = async () => {
   for (const family of [4, 6] as const) {
     const socket = UdpSocket.open({ local: { address: IpAddress.any(family), port: 4500 } });
@@ -35,5 +59,7 @@ export const openGateway: GatewayModule["openGateway"] = async () => {
     // The kernel takes the ESP out; what is left would be IKE.
     socket.onDatagram(() => undefined);
   }
-  return { dataPlane: await KernelDataPlane.open({ everyAlgorithm: true }), foreign };
+  const ike = { 4: openIke(4), 6: openIke(6) };
+  const dataPlane = await KernelDataPlane.open({ everyAlgorithm: true });
+  return { dataPlane, foreign, ike: (to) => ike[to.family](to) };
 };

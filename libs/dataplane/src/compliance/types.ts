@@ -39,6 +39,8 @@ export interface GatewayUnderTest {
   crash(): Promise<void>;
   /** Entries that some other program made in the same place, where the adapter shares a place with others. */
   readonly foreign?: ForeignEntries;
+  /** Whether a message from this gateway's IKE socket to the other's is answered, where policies could stop it. */
+  readonly ike?: (to: IpAddress) => Promise<boolean>;
 }
 
 export interface ForeignEntries {

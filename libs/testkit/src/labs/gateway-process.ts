@@ -1,11 +1,12 @@
 import { pathToFileURL } from "node:url";
+import type { IpAddress } from "@sallyport/base";
 import { answerEchoes, echo } from "./echo.js";
 import type { GatewayModule, GatewayPlace } from "./gateway-module.js";
 import { serve } from "./rpc.js";
 
 const [moduleFile = "", place = "{}"] = process.argv.slice(2);
 const { openGateway } = (await import(pathToFileURL(moduleFile).href)) as GatewayModule;
-const { dataPlane, foreign } = await openGateway(JSON.parse(place) as GatewayPlace);
+const { dataPlane, foreign, ike } = await openGateway(JSON.parse(place) as GatewayPlace);
 const names = [
   ...["adopt", "allocateSpi", "installSa", "moveSa", "removeSa", "querySa", "listSas"],
   ...["installPolicy", "removePolicy", "listPolicies", "installRoute", "removeRoute", "installAddress"],
@@ -22,6 +23,8 @@ const notify = serve({
   ...Object.fromEntries(methods),
   capabilities: () => dataPlane.capabilities,
   hasForeign: () => foreign !== undefined,
+  hasIke: () => ike !== undefined,
+  ike: (to: IpAddress) => ike?.(to) ?? false,
   foreignAdd: () => foreign?.add(),
   foreignCount: () => foreign?.count() ?? 0,
   foreignRemove: () => foreign?.remove(),

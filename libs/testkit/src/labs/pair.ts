@@ -90,6 +90,7 @@ class Gateway implements GatewayUnderTest {
   readonly self: HostUnderTest;
   readonly events: DataPlaneEvent[] = [];
   foreign?: NonNullable<GatewayUnderTest["foreign"]>;
+  ike?: NonNullable<GatewayUnderTest["ike"]>;
   dataPlane!: DataPlane;
   readonly #waiting = new Set<Waiting>();
   #remote: RemoteProcess | undefined;
@@ -118,6 +119,7 @@ class Gateway implements GatewayUnderTest {
     );
     this.#remote = remote;
     this.dataPlane = remotePlane(remote, (await remote.call("capabilities")) as Capabilities);
+    if (await remote.call("hasIke")) this.ike = (to) => remote.call("ike", to) as Promise<boolean>;
     if (!(await remote.call("hasForeign"))) return;
     this.foreign = {
       add: () => remote.call("foreignAdd") as Promise<void>,

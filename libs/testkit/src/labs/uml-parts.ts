@@ -4,6 +4,9 @@ import path from "node:path";
 /** Source of the preloaded library; two levels above this file both in src and in dist. */
 export const SHIM_SOURCE = path.resolve(import.meta.dirname, "..", "..", "native", "uml-shim.c");
 
+/** Where it is built, once a checkout. */
+export const SHIM_DIRECTORY = path.resolve(import.meta.dirname, "..", "..", "..", "..", ".sallyport", "uml");
+
 /** Debian's packages that a guest needs. */
 export const UML_PACKAGES = ["user-mode-linux", "kmod", "busybox-static", "iproute2", "gcc", "libc6-dev"] as const;
 

@@ -3,7 +3,7 @@ import { access, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } f
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { kernelAndModules, SHIM_SOURCE } from "./uml-parts.js";
+import { kernelAndModules, SHIM_DIRECTORY, SHIM_SOURCE } from "./uml-parts.js";
 
 export interface UmlOptions {
   /** Directories that the guest may write to; all others of the host it sees read-only. Default: the working directory. */
@@ -39,13 +39,12 @@ const COVERED = ["/tmp/", "/run/", "/mnt/", "/dev/shm/"];
 /** They are not loaded on demand. */
 const MODULES = ["xfrm_user", "esp4", "esp6", "ah4", "ah6", "tun", "veth"];
 
-/** Builds the preloaded library once, beside the caches of this project. */
+/** Builds the preloaded library. */
 async function shim(): Promise<string> {
-  const directory = path.join(process.cwd(), ".sallyport", "uml");
-  const file = path.join(directory, `shim-${process.arch}.so`);
+  const file = path.join(SHIM_DIRECTORY, `shim-${process.arch}.so`);
   const made = await stat(file).catch(() => undefined);
   if (made && made.mtimeMs > (await stat(SHIM_SOURCE)).mtimeMs) return file;
-  await mkdir(directory, { recursive: true });
+  await mkdir(SHIM_DIRECTORY, { recursive: true });
   const fresh = `${file}.${process.pid}`;
   await run(process.env.CC || "cc", ["-O2", "-shared", "-fPIC", "-o", fresh, SHIM_SOURCE]);
   await rename(fresh, file);

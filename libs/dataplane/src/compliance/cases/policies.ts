@@ -189,6 +189,25 @@ export const policies: readonly ComplianceCase[] = [
     },
   },
   {
+    name: "lets IKE pass whatever the policies say",
+    applies: ({ left }) => left.ike !== undefined,
+    async run({ left, right }) {
+      const [here, there] = [left.outer[4], right.outer[4]].map((address) => Prefix.of(address, 32));
+      assert.ok(here && there);
+      const [outward, inward] = [
+        { source: here, destination: there, protocol: 0 },
+        { source: there, destination: here, protocol: 0 },
+      ];
+      const shut = (gateway: typeof left, leaving: typeof outward, arriving: typeof outward) => [
+        gateway.dataPlane.installPolicy({ direction: "out", selector: leaving, action: "discard", priority: 1 }),
+        gateway.dataPlane.installPolicy({ direction: "in", selector: arriving, action: "discard", priority: 1 }),
+      ];
+      await Promise.all([...shut(left, outward, inward), ...shut(right, inward, outward)]);
+      assert.equal((await left.self.echo({ to: right.outer[4], count: 2, waitMs: 200 })).received, 0);
+      assert.equal(await left.ike?.(right.outer[4]), true);
+    },
+  },
+  {
     name: "replaces a policy without a gap",
     async run(pair) {
       const { left } = pair;
