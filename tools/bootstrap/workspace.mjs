@@ -27,13 +27,14 @@ export async function installNpm(root) {
   const stamp = path.join(root, "node_modules/.installed-lock");
   if ((await readFile(stamp, "utf8").catch(() => "")) === lock) return;
   say("installing npm packages (a minute on the first run)");
-  const child = spawn("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // Not `npm ci`: it refuses a lock file that lacks another platform's optional binaries. --no-save leaves the lock file as it is.
+  const child = spawn("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     // Prisma's engines are not used (the client runs without them) and their download would fail behind a closed network.
     env: { ...process.env, PRISMA_SKIP_POSTINSTALL_GENERATE: "1", PRISMA_ENGINES_CHECKSUM_IGNORE_MISSING: "1" },
   });
-  await finish(child, "npm ci");
+  await finish(child, "npm install");
   await writeFile(stamp, lock);
 }
 
