@@ -38,13 +38,16 @@ function start(namespace: string, target: string, options: PingOptions): ChildPr
   });
 }
 
-/** A request that went out just before ping was stopped had no time for its reply and does not count. */
-function evaluate(output: string, intervalMs: number): PingResult | undefined {
+/** Requests that went out this shortly before ping was stopped had no time for their replies and do not count. */
+const ON_THE_WAY_MS = 250;
+
+function evaluate(output: string, intervalMs: number, stopped: boolean): PingResult | undefined {
   const sentText = /(\d+) packets transmitted/.exec(output)?.[1];
   if (sentText === undefined) return undefined;
   const answered = new Set([...output.matchAll(/bytes from .*icmp_seq=(\d+) /g)].map((m) => Number(m[1])));
-  const last = Number(sentText);
-  const sent = answered.has(last) || answered.size === 0 ? last : answered.has(last - 1) ? last - 1 : last;
+  const last = Math.max(...answered);
+  const tail = Number(sentText) - last;
+  const sent = stopped && tail * intervalMs <= ON_THE_WAY_MS ? last : Number(sentText);
   let gap = 0;
   let longest = 0;
   for (let sequence = 1; sequence <= sent; sequence++) {
@@ -62,11 +65,11 @@ function evaluate(output: string, intervalMs: number): PingResult | undefined {
   };
 }
 
-async function result(child: ChildProcess, intervalMs = 10): Promise<PingResult> {
+async function result(child: ChildProcess, intervalMs = 10, stopped = false): Promise<PingResult> {
   const { stdout, stderr } = child;
   if (!stdout || !stderr) throw new Error("ping runs without its output");
   const [output, errors] = await Promise.all([text(stdout), text(stderr), hasEnded(child) || once(child, "exit")]);
-  const outcome = evaluate(output, intervalMs);
+  const outcome = evaluate(output, intervalMs, stopped);
   if (!outcome) throw new Error(`ping gave no result: ${errors || output}`);
   return outcome;
 }
@@ -78,7 +81,7 @@ export const ping = (namespace: string, target: string, options: PingOptions = {
 /** Pings until `stop()`, which gives the counts. 100 packets a second unless said otherwise. */
 export function startPing(namespace: string, target: string, options: Omit<PingOptions, "count"> = {}) {
   const child = start(namespace, target, options);
-  const outcome = result(child, options.intervalMs);
+  const outcome = result(child, options.intervalMs, true);
   outcome.catch(() => undefined);
   return {
     stop(): Promise<PingResult> {
