@@ -3,6 +3,7 @@ export { ADDRESSES, childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf, range
 export { FakeDataPlane } from "./fake-data-plane.js";
 export { Network, type NetworkFaults, type Packet, PERFECT, type Tap } from "./network.js";
 export { SeededRng } from "./rng.js";
+export { ESP_OFFER, IKE_OFFER, type Reply, ScriptedPeer } from "./scripted-peer.js";
 export { anchor, SimKeys, type SimKeyType, trusting } from "./sim-keys.js";
 export { SimPeer } from "./sim-peer.js";
 export { type Pair, pair, Simulation } from "./simulation.js";
