@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { EmbeddedPostgres } from "../src/platform/database/embedded-postgres.js";
@@ -20,6 +22,11 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
 describe("migrations", () => {
+  test("lead to the schema", async () => {
+    const check = promisify(execFile)(process.execPath, ["prisma/make-migration.mjs", "--check"]);
+    expect((await check).stdout).toContain("leads to prisma/schema.prisma");
+  }, 60_000);
+
   test("are applied once, in order, and written down as Prisma's own tool would", async () => {
     const { connection, drop } = await createDatabase(true);
     const [one, two] = await Promise.all([migrate(connection, MIGRATIONS), migrate(connection, MIGRATIONS)]);

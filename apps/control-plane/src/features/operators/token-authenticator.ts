@@ -1,6 +1,7 @@
 import { Inject, Injectable } from "@nestjs/common";
 import { Authenticator, type Origin } from "../../platform/auth/authenticator.js";
 import { permissionsOf } from "../../platform/auth/permissions.js";
+import { Database } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import type { TenantContext } from "../../platform/tenancy.js";
@@ -16,6 +17,7 @@ const refuse = (why: string) =>
 @Injectable()
 export class TokenAuthenticator extends Authenticator {
   constructor(
+    private readonly database: Database,
     private readonly store: OperatorStore,
     @Inject(LOG) private readonly log: Log,
   ) {
@@ -23,7 +25,7 @@ export class TokenAuthenticator extends Authenticator {
   }
 
   override async authenticate(text: string, origin: Origin): Promise<TenantContext> {
-    const token = isToken(text) ? await this.store.tokenByHash(tokenHash(text)) : null;
+    const token = isToken(text) ? await this.database.patiently(() => this.store.tokenByHash(tokenHash(text))) : null;
     if (!token) throw refuse("this token is not known");
     const now = new Date();
     if (token.revokedAt !== null) throw refuse("this token was revoked");

@@ -11,6 +11,8 @@ export abstract class Database {
    * serialisation failure, a deadlock or a lost connection before commit: `work` has no effect but through `tx`.
    */
   abstract transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Runs `work`, and again while the database is away, for a few seconds: for what may be read twice, outside a transaction. */
+  abstract patiently<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the database answers; rejects with `platform/database-unavailable`. */
   abstract check(): Promise<void>;
   abstract close(): Promise<void>;

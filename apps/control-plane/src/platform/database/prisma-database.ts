@@ -10,6 +10,7 @@ import { guardTenancy } from "./tenancy-guard.js";
 const ATTEMPTS = 3;
 /** How long a transaction waits for a database that went away, in all. */
 const OUTAGE_MS = 5_000;
+const PAUSE_MS = 100;
 const TIMEOUT_MS = 15_000;
 
 /** Prisma's: serialisation failure or deadlock, and a unique constraint that lost a race is not among them. */
@@ -56,16 +57,25 @@ export class PrismaDatabase extends Database {
     );
   }
 
-  override async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const until = performance.now() + OUTAGE_MS;
-    for (let attempt = 1; ; attempt++) {
+  override transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.patiently(async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.client.$transaction(work);
+        } catch (error) {
+          if (!isConflict(error) || attempt === ATTEMPTS) throw error;
+        }
+      }
+    });
+  }
+
+  override async patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (const until = performance.now() + OUTAGE_MS; ; await sleep(PAUSE_MS)) {
       try {
-        return await this.client.$transaction(work);
+        return await work();
       } catch (error) {
-        if (isConflict(error) && attempt < ATTEMPTS) continue;
         if (!isOutage(error)) throw error;
         if (performance.now() > until) throw unavailable(error);
-        await sleep(100);
       }
     }
   }

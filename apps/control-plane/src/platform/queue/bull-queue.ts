@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue, Worker } from "bullmq";
 import type { PoolConfig } from "pg";
 import { fault } from "../faults.js";
@@ -16,6 +17,8 @@ const OPTIONS = {
 
 /** A job whose worker was killed is handed over again within seconds; how often that happens is no reason to give it up. */
 const WATCH = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000 } as const;
+
+const CLOSE_MS = 3_000;
 
 export type QueueStore =
   | { readonly kind: "redis"; readonly url: string }
@@ -66,8 +69,11 @@ export class BullQueue extends JobQueue {
   }
 
   override async close(): Promise<void> {
-    await this.#worker?.close();
-    await this.#queue?.close();
+    // A worker whose Redis is away waits for it for ever; its job is handed over again by the outbox.
+    const late = new AbortController();
+    await Promise.race([this.#worker?.close(), sleep(CLOSE_MS, undefined, { signal: late.signal }).catch(() => {})]);
+    late.abort();
+    await Promise.race([this.#queue?.close(), sleep(CLOSE_MS, undefined, { ref: false })]);
   }
 
   async #classes() {
