@@ -1,12 +1,19 @@
 import { type AgentStatus, eventually, type PingResult, startPing } from "@sallyport/testkit";
 import type { Fleet } from "../../tools/demo/fleet.ts";
 import type { Gateway } from "../../tools/demo/gateway.ts";
-import { HEADQUARTERS, NS } from "../../tools/demo/world.ts";
+import { HEADQUARTERS, NS, PARTNER } from "../../tools/demo/world.ts";
 
 export const statusOf = (gateway: Gateway) => gateway.ask<AgentStatus>("status --json");
 
-/** SPIs of the branch's tunnel with headquarters, once it has one IKE SA with one CHILD SA. */
-export function branchSpis(fleet: Fleet): Promise<{ tunnel: string; child: string; ike: string; esp: number }> {
+export interface TunnelSpis {
+  readonly tunnel: string;
+  readonly child: string;
+  readonly ike: string;
+  readonly esp: number;
+}
+
+/** SPIs of the tunnel between branch and headquarters, as the branch sees it, once it has one IKE SA with one CHILD SA. */
+export function branchSpis(fleet: Fleet): Promise<TunnelSpis> {
   return eventually("the branch has one tunnel", async () => {
     const [peer] = (await statusOf(fleet.branch)).peers;
     const sas = peer?.sas.filter((sa) => sa.state === "established") ?? [];
@@ -27,9 +34,16 @@ export async function rekeyBranch(fleet: Fleet): Promise<void> {
   await eventually("the IKE SA is new", async () => (await branchSpis(fleet)).ike !== before.ike || undefined);
 }
 
-/** 100 pings a second from the host in the branch to the one at headquarters, while `action` runs. */
-export async function underTraffic(action: () => Promise<void>): Promise<PingResult> {
-  const running = startPing(NS.branchHost, HEADQUARTERS.host, { intervalMs: 10 });
+export interface Path {
+  readonly from: string;
+  readonly to: string;
+}
+export const BRANCH_TO_HEADQUARTERS: Path = { from: NS.branchHost, to: HEADQUARTERS.host };
+export const HEADQUARTERS_TO_PARTNER: Path = { from: NS.headquartersHost, to: PARTNER.host };
+
+/** 100 pings a second between two hosts while `action` runs, and for a moment before and after. */
+export async function underTraffic(action: () => Promise<void>, path = BRANCH_TO_HEADQUARTERS): Promise<PingResult> {
+  const running = startPing(path.from, path.to, { intervalMs: 10 });
   try {
     await new Promise((resolve) => setTimeout(resolve, 300));
     await action();
