@@ -13,6 +13,8 @@ interface Outcome {
   readonly bench: string;
   readonly ok: boolean;
   readonly table: readonly (readonly string[])[];
+  /** What a reader has to know to judge the figures; one sentence or more each. */
+  readonly notes?: readonly string[];
 }
 
 async function run(name: string): Promise<{ code: number; last: string }> {
@@ -29,7 +31,7 @@ async function run(name: string): Promise<{ code: number; last: string }> {
 }
 
 /** Replaces one benchmark's part of BENCH.md. */
-async function record({ bench, table }: Outcome): Promise<void> {
+async function record({ bench, table, notes = [] }: Outcome): Promise<void> {
   const file = path.join(root, "BENCH.md");
   const text = await readFile(file, "utf8");
   const [head = "", ...body] = table.map((cells) => `| ${cells.join(" | ")} |`);
@@ -42,6 +44,7 @@ async function record({ bench, table }: Outcome): Promise<void> {
     `|${"---|".repeat(table[0]?.length ?? 0)}`,
     ...body,
     "",
+    ...(notes.length > 0 ? [...notes.map((note) => `- ${note}`), ""] : []),
   ].join("\n");
   const old = new RegExp(`## ${bench}\\n[\\s\\S]*?(?=\\n## |$)`);
   await writeFile(file, old.test(text) ? text.replace(old, () => part) : `${text.trimEnd()}\n\n${part}`);

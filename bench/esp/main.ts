@@ -17,6 +17,8 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds);
+/** Of charon's throughput; with less, the benchmark fails. */
+const BAR = 0.3;
 
 interface Sample {
   readonly mbitPerSecond: number;
@@ -81,24 +83,49 @@ const results = tunnels.map((tunnel) => {
 });
 const peer = results.at(-1)?.mbitPerSecond ?? Number.NaN;
 const limits = primitives();
-const ratio = Number(((results[0]?.mbitPerSecond ?? Number.NaN) / peer).toFixed(2));
-const ratioPortable = Number(((results[1]?.mbitPerSecond ?? Number.NaN) / peer).toFixed(2));
+const ratioOf = (mbitPerSecond: number | undefined) => Number(((mbitPerSecond ?? Number.NaN) / peer).toFixed(2));
+const ratio = ratioOf(results[0]?.mbitPerSecond);
+const ratioPortable = ratioOf(results[1]?.mbitPerSecond);
+const table = [
+  ["what", "Mbit/s", "least", "most", "ratio", "ns a packet"],
+  ...results.map((r) => [
+    r.name,
+    ...[r.mbitPerSecond, r.least, r.most].map(String),
+    ratioOf(r.mbitPerSecond).toFixed(2),
+    "",
+  ]),
+  ...limits.map((l) => [
+    `${l.name}, alone on one core`,
+    l.mbitPerSecond.toFixed(0),
+    "",
+    "",
+    "",
+    l.nanosecondsPerPacket.toFixed(0),
+  ]),
+];
+const notes = [
+  `One TCP stream with AES-GCM-256 in UDP over a veth pair, packets of 1,400 octets inside; medians of ${rounds} rounds of ${options.seconds} s, taken in turn.`,
+  `The ratio is to charon with kernel-libipsec; the bar is ${BAR} for the first row.`,
+];
 
 if (!options.json) {
-  console.log(`\nESP in user space, AES-GCM-256, 1,400-octet packets, one TCP stream, median of ${rounds}`);
-  console.table(
-    Object.fromEntries(
-      results.map(({ name, ...rest }) => [name, { ...rest, ratio: (rest.mbitPerSecond / peer).toFixed(2) }]),
-    ),
-  );
-  console.log("The cryptography alone, one core");
-  console.table(
-    Object.fromEntries(
-      limits.map(({ name, nanosecondsPerPacket, mbitPerSecond }) => [
-        name,
-        { "ns a packet": Math.round(nanosecondsPerPacket), "Mbit/s": Math.round(mbitPerSecond) },
-      ]),
-    ),
-  );
+  console.log("");
+  for (const cells of table) console.log(cells.map((c, i) => (i === 0 ? c.padEnd(40) : c.padStart(12))).join(""));
+  for (const note of notes) console.log(note);
 }
-console.log(JSON.stringify({ bench: "esp", rounds, results, ratio, ratioPortable, primitives: limits }));
+const ok = ratio >= BAR;
+console.log(
+  JSON.stringify({
+    bench: "esp",
+    ok,
+    bar: BAR,
+    rounds,
+    table,
+    notes,
+    results,
+    ratio,
+    ratioPortable,
+    primitives: limits,
+  }),
+);
+process.exitCode = ok ? 0 : 1;

@@ -16,7 +16,7 @@ import {
   IkeEngine,
   runCryptoJob,
 } from "@sallyport/ike";
-import { CLIENT, configOf, PORTS, type Scenario } from "./scenario.ts";
+import { CLIENT, CONCURRENCY, configOf, PORTS, type Scenario } from "./scenario.ts";
 
 export interface Answer {
   readonly done: number;
@@ -29,8 +29,6 @@ export interface Answer {
   readonly reason: string | undefined;
 }
 
-/** Handshakes under way at any time. */
-const CONCURRENCY = 32;
 /** A handshake that takes longer has failed; nothing is sent twice. */
 const TIMEOUT_MS = 5_000;
 

@@ -22,7 +22,7 @@ import {
 } from "@sallyport/testkit";
 import type { Answer } from "./generator.ts";
 import { type Limit, measureLimit } from "./limit.ts";
-import { type AuthKind, CLIENT, ESP_PROPOSAL, IKE_PROPOSAL, type Scenario, SERVER } from "./scenario.ts";
+import { type AuthKind, CLIENT, CONCURRENCY, ESP_PROPOSAL, IKE_PROPOSAL, type Scenario, SERVER } from "./scenario.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -184,6 +184,8 @@ interface Result {
   readonly charon: Figures;
   /** Ours by charon's, handshakes a second of CPU time. */
   readonly ratio: number;
+  /** The same of the handshakes a second that the generator sees. */
+  readonly ratioSeen: number;
   readonly limit: Limit;
 }
 interface Figures {
@@ -236,6 +238,7 @@ async function compete(auth: AuthKind, credentials: Omit<Scenario, "auth">): Pro
     ours: mine,
     charon: theirs,
     ratio: mine.perCore / theirs.perCore,
+    ratioSeen: mine.rate / theirs.rate,
     limit: measureLimit(scenario, auth),
   };
 }
@@ -247,20 +250,37 @@ const results: Result[] = [];
 for (const auth of ["psk", "ecdsa"] as const) results.push(await compete(auth, credentials));
 
 const table = [
-  ["auth", "ours /s", "charon /s", "ratio", "ours p50 ms", "charon p50 ms", "primitives alone /s"],
+  [
+    "auth",
+    "ours /s CPU",
+    "charon /s CPU",
+    "ratio",
+    "ours /s seen",
+    "charon /s seen",
+    "ratio seen",
+    "ours p50 ms",
+    "charon p50 ms",
+    "primitives /s",
+  ],
   ...results.map((r) => [
     r.auth,
     ...[r.ours.perCore, r.charon.perCore].map((n) => n.toFixed(0)),
     r.ratio.toFixed(2),
+    ...[r.ours.rate, r.charon.rate].map((n) => n.toFixed(0)),
+    r.ratioSeen.toFixed(2),
     ...[r.ours.p50, r.charon.p50].map((n) => n.toFixed(1)),
     r.limit.perSecond.toFixed(0),
   ]),
 ];
-say(`\nIKEv2 responder, ${IKE_PROPOSAL}, handshakes a second of CPU time, medians of ${rounds} rounds`);
+const notes = [
+  `IKEv2 responder, ${IKE_PROPOSAL}, one CHILD SA a handshake, medians of ${rounds} rounds. "/s CPU" is handshakes a second of the responder's CPU time over all its threads, which the bar of ${BAR} is for; "/s seen" is by the clock, with ${CONCURRENCY} under way at any time: the generator's core, and for charon its threads' waiting, count there too.`,
+  "Both install every SA for good in a data plane in user space and keep a TUN device open: ours is the agent's engine host, transport, crypto and userspace data plane, charon's is kernel-libipsec, without a log. No packet goes through a tunnel.",
+  `Not the same for both: ours is measured over ${COUNTS.ours.measured} handshakes after ${COUNTS.ours.warmUp} that let the JIT compiler work; charon, which needs no warming up, over ${COUNTS.charon.measured} after ${COUNTS.charon.warmUp}, because kernel-libipsec walks lists of its SAs and slows down as they grow. Each round starts with none.`,
+  "Primitives: what the cryptography of one handshake alone would allow one core.",
+];
+say("");
 for (const cells of table) say(cells.map((c, i) => (i === 0 ? c.padEnd(8) : c.padStart(15))).join(""));
-say(
-  "ours: agent's engine host and UDP transport over a data plane that carries nothing; charon: kernel-libipsec (SAs in its own memory), no log",
-);
+for (const note of notes) say(note);
 const ok = results.every((r) => r.ratio >= BAR && r.ours.failed === 0);
-console.log(JSON.stringify({ bench: "handshake", ok, bar: BAR, rounds, counts: COUNTS, table, results }));
+console.log(JSON.stringify({ bench: "handshake", ok, bar: BAR, rounds, counts: COUNTS, table, notes, results }));
 process.exitCode = ok ? 0 : 1;

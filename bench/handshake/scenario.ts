@@ -30,6 +30,8 @@ export const IKE_PROPOSAL = "aes256gcm16-prfsha256-x25519";
 export const ESP_PROPOSAL = "aes256gcm16";
 export const PORTS = { ike: 500, natt: 4500 };
 export const ANCHOR = "authority";
+/** Handshakes under way at any time. */
+export const CONCURRENCY = 32;
 
 const der = (pem: string) => Uint8Array.from(new X509Certificate(pem).raw);
 

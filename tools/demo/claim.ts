@@ -12,26 +12,25 @@ const FILE = "/run/sallyport-demo.json";
 
 interface Claim {
   readonly pid: number;
+  /** The process's command line: another may have its number by now. */
+  readonly command: string;
   readonly home: string;
 }
 
-const runs = (pid: number) =>
-  readFile(`/proc/${pid}/cmdline`, "utf8").then(
-    (line) => line.includes("tools/demo/main.ts"),
-    () => false,
-  );
+const commandOf = (pid: number) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => undefined);
 
-/** Makes this process the machine's one demo. What a demo that was killed left behind is removed first. */
+/** Makes this process the only one on the machine that has the demo's world. What a demo that was killed left behind is removed first. */
 export async function claim(home: string): Promise<void> {
   const earlier = await readFile(FILE, "utf8").then(
     (text) => JSON.parse(text) as Claim,
     () => undefined,
   );
-  if (earlier && (await runs(earlier.pid)))
+  if (earlier && (await commandOf(earlier.pid)) === earlier.command)
     throw new Error(`a demo runs on this machine already, as process ${earlier.pid}`);
   if (earlier) await clear(earlier.home);
   await remove(WORLD);
-  await writeFile(FILE, JSON.stringify({ pid: process.pid, home } satisfies Claim));
+  const { pid } = process;
+  await writeFile(FILE, JSON.stringify({ pid, command: (await commandOf(pid)) ?? "", home } satisfies Claim));
 }
 
 export const release = () => rm(FILE, { force: true });
