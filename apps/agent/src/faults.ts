@@ -15,5 +15,6 @@ export const fault = faultTable({
   "agent/no-key": { retry: false, expose: true },
   "agent/no-certificate": { retry: false, expose: true },
   "agent/bad-option": { retry: false, expose: true },
+  "agent/ports-unavailable": { retry: true, expose: true },
   "agent/already-running": { retry: false, expose: true },
 });

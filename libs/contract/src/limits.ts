@@ -7,7 +7,7 @@ export const OLDEST_CONTRACT_VERSION = 1;
 /** Octets of an intent's body, of a message to an agent, and of a message from one. */
 export const MAX_INTENT_BYTES = 8 * 1024 * 1024;
 export const MAX_CONTROL_MESSAGE_BYTES = MAX_INTENT_BYTES + 64 * 1024;
-export const MAX_AGENT_MESSAGE_BYTES = 1024 * 1024;
+export const MAX_AGENT_MESSAGE_BYTES = 8 * 1024 * 1024;
 
 /**
  * The one name in every control plane's certificate. Agents check it instead of the host they dialled: the control channel's CA

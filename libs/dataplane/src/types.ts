@@ -136,6 +136,7 @@ export interface Capabilities {
   readonly forcesEncapsulation: boolean;
   readonly ah: boolean;
   readonly transportMode: boolean;
+  /** What may be asked for; whether this very machine has it, `tryAlgorithm` finds out. */
   readonly encryption: readonly EncryptionAlgorithm[];
   readonly integrity: readonly IntegrityAlgorithm[];
   readonly maxReplayWindow: number;
@@ -148,6 +149,12 @@ export interface Capabilities {
  */
 export interface DataPlane {
   readonly capabilities: Capabilities;
+
+  /**
+   * Whether SAs with this algorithm can be added here, found out by adding one that carries nothing; asked once, then known.
+   * Undefined when they can, else the reason, e.g. the kernel's errno name.
+   */
+  tryAlgorithm(algorithm: EncryptionAlgorithm | IntegrityAlgorithm): Promise<string | undefined>;
 
   /** Takes entries of an earlier run that are still alive as its own, so that a restarted agent drops no traffic. */
   adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }>;

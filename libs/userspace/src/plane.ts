@@ -165,6 +165,11 @@ export class UserspaceDataPlane implements DataPlane {
     }
   }
 
+  async tryAlgorithm(algorithm: EncryptionAlgorithm | IntegrityAlgorithm): Promise<string | undefined> {
+    const { encryption, integrity } = this.capabilities;
+    return ([...encryption, ...integrity] as string[]).includes(algorithm) ? undefined : "EOPNOTSUPP";
+  }
+
   /** Nothing survives the end of the process that carried it. */
   async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
     return { sas: [], policies: [] };

@@ -1,3 +1,4 @@
+import type { EncryptionAlgorithm, IntegrityAlgorithm } from "@sallyport/base";
 import type {
   AddressSpec,
   Capabilities,
@@ -17,7 +18,7 @@ import { fault, hasErrno } from "./faults.js";
 import { moveSa, type Target } from "./move.js";
 import { saKey, saText, XfrmNetlink } from "./netlink.js";
 import { OptionalPolicies } from "./optional-policies.js";
-import { probe } from "./probe.js";
+import { probe, tryAlgorithm } from "./probe.js";
 import { Registry } from "./registry.js";
 import { TunnelRoutes } from "./routes.js";
 import { readStatistics } from "./statistics.js";
@@ -38,6 +39,7 @@ export class KernelDataPlane implements DataPlane {
   readonly #optional = new OptionalPolicies();
   /** Requests that ask for an SA of an SA on the move. */
   readonly #moving = new Set<number>();
+  readonly #tried = new Map<string, Promise<string | undefined>>();
   #listening: NetlinkSocket | undefined;
 
   private constructor(
@@ -91,6 +93,15 @@ export class KernelDataPlane implements DataPlane {
     for (const { id, reqid } of this.#registry.entries()) {
       if (!present.has(saKey(id))) this.#received({ on: "expire", sa: id, reqid, hard: true });
     }
+  }
+
+  tryAlgorithm(algorithm: EncryptionAlgorithm | IntegrityAlgorithm): Promise<string | undefined> {
+    const known = this.#tried.get(algorithm);
+    if (known) return known;
+    const answer = tryAlgorithm(this.#netlink, algorithm).then((errno) => (errno === "" ? undefined : errno));
+    this.#tried.set(algorithm, answer);
+    answer.catch(() => this.#tried.delete(algorithm));
+    return answer;
   }
 
   async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {

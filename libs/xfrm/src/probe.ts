@@ -18,13 +18,17 @@ const NOBODY = IpAddress.parse("192.0.0.8");
 
 type Algorithms = Pick<SaSpec, "protocol" | "encryption" | "integrity">;
 
-async function takes(netlink: XfrmNetlink, spi: number, algorithms: Algorithms): Promise<string> {
+/** SPIs of throw-away SAs: several agents may probe at once. */
+let nextSpi = 0x53410000 + (randomBytes(2).readUInt16BE() & 0xff00);
+
+/** The errno name when the kernel refuses, else "". */
+async function takes(netlink: XfrmNetlink, algorithms: Algorithms): Promise<string> {
   const sa: SaSpec = {
     ...algorithms,
     direction: "out",
     source: NOBODY,
     destination: NOBODY,
-    spi,
+    spi: nextSpi++,
     mode: "tunnel",
     reqid: 0,
     esn: false,
@@ -54,17 +58,30 @@ const integrityKey = (algorithm: IntegrityAlgorithm) => ({
 const ENCRYPTIONS = Object.keys(ENCRYPTION) as EncryptionAlgorithm[];
 const INTEGRITIES = Object.keys(INTEGRITY) as IntegrityAlgorithm[];
 
+/** Adds a throw-away SA with one algorithm, beside one that every kernel has. Gives the errno name of a refusal, else "". */
+export function tryAlgorithm(
+  netlink: XfrmNetlink,
+  algorithm: EncryptionAlgorithm | IntegrityAlgorithm,
+): Promise<string> {
+  if (isIntegrity(algorithm)) {
+    return takes(netlink, { protocol: "esp", encryption: encryptionKey("null"), integrity: integrityKey(algorithm) });
+  }
+  const combined = ENCRYPTION[algorithm].icvBytes > 0;
+  const rest = combined ? {} : { integrity: integrityKey("hmac-sha1-96") };
+  return takes(netlink, { protocol: "esp", encryption: encryptionKey(algorithm), ...rest });
+}
+
+const isIntegrity = (algorithm: string): algorithm is IntegrityAlgorithm => Object.hasOwn(INTEGRITY, algorithm);
+
 /**
  * Finds out what this kernel can do by adding throw-away SAs. A kernel without ESP is `dataplane/unsupported`, with the
  * kernel's errno name in `value`. Trying every algorithm loads a module for each, some seconds on a slow machine: unless
  * `everyAlgorithm` is set the kernel is taken to have all, and refuses the SA that needs one it lacks.
  */
 export async function probe(netlink: XfrmNetlink, everyAlgorithm: boolean): Promise<Capabilities> {
-  let spi = 0x53410000 + (randomBytes(2).readUInt16BE() & 0xff00);
-  const next = (algorithms: Algorithms) => takes(netlink, spi++, algorithms);
   const [esp, ah] = await Promise.all([
-    next({ protocol: "esp", encryption: encryptionKey("aes-gcm-16") }),
-    next({ protocol: "ah", encryption: encryptionKey("null"), integrity: integrityKey("hmac-sha2-256-128") }),
+    tryAlgorithm(netlink, "aes-gcm-16"),
+    takes(netlink, { protocol: "ah", encryption: encryptionKey("null"), integrity: integrityKey("hmac-sha2-256-128") }),
   ]);
   if (esp !== "") {
     throw fault("dataplane/unsupported", `the kernel takes no ESP SA: ${esp}`, {
@@ -82,18 +99,8 @@ export async function probe(netlink: XfrmNetlink, everyAlgorithm: boolean): Prom
   } as const;
   if (!everyAlgorithm) return { ...common, encryption: ENCRYPTIONS, integrity: INTEGRITIES };
   const [encryption, integrity] = await Promise.all([
-    Promise.all(
-      ENCRYPTIONS.map((algorithm) => {
-        const combined = ENCRYPTION[algorithm].icvBytes > 0;
-        const rest = combined ? {} : { integrity: integrityKey("hmac-sha1-96") };
-        return next({ protocol: "esp", encryption: encryptionKey(algorithm), ...rest });
-      }),
-    ),
-    Promise.all(
-      INTEGRITIES.map((algorithm) =>
-        next({ protocol: "esp", encryption: encryptionKey("null"), integrity: integrityKey(algorithm) }),
-      ),
-    ),
+    Promise.all(ENCRYPTIONS.map((algorithm) => tryAlgorithm(netlink, algorithm))),
+    Promise.all(INTEGRITIES.map((algorithm) => tryAlgorithm(netlink, algorithm))),
   ]);
   return {
     ...common,

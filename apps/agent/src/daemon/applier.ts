@@ -1,20 +1,28 @@
 import { networkInterfaces } from "node:os";
-import { IpAddress, type Prefix } from "@sallyport/base";
-import type { Capabilities } from "@sallyport/dataplane";
+import { type Clock, type Fault, IpAddress, type Prefix } from "@sallyport/base";
+import type { DataPlane } from "@sallyport/dataplane";
 import type { DataPlaneOp, Failure, IkeConfig } from "@sallyport/ike";
-import { type Credential, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
+import { type Credential, diffIntent, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { checkCapabilities } from "./capability.js";
 import type { ConfigOutcome } from "./engine-host.js";
 import { localAddressFor, resolveHost } from "./locate.js";
 import type { Logger } from "./log.js";
 
+export interface Missing {
+  readonly why: Fault;
+  readonly at: number;
+}
+
 export interface ApplierOptions {
   readonly configure: (config: IkeConfig) => Promise<ConfigOutcome>;
-  readonly capabilities: Capabilities;
+  readonly dataPlane: Pick<DataPlane, "capabilities" | "tryAlgorithm">;
   /** The certificate and key that an intent names. */
   readonly credential: (intent: GatewayIntent) => Credential | undefined;
+  readonly clock: Clock;
   readonly log: Logger;
+  /** What is missing may have changed. */
+  readonly onMissing: () => void;
 }
 
 /** Facts are looked at anew this often: names move, addresses come and go. Sooner while something is missing. */
@@ -26,12 +34,20 @@ export class IntentApplier {
   #current: GatewayIntent | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #missing = new Set<string>();
+  #missing = new Map<string, Missing>();
+  /** The last answers, for when name service or routing table has none for a moment: no tunnel may fall for that. */
+  readonly #addresses = new Map<string, IpAddress>();
+  readonly #locals = new Map<string, IpAddress>();
 
   constructor(private readonly options: ApplierOptions) {}
 
   get current(): GatewayIntent | undefined {
     return this.#current;
+  }
+
+  /** Connections that cannot be set up, or only to answer, by id: why, and since when by the engine's clock. */
+  get missing(): ReadonlyMap<string, Missing> {
+    return this.#missing;
   }
 
   /**
@@ -40,8 +56,9 @@ export class IntentApplier {
    */
   apply(intent: GatewayIntent): Promise<void> {
     return this.#alone(async () => {
-      checkCapabilities(intent, this.options.capabilities);
+      await checkCapabilities(intent, this.options.dataPlane);
       const before = this.#current;
+      if (before) this.#tellDiff(before, intent);
       const { failures } = await this.options.configure(await this.#config(intent));
       const [first] = failures;
       if (first) {
@@ -60,6 +77,17 @@ export class IntentApplier {
     });
   }
 
+  /** What a new intent changes, for the log. */
+  #tellDiff(before: GatewayIntent, after: GatewayIntent): void {
+    for (const { id, name, change, impact, fields, children } of diffIntent(before, after).connections) {
+      const changed = [
+        ...fields.map((c) => c.field),
+        ...children.flatMap((c) => c.fields.map((x) => `${c.name}: ${x.field}`)),
+      ];
+      this.options.log.info({ tunnel: id, change, impact, fields: changed }, `${name}: ${change}, ${impact}`);
+    }
+  }
+
   close(): void {
     clearTimeout(this.#timer);
   }
@@ -72,10 +100,14 @@ export class IntentApplier {
 
   async #config(intent: GatewayIntent): Promise<IkeConfig> {
     const { config, missing } = toIkeConfig(intent, await this.#facts(intent));
-    for (const [id, why] of missing) {
-      if (!this.#missing.has(id)) this.options.log.warn({ tunnel: id, code: why.code, field: why.field }, why.message);
+    const before = this.#missing;
+    this.#missing = new Map(
+      [...missing].map(([id, why]) => [id, before.get(id) ?? { why, at: this.options.clock.now() }]),
+    );
+    for (const [id, { why }] of this.#missing) {
+      if (!before.has(id)) this.options.log.warn({ tunnel: id, code: why.code, field: why.field }, why.message);
     }
-    this.#missing = new Set(missing.keys());
+    if (before.size > 0 || missing.size > 0) this.options.onMissing();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => {
@@ -88,26 +120,27 @@ export class IntentApplier {
 
   async #facts(intent: GatewayIntent): Promise<LocalFacts> {
     const hosts = [...new Set(intent.connections.flatMap((c) => c.remote.host ?? []))];
-    const resolved = new Map<string, IpAddress>();
-    const locals = new Map<string, IpAddress>();
-    await Promise.all(
-      hosts.map(async (host) => {
-        const [address] = await resolveHost(host).catch(() => []);
-        if (!address) return;
-        resolved.set(host, address);
-        const local = await localAddressFor(address).catch(() => undefined);
-        if (local) locals.set(address.toString(), local);
-      }),
-    );
+    await Promise.all(hosts.map((host) => this.#locate(host)));
     return {
       credential: this.options.credential(intent),
-      resolved,
-      localAddress: (remote) => locals.get(remote.toString()),
+      resolved: this.#addresses,
+      localAddress: (remote) => this.#locals.get(remote.toString()),
       ownAddresses: Object.values(networkInterfaces()).flatMap((list) =>
         (list ?? []).filter((a) => !a.scopeid && !isLoopback(a.address)).map((a) => IpAddress.parse(a.address)),
       ),
-      forcesEncapsulation: this.options.capabilities.forcesEncapsulation,
+      forcesEncapsulation: this.options.dataPlane.capabilities.forcesEncapsulation,
     };
+  }
+
+  /** An address that is still among the name's stays, whatever order they come in. */
+  async #locate(host: string): Promise<void> {
+    const found = await resolveHost(host).catch(() => []);
+    const known = this.#addresses.get(host);
+    const address = found.find((a) => known?.equals(a)) ?? found[0] ?? known;
+    if (!address) return;
+    this.#addresses.set(host, address);
+    const local = await localAddressFor(address).catch(() => undefined);
+    if (local) this.#locals.set(address.toString(), local);
   }
 }
 

@@ -1,28 +1,39 @@
-import type { Capabilities } from "@sallyport/dataplane";
+import type { DataPlane } from "@sallyport/dataplane";
 import { type GatewayIntent, parseProposals } from "@sallyport/intent";
 import { fault } from "../faults.js";
 
 /**
  * Refuses an intent that this gateway's data plane could not carry, before anything is touched: a proposal that the kernel lacks
- * would be negotiated and then fail. Throws `agent/unsupported-proposal` with the field.
+ * would be negotiated and then fail. Throws `agent/unsupported-proposal` with the field and the kernel's word.
  */
-export function checkCapabilities(intent: GatewayIntent, can: Capabilities): void {
-  intent.connections.forEach((connection, i) => {
-    connection.children.forEach((child, j) => {
-      child.espProposals.forEach((text, k) => {
+export async function checkCapabilities(
+  intent: GatewayIntent,
+  dataPlane: Pick<DataPlane, "capabilities" | "tryAlgorithm">,
+): Promise<void> {
+  for (const [i, connection] of intent.connections.entries()) {
+    for (const [j, child] of connection.children.entries()) {
+      for (const [k, text] of child.espProposals.entries()) {
         const field = `connections[${i}].children[${j}].espProposals[${k}]`;
-        for (const proposal of parseProposals([text], "esp", field)) {
-          const cipher = proposal.encryption.find((c) => !can.encryption.includes(c.algorithm));
-          const mac = proposal.integrity.find((m) => !can.integrity.includes(m));
-          const lacking = cipher?.algorithm ?? mac;
-          if (lacking === undefined) continue;
-          throw fault("agent/unsupported-proposal", `${child.name}: the ${can.name} data plane has no ${lacking}`, {
-            field,
-            value: text,
-            expected: `algorithms among ${[...can.encryption, ...can.integrity].join(", ")}`,
-          });
+        const algorithms = parseProposals([text], "esp", field).flatMap((p) => [
+          ...p.encryption.map((c) => c.algorithm),
+          ...p.integrity,
+        ]);
+        for (const algorithm of new Set(algorithms)) {
+          const refusal = await dataPlane.tryAlgorithm(algorithm);
+          if (refusal === undefined) continue;
+          const { name } = dataPlane.capabilities;
+          throw fault(
+            "agent/unsupported-proposal",
+            `${child.name}: the ${name} data plane refuses ${algorithm}: ${refusal}`,
+            {
+              field,
+              value: text,
+              expected: `a proposal without ${algorithm}`,
+              facts: { algorithm, errno: refusal },
+            },
+          );
         }
-      });
-    });
-  });
+      }
+    }
+  }
 }

@@ -27,31 +27,49 @@ export interface Carrier {
   readonly encapsulating: readonly UdpSocket[];
 }
 
-/** IPv6 is left out where the machine has none. */
-function perFamily(open: (family: Family) => UdpSocket): UdpSocket[] {
-  const sockets = [open(4)];
-  try {
-    sockets.push(open(6));
-  } catch (error) {
-    if (!isFault(error) || error.facts.errno !== "EAFNOSUPPORT") throw error;
+/** What was opened so far, to be closed when a later step fails. */
+class Opened {
+  readonly #closers: (() => void)[] = [];
+
+  /** IPv6 is left out where the machine has none. */
+  perFamily(open: (family: Family) => UdpSocket): UdpSocket[] {
+    const sockets: UdpSocket[] = [];
+    for (const family of [4, 6] as const) {
+      try {
+        const socket = open(family);
+        this.#closers.push(() => socket.close());
+        sockets.push(socket);
+      } catch (error) {
+        if (family === 4 || !isFault(error) || error.facts.errno !== "EAFNOSUPPORT") throw error;
+      }
+    }
+    return sockets;
   }
-  return sockets;
+
+  close(): void {
+    for (const close of this.#closers) close();
+  }
 }
 
-async function openKernel({ ports, log }: CarrierOptions): Promise<Carrier> {
+async function openKernel({ ports, log }: CarrierOptions, opened: Opened): Promise<Carrier> {
   const dataPlane = await KernelDataPlane.open();
-  const ike = perFamily((family) => openIkeSocket(family, ports.ike));
-  const natt = perFamily((family) => openIkeSocket(family, ports.natt));
-  for (const socket of ike) prepareIkeSocket(socket);
-  for (const socket of natt) prepareIkeSocket(socket, { encapsulation: true });
-  const transport = new UdpTransport([...ike, ...natt], ports, log);
-  transport.start();
-  return { dataPlane, transport, encapsulating: natt };
+  try {
+    const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike));
+    const natt = opened.perFamily((family) => openIkeSocket(family, ports.natt));
+    for (const socket of ike) prepareIkeSocket(socket);
+    for (const socket of natt) prepareIkeSocket(socket, { encapsulation: true });
+    const transport = new UdpTransport([...ike, ...natt], ports, log);
+    transport.start();
+    return { dataPlane, transport, encapsulating: natt };
+  } catch (error) {
+    await dataPlane.close({ keep: true });
+    throw error;
+  }
 }
 
-async function openUserspace({ ports, tunName, clock, log }: CarrierOptions): Promise<Carrier> {
-  const ike = perFamily((family) => openIkeSocket(family, ports.ike));
-  const natt = perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
+async function openUserspace({ ports, tunName, clock, log }: CarrierOptions, opened: Opened): Promise<Carrier> {
+  const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike));
+  const natt = opened.perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
   const transport = new UdpTransport([...ike, ...natt], ports, log);
   const dataPlane = await UserspaceDataPlane.create({
     tunName,
@@ -73,12 +91,22 @@ export async function openCarrier(options: CarrierOptions): Promise<Carrier> {
       expected: "linux",
     });
   }
-  if (options.choice === "userspace") return openUserspace(options);
+  const opened = new Opened();
   try {
-    return await openKernel(options);
+    return await open(options, opened);
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+async function open(options: CarrierOptions, opened: Opened): Promise<Carrier> {
+  if (options.choice === "userspace") return openUserspace(options, opened);
+  try {
+    return await openKernel(options, opened);
   } catch (error) {
     if (options.choice === "kernel" || !isFault(error, "dataplane/unsupported")) throw error;
     options.log.info({ reason: error.message }, "the kernel has no ESP: using the userspace data plane");
-    return openUserspace(options);
+    return openUserspace(options, opened);
   }
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import pino from "pino";
 import { fault } from "../faults.js";
 import { ask, ControlSocket } from "./control-socket.js";
 
@@ -13,24 +14,28 @@ let closed = 0;
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "sallyport-control-"));
   file = path.join(directory, "agent.sock");
-  socket = new ControlSocket(file, {
-    echo: async (args) => args,
-    refuse: async () => {
-      throw fault("agent/unknown-tunnel", 'no tunnel "x"', { field: "tunnel", value: "x" });
+  socket = new ControlSocket(
+    file,
+    {
+      echo: async (args) => args,
+      refuse: async () => {
+        throw fault("agent/unknown-tunnel", 'no tunnel "x"', { field: "tunnel", value: "x" });
+      },
+      fail: async () => {
+        throw new Error("the secret is 1234");
+      },
+      count: async (args, stream) => {
+        for (let i = 0; i < Number(args.to); i++) stream.line(`line ${i}`);
+        return null;
+      },
+      follow: async (_args, stream) => {
+        stream.line("first");
+        stream.closed(() => closed++);
+        return undefined;
+      },
     },
-    fail: async () => {
-      throw new Error("the secret is 1234");
-    },
-    count: async (args, stream) => {
-      for (let i = 0; i < Number(args.to); i++) stream.line(`line ${i}`);
-      return null;
-    },
-    follow: async (_args, stream) => {
-      stream.line("first");
-      stream.closed(() => closed++);
-      return undefined;
-    },
-  });
+    pino({ level: "silent" }),
+  );
   await socket.open();
 });
 afterAll(async () => {
@@ -102,4 +107,33 @@ it("says when no agent runs", async () => {
   await expect(ask(path.join(directory, "none.sock"), { command: "status" })).rejects.toMatchObject({
     code: "agent/not-running",
   });
+});
+
+it("lets go of those who follow the log when it closes", async () => {
+  const other = new ControlSocket(
+    path.join(directory, "other.sock"),
+    {
+      follow: async (_args, stream) => {
+        stream.line("first");
+        return undefined;
+      },
+    },
+    pino({ level: "silent" }),
+  );
+  await other.open();
+  let first: () => void = () => {};
+  const told = new Promise<void>((resolve) => {
+    first = resolve;
+  });
+  const following = ask(path.join(directory, "other.sock"), { command: "follow" }, () => first());
+  await told;
+  await other.close();
+  expect(await following).toBeUndefined();
+});
+
+it("says so when the agent goes without an answer", async () => {
+  const file = path.join(directory, "mute.sock");
+  const mute = net.createServer((client) => client.once("data", () => client.destroy())).listen(file);
+  await expect(ask(file, { command: "up" })).rejects.toMatchObject({ code: "agent/not-running" });
+  mute.close();
 });

@@ -2,6 +2,7 @@ import { chmod, rm } from "node:fs/promises";
 import net from "node:net";
 import { isFault } from "@sallyport/base";
 import { fault } from "../faults.js";
+import type { Logger } from "./log.js";
 
 /** One request a line, one answer a line; a streaming command answers with lines until the client goes. */
 export type ControlHandler = (
@@ -24,10 +25,12 @@ function answer(error: unknown): object {
 /** The local control socket: root's alone, by file mode; size, number and idle time of requests are bounded. */
 export class ControlSocket {
   readonly #server: net.Server;
+  readonly #clients = new Set<net.Socket>();
 
   constructor(
     private readonly path: string,
     private readonly handlers: Readonly<Record<string, ControlHandler>>,
+    private readonly log: Logger,
   ) {
     this.#server = net.createServer((socket) => this.#serve(socket));
     this.#server.maxConnections = MAX_CLIENTS;
@@ -39,18 +42,26 @@ export class ControlSocket {
       this.#server.once("error", reject);
       this.#server.listen(this.path, resolve);
     });
+    this.#server
+      .removeAllListeners("error")
+      .on("error", (err) => this.log.warn({ err }, "the control socket is in trouble"));
     await chmod(this.path, 0o600);
   }
 
+  /** Clients are let go, those that follow the log too. */
   async close(): Promise<void> {
-    await new Promise((resolve) => {
+    const closed = new Promise((resolve) => {
       this.#server.close(resolve);
     });
+    for (const client of this.#clients) client.destroy();
+    await closed;
     await rm(this.path, { force: true });
   }
 
   #serve(socket: net.Socket): void {
     let pending = "";
+    this.#clients.add(socket);
+    socket.once("close", () => this.#clients.delete(socket));
     socket.setEncoding("utf8").setTimeout(IDLE_MS, () => socket.destroy());
     socket.on("error", () => socket.destroy());
     socket.on("data", (chunk) => {
@@ -103,13 +114,10 @@ export class ControlSocket {
   }
 }
 
-/** Asks a running agent; `onLine` gets the lines of a streaming command. */
+/** Asks a running agent; `onLine` gets the lines of a streaming command, which may take any time. */
 export function ask(path: string, request: object, onLine?: (line: string) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(path, () => socket.write(`${JSON.stringify(request)}\n`));
-    let pending = "";
-    socket.setEncoding("utf8");
-    socket.on("error", (cause) => {
+    const lost = (cause?: unknown) =>
       reject(
         fault("agent/not-running", `no agent answers at ${path}`, {
           field: "socket",
@@ -118,7 +126,11 @@ export function ask(path: string, request: object, onLine?: (line: string) => vo
           cause,
         }),
       );
-    });
+    const socket = net.connect(path, () => socket.write(`${JSON.stringify(request)}\n`));
+    if (!onLine) socket.setTimeout(IDLE_MS, () => socket.destroy());
+    let pending = "";
+    socket.setEncoding("utf8");
+    socket.on("error", lost);
     socket.on("data", (chunk) => {
       pending += chunk;
       for (let end = pending.indexOf("\n"); end >= 0; end = pending.indexOf("\n")) {
@@ -129,6 +141,7 @@ export function ask(path: string, request: object, onLine?: (line: string) => vo
         else reject(fault("agent/refused", message.message, { value: message.code }));
       }
     });
-    socket.on("close", () => resolve(undefined));
+    // A log that was followed ends with its agent; an answer that never came is a failure.
+    socket.on("close", () => (onLine ? resolve(undefined) : lost()));
   });
 }

@@ -40,6 +40,8 @@ export class Daemon {
   #keeperSeconds = 0;
   /** Set by whoever runs the stream to the control plane. */
   connected: () => boolean = () => false;
+  /** The state of tunnels changed without an event. */
+  onChange: () => void = () => {};
 
   constructor(readonly options: DaemonOptions) {
     this.log = createLogger(this.logs, options.logLevel);
@@ -63,7 +65,7 @@ export class Daemon {
       throw fault("agent/already-running", `an agent runs on ${stateDir} already`, { field: "state", value: stateDir });
     this.credentials.load(identities);
     await this.#openGateway(ports);
-    this.#control = new ControlSocket(socket, localCommands(this));
+    this.#control = new ControlSocket(socket, localCommands(this), this.log);
     await this.#control.open();
     this.log.info(
       { dataPlane: this.gateway.carrier.dataPlane.capabilities.name, socket, pid: process.pid },
@@ -71,12 +73,32 @@ export class Daemon {
     );
   }
 
-  /** Throws what `Gateway.apply` throws; then the last good intent stays in force. */
+  /** Throws what `Gateway.apply` throws, and `agent/ports-unavailable`; then the last good intent stays in force. */
   async apply(intent: GatewayIntent): Promise<void> {
     const { ike, natt } = this.gateway.ports;
-    if (intent.ports.ike !== ike || intent.ports.natt !== natt) await this.#openGateway(intent.ports);
-    await this.gateway.apply(intent);
+    if (intent.ports.ike === ike && intent.ports.natt === natt) await this.gateway.apply(intent);
+    else await this.#move(intent);
     if (longestSaSeconds(intent) > this.#keeperSeconds) await this.#keep();
+  }
+
+  /** Other ports are other sockets: the gateway is opened anew, and back on the old ones when that or the intent fails. */
+  async #move(intent: GatewayIntent): Promise<void> {
+    const { ports, intent: before } = this.gateway;
+    try {
+      await this.#openGateway(intent.ports).catch((cause: unknown) => {
+        throw fault("agent/ports-unavailable", `UDP ${intent.ports.ike} and ${intent.ports.natt} cannot be opened`, {
+          field: "ports",
+          value: `${intent.ports.ike}, ${intent.ports.natt}`,
+          expected: "ports that nobody else uses",
+          cause,
+        });
+      });
+      await this.gateway.apply(intent);
+    } catch (error) {
+      await this.#openGateway(ports);
+      if (before) await this.gateway.apply(before);
+      throw error;
+    }
   }
 
   /** Back to no intent at all. */
@@ -88,6 +110,7 @@ export class Daemon {
   async #openGateway(ports: IkePorts): Promise<void> {
     const { dataPlane, tunName } = this.options;
     await this.#gateway?.close({ keep: true });
+    this.#gateway = undefined;
     await endKeeper(keeperPath(this.options.stateDir));
     this.#gateway = await Gateway.open({
       choice: dataPlane,
@@ -96,6 +119,7 @@ export class Daemon {
       log: this.log,
       credentials: this.credentials,
       onEvent: (event) => this.#onEvent(event),
+      onChange: () => this.onChange(),
     });
     await this.#keep();
   }

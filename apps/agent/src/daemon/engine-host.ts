@@ -194,7 +194,8 @@ export class EngineHost {
           : { on: "failed", now: this.#now(), id, at: 0, failure: answer.failure },
       );
     const answer = this.options.crypto.run(job);
-    if (answer instanceof Promise) void answer.then(done);
+    if (answer instanceof Promise)
+      answer.then(done, (error: unknown) => done({ ok: false, failure: failureOf(error) }));
     else done(answer);
   }
 

@@ -14,6 +14,8 @@ import type { IkePorts } from "./transport.js";
 export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
   readonly credentials: Credentials;
   readonly onEvent: (event: IkeEvent) => void;
+  /** The state of tunnels changed without an event of the engine. */
+  readonly onChange: () => void;
 }
 
 /** The engine with all that it needs on this machine: sockets, data plane, keys, and the intent in force. */
@@ -42,9 +44,11 @@ export class Gateway {
     });
     this.#applier = new IntentApplier({
       configure: (config) => this.#host.configure(config),
-      capabilities: carrier.dataPlane.capabilities,
+      dataPlane: carrier.dataPlane,
       credential: (intent) => options.credentials.credentialFor(intent),
+      clock: systemClock,
       log: options.log,
+      onMissing: options.onChange,
     });
   }
 
@@ -108,6 +112,7 @@ export class Gateway {
     return tunnelStates(
       this.intent,
       this.status(),
+      this.#applier.missing,
       (at) => Math.round(at + this.#wallOffset),
       (tunnel, status) => {
         const seen = this.#since.get(tunnel);

@@ -13,6 +13,7 @@ import {
 import type { DataPlane, SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus, TrafficRange } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+import type { Missing } from "./applier.js";
 
 /** Turns the engine's milliseconds into wall time. */
 export type ToWall = (millis: number) => number;
@@ -81,9 +82,10 @@ export function tunnelStatus(connection: ConnectionIntent, peer: PeerStatus | un
   return connection.children.every((c) => up.has(c.id)) ? TunnelStatus.UP : TunnelStatus.PARTIAL;
 }
 
-/** The newest of what went wrong with the peer or one of its children. */
-export function newestError(peer: PeerStatus | undefined): LastError | undefined {
-  const errors = [peer?.lastError, ...Object.values(peer?.childErrors ?? {})].filter((e) => e !== undefined);
+/** The newest of what went wrong with the peer or one of its children, or before the engine was even asked. */
+export function newestError(peer: PeerStatus | undefined, missing?: Missing): LastError | undefined {
+  const lack = missing && { code: missing.why.code, message: missing.why.message, exchange: "", at: missing.at };
+  const errors = [lack, peer?.lastError, ...Object.values(peer?.childErrors ?? {})].filter((e) => e !== undefined);
   return errors.sort((a, b) => b.at - a.at)[0];
 }
 
@@ -91,6 +93,7 @@ export function newestError(peer: PeerStatus | undefined): LastError | undefined
 export function tunnelStates(
   intent: GatewayIntent,
   status: EngineStatus,
+  missing: ReadonlyMap<string, Missing>,
   wall: ToWall,
   changedAt: (tunnel: string, status: TunnelStatus) => number,
 ): TunnelState[] {
@@ -98,7 +101,7 @@ export function tunnelStates(
   return intent.connections.map((connection) => {
     const peer = peers.get(connection.id);
     const state = tunnelStatus(connection, peer);
-    const error = newestError(peer);
+    const error = newestError(peer, missing.get(connection.id));
     return create(TunnelStateSchema, {
       tunnelId: connection.id,
       status: state,

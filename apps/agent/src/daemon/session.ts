@@ -54,6 +54,7 @@ export class Session {
       log: daemon.log,
     });
     daemon.onEvent((event) => this.#event(event));
+    daemon.onChange = () => this.#tellSoon();
   }
 
   get connected(): boolean {
@@ -111,6 +112,10 @@ export class Session {
       tunnelId: event.peer,
       at: Date.now(),
     });
+    this.#tellSoon();
+  }
+
+  #tellSoon(): void {
     this.#stateTimer ??= setTimeout(() => this.#tellStates(), COALESCE_MS);
   }
 

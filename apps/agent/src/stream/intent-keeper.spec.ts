@@ -182,16 +182,36 @@ describe("at its start", () => {
     expect(again.keeper).toMatchObject({ running: 1, confirmed: 1 });
   });
 
-  it("an agent whose last good intent cannot be applied any more waits for a better one", async () => {
+  it("an agent whose last good intent cannot be applied yet tries it again", async () => {
     const first = gateway();
     await first.keeper.receive(message(1));
     await first.keeper.confirm(1);
     const again = gateway();
+    let tries = 0;
     again.behaviour.apply = () => {
-      throw new Error("the device is gone");
+      if (++tries === 1) throw new Error("the device is not there yet");
     };
     await again.keeper.start();
-    expect(again.keeper).toMatchObject({ running: 0, confirmed: 0 });
+    expect(again.keeper).toMatchObject({ running: 0, confirmed: 1 });
+    jest.advanceTimersByTime(1000);
+    await settle();
+    expect(again.keeper).toMatchObject({ running: 1, confirmed: 1 });
+    expect(tries).toBe(2);
+    again.keeper.stop();
+  });
+
+  it("an agent that cannot be what it was takes a better intent at once, and goes back to nothing worse", async () => {
+    const first = gateway();
+    await first.keeper.receive(message(1));
+    await first.keeper.confirm(1);
+    const again = gateway();
+    again.behaviour.apply = (intent) => {
+      if (intent.revision === 1) throw new Error("the device is gone");
+    };
+    await again.keeper.start();
+    await again.keeper.receive(message(2));
+    expect(again.keeper).toMatchObject({ running: 2, confirmed: 1 });
+    again.keeper.stop();
   });
 });
 

@@ -18,6 +18,8 @@ export interface IntentKeeperOptions {
 }
 
 const MAX_REFUSED = 16;
+/** How soon the last good intent is tried again after a failure, doubling. */
+const RETRY_MS = { first: 1_000, most: 60_000 } as const;
 
 /** An intent that runs and is not confirmed. */
 interface Trial {
@@ -33,16 +35,19 @@ interface Trial {
  */
 export class IntentKeeper {
   #confirmed: GatewayIntent | undefined;
+  /** Revision of the confirmed intent once it is in force, else 0. */
+  #inForce = 0;
   #trial: Trial | undefined;
   readonly #refused: number[] = [];
   #tail: Promise<unknown> = Promise.resolve();
   #next: Intent | undefined;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: IntentKeeperOptions) {}
 
   /** Revision in force, 0 for none. */
   get running(): number {
-    return this.#trial?.intent.revision ?? this.confirmed;
+    return this.#trial?.intent.revision ?? this.#inForce;
   }
 
   get confirmed(): number {
@@ -54,18 +59,33 @@ export class IntentKeeper {
     return this.#refused;
   }
 
-  /** Puts the last good intent from disk in force. A gateway that cannot even be that runs on, waits for a better one, and says so. */
+  /** Puts the last good intent from disk in force; what stands in its way now may be gone a moment later, so it is tried again. */
   async start(): Promise<void> {
-    const { store, log, apply } = this.options;
+    const { store, log } = this.options;
     const { intent, damage } = await store.load();
     for (const err of damage) log.error({ err }, "the last good intent is damaged");
     if (intent === undefined) return;
+    this.#confirmed = intent;
+    await this.#putInForce(intent, RETRY_MS.first);
+  }
+
+  async #putInForce(intent: GatewayIntent, wait: number): Promise<void> {
+    const { log, apply } = this.options;
     try {
       await apply(intent);
-      this.#confirmed = intent;
+      this.#inForce = intent.revision;
       log.info({ revision: intent.revision }, "the last good intent is in force");
     } catch (err) {
-      log.error({ err, revision: intent.revision }, "the last good intent could not be put in force");
+      log.error({ err, revision: intent.revision, retryInMs: wait }, "the last good intent could not be put in force");
+      this.#retry = setTimeout(
+        () =>
+          void this.#alone(async () => {
+            if (this.#trial === undefined && this.#confirmed === intent) {
+              await this.#putInForce(intent, Math.min(wait * 2, RETRY_MS.most));
+            }
+          }),
+        wait,
+      ).unref();
     }
   }
 
@@ -87,6 +107,7 @@ export class IntentKeeper {
       clearTimeout(trial.timer);
       this.#trial = undefined;
       this.#confirmed = trial.intent;
+      this.#inForce = revision;
       this.#refused.length = 0;
       const { store, reporter, log } = this.options;
       try {
@@ -103,6 +124,7 @@ export class IntentKeeper {
 
   /** Ends the trial's clock; what runs stays in force. */
   stop(): void {
+    clearTimeout(this.#retry);
     if (this.#trial) clearTimeout(this.#trial.timer);
   }
 

@@ -1,0 +1,155 @@
+import { IpAddress, Prefix } from "@sallyport/base";
+import type { DataPlane } from "@sallyport/dataplane";
+import type { DataPlaneOp, IkeConfig } from "@sallyport/ike";
+import { type ConnectionIntent, type GatewayIntent, INTENT_SCHEMA, Secret } from "@sallyport/intent";
+import pino from "pino";
+import { IntentApplier } from "./applier.js";
+import type { ConfigOutcome } from "./engine-host.js";
+
+const psk = { method: "psk", keyId: "k", secret: new Secret("a secret of some length") } as const;
+
+const connection = (
+  id: string,
+  remoteSubnets: readonly string[],
+  espProposals: readonly string[] = ["aes256gcm16"],
+): ConnectionIntent => ({
+  id,
+  name: id,
+  role: "both",
+  remote: { host: "127.0.0.1", ports: { ike: 500, natt: 4500 } },
+  ikeProposals: ["aes256gcm16-prfsha256-x25519"],
+  local: { ...psk, identity: { type: "fqdn", value: "a.test" } },
+  peer: { ...psk, identity: { type: "fqdn", value: "b.test" } },
+  ikeRekeySeconds: 14_400,
+  dpd: { intervalSeconds: 30 },
+  children: [
+    {
+      id: `${id}-net`,
+      name: "net",
+      mode: "tunnel",
+      localSubnets: ["10.1.0.0/16"],
+      remoteSubnets,
+      espProposals,
+      rekeySeconds: 3600,
+      startAction: "start",
+    },
+  ],
+});
+
+const intent = (revision: number, ...connections: ConnectionIntent[]): GatewayIntent => ({
+  schema: INTENT_SCHEMA,
+  revision,
+  gateway: { id: "g", name: "g" },
+  identity: { type: "fqdn", value: "a.test" },
+  ports: { ike: 500, natt: 4500 },
+  trustAnchors: [],
+  connections,
+  options: { commitConfirmSeconds: 60, reportSeconds: 5 },
+});
+
+let configured: IkeConfig[];
+let outcomes: ConfigOutcome[];
+let applier: IntentApplier;
+let missingTold: number;
+
+beforeEach(() => {
+  configured = [];
+  outcomes = [];
+  missingTold = 0;
+  applier = new IntentApplier({
+    configure: async (config) => {
+      configured.push(config);
+      return outcomes.shift() ?? { failures: [] };
+    },
+    dataPlane: {
+      capabilities: { name: "kernel", forcesEncapsulation: false } as DataPlane["capabilities"],
+      tryAlgorithm: async (algorithm) => (algorithm === "chacha20-poly1305" ? "ENOSYS" : undefined),
+    },
+    credential: () => undefined,
+    clock: { now: () => 0, wall: () => 0 },
+    log: pino({ level: "silent" }),
+    onMissing: () => {
+      missingTold++;
+    },
+  });
+});
+afterEach(() => applier.close());
+
+const peers = (config: IkeConfig | undefined) => config?.peers.map((p) => p.id);
+
+it("configures the engine with an intent", async () => {
+  await applier.apply(intent(1, connection("one", ["10.2.0.0/16"])));
+  expect(configured.map(peers)).toEqual([["one"]]);
+  expect(applier.current?.revision).toBe(1);
+});
+
+it("refuses what the kernel refuses, with field, value and errno, before it touches anything", async () => {
+  await applier.apply(intent(1, connection("one", ["10.2.0.0/16"])));
+  const bad = intent(2, connection("one", ["10.2.0.0/16"], ["aes256gcm16", "chacha20poly1305"]));
+  await expect(applier.apply(bad)).rejects.toMatchObject({
+    code: "agent/unsupported-proposal",
+    field: "connections[0].children[0].espProposals[1]",
+    value: "chacha20poly1305",
+    facts: { algorithm: "chacha20-poly1305", errno: "ENOSYS" },
+  });
+  expect(configured).toHaveLength(1);
+  expect(applier.current?.revision).toBe(1);
+});
+
+it("goes back to the last good intent when the data plane refuses a policy, and names the field", async () => {
+  const first = intent(1, connection("one", ["10.2.0.0/16"]));
+  await applier.apply(first);
+  const op = {
+    op: "installRoute",
+    args: [{ destination: Prefix.parse("10.4.0.0/16"), via: IpAddress.parse("192.0.2.1") }],
+  } satisfies DataPlaneOp;
+  outcomes = [
+    { failures: [{ code: "dataplane/refused", message: "adding the route failed: EEXIST", value: "EEXIST", op }] },
+  ];
+  const second = intent(2, connection("one", ["10.2.0.0/16"]), connection("two", ["10.3.0.0/16", "10.4.0.0/16"]));
+  await expect(applier.apply(second)).rejects.toMatchObject({
+    code: "agent/data-plane-refused",
+    field: "connections[1].children[0].remoteSubnets[1]",
+    value: "EEXIST",
+    facts: { call: "installRoute", code: "dataplane/refused" },
+  });
+  expect(configured.map(peers)).toEqual([["one"], ["one", "two"], ["one"]]);
+  expect(applier.current).toBe(first);
+});
+
+it("takes a first intent back to nothing when it is refused", async () => {
+  const op = {
+    op: "removeRoute",
+    args: [{ destination: Prefix.parse("10.9.0.0/16"), via: IpAddress.parse("192.0.2.1") }],
+  } satisfies DataPlaneOp;
+  outcomes = [{ failures: [{ code: "dataplane/refused", message: "no", op }] }];
+  await expect(applier.apply(intent(1, connection("one", ["10.2.0.0/16"])))).rejects.toMatchObject({
+    field: "connections",
+  });
+  expect(configured.map(peers)).toEqual([["one"], []]);
+  expect(applier.current).toBeUndefined();
+});
+
+it("applies one intent after the other, never two at once", async () => {
+  await Promise.all(
+    [1, 2, 3].map((revision) => applier.apply(intent(revision, connection(`c${revision}`, ["10.2.0.0/16"])))),
+  );
+  expect(configured.map(peers)).toEqual([["c1"], ["c2"], ["c3"]]);
+  expect(applier.current?.revision).toBe(3);
+});
+
+it("leaves out a connection whose name does not resolve, and goes on with the others", async () => {
+  const lost = {
+    ...connection("lost", ["10.3.0.0/16"]),
+    role: "initiator",
+    remote: { host: "nowhere.invalid", ports: { ike: 500, natt: 4500 } },
+  } as const;
+  await applier.apply(intent(1, lost, connection("one", ["10.2.0.0/16"])));
+  expect(configured.map(peers)).toEqual([["one"]]);
+  expect([...applier.missing.keys()]).toEqual(["lost"]);
+  expect(applier.missing.get("lost")?.why).toMatchObject({
+    code: "intent/missing-fact",
+    field: "connections[0].remote.host",
+  });
+  expect(missingTold).toBe(1);
+}, 20_000);

@@ -1,0 +1,195 @@
+import { IpAddress } from "@sallyport/base";
+import { TunnelStatus } from "@sallyport/contract";
+import type { DataPlane, SaState } from "@sallyport/dataplane";
+import type { ChildStatus, EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
+import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+import { fault } from "../faults.js";
+import { childCounters, newestError, rangeText, tunnelStates, tunnelStatus } from "./report.js";
+
+const ip = IpAddress.parse;
+const range = (first: string, last: string, more: object = {}) => ({
+  first: ip(first),
+  last: ip(last),
+  protocol: 0,
+  firstPort: 0,
+  lastPort: 65_535,
+  ...more,
+});
+
+const child = (id: string, more: Partial<ChildStatus> = {}): ChildStatus => ({
+  child: id,
+  name: id,
+  serial: 1,
+  state: "installed",
+  mode: "tunnel",
+  spiIn: 0xabc,
+  spiOut: 0xdef00000,
+  reqid: 1,
+  suite: "AES_GCM_16_256/NO_ESN",
+  local: [range("10.1.0.0", "10.1.255.255")],
+  remote: [range("10.2.0.0", "10.2.0.255")],
+  encapsulated: true,
+  establishedAt: 1000,
+  rekeyAt: 5000.75,
+  expireAt: undefined,
+  ...more,
+});
+
+const sa = (children: readonly ChildStatus[], more: Partial<IkeStatus> = {}): IkeStatus => ({
+  peer: "t1",
+  name: "t1",
+  serial: 1,
+  state: "established",
+  initiator: true,
+  spiInitiator: "0011223344556677",
+  spiResponder: "8899aabbccddeeff",
+  local: { address: ip("192.0.2.1"), port: 4500 },
+  remote: { address: ip("2001:db8::1"), port: 4500 },
+  localId: "a.test",
+  remoteId: "b.test",
+  remoteCertificate: undefined,
+  suite: "AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",
+  nat: { local: true, remote: false, forced: false },
+  establishedAt: 1000,
+  rekeyAt: 9000,
+  expireAt: undefined,
+  lastSeenAt: 1500,
+  children,
+  ...more,
+});
+
+const peer = (sas: readonly IkeStatus[], more: Partial<PeerStatus> = {}): PeerStatus => ({
+  peer: "t1",
+  name: "t1",
+  sas,
+  lastError: undefined,
+  childErrors: {},
+  retryAt: undefined,
+  ...more,
+});
+
+const connection = { id: "t1", name: "t1", children: [{ id: "a" }, { id: "b" }] } as unknown as ConnectionIntent;
+const status = (peers: readonly PeerStatus[]): EngineStatus => ({ peers, unknown: [], halfOpen: 0, counters: {} });
+
+describe("rangeText", () => {
+  it.each([
+    [range("10.1.0.0", "10.1.255.255"), "10.1.0.0/16"],
+    [range("10.1.0.1", "10.1.0.6"), "10.1.0.1-10.1.0.6"],
+    [range("192.0.2.1", "192.0.2.1", { protocol: 17, firstPort: 53, lastPort: 53 }), "192.0.2.1/32[17/53]"],
+    [range("192.0.2.1", "192.0.2.1", { protocol: 6, firstPort: 1, lastPort: 9 }), "192.0.2.1/32[6/1-9]"],
+    [range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", { protocol: 58 }), "::/0[58/any]"],
+  ])("prints %#", (given, text) => expect(rangeText(given)).toBe(text));
+});
+
+describe("tunnelStatus", () => {
+  it.each([
+    ["nothing", [], TunnelStatus.DOWN],
+    ["an SA that is being made", [sa([], { establishedAt: undefined, state: "connecting" })], TunnelStatus.CONNECTING],
+    ["no child", [sa([])], TunnelStatus.PARTIAL],
+    ["one of two children", [sa([child("a")])], TunnelStatus.PARTIAL],
+    ["a child that is being installed", [sa([child("a"), child("b", { state: "installing" })])], TunnelStatus.PARTIAL],
+    ["both children", [sa([child("a"), child("b", { state: "rekeying" })])], TunnelStatus.UP],
+    ["both children on two SAs", [sa([child("a")]), sa([child("b")])], TunnelStatus.UP],
+    ["an SA that is being deleted", [sa([child("a"), child("b")], { state: "deleting" })], TunnelStatus.CONNECTING],
+  ] as const)("of a peer with %s", (_name, sas, expected) =>
+    expect(tunnelStatus(connection, peer(sas))).toBe(expected),
+  );
+
+  it("of a peer that the engine does not know", () =>
+    expect(tunnelStatus(connection, undefined)).toBe(TunnelStatus.DOWN));
+});
+
+it("tells the newest of several errors", () => {
+  const error = (at: number) => ({ code: "ike/x", message: String(at), exchange: "IKE_AUTH", at });
+  expect(newestError(peer([], { lastError: error(1), childErrors: { a: error(3), b: error(2) } }))?.at).toBe(3);
+  expect(newestError(peer([]))).toBeUndefined();
+  const why = fault("agent/no-route", "no route to 192.0.2.9", { field: "host" });
+  expect(newestError(undefined, { why, at: 5 })).toMatchObject({
+    code: "agent/no-route",
+    message: "no route to 192.0.2.9",
+    at: 5,
+  });
+});
+
+it("reports a tunnel's SAs and its error with both sides' values, in whole milliseconds", () => {
+  const error = {
+    code: "ike/no-proposal-chosen",
+    message: "no",
+    ours: "AES",
+    theirs: "3DES",
+    exchange: "IKE_SA_INIT",
+    at: 2000.4,
+  };
+  const [state] = tunnelStates(
+    { connections: [connection] } as unknown as GatewayIntent,
+    status([peer([sa([child("a")])], { lastError: error })]),
+    new Map(),
+    (at) => Math.round(at + 1_700_000_000_000),
+    () => 42_000,
+  );
+  expect(state).toMatchObject({
+    tunnelId: "t1",
+    status: TunnelStatus.PARTIAL,
+    changedAt: { seconds: 42n, nanos: 0 },
+    lastError: { code: "ike/no-proposal-chosen", ours: "AES", theirs: "3DES", exchange: "IKE_SA_INIT" },
+    ikeSas: [
+      {
+        initiatorSpi: "0011223344556677",
+        remoteEndpoint: "[2001:db8::1]:4500",
+        localNat: true,
+        nextRekeyAt: { seconds: 1_700_000_009n, nanos: 0 },
+        children: [
+          {
+            childId: "a",
+            inboundSpi: "00000abc",
+            outboundSpi: "def00000",
+            localTs: ["10.1.0.0/16"],
+            remoteTs: ["10.2.0.0/24"],
+            nextRekeyAt: { seconds: 1_700_000_005n, nanos: 1_000_000 },
+          },
+        ],
+      },
+    ],
+  });
+});
+
+it("reads counters of both directions in one listing, and leaves out what the data plane no longer has", async () => {
+  const one = {
+    bytes: 100n,
+    packets: 2n,
+    replayed: 1,
+    integrityFailures: 2,
+    outOfWindow: 3,
+    ageSeconds: 9,
+    idleSeconds: 1.5,
+    sequence: 2n,
+  };
+  const states = [
+    { ...one, direction: "in", spi: 0xabc },
+    { ...one, direction: "out", spi: 0xdef00000, bytes: 50n, packets: 1n },
+  ] as unknown as SaState[];
+  let listings = 0;
+  const dataPlane = {
+    listSas: async () => {
+      listings++;
+      return states;
+    },
+  } as unknown as DataPlane;
+  const counters = await childCounters(
+    status([peer([sa([child("a"), child("b", { spiIn: 1, spiOut: 2 })])])]),
+    dataPlane,
+    10_000,
+  );
+  expect(listings).toBe(1);
+  expect(counters).toMatchObject([
+    {
+      tunnelId: "t1",
+      childId: "a",
+      bytesIn: 100n,
+      bytesOut: 50n,
+      packetsOut: 1n,
+      errorsIn: 6n,
+      lastPacketInAt: { seconds: 8n, nanos: 500_000_000 },
+    },
+  ]);
+});
