@@ -306,6 +306,50 @@ describe("the API's own limits", () => {
     expect((await cp.send(costly, { n: 200 })).errors?.[0]?.extensions.code).toBe("api/too-complex");
   });
 
+  test("another operation beside it does not hide an expensive one", async () => {
+    const costly =
+      "query Costly ($n: Int!) { tunnels(first: $n) { edges { node { network { spokes { id name identity } } } } } }";
+    const run = async (source: string, operationName: string, variables: object) => {
+      const response = await post(JSON.stringify({ query: source, operationName, variables }));
+      const { errors } = (await response.json()) as { errors?: { extensions: { code: string } }[] };
+      return errors?.[0]?.extensions.code;
+    };
+    const both = `${costly} query Cheap { __typename }`;
+    expect(await run(both, "Costly", { n: 200 })).toBe("api/too-complex");
+    expect(await run(both, "Cheap", { n: 200 })).toBe("api/too-complex");
+    expect(await run(both, "Costly", { n: 1 })).toBeUndefined();
+    // Variables that only the other one needs may be absent.
+    expect(await run(both, "Cheap", {})).toBeUndefined();
+    expect(await run(both, "Costly", {})).toBe("api/invalid-query");
+  });
+
+  test("subscriptions have the same limits", async () => {
+    const refusal = async (source: string) => {
+      const client = createClient({
+        url: `${cp.application.url.replace("http", "ws")}/graphql`,
+        webSocketImpl: WebSocket,
+        connectionParams: { authorization: `Bearer ${cp.first.apiToken}` },
+      });
+      const answer = await client
+        .iterate({ query: source })
+        .next()
+        .then(
+          ({ value }) => value,
+          (error: unknown) => error,
+        );
+      await client.dispose();
+      return JSON.stringify(answer);
+    };
+    const fields = Array.from(
+      { length: 100 },
+      (_, i) => `n${i}: network { spokes { id name identity site { id name } } }`,
+    );
+    const costly = `subscription { tunnelChanged { ${fields.join(" ")} } }`;
+    expect(await refusal(costly)).toContain("api/too-complex");
+    const long = `subscription { tunnelChanged { ${"id ".repeat(4_000)} } }`;
+    expect(await refusal(long)).toContain("api/too-complex");
+  });
+
   test("pages go on where the one before ended", async () => {
     const source =
       "query ($after: String) { sites(first: 1, after: $after) { edges { node { name } } pageInfo { hasNextPage endCursor } } }";

@@ -7,14 +7,20 @@ import { type DocumentNode, type GraphQLSchema, validate } from "graphql";
 import { AuthGuard } from "../auth/auth.guard.js";
 import { Authenticator } from "../auth/authenticator.js";
 import { LOG, type Log } from "../log/log.js";
+import { ComplexityGuard } from "./complexity.guard.js";
 import { requestContext } from "./context.js";
 import { withDefaults } from "./defaults.js";
-import { errorFormatter } from "./errors.js";
+import { errorFormatter, shownError } from "./errors.js";
 import { FaultFilter } from "./fault.filter.js";
-import { MAX_DEPTH, MAX_TOKENS, refuseComplex } from "./limits.js";
+import { MAX_DEPTH, MAX_TOKENS, refuseComplex, refuseLong } from "./limits.js";
 
 interface InitMessage {
   readonly payload?: { readonly authorization?: unknown } | null;
+}
+
+/** What Mercurius adds to the context, as far as it is needed here. */
+interface ExecutionContext {
+  readonly reply?: { readonly request?: { readonly body?: { readonly operationName?: unknown } | null } };
 }
 
 const text = (value: unknown) => (typeof value === "string" ? value : undefined);
@@ -59,13 +65,18 @@ export function graphqlOptions(authenticator: Authenticator, log: Log): Mercuriu
       preExecution: (
         schema: GraphQLSchema,
         document: DocumentNode,
-        _: unknown,
+        { reply }: ExecutionContext,
         sent?: Record<string, unknown> | null,
       ) => {
-        refuseComplex(schema, document, sent ?? {});
+        refuseComplex(schema, document, sent ?? {}, text(reply?.request?.body?.operationName));
         return sent ? { variables: withDefaults(schema, document, sent) } : undefined;
       },
       preSubscriptionExecution: (schema: GraphQLSchema, document: DocumentNode) => {
+        try {
+          refuseLong(document);
+        } catch (error) {
+          throw shownError(error as Error, log);
+        }
         const [invalid] = validate(schema, document);
         if (invalid) throw invalid;
       },
@@ -84,6 +95,7 @@ export function graphqlOptions(authenticator: Authenticator, log: Log): Mercuriu
   ],
   providers: [
     { provide: APP_GUARD, useClass: AuthGuard },
+    { provide: APP_GUARD, useClass: ComplexityGuard },
     { provide: APP_FILTER, useClass: FaultFilter },
   ],
 })
