@@ -43,7 +43,7 @@ export const HEADQUARTERS_TO_PARTNER: Path = { from: NS.headquartersHost, to: PA
 
 /** 100 pings a second between two hosts while `action` runs, and for a moment before and after. */
 export async function underTraffic(action: () => Promise<void>, path = BRANCH_TO_HEADQUARTERS): Promise<PingResult> {
-  const running = startPing(path.from, path.to, { intervalMs: 10 });
+  const running = await startPing(path.from, path.to, { intervalMs: 10 });
   try {
     await new Promise((resolve) => setTimeout(resolve, 300));
     await action();

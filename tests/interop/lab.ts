@@ -184,7 +184,7 @@ export class Pair {
 
   /** Runs `action` under 100 pings a second and for a moment after it; gives what the pings saw. */
   async during(tunnel: TunnelCase, action: () => Promise<void>): Promise<PingResult> {
-    const running = startPing(this.namespaces.ours, tunnel.theirs.host, { source: tunnel.ours.host });
+    const running = await startPing(this.namespaces.ours, tunnel.theirs.host, { source: tunnel.ours.host });
     try {
       await new Promise((resolve) => setTimeout(resolve, 100));
       await action();

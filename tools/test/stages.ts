@@ -70,6 +70,14 @@ export const STAGES: readonly Stage[] = [
     needs: [...NETWORK, ...STRONGSWAN],
   },
   {
+    name: "interop in a kernel",
+    command: jestProject("interop-kernel", "--runInBand"),
+    env: vm,
+    limitSeconds: 600,
+    count: jest,
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+  },
+  {
     name: "chaos",
     command: jestProject("chaos", "--runInBand"),
     env: vm,

@@ -78,11 +78,22 @@ async function result(child: ChildProcess, intervalMs = 10, stopped = false): Pr
 export const ping = (namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> =>
   result(start(namespace, target, { count: 10, ...options }), options.intervalMs);
 
-/** Pings until `stop()`, which gives the counts. 100 packets a second unless said otherwise. */
-export function startPing(namespace: string, target: string, options: Omit<PingOptions, "count"> = {}) {
+export interface RunningPing {
+  /** Ends it and gives the counts. */
+  stop(): Promise<PingResult>;
+}
+
+/** Pings until it is stopped, 100 packets a second unless said otherwise. Resolves when the first request is out. */
+export async function startPing(
+  namespace: string,
+  target: string,
+  options: Omit<PingOptions, "count"> = {},
+): Promise<RunningPing> {
   const child = start(namespace, target, options);
   const outcome = result(child, options.intervalMs, true);
   outcome.catch(() => undefined);
+  // Before its first line ping does not mind signals yet; that line comes with the first request.
+  await Promise.race([child.stdout && once(child.stdout, "data"), outcome]);
   return {
     stop(): Promise<PingResult> {
       child.kill("SIGINT");
