@@ -95,7 +95,7 @@ it("the CAs are listed, and a token can be issued again", async () => {
   const REISSUE = "mutation ($id: ID!) { reissueEnrolment(gatewayId: $id) { command token expiresAt } }";
   const id = gateways.edges[0]?.node.id;
   const { reissueEnrolment } = await cp.get<{ reissueEnrolment: { command: string; token: string } }>(REISSUE, { id });
-  expect(reissueEnrolment.command).toBe(`sallyport-agent enrol --token ${reissueEnrolment.token}`);
+  expect(reissueEnrolment.command).toBe(`sallyport-agent enrol --run --token ${reissueEnrolment.token}`);
   const unknown = await cp.send(REISSUE, { id: crypto.randomUUID() });
   expect(unknown.errors?.[0]?.extensions).toMatchObject({ code: "api/not-found", field: "gatewayId" });
   expect((await cp.send(REISSUE, { id }, null)).errors?.[0]?.extensions).toMatchObject({ code: "api/unauthenticated" });

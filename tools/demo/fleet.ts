@@ -195,7 +195,6 @@ export class Fleet {
   async #start(gateway: Gateway, command: string): Promise<void> {
     this.#undo.add(`stop the agent of ${gateway.namespace}`, () => gateway.stop());
     await gateway.enrol(command);
-    await gateway.run();
   }
 
   async #follow(gatewayId: string, signal: AbortSignal, tell: (what: string) => void): Promise<void> {

@@ -56,22 +56,21 @@ export class Gateway {
     };
   }
 
-  /** Runs the command that the control plane printed, as an operator would in a shell on the machine. */
+  /** Runs the command that the control plane printed, as an operator would in a shell on the machine; it goes on as the agent. */
   async enrol(command: string): Promise<void> {
     await mkdir(this.#directory, { recursive: true });
     await installAgent(path.join(this.#options.home, "bin"));
-    const child = spawn("ip", ["netns", "exec", this.namespace, "sh", "-c", command], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: this.#environment,
-    });
-    const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
-    if (code !== 0) throw new Error(`the enrolment command failed on ${this.#options.name}: ${(errors || out).trim()}`);
+    await this.#start("sh", ["-c", `exec ${command}`]);
   }
 
-  /** Starts the agent, as the machine's service manager would. */
-  async run(): Promise<void> {
+  /** Starts the agent of an enrolled machine, as its service manager would after a boot. */
+  run(): Promise<void> {
+    return this.#start("sallyport-agent", ["run"]);
+  }
+
+  async #start(program: string, args: readonly string[]): Promise<void> {
     const log = await open(this.logFile, "a", 0o600);
-    this.#agent = spawnIn(this.namespace, "sallyport-agent", ["run"], {
+    this.#agent = spawnIn(this.namespace, program, args, {
       stdio: ["ignore", log.fd, log.fd],
       env: this.#environment,
       detached: true,

@@ -75,6 +75,11 @@ async function run(options: RunOptions): Promise<void> {
     tunName: options.tun,
     logLevel: options.logLevel,
   });
+  // A defect must not leave half an agent: the service manager starts another one, which takes over what the kernel carries.
+  process.on("uncaughtException", (err) => {
+    daemon.log.fatal({ err }, "the agent ends: a defect");
+    process.stdout.write("", () => process.exit(70));
+  });
   const ended = untilSignal();
   const stop =
     options.intent === undefined ? await runEnrolled(daemon) : await runIntent(daemon, options.intent, options);
@@ -91,7 +96,7 @@ async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
     throw fault("agent/not-enrolled", `no enrolment in ${stateDir}`, {
       field: "state",
       value: stateDir,
-      expected: "`sallyport-agent enrol --token …` first",
+      expected: "`sallyport-agent enrol --run --token …` first",
     });
   }
   await daemon.open(DEFAULT_PORTS, enrolment.identities);

@@ -16,7 +16,7 @@ const connection = (
   id,
   name: id,
   role: "both",
-  remote: { host: "127.0.0.1", ports: { ike: 500, natt: 4500 } },
+  remote: { host: "peer.test", ports: { ike: 500, natt: 4500 } },
   ikeProposals: ["aes256gcm16-prfsha256-x25519"],
   local: { ...psk, identity: { type: "fqdn", value: "a.test" } },
   peer: { ...psk, identity: { type: "fqdn", value: "b.test" } },
@@ -51,11 +51,16 @@ let configured: IkeConfig[];
 let outcomes: ConfigOutcome[];
 let applier: IntentApplier;
 let missingTold: number;
+/** What name service and routing table say; undefined: nothing. */
+let addresses: string[] | undefined;
+let local: string | undefined;
 
 beforeEach(() => {
   configured = [];
   outcomes = [];
   missingTold = 0;
+  addresses = ["192.0.2.2"];
+  local = "192.0.2.1";
   applier = new IntentApplier({
     configure: async (config) => {
       configured.push(config);
@@ -68,6 +73,16 @@ beforeEach(() => {
     credential: () => undefined,
     clock: { now: () => 0, wall: () => 0 },
     log: pino({ level: "silent" }),
+    network: {
+      resolveHost: async () => {
+        if (!addresses) throw new Error("no answer");
+        return addresses.map((a) => IpAddress.parse(a));
+      },
+      localAddressFor: async () => {
+        if (!local) throw new Error("no route");
+        return IpAddress.parse(local);
+      },
+    },
     onMissing: () => {
       missingTold++;
     },
@@ -138,18 +153,51 @@ it("applies one intent after the other, never two at once", async () => {
   expect(applier.current?.revision).toBe(3);
 });
 
-it("leaves out a connection whose name does not resolve, and goes on with the others", async () => {
-  const lost = {
-    ...connection("lost", ["10.3.0.0/16"]),
-    role: "initiator",
-    remote: { host: "nowhere.invalid", ports: { ike: 500, natt: 4500 } },
-  } as const;
-  await applier.apply(intent(1, lost, connection("one", ["10.2.0.0/16"])));
-  expect(configured.map(peers)).toEqual([["one"]]);
-  expect([...applier.missing.keys()]).toEqual(["lost"]);
+it("leaves out a connection whose name does not resolve, says why, and takes it in when it does", async () => {
+  addresses = undefined;
+  await applier.apply(intent(1, { ...connection("lost", ["10.3.0.0/16"]), role: "initiator" }));
+  expect(configured.map(peers)).toEqual([[]]);
   expect(applier.missing.get("lost")?.why).toMatchObject({
     code: "intent/missing-fact",
     field: "connections[0].remote.host",
   });
   expect(missingTold).toBe(1);
-}, 20_000);
+  addresses = ["192.0.2.2"];
+  await applier.refresh();
+  expect(configured.map(peers)).toEqual([[], ["lost"]]);
+  expect(applier.missing.size).toBe(0);
+  expect(missingTold).toBe(2);
+});
+
+it.each([
+  [
+    "the name has no address for a moment",
+    () => {
+      addresses = undefined;
+    },
+  ],
+  [
+    "there is no route for a moment",
+    () => {
+      local = undefined;
+    },
+  ],
+  [
+    "the name's addresses come in another order",
+    () => {
+      addresses = ["192.0.2.9", "192.0.2.2"];
+    },
+  ],
+])("changes nothing when %s", async (_what, happen) => {
+  await applier.apply(intent(1, { ...connection("one", ["10.2.0.0/16"]), role: "initiator" }));
+  happen();
+  await applier.refresh();
+  expect(configured[1]).toEqual(configured[0]);
+});
+
+it("follows a peer whose name leads elsewhere", async () => {
+  await applier.apply(intent(1, connection("one", ["10.2.0.0/16"])));
+  addresses = ["192.0.2.7"];
+  await applier.refresh();
+  expect(configured[1]?.peers[0]?.remote.endpoint?.address.toString()).toBe("192.0.2.7");
+});

@@ -21,6 +21,8 @@ export interface ApplierOptions {
   readonly credential: (intent: GatewayIntent) => Credential | undefined;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whom to ask where a peer is and whence to call it; the system when absent. */
+  readonly network?: { readonly resolveHost: typeof resolveHost; readonly localAddressFor: typeof localAddressFor };
   /** What is missing may have changed. */
   readonly onMissing: () => void;
 }
@@ -134,12 +136,13 @@ export class IntentApplier {
 
   /** An address that is still among the name's stays, whatever order they come in. */
   async #locate(host: string): Promise<void> {
-    const found = await resolveHost(host).catch(() => []);
+    const network = this.options.network ?? { resolveHost, localAddressFor };
+    const found = await network.resolveHost(host).catch(() => []);
     const known = this.#addresses.get(host);
     const address = found.find((a) => known?.equals(a)) ?? found[0] ?? known;
     if (!address) return;
     this.#addresses.set(host, address);
-    const local = await localAddressFor(address).catch(() => undefined);
+    const local = await network.localAddressFor(address).catch(() => undefined);
     if (local) this.#locals.set(address.toString(), local);
   }
 }

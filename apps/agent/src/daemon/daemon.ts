@@ -43,7 +43,10 @@ export class Daemon {
   /** The state of tunnels changed without an event. */
   onChange: () => void = () => {};
 
-  constructor(readonly options: DaemonOptions) {
+  constructor(
+    readonly options: DaemonOptions,
+    private readonly openGateway: typeof Gateway.open = Gateway.open,
+  ) {
     this.log = createLogger(this.logs, options.logLevel);
   }
 
@@ -112,7 +115,7 @@ export class Daemon {
     await this.#gateway?.close({ keep: true });
     this.#gateway = undefined;
     await endKeeper(keeperPath(this.options.stateDir));
-    this.#gateway = await Gateway.open({
+    this.#gateway = await this.openGateway({
       choice: dataPlane,
       ports,
       tunName,

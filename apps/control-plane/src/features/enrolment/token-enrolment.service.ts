@@ -58,7 +58,7 @@ export class TokenEnrolmentService extends EnrolmentService {
     const expiresAt = new Date(now.getTime() + LIFETIME_MS);
     await tx.enrolmentToken.create({ data: { organizationId, gatewayId, hash: hashOf(secret), expiresAt } });
     const token = encodeToken({ secret, urls: this.endpoints.urls(), caPin: await this.server.pin(tx) });
-    return { token, command: `sallyport-agent enrol --token ${token}`, expiresAt };
+    return { token, command: `sallyport-agent enrol --run --token ${token}`, expiresAt };
   }
 
   override async reissue(context: TenantContext, gatewayId: string): Promise<IssuedEnrolment> {
