@@ -6,6 +6,7 @@ import { type Config, readConfig } from "./platform/config/config.js";
 import { EmbeddedPostgres } from "./platform/database/embedded-postgres.js";
 import { migrate } from "./platform/database/migrations.js";
 import { createLog, type Log } from "./platform/log/log.js";
+import { guardProcess } from "./platform/process-guard.js";
 import { Vault } from "./platform/vault/vault.js";
 
 const STOP_MS = 15_000;
@@ -36,7 +37,7 @@ function announce({ url, first }: RunningApplication, config: Config): void {
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-/** Runs until SIGTERM or SIGINT. The process ends here, with 0 after an orderly stop. */
+/** Runs until SIGTERM or SIGINT. The process ends here, with 0 after an orderly stop that was asked for. */
 export async function run(environment: NodeJS.ProcessEnv): Promise<void> {
   const began = performance.timeOrigin;
   let log = createLog("info");
@@ -44,16 +45,21 @@ export async function run(environment: NodeJS.ProcessEnv): Promise<void> {
   let application: RunningApplication | undefined;
   let stopping = false;
 
-  const stop = async (signal: string) => {
+  const stop = async (why: object, exitCode: number) => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, "stopping");
-    setTimeout(() => process.exit(1), STOP_MS).unref();
+    log.info(why, "stopping");
+    setTimeout(() => process.exit(exitCode || 1), STOP_MS).unref();
     await application?.close().catch((err: unknown) => log.error({ err }, "not everything stopped in order"));
-    await server?.stop();
-    process.exit(0);
+    await server?.stop().catch((err: unknown) => log.error({ err }, "the database did not stop in order"));
+    process.exit(exitCode);
   };
-  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => void stop(signal));
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => void stop({ signal }, 0));
+  guardProcess(
+    process,
+    () => log,
+    (exitCode) => void stop({ exitCode }, exitCode),
+  );
 
   try {
     const config = readConfig(environment);

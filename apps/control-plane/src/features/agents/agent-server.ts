@@ -129,7 +129,12 @@ export class AgentServer implements OnApplicationBootstrap, OnApplicationShutdow
   async #bind(server: http2.Http2SecureServer): Promise<void> {
     const { host, port } = this.config.agentsListen;
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause: NodeJS.ErrnoException) => {
+      // It stays: a listening server tells of connections that it could not accept, e.g. EMFILE, by the same event.
+      server.on("error", (cause: NodeJS.ErrnoException) => {
+        if (this.#port !== 0) {
+          this.log.error({ err: cause }, "the agents' listener has trouble");
+          return;
+        }
         const why = `agents' listener on ${host}:${port}: ${cause.code ?? cause.message}`;
         reject(
           fault("agents/cannot-listen", why, { field: "SALLYPORT_AGENTS_LISTEN", value: `${host}:${port}`, cause }),

@@ -1,4 +1,4 @@
-import { type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 
 export type Log = Logger;
 
@@ -17,6 +17,10 @@ const SECRET_KEYS = [
   "key",
 ];
 
+/** Credentials of a URL, and tokens of the API. */
+const SECRETS_IN_TEXT = /(?<=:\/\/)[^\s/@]+(?=@)|\bsp_[\w-]{20,}/g;
+const masked = (text: string) => text.replace(SECRETS_IN_TEXT, "***");
+
 interface Described {
   readonly type: string;
   readonly code?: unknown;
@@ -27,19 +31,19 @@ interface Described {
 
 /** What of an error is worth a line. Drivers hang whole connections on theirs, passwords included. */
 function describeError(error: unknown): Described {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  if (!(error instanceof Error)) return { type: typeof error, message: masked(String(error)) };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),
-    message: error.message,
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    message: masked(error.message),
+    ...(error.stack === undefined ? {} : { stack: masked(error.stack) }),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
   };
 }
 
 /** JSON lines on standard error. What looks like a secret by its name is masked, two levels deep. */
-export function createLog(level: string): Log {
+export function createLog(level: string, into: DestinationStream = pino.destination({ dest: 2, sync: true })): Log {
   return pino(
     {
       level,
@@ -49,6 +53,6 @@ export function createLog(level: string): Log {
       serializers: { err: describeError },
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ dest: 2, sync: true }),
+    into,
   );
 }
