@@ -55,7 +55,13 @@ function screen(input) {
       move(row + 1);
       column = 0;
     } else if (token === "\r") column = 0;
-    else if (token.length === 1 && token >= " ") rows[row][column++] = { token, style };
+    else if (token.length === 1 && token >= " ") {
+      if (column === COLUMNS) {
+        move(row + 1);
+        column = 0;
+      }
+      rows[row][column++] = { token, style };
+    }
   }
   while (rows.length > 0 && rows.at(-1).length === 0) rows.pop();
   return rows;

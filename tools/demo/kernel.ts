@@ -47,7 +47,7 @@ export async function runInGuest(args: readonly string[], check: boolean, signal
     signal,
     onOutput: (text) => process.stdout.write(text),
   });
-  if (signal.aborted) return 130;
+  if (signal.aborted) return 1;
   if (result.status === 124) throw new Error(`the guest kernel was not done after ${CHECK_LIMIT_MS / 1000} s`);
   if (result.status === 125)
     throw new Error(`the guest kernel died; its console ends:\n${result.console.slice(-2000)}`);

@@ -8,7 +8,7 @@ import { hasEsp, runInGuest } from "./kernel.ts";
 import { Narrator } from "./narrator.ts";
 import { type DemoOptions, readOptions, USAGE } from "./options.ts";
 import { complaint, type Outcome, tell } from "./story.ts";
-import { NS } from "./world.ts";
+import { HEADQUARTERS, NS, PARTNER } from "./world.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const say = new Narrator();
@@ -60,11 +60,15 @@ function inWords(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${inWords(error.cause)}`;
 }
 
-async function untilInterrupted(): Promise<void> {
+async function untilInterrupted(guest: boolean): Promise<void> {
   say.line();
-  say.line(`  ${say.bold("Everything is up.")} Try it:`);
-  say.line(`      ip netns exec ${NS.branchHost} ping 10.10.0.10`);
-  say.line(`      ip netns exec ${NS.headquartersHost} ping 10.99.0.10`);
+  if (guest) {
+    say.line(`  ${say.bold("Everything is up")} inside the guest kernel, which this machine's network does not reach.`);
+  } else {
+    say.line(`  ${say.bold("Everything is up.")} Try it:`);
+    say.line(`      ip netns exec ${NS.branchHost} ping ${HEADQUARTERS.host}`);
+    say.line(`      ip netns exec ${NS.headquartersHost} ping ${PARTNER.host}`);
+  }
   say.line();
   say.line(`  ${say.bold("Ctrl-C")} takes everything down and leaves nothing behind.`);
   await interruption.catch(() => undefined);
@@ -84,7 +88,7 @@ async function run(options: DemoOptions): Promise<Outcome> {
     const outcome = await Promise.race([tell(fleet, say, startedAt), interruption]);
     const wrong = complaint(outcome);
     if (wrong) throw new Error(wrong);
-    if (!options.check) await untilInterrupted();
+    if (!options.check) await untilInterrupted(options.guest);
     return outcome;
   } catch (error) {
     if (interrupted.signal.aborted) throw error;
@@ -128,7 +132,11 @@ async function main(): Promise<number> {
       const where = options.dataPlane === "kernel" ? kernel : "userspace";
       say.title("Sallyport", `a branch office comes online · ESP in ${where}`);
     }
-    if (inGuest) return await runInGuest(process.argv.slice(2), options.check, interrupted.signal);
+    if (inGuest) {
+      const status = await runInGuest(process.argv.slice(2), options.check, interrupted.signal);
+      if (interrupted.signal.aborted) throw new Error("interrupted");
+      return status;
+    }
     verdict(options, await run(options));
     return Number(process.exitCode ?? 0);
   } catch (error) {
