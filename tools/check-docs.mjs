@@ -41,6 +41,7 @@ const list = await readFile(path.join(root, "docs/adr/README.md"), "utf8");
 for (const name of await readdir(path.join(root, "docs/adr"))) {
   if (/^\d{4}-/.test(name) && !list.includes(`(${name})`)) gone.push(`docs/adr/README.md: ${name} is not listed`);
 }
-if (!(await readFile(path.join(root, "docs/demo.svg"), "utf8")).includes("<text")) gone.push("docs/demo.svg shows nothing");
+if (!(await readFile(path.join(root, "docs/demo.svg"), "utf8")).includes("<text"))
+  gone.push("docs/demo.svg shows nothing");
 for (const line of gone) console.error(line);
 process.exit(gone.length > 0 ? 1 : 0);

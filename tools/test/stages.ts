@@ -41,7 +41,7 @@ const jestProject = (project: string, ...more: string[]) => ["jest", "--selectPr
 const vm = { NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning" };
 
 export const STAGES: readonly Stage[] = [
-  { name: "lint", command: ["biome", "ci", "."], limitSeconds: 60, count: verdict },
+  { name: "lint", command: ["biome", "ci", "--colors=off", "."], limitSeconds: 60, count: verdict },
   { name: "types", command: ["npm", "run", "typecheck"], limitSeconds: 120, count: verdict },
   {
     name: "dependency rule",
