@@ -1,5 +1,14 @@
 import { Inject, Injectable, type OnModuleInit } from "@nestjs/common";
-import { compileAll, type GatewayIntent, serializeIntent } from "@sallyport/intent";
+import { faultTable } from "@sallyport/base";
+import {
+  compile,
+  compileAll,
+  type FleetModel,
+  type GatewayIntent,
+  listTunnels,
+  parseIntent,
+  serializeIntent,
+} from "@sallyport/intent";
 import { WakeUpBus } from "../../platform/bus/bus.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
@@ -9,13 +18,26 @@ import { Vault } from "../../platform/vault/vault.js";
 import { EventService } from "../events/event.service.js";
 import { FleetStore } from "./fleet.store.js";
 import { COMPILE_INTENTS, type CompileIntents, revisionPlace } from "./jobs.js";
-import { Prover, type RefusedTunnel } from "./prover.js";
+import { type Claim, claimOf, Prover, sameConnection, type Verdicts } from "./prover.js";
 import { RevisionStore } from "./revision.store.js";
 
 interface Written {
   readonly gatewayId: string;
   readonly revision: number;
 }
+
+/** What the model, as it was read, asks for. */
+interface Plan {
+  /** By gateway id; those whose newest revision says something else. */
+  readonly changed: ReadonlyMap<string, { intent: GatewayIntent; hash: string; name: string; revision: number }>;
+  /** Tunnels that have to be proved before those are written. */
+  readonly claims: readonly Claim[];
+}
+
+/** A model that changes faster than its tunnels are proved: later rounds find most of them proved. */
+const ROUNDS = 5;
+
+const fault = faultTable({ "intent/model-moving": { retry: true, expose: false } });
 
 /** Turns the organization's model, as it is when the job runs, into revisions of the gateways whose intent it changes. */
 @Injectable()
@@ -40,7 +62,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
 
   async run(_: CompileIntents, { organizationId }: JobContext): Promise<void> {
     const started = performance.now();
-    const written = await this.database.transaction((tx) => this.#compile(tx, organizationId));
+    const written = await this.#compile(organizationId);
     for (const { gatewayId, revision } of written) {
       await this.bus
         .publish("intent", { organizationId, gatewayId, revision })
@@ -51,9 +73,21 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     }
   }
 
-  async #compile(tx: Tx, organizationId: string): Promise<Written[]> {
-    // The row that changes of the model hold too: what is compiled is what was committed last.
-    await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR UPDATE`;
+  /** Proofs take their time, so they are made before the lock; under it only what was proved is written. */
+  async #compile(organizationId: string): Promise<readonly Written[]> {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { claims } = await this.database.transaction(async (tx) => {
+        await tx.$executeRaw`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY`;
+        return this.#plan(tx, organizationId);
+      });
+      const verdicts = await this.prover.judge(claims);
+      const written = await this.database.transaction((tx) => this.#write(tx, organizationId, verdicts));
+      if (written) return written;
+    }
+    throw fault("intent/model-moving", `the model changed ${ROUNDS} times while it was proved`);
+  }
+
+  async #plan(tx: Tx, organizationId: string): Promise<Plan> {
     const model = await this.fleets.load(tx, organizationId);
     const enrolled = model.gateways.filter((g) => g.certificate !== undefined);
     const intents = compileAll(
@@ -62,21 +96,39 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     );
     const newest = await this.revisions.newest(tx, organizationId);
     const changed = new Map(
-      [...intents]
-        .map(([id, intent]) => [id, this.#hash(intent)] as const)
-        .filter(([id, hash]) => newest.get(id)?.hash !== hash),
+      enrolled.flatMap(({ id, name }) => {
+        const intent = intents.get(id);
+        const last = newest.get(id);
+        const hash = intent && this.#hash(intent);
+        if (intent === undefined || hash === undefined || last?.hash === hash) return [];
+        return [[id, { intent, hash, name, revision: (last?.number ?? 0) + 1 }] as const];
+      }),
     );
-    const refused = await this.prover.refused(model, intents, new Set(changed.keys()));
-    await this.#tellRefused(tx, organizationId, refused);
+    const before = await this.#bodies(tx, organizationId, [...changed.keys()]);
+    return { changed, claims: claims(model, intents, new Set(changed.keys()), before) };
+  }
+
+  /** Undefined when the model asks for a tunnel that has no verdict. */
+  async #write(tx: Tx, organizationId: string, verdicts: Verdicts): Promise<Written[] | undefined> {
+    // The row that changes of the model hold too: what is compiled is what was committed last.
+    await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR UPDATE`;
+    const { changed, claims } = await this.#plan(tx, organizationId);
+    if (claims.some((claim) => !verdicts.has(claim.digest))) return undefined;
+    const refused = claims.filter((claim) => verdicts.get(claim.digest) !== undefined);
+    await this.#tellRefused(tx, organizationId, refused, verdicts);
     // Their agents keep what they have: half a tunnel is worse than the old one.
     const held = new Set(refused.flatMap(({ tunnel }) => [tunnel.a, tunnel.b]));
     const written: Written[] = [];
-    for (const { id: gatewayId, name } of enrolled) {
-      const intent = intents.get(gatewayId);
-      const hash = changed.get(gatewayId);
-      if (!intent || hash === undefined || held.has(gatewayId)) continue;
-      const revision = (newest.get(gatewayId)?.number ?? 0) + 1;
-      await this.#write(tx, organizationId, gatewayId, hash, { ...intent, revision });
+    for (const [gatewayId, { intent, hash, name, revision }] of changed) {
+      if (held.has(gatewayId)) continue;
+      await this.revisions.append(tx, {
+        organizationId,
+        gatewayId,
+        number: revision,
+        hash,
+        schemaVersion: intent.schema,
+        ...this.vault.seal(revisionPlace(gatewayId, revision), serializeIntent({ ...intent, revision })),
+      });
       await this.events.record(tx, organizationId, {
         kind: "intent/compiled",
         severity: "INFO",
@@ -89,20 +141,24 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     return written;
   }
 
-  async #tellRefused(tx: Tx, organizationId: string, refused: readonly RefusedTunnel[]): Promise<void> {
+  async #tellRefused(tx: Tx, organizationId: string, refused: readonly Claim[], verdicts: Verdicts): Promise<void> {
     const rows = await tx.tunnel.findMany({
       where: { organizationId, key: { in: refused.map(({ tunnel }) => tunnel.id) } },
       select: { id: true, key: true },
     });
     const ids = new Map(rows.map((row) => [row.key, row.id]));
-    const events = refused.map(({ tunnel, fault }) => ({
-      kind: "intent/would-not-negotiate",
-      severity: "ERROR" as const,
-      message: `not pushed: ${fault.message}`,
-      facts: { ...fault.facts, ...(fault.field === undefined ? {} : { field: fault.field }) },
-      gatewayId: tunnel.a,
-      tunnelId: ids.get(tunnel.id),
-    }));
+    const events = refused.flatMap(({ tunnel, digest }) => {
+      const why = verdicts.get(digest);
+      if (!why) return [];
+      return {
+        kind: "intent/would-not-negotiate",
+        severity: "ERROR" as const,
+        message: `not pushed: ${why.message}`,
+        facts: { ...why.facts, ...(why.field === undefined ? {} : { field: why.field }) },
+        gatewayId: tunnel.a,
+        tunnelId: ids.get(tunnel.id),
+      };
+    });
     if (events.length > 0) await this.events.record(tx, organizationId, ...events);
   }
 
@@ -111,15 +167,38 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     return this.vault.hash(serializeIntent({ ...intent, revision: 0 }));
   }
 
-  async #write(tx: Tx, organizationId: string, gatewayId: string, hash: string, intent: GatewayIntent): Promise<void> {
-    const place = revisionPlace(gatewayId, intent.revision);
-    await this.revisions.append(tx, {
-      organizationId,
-      gatewayId,
-      number: intent.revision,
-      hash,
-      schemaVersion: intent.schema,
-      ...this.vault.seal(place, serializeIntent(intent)),
-    });
+  /** The gateways' newest intents, by gateway id. One that cannot be read any more is absent, and costs proofs only. */
+  async #bodies(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
+    const found = new Map<string, GatewayIntent>();
+    for (const row of await this.revisions.newestOfEach(organizationId, gatewayIds, tx)) {
+      try {
+        const text = this.vault.unseal(revisionPlace(row.gatewayId, row.number), row).toString("utf8");
+        found.set(row.gatewayId, parseIntent(text));
+      } catch (err) {
+        this.log.debug({ err, gatewayId: row.gatewayId }, "a revision cannot be read any more");
+      }
+    }
+    return found;
   }
+}
+
+/** The tunnels of changed gateways, but for those that are at both ends what the newest revisions say: they were proved then. */
+function claims(
+  model: FleetModel,
+  intents: ReadonlyMap<string, GatewayIntent>,
+  changed: ReadonlySet<string>,
+  before: ReadonlyMap<string, GatewayIntent>,
+): Claim[] {
+  const same = (gatewayId: string, tunnelId: string) => {
+    const is = intents.get(gatewayId);
+    if (!is || !changed.has(gatewayId)) return is !== undefined;
+    const was = before.get(gatewayId);
+    return was !== undefined && sameConnection(was, is, tunnelId);
+  };
+  return listTunnels(model)
+    .filter(({ id, a, b }) => {
+      if (!changed.has(a) && !(b !== undefined && changed.has(b))) return false;
+      return b === undefined || !same(a, id) || !same(b, id);
+    })
+    .map((tunnel) => claimOf(model, tunnel, (id) => intents.get(id) ?? compile(model, id)));
 }

@@ -4,6 +4,7 @@ import { Injectable } from "@nestjs/common";
 import type { Fault } from "@sallyport/base";
 import {
   compile,
+  type DeclaredPeer,
   type FleetModel,
   type GatewayIntent,
   listTunnels,
@@ -17,10 +18,18 @@ const MAX_KNOWN = 20_000;
 /** So many tunnels of one change are proved before it is committed; the job proves the others before it pushes. */
 const MAX_AT_ONCE = 16;
 
-export interface RefusedTunnel {
+/** A tunnel as it would be: what its proof depends on, and nothing else. */
+export interface Claim {
   readonly tunnel: TunnelModel;
-  readonly fault: Fault;
+  readonly a: GatewayIntent;
+  /** Undefined: an external peer, of whom only `declared` is known. */
+  readonly b: GatewayIntent | undefined;
+  readonly declared: DeclaredPeer | undefined;
+  readonly digest: string;
 }
+
+/** Why tunnels would not come up, undefined for those that would, by the digest of their claim. */
+export type Verdicts = ReadonlyMap<string, Fault | undefined>;
 
 /** Lets the real engines of both ends negotiate in memory, once for each pair of connections. */
 @Injectable()
@@ -41,38 +50,22 @@ export class Prover {
         ownerId === (from.kind === "network" ? from.networkId : from.peerId),
     );
     for (const tunnel of owned.slice(0, MAX_AT_ONCE)) {
-      const fault = this.#prove(model, tunnel, (id) => compile(model, id));
+      const fault = this.#judge(claimOf(model, tunnel, (id) => compile(model, id)));
       if (fault) throw fault;
     }
   }
 
-  /** Those of the given gateways' tunnels that would not come up. Lets other work run in between. */
-  async refused(
-    model: FleetModel,
-    intents: ReadonlyMap<string, GatewayIntent>,
-    gatewayIds: ReadonlySet<string>,
-  ): Promise<RefusedTunnel[]> {
-    const found: RefusedTunnel[] = [];
-    const intentOf = (id: string) => intents.get(id) ?? compile(model, id);
-    for (const tunnel of listTunnels(model)) {
-      if (!gatewayIds.has(tunnel.a) && !(tunnel.b !== undefined && gatewayIds.has(tunnel.b))) continue;
-      const fault = this.#prove(model, tunnel, intentOf);
-      if (fault) found.push({ tunnel, fault });
+  /** A few milliseconds for each that was not proved before. Lets other work run in between, so never call it with a lock held. */
+  async judge(claims: readonly Claim[]): Promise<Verdicts> {
+    const verdicts = new Map<string, Fault | undefined>();
+    for (const claim of claims) {
+      verdicts.set(claim.digest, this.#judge(claim));
       await breathe();
     }
-    return found;
+    return verdicts;
   }
 
-  #prove(model: FleetModel, tunnel: TunnelModel, intentOf: (id: string) => GatewayIntent): Fault | undefined {
-    const a = only(intentOf(tunnel.a), tunnel.id);
-    const b = tunnel.b === undefined ? undefined : only(intentOf(tunnel.b), tunnel.id);
-    const { from } = tunnel;
-    const declared =
-      from.kind === "external" ? model.externalPeers.find((p) => p.id === from.peerId)?.declared : undefined;
-    const digest = createHash("sha256")
-      .update(serializeIntent(a))
-      .update(b ? serializeIntent(b) : JSON.stringify(declared ?? null))
-      .digest("base64");
+  #judge({ tunnel, a, b, declared, digest }: Claim): Fault | undefined {
     if (this.#known.has(digest)) return undefined;
     const proof = b ? prove(a, b, tunnel.id) : proveExternal(a, tunnel.id, declared);
     if (!proof.ok) return proof.fault;
@@ -83,8 +76,32 @@ export class Prover {
   }
 }
 
-/** What the proof of one connection depends on: its number and its neighbours do not matter. */
-function only(intent: GatewayIntent, connectionId: string): GatewayIntent {
-  const { certificate: _, ...rest } = intent;
-  return { ...rest, revision: 0, connections: intent.connections.filter((c) => c.id === connectionId) };
+export function claimOf(model: FleetModel, tunnel: TunnelModel, intentOf: (id: string) => GatewayIntent): Claim {
+  const a = only(intentOf(tunnel.a), tunnel.id);
+  const b = tunnel.b === undefined ? undefined : only(intentOf(tunnel.b), tunnel.id);
+  const { from } = tunnel;
+  const declared =
+    from.kind === "external" ? model.externalPeers.find((p) => p.id === from.peerId)?.declared : undefined;
+  const digest = createHash("sha256")
+    .update(serializeIntent(a))
+    .update(b ? serializeIntent(b) : JSON.stringify(declared ?? null))
+    .digest("base64");
+  return { tunnel, a, b, declared, digest };
+}
+
+/** Whether two intents of a gateway are the same as far as one connection's proof goes. */
+export function sameConnection(was: GatewayIntent, is: GatewayIntent, connectionId: string): boolean {
+  return serializeIntent(only(was, connectionId)) === serializeIntent(only(is, connectionId));
+}
+
+/** What the proof of one connection depends on: the intent's number, its neighbours and the leaf's renewal do not matter. */
+function only({ certificate, ...rest }: GatewayIntent, connectionId: string): GatewayIntent {
+  const connections = rest.connections.filter((c) => c.id === connectionId);
+  const shown = certificate !== undefined && connections.some((c) => c.local.method === "certificate");
+  return {
+    ...rest,
+    ...(shown ? { certificate: { ...certificate, fingerprint: "" } } : {}),
+    revision: 0,
+    connections,
+  };
 }

@@ -26,12 +26,11 @@ export type Answer = Pick<
   | "nackExpected"
 >;
 
+type Newest = Pick<IntentRevision, "gatewayId" | "number" | "hash">;
+
 export abstract class RevisionStore {
   /** The newest revision of each gateway, by gateway id. */
-  abstract newest(
-    tx: Tx,
-    organizationId: string,
-  ): Promise<ReadonlyMap<string, Pick<IntentRevision, "number" | "hash">>>;
+  abstract newest(tx: Tx, organizationId: string): Promise<ReadonlyMap<string, Newest>>;
   /** Also marks the gateway's revisions that were not sent yet as superseded. */
   abstract append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void>;
   /** The newest revision of the gateway; with `acked`, of those that its agent has in force or had. */
@@ -47,7 +46,7 @@ export abstract class RevisionStore {
   /** Newest first. */
   abstract page(organizationId: string, request: PageRequest, filter: RevisionFilter): Promise<IntentRevision[]>;
   /** Of each of these gateways the newest one. */
-  abstract newestOfEach(organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]>;
+  abstract newestOfEach(organizationId: string, gatewayIds: readonly string[], tx?: Tx): Promise<IntentRevision[]>;
 }
 
 @Injectable()
@@ -57,12 +56,9 @@ export class PrismaRevisionStore extends RevisionStore {
   }
 
   override async newest(tx: Tx, organizationId: string) {
-    const rows = await tx.intentRevision.findMany({
-      where: { organizationId },
-      distinct: ["gatewayId"],
-      orderBy: [{ gatewayId: "asc" }, { number: "desc" }],
-      select: { gatewayId: true, number: true, hash: true },
-    });
+    const rows = await tx.$queryRaw<Newest[]>`
+      SELECT DISTINCT ON (gateway_id) gateway_id AS "gatewayId", number, hash
+      FROM intent_revisions WHERE organization_id = ${organizationId}::uuid ORDER BY gateway_id, number DESC`;
     return new Map(rows.map((row) => [row.gatewayId, row]));
   }
 
@@ -96,11 +92,16 @@ export class PrismaRevisionStore extends RevisionStore {
     return this.database.client.intentRevision.findMany({ where: { organizationId, ...filter, ...where }, ...rest });
   }
 
-  override newestOfEach(organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]> {
-    return this.database.client.intentRevision.findMany({
-      where: { organizationId, gatewayId: { in: [...gatewayIds] } },
-      distinct: ["gatewayId"],
-      orderBy: [{ gatewayId: "asc" }, { number: "desc" }],
-    });
+  override async newestOfEach(
+    organizationId: string,
+    gatewayIds: readonly string[],
+    tx: Tx = this.database.client,
+  ): Promise<IntentRevision[]> {
+    if (gatewayIds.length === 0) return [];
+    const newest = await tx.$queryRaw<{ id: string }[]>`
+      SELECT DISTINCT ON (gateway_id) id FROM intent_revisions
+      WHERE organization_id = ${organizationId}::uuid AND gateway_id = ANY(${gatewayIds}::uuid[])
+      ORDER BY gateway_id, number DESC`;
+    return tx.intentRevision.findMany({ where: { organizationId, id: { in: newest.map((row) => row.id) } } });
   }
 }
