@@ -10,6 +10,7 @@ import { IntentsModule } from "./features/intents/intents.module.js";
 import { NetworksModule } from "./features/networks/networks.module.js";
 import { OperatorsModule } from "./features/operators/operators.module.js";
 import { OrganizationsModule } from "./features/organizations/organizations.module.js";
+import { RetentionModule } from "./features/retention/retention.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
 import { SitesModule } from "./features/sites/sites.module.js";
 import { TunnelsModule } from "./features/tunnels/tunnels.module.js";
@@ -37,6 +38,7 @@ export class AppModule {
         ExternalPeersModule,
         TunnelsModule,
         AgentsModule,
+        RetentionModule,
         GraphqlModule,
       ],
     };

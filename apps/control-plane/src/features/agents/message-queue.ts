@@ -50,10 +50,15 @@ export class TokenBucket {
   }
 
   take(now: number): boolean {
+    return this.takeUpTo(1, now) === 1;
+  }
+
+  /** How many of `wanted` get through. */
+  takeUpTo(wanted: number, now: number): number {
     this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
     this.#at = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
+    const given = Math.min(wanted, Math.floor(this.#tokens));
+    this.#tokens -= given;
+    return given;
   }
 }

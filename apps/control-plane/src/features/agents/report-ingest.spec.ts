@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { jest } from "@jest/globals";
 import {
   CountersReportSchema,
   EventSchema,
@@ -16,8 +17,13 @@ import { MessageQueue, TokenBucket } from "./message-queue.js";
 import { ReportIngest } from "./report-ingest.js";
 import { agentEvent, counterReport, tunnelReport } from "./report-mapping.js";
 
-const log = pino({ level: "silent" });
 const outage = () => Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+
+async function until(done: () => boolean): Promise<void> {
+  for (const late = performance.now() + 5_000; !done(); await new Promise((resolve) => setTimeout(resolve, 5))) {
+    if (performance.now() > late) throw new Error("it did not happen");
+  }
+}
 
 interface Written {
   tunnels: readonly TunnelReport[];
@@ -29,9 +35,10 @@ function set() {
   const written: Written[] = [];
   const counted: CounterReport[] = [];
   const told: AgentEvent[] = [];
-  const gate = { fail: undefined as Error | undefined, hold: undefined as Promise<void> | undefined };
+  const gate = { fail: undefined as Error | undefined, hold: undefined as Promise<void> | undefined, passed: 0 };
   const pass = async () => {
     await gate.hold;
+    gate.passed++;
     if (gate.fail) throw gate.fail;
   };
   const tunnels: Pick<TunnelStateService, "report" | "counters"> = {
@@ -50,8 +57,11 @@ function set() {
       told.push(...list);
     },
   };
+  const warned: object[] = [];
+  const log = pino({ level: "silent" });
+  log.warn = (facts: object) => void warned.push(facts);
   const ingest = new ReportIngest(tunnels as TunnelStateService, events as EventService, log);
-  return { ingest, written, counted, told, gate };
+  return { ingest, written, counted, told, gate, warned };
 }
 
 const report = (status: TunnelStatus, ids: readonly string[], complete = false, removedTunnelIds: string[] = []) =>
@@ -73,7 +83,7 @@ describe("taking reports", () => {
     ingest.state("g", report(TunnelStatus.CONNECTING, ["a", "b"]));
     ingest.state("g", report(TunnelStatus.UP, ["a"], false, ["b"]));
     go();
-    await ingest.drained();
+    await until(() => written.length === 2);
     expect(written.map((w) => [w.complete, w.removed, w.tunnels.map((t) => `${t.key} ${t.status}`)])).toEqual([
       [true, [], ["a down"]],
       [false, ["b"], ["a up"]],
@@ -90,7 +100,7 @@ describe("taking reports", () => {
     );
     ingest.event("g", events(1_500));
     gate.fail = undefined;
-    await ingest.drained();
+    await until(() => told.length > 0);
     expect(written).toHaveLength(1);
     expect(counted.map((c) => c.bytesIn)).toEqual([1n]);
     expect(told).toHaveLength(1_000);
@@ -101,11 +111,26 @@ describe("taking reports", () => {
     const { ingest, written, gate } = set();
     gate.fail = new Error("violates a constraint");
     ingest.state("g", report(TunnelStatus.UP, ["a"]));
-    await ingest.drained();
+    await until(() => gate.passed === 1);
     gate.fail = undefined;
     ingest.state("g", report(TunnelStatus.UP, ["b"]));
-    await ingest.drained();
+    await until(() => written.length === 1);
     expect(written.flatMap((w) => w.tunnels.map((t) => t.key))).toEqual(["b"]);
+  });
+
+  it("takes a burst of events, then one a second of each gateway, and counts what it drops", async () => {
+    const { ingest, told, warned } = set();
+    const clock = jest.spyOn(performance, "now").mockReturnValue(0);
+    ingest.event("g", events(1_000));
+    clock.mockRestore();
+    await until(() => told.length === 1_000);
+    const later = jest.spyOn(performance, "now").mockReturnValue(3_000);
+    ingest.event("g", events(10));
+    ingest.event("other", events(1));
+    later.mockRestore();
+    await until(() => told.length === 1_004);
+    expect(told.slice(1_000).map((e) => e.sourceId)).toEqual(expect.arrayContaining(["7", "8", "9", "0"]));
+    expect(warned).toEqual([{ gatewayId: "g", dropped: 7 }]);
   });
 
   it("is bounded against a gateway that makes up tunnels", async () => {
@@ -125,7 +150,7 @@ describe("taking reports", () => {
       );
     }
     go();
-    await ingest.drained();
+    await until(() => written.length === 2);
     expect(written[1]?.tunnels).toHaveLength(10_000);
   });
 });

@@ -5,6 +5,7 @@ import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
 import { type CounterReport, type TunnelReport, TunnelStateService } from "../tunnels/tunnel-state.service.js";
+import { TokenBucket } from "./message-queue.js";
 import { agentEvent, counterReport, tunnelReport } from "./report-mapping.js";
 
 /** What one gateway has told and the database does not know yet. Newer news of a thing replaces older. */
@@ -21,6 +22,8 @@ interface Backlog {
 const MAX_TUNNELS = 10_000;
 const MAX_COUNTERS = 20_000;
 const MAX_EVENTS = 1_000;
+/** In the long run, of one gateway: a thousand tunnels that come up at once, and a few that go up and down all day. */
+const EVENTS_PER_SECOND = 1;
 /** Gateways whose news are written at the same time; the database's pool is for others too. */
 const WRITERS = 4;
 const RETRY_MS = 500;
@@ -43,6 +46,8 @@ const empty = (): Backlog => ({
 export class ReportIngest {
   readonly #waiting = new Map<string, Backlog>();
   readonly #writing = new Set<string>();
+  /** They outlive streams: an agent that connects again has no more. */
+  readonly #eventBuckets = new Map<string, TokenBucket>();
   #stopped = false;
 
   constructor(
@@ -83,20 +88,19 @@ export class ReportIngest {
     this.#start();
   }
 
-  /** The oldest events go first when there are too many. */
+  /** When there are too many at once or in the long run, the oldest go first and are counted. */
   event(gatewayId: string, report: EventsReport): void {
     const backlog = this.#backlog(gatewayId);
     const now = new Date();
-    backlog.events.push(...report.events.map((e) => agentEvent(e, now)));
+    const bucket =
+      this.#eventBuckets.get(gatewayId) ?? new TokenBucket(MAX_EVENTS, EVENTS_PER_SECOND, performance.now());
+    this.#eventBuckets.set(gatewayId, bucket);
+    const refused = report.events.length - bucket.takeUpTo(report.events.length, performance.now());
+    backlog.events.push(...report.events.slice(refused).map((e) => agentEvent(e, now)));
     const over = backlog.events.length - MAX_EVENTS;
     if (over > 0) backlog.events.splice(0, over);
-    backlog.dropped += Math.max(over, 0) + report.dropped;
+    backlog.dropped += Math.max(over, 0) + refused + report.dropped;
     this.#start();
-  }
-
-  /** Resolves when nothing waits any more. */
-  async drained(): Promise<void> {
-    while (this.#waiting.size + this.#writing.size > 0 && !this.#stopped) await sleep(10);
   }
 
   /** What was not written yet is lost; agents report everything anew when they connect again. */

@@ -1,0 +1,74 @@
+import { Injectable } from "@nestjs/common";
+import { Database } from "../../platform/database/database.js";
+
+export abstract class RetentionStore {
+  abstract organizations(): Promise<string[]>;
+  /** Deletes at most `batch` events: those written before the time, and the oldest beyond `keep`. Gives how many it deleted. */
+  abstract deleteEvents(
+    organizationId: string,
+    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number>;
+  /**
+   * Deletes at most `batch` revisions that are older than their gateway's newest `keep`, but never its newest acknowledged or confirmed
+   * one, nor the one that it has in force. Gives how many it deleted.
+   */
+  abstract deleteRevisions(
+    organizationId: string,
+    limits: { readonly keep: number; readonly batch: number },
+  ): Promise<number>;
+}
+
+/** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
+export function firstUuidOf(at: Date): string {
+  const ms = at.getTime().toString(16).padStart(12, "0");
+  return `${ms.slice(0, 8)}-${ms.slice(8)}-7000-8000-000000000000`;
+}
+
+@Injectable()
+export class PrismaRetentionStore extends RetentionStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  override async organizations(): Promise<string[]> {
+    const rows = await this.database.client.organization.findMany({ select: { id: true } });
+    return rows.map((row) => row.id);
+  }
+
+  /** By the id and not by the agent's clock: what an agent dates into the future goes all the same. */
+  override deleteEvents(
+    organizationId: string,
+    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM events WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM events
+          WHERE organization_id = ${organizationId}::uuid AND (
+            id < ${firstUuidOf(before)}::uuid
+            OR id <= (SELECT id FROM events WHERE organization_id = ${organizationId}::uuid ORDER BY id DESC OFFSET ${keep} LIMIT 1))
+          ORDER BY id LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteRevisions(
+    organizationId: string,
+    { keep, batch }: { readonly keep: number; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM intent_revisions WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT r.id FROM gateways g
+          CROSS JOIN LATERAL (
+            SELECT max(number) AS newest,
+              max(number) FILTER (WHERE status = 'ACKED') AS acked,
+              max(number) FILTER (WHERE confirmed_at IS NOT NULL) AS confirmed
+            FROM intent_revisions WHERE gateway_id = g.id) k
+          JOIN intent_revisions r ON r.gateway_id = g.id AND r.number <= k.newest - ${keep}
+          WHERE g.organization_id = ${organizationId}::uuid
+            AND r.number IS DISTINCT FROM k.acked AND r.number IS DISTINCT FROM k.confirmed
+            AND r.number IS DISTINCT FROM g.acked_revision
+          LIMIT ${batch} FOR UPDATE OF r SKIP LOCKED)`,
+    );
+  }
+}

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { RetentionService } from "../src/features/retention/retention.service.js";
+import { firstUuidOf } from "../src/features/retention/retention.store.js";
+import { startControlPlane, type TestControlPlane } from "./control-plane.js";
+import { query } from "./database.js";
+import { describeFleet } from "./fleet.js";
+
+const DAY = 86_400_000;
+const GENEROUS = { eventDays: 30, events: 1_000_000, revisions: 1_000_000 };
+let cp: TestControlPlane;
+let retention: RetentionService;
+let gatewayId: string;
+let organizationId: string;
+
+beforeAll(async () => {
+  cp = await startControlPlane();
+  retention = cp.application.nest.get(RetentionService, { strict: false });
+  gatewayId = (await describeFleet(cp)).hub.gateway.id;
+  organizationId = String((await query(cp.connection, "SELECT id FROM organizations"))[0]?.id);
+  await query(cp.connection, "DELETE FROM events");
+}, 60_000);
+afterAll(() => cp?.close());
+
+const count = async (table: string) =>
+  (await query(cp.connection, `SELECT count(*)::int AS n FROM ${table}`))[0]?.n as number;
+
+/** Events that were written so long ago, one after another, whatever time they claim. */
+async function tell(n: number, daysAgo: number, of = organizationId): Promise<void> {
+  const [first] = firstUuidOf(new Date(Date.now() - daysAgo * DAY)).split("-7000-");
+  await query(
+    cp.connection,
+    `INSERT INTO events (id, organization_id, kind, message, at)
+    SELECT ($1 || '-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, $2, 'x/y', '', now() + interval '1 year' FROM generate_series(1, $3::int) i`,
+    [first, of, n],
+  );
+}
+
+test("events go after their time, by when they were written", async () => {
+  await tell(5_000, 31);
+  await tell(10, 29);
+  const [one, two] = await Promise.all([retention.run(GENEROUS), retention.run(GENEROUS)]);
+  expect(one.events + two.events).toBe(5_000);
+  expect(await count("events")).toBe(10);
+  expect((await retention.run(GENEROUS)).events).toBe(0);
+});
+
+test("an organization has only so many events; another's are its own", async () => {
+  const other = "01920000-0000-7000-8000-00000000beef";
+  await query(cp.connection, "INSERT INTO organizations (id, name, slug) VALUES ($1, 'Other', 'other')", [other]);
+  await tell(40, 2);
+  await tell(3, 1, other);
+  await retention.run({ ...GENEROUS, events: 7 });
+  const left = await query(cp.connection, "SELECT organization_id AS id, count(*)::int AS n FROM events GROUP BY 1");
+  expect(left).toEqual(
+    expect.arrayContaining([
+      { id: organizationId, n: 7 },
+      { id: other, n: 3 },
+    ]),
+  );
+});
+
+test("of a gateway's revisions the newest stay, and those that it may need", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO intent_revisions (id, organization_id, gateway_id, number, sealed, key_id, hash, schema_version, status, confirmed_at)
+    SELECT gen_random_uuid(), $1, $2, i, '', '', '', 1,
+      (CASE WHEN i IN (3, 5, 6) THEN 'ACKED' WHEN i > 100 THEN 'NACKED' ELSE 'SUPERSEDED' END)::revision_status,
+      CASE WHEN i IN (3, 5) THEN now() END
+    FROM generate_series(1, 150) i`,
+    [organizationId, gatewayId],
+  );
+  await query(cp.connection, "UPDATE gateways SET acked_revision = 4 WHERE id = $1", [gatewayId]);
+  const limits = { ...GENEROUS, revisions: 100 };
+  const runs = await Promise.all([retention.run(limits), retention.run(limits)]);
+  expect(runs.reduce((n, r) => n + r.revisions, 0)).toBe(47);
+  const left = await query(
+    cp.connection,
+    "SELECT number FROM intent_revisions WHERE gateway_id = $1 ORDER BY number LIMIT 4",
+    [gatewayId],
+  );
+  expect(left.map((row) => row.number)).toEqual([4, 5, 6, 51]);
+  expect(await count("intent_revisions")).toBe(103);
+});
