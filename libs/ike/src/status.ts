@@ -131,7 +131,29 @@ export type IkeEvent =
       readonly at: number;
       readonly halfOpen: number;
       readonly cookies: boolean;
+    }
+  /**
+   * An exception that is no `Fault`, that is a defect of this library, lost an input; the state is that from before it. At most
+   * one a second is told, the counter `internal-error` has them all.
+   */
+  | {
+      readonly event: "internal-error";
+      readonly peer: undefined;
+      readonly at: number;
+      /** Name of the exception's class, e.g. `TypeError`. */
+      readonly code: string;
+      readonly message: string;
+      /** `Input["on"]`. */
+      readonly input: string;
     };
+
+/** What was refused to somebody who had not been authenticated, so that it tells nothing sure about a peer. */
+export interface Refusal {
+  /** Whom it could have been, when there is only one such peer. */
+  readonly peer: string | undefined;
+  readonly remote: Endpoint;
+  readonly error: LastError;
+}
 
 /** Counted, never thrown: what was refused, by reason. */
 export type Counters = Readonly<Record<string, number>>;
@@ -141,6 +163,8 @@ export interface EngineStatus {
   readonly peers: readonly PeerStatus[];
   /** Responder SAs whose peer is not known yet. */
   readonly unknown: readonly IkeStatus[];
+  /** The last ones, newest last. */
+  readonly refusals: readonly Refusal[];
   readonly halfOpen: number;
   readonly counters: Counters;
 }

@@ -107,5 +107,12 @@ export function describe(event: IkeEvent): Described {
           : "cookies are no longer demanded",
         facts: { halfOpen: String(event.halfOpen) },
       };
+    case "internal-error":
+      return {
+        severity: "error",
+        code,
+        message: `a defect of the IKE engine lost an input (${event.input}): ${event.code}: ${event.message}`,
+        facts: { input: event.input, exception: event.code },
+      };
   }
 }

@@ -69,7 +69,9 @@ const peer = (sas: readonly IkeStatus[], more: Partial<PeerStatus> = {}): PeerSt
 });
 
 const connection = { id: "t1", name: "t1", children: [{ id: "a" }, { id: "b" }] } as unknown as ConnectionIntent;
-const status = (peers: readonly PeerStatus[]): EngineStatus => ({ peers, unknown: [], halfOpen: 0, counters: {} });
+const status = (peers: readonly PeerStatus[]): EngineStatus => ({
+  ...{ peers, unknown: [], refusals: [], halfOpen: 0, counters: {} },
+});
 
 describe("rangeText", () => {
   it.each([

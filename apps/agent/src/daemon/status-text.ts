@@ -1,3 +1,4 @@
+import { endpointText } from "@sallyport/base";
 import type { EngineStatus, IkeStatus, PeerStatus, TrafficRange } from "@sallyport/ike";
 import { rangeText } from "./report.js";
 
@@ -56,6 +57,18 @@ function peerLines(peer: PeerStatus, now: number): string[] {
   return lines;
 }
 
+function refusalLines({ refusals, now }: AgentStatus): string[] {
+  if (refusals.length === 0) return [];
+  return [
+    "refused to callers who were not authenticated:",
+    ...refusals.flatMap(({ remote, error }) => [
+      `  ${duration(now - error.at)} ago, ${endpointText(remote)}: ${error.message} (${error.code})`,
+      ...(error.ours ? [`    ours:   ${error.ours}`] : []),
+      ...(error.theirs ? [`    theirs: ${error.theirs}`] : []),
+    ]),
+  ];
+}
+
 /** `sallyport-agent status` for people (LOG-05). */
 export function statusText(status: AgentStatus): string {
   const who = status.gateway
@@ -64,5 +77,6 @@ export function statusText(status: AgentStatus): string {
   return [
     `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
     ...status.peers.flatMap((p) => peerLines(p, status.now)),
+    ...refusalLines(status),
   ].join("\n");
 }

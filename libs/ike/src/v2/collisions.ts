@@ -7,13 +7,36 @@ import type { Turn } from "./turn.js";
 
 /**
  * The peer has rekeyed a CHILD SA. When our own rekey of it is under way, both new pairs exist for a moment and the nonces
- * decide once our answer is in (RFC 7296 §2.8.1).
+ * decide once our answer is in (RFC 7296 §2.8.1), or now when it was faster than the making of this pair.
  */
-export function rivalRekey(_turn: Turn, sa: IkeSa, replaced: number, by: Child): void {
+export function rivalRekey(turn: Turn, sa: IkeSa, replaced: number, by: Child): void {
+  const old = childBySerial(sa, replaced);
+  if (old?.state !== "installed" && old?.state !== "rekeying") {
+    settleLate(turn, sa, by);
+    return;
+  }
   const task = sa.asking?.task;
   const both = task?.kind === "rekey-child" && task.serial === replaced;
   const rivalSerial = both ? by.serial : undefined;
   changeChild(sa, replaced, { state: "rekeyed", rekeyAt: undefined, rivalSerial, replacedBy: by.serial });
+}
+
+function settleLate(turn: Turn, sa: IkeSa, by: Child): void {
+  const own = sa.children.find((c) => c.ours && isTwin(c, by));
+  if (!own) return;
+  if (isLower(own.lowestNonce, by.lowestNonce)) yieldTo(turn, sa, own, by.serial);
+  else changeChild(sa, by.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
+}
+
+/** Another pair for the same traffic. */
+function isTwin(a: Child, b: Child): boolean {
+  return (
+    a.serial !== b.serial &&
+    a.state === "installed" &&
+    a.config.id === b.config.id &&
+    sameRanges(a.local, b.local) &&
+    sameRanges(a.remote, b.remote)
+  );
 }
 
 /** Whether our rekey of `old`, which made a pair with `lowestNonce`, yields to the one that the peer began. */
@@ -23,18 +46,21 @@ export function yieldsToRival(sa: IkeSa, old: Child | undefined, lowestNonce: Ui
 }
 
 /** Our rekey is done; settles who deletes what. The old pair is deleted by who made the pair that stays (RFC 7296 §2.8.1). */
-export function settleRekey(turn: Turn, sa: IkeSa, old: Child | undefined, made: Child, yields: boolean): void {
+export function settleRekey(turn: Turn, sa: IkeSa, old: Child, made: Child, yields: boolean): void {
   if (yields) {
-    changeChild(sa, made.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
-    enqueue(turn, sa, { kind: "delete-child", serials: [made.serial], reason: "replaced" });
+    yieldTo(turn, sa, made, old.rivalSerial);
     return;
   }
-  const rival = childBySerial(sa, old?.rivalSerial);
+  const rival = childBySerial(sa, old.rivalSerial);
   if (rival) changeChild(sa, rival.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
-  if (old) {
-    changeChild(sa, old.serial, { state: "rekeyed", rekeyAt: undefined });
-    enqueue(turn, sa, { kind: "delete-child", serials: [old.serial], reason: "replaced" });
-  }
+  changeChild(sa, old.serial, { state: "rekeyed", rekeyAt: undefined });
+  enqueue(turn, sa, { kind: "delete-child", serials: [old.serial], reason: "replaced" });
+}
+
+/** The pair that we made goes. */
+function yieldTo(turn: Turn, sa: IkeSa, own: Child, winner: number | undefined): void {
+  changeChild(sa, own.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined, replacedBy: winner });
+  enqueue(turn, sa, { kind: "delete-child", serials: [own.serial], reason: "replaced" });
 }
 
 /**
@@ -43,8 +69,7 @@ export function settleRekey(turn: Turn, sa: IkeSa, old: Child | undefined, made:
  */
 export function resolveDuplicates(turn: Turn, sa: IkeSa, made: Child): void {
   for (const other of sa.children) {
-    if (other.serial === made.serial || other.state !== "installed" || other.config.id !== made.config.id) continue;
-    if (!sameRanges(other.local, made.local) || !sameRanges(other.remote, made.remote)) continue;
+    if (!isTwin(other, made)) continue;
     const older = other.ours === made.ours || isLower(other.lowestNonce, made.lowestNonce);
     const loser = older ? other : made;
     if (loser.ours) enqueue(turn, sa, { kind: "delete-child", serials: [loser.serial], reason: "replaced" });

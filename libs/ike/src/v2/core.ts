@@ -2,7 +2,7 @@ import type { IpAddress, Rng } from "@sallyport/base";
 import type { PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
-import type { LastError } from "../status.js";
+import type { LastError, Refusal } from "../status.js";
 import { CookieJar } from "./cookie.js";
 import { type Entries, Holdings } from "./holdings.js";
 import { PeerIndex } from "./peer-index.js";
@@ -63,7 +63,9 @@ export class Core {
   strangers = { since: 0, count: 0 };
   underLoad = false;
   stopped = false;
-  lastInternalError: unknown;
+  /** When an internal error was last told. */
+  internalErrorAt = Number.NEGATIVE_INFINITY;
+  refusals: readonly Refusal[] = [];
   #serial = 0;
   #effect = 0;
   readonly #waiting = new Map<EffectId, number>();

@@ -54,6 +54,11 @@ export function beginCreate(turn: Turn, sa: IkeSa, task: ChildTask): boolean {
   if (!config || (task.kind === "rekey-child" && old?.state !== "installed")) return false;
   if (task.kind === "create-child" && sa.children.some((c) => c.config.id === task.child && c.state === "installed"))
     return false;
+  if (old && sa.waits.some(({ then }) => "answer" in then && then.answer.rekeys === old.serial)) {
+    // The peer was first: this comes to something only if its rekey does not.
+    changeChild(sa, old.serial, { rekeyAt: turn.now + PAUSE_MS });
+    return false;
+  }
   const runtime = turn.core.peers.get(sa.peer?.id ?? "")?.children.get(config.id);
   const reqid = old?.reqid ?? runtime?.reqid;
   if (reqid === undefined) return false;
@@ -291,12 +296,15 @@ export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome)
   const old = oldOf(sa, task);
   adoptChild(turn, sa, built.child, old?.serial);
   finish(sa);
-  if (task?.kind !== "rekey-child") {
+  if (!old) {
+    // Not a rekey, or one whose old pair the peer has deleted since, perhaps because its own rekey was through.
     resolveDuplicates(turn, sa, built.child);
     return;
   }
-  if (built.child.sending && old) switchOutbound(turn, sa, built.child, old);
-  settleRekey(turn, sa, old, built.child, !built.child.sending);
+  // Anew: the peer's rekey may have come through while this pair was being installed.
+  const yields = yieldsToRival(sa, old, built.child.lowestNonce);
+  if (!yields) switchOutbound(turn, sa, built.child, old);
+  settleRekey(turn, sa, old, built.child, yields);
 }
 
 /** A rekey that fails leaves the old pair, which is tried again before it expires; a new child is tried again by `ensure`. */

@@ -1,6 +1,6 @@
 import { Fault, type Rng } from "@sallyport/base";
 import type { Effect, Input } from "../api.js";
-import type { EngineStatus, PeerStatus } from "../status.js";
+import type { EngineStatus } from "../status.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
@@ -10,9 +10,11 @@ import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
 import { pump } from "./pump.js";
 import { receive, refuseRequest } from "./receive.js";
-import { engineStatus, peerStatus } from "./report.js";
+import { engineStatus } from "./report.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
+
+const INTERNAL_ERROR_MS = 1_000;
 
 type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "failed" }>;
 
@@ -34,7 +36,7 @@ export class IkeEngine {
       for (const sa of turn.touched()) pump(turn, sa);
     } catch (error) {
       turn.revert();
-      this.#counted(turn, error);
+      this.#counted(turn, error, input);
       if (input.on === "timer") this.#giveUp(turn, input.timer);
     }
     return turn.commit();
@@ -42,12 +44,6 @@ export class IkeEngine {
 
   status(): EngineStatus {
     return engineStatus(this.#core);
-  }
-
-  /** Undefined when no such peer is configured. */
-  peerStatus(id: string): PeerStatus | undefined {
-    const state = this.#core.peers.get(id);
-    return state && peerStatus(this.#core, state);
   }
 
   /** Sizes of everything that could grow. */
@@ -105,13 +101,13 @@ export class IkeEngine {
       for (const touched of turn.touched()) pump(turn, touched);
     } catch (error) {
       turn.revert();
-      this.#failedResume(turn, sa.serial, wait, error);
+      this.#failedResume(turn, sa.serial, wait, error, input);
     }
   }
 
   /** A continuation has thrown: the peer's request is refused, our own exchange ends with its IKE SA. */
-  #failedResume(turn: Turn, serial: number, wait: Wait, error: unknown): void {
-    this.#counted(turn, error);
+  #failedResume(turn: Turn, serial: number, wait: Wait, error: unknown, input: Input): void {
+    this.#counted(turn, error, input);
     const sa = turn.edit(serial);
     if (!sa) return;
     sa.waits = sa.waits.filter((w) => w !== wait);
@@ -130,9 +126,16 @@ export class IkeEngine {
     if (after) after.waits = after.waits.filter((w) => w.id !== wait.id);
   }
 
-  #counted(turn: Turn, error: unknown): void {
-    turn.count(error instanceof Fault ? error.code : "internal-error");
-    if (!(error instanceof Fault)) this.#core.lastInternalError = error;
+  #counted(turn: Turn, error: unknown, input: Input): void {
+    if (error instanceof Fault) {
+      turn.count(error.code);
+      return;
+    }
+    turn.count("internal-error");
+    if (turn.now - this.#core.internalErrorAt < INTERNAL_ERROR_MS) return;
+    this.#core.internalErrorAt = turn.now;
+    const [code, message] = error instanceof Error ? [error.name, error.message] : [typeof error, String(error)];
+    turn.emit({ event: "internal-error", peer: undefined, at: turn.now, code, message, input: input.on });
   }
 
   /** What is due cannot be done: better no IKE SA than one whose timer never fires again. */
@@ -141,11 +144,6 @@ export class IkeEngine {
     if (!sa) return;
     sa.armedAt = Number.POSITIVE_INFINITY;
     closeSa(turn, sa, "failed");
-  }
-
-  /** The last exception that was no `Fault`: a defect of this library. */
-  get internalError(): unknown {
-    return this.#core.lastInternalError;
   }
 }
 

@@ -1,5 +1,6 @@
-import { Fault } from "@sallyport/base";
+import { type Endpoint, Fault, type IpAddress, Prefix } from "@sallyport/base";
 import type { Failure } from "../api.js";
+import type { PeerConfig } from "../config.js";
 import type { LastError } from "../status.js";
 import { NOTIFY, nameOf, proposalsText } from "../wire/index.js";
 import { codeOf } from "./faults.js";
@@ -23,6 +24,34 @@ export function errorOf(
     exchange,
     at: turn.now,
   };
+}
+
+/**
+ * Something was refused to somebody who has not been authenticated. It becomes the last error of `peer` only while that has no
+ * IKE SA, and – unless an identity was named – only when it came from the very address that the peer is configured with: a
+ * stranger shall not write over what is known about a peer.
+ */
+export function refusedStranger(
+  turn: Turn,
+  peer: PeerConfig | undefined,
+  from: { readonly remote: Endpoint; readonly named: boolean },
+  error: LastError,
+): void {
+  const { core } = turn;
+  const { remote, named } = from;
+  core.refusals = [...core.refusals.slice(1 - MAX_REFUSALS), { peer: peer?.id, remote, error }];
+  const state = peer && core.peers.get(peer.id);
+  if (!state || !(named || isAt(peer, remote.address))) return;
+  if (!turn.ofPeer(peer.id).some((sa) => sa.phase === "established")) state.lastError = error;
+}
+
+const MAX_REFUSALS = 16;
+
+function isAt({ remote }: PeerConfig, address: IpAddress): boolean {
+  const { endpoint, accept } = remote;
+  return (
+    endpoint?.address.equals(address) || accept.some((p) => p.equals(Prefix.of(address, address.bytes.length * 8)))
+  );
 }
 
 /** The peer answered with an error notification; `ours` is what it refused. */

@@ -122,7 +122,10 @@ export function informationalAnswered(turn: Turn, sa: IkeSa): void {
   if (task?.kind === "delete-child") {
     for (const serial of task.serials) {
       const child = childBySerial(sa, serial);
-      if (child) closeChild(turn, sa, child, task.reason);
+      if (!child) continue;
+      const heir = childBySerial(sa, child.replacedBy);
+      if (child.sending && heir?.state === "installed" && !heir.sending) switchOutbound(turn, sa, heir, child);
+      closeChild(turn, sa, childBySerial(sa, serial) ?? child, task.reason);
     }
     ensure(turn, sa.peer?.id);
   }

@@ -71,7 +71,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
   };
 }
 
-export function peerStatus(core: Core, state: PeerState): PeerStatus {
+function peerStatus(core: Core, state: PeerState): PeerStatus {
   const sas: IkeStatus[] = [];
   for (const serial of core.table.ofPeer(state.config.id)) {
     const sa = core.table.get(serial);
@@ -89,6 +89,7 @@ export function engineStatus(core: Core): EngineStatus {
   return {
     peers: [...core.peers.values()].map((state) => peerStatus(core, state)),
     unknown,
+    refusals: core.refusals,
     halfOpen: core.table.halfOpen,
     counters: { ...core.counters },
   };

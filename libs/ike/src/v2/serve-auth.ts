@@ -5,7 +5,7 @@ import { AUTH_METHOD } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { badProof, certificates, mismatch, octetsOf, provesSecret, pskPayload, schemeFor, verifyJob } from "./auth.js";
 import { beginAnswer, judge, refusal } from "./child-answer.js";
-import { errorOf } from "./failures.js";
+import { errorOf, refusedStranger } from "./failures.js";
 import { fault, isFault } from "./faults.js";
 import { handshakeOf } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, sameIdentification } from "./identity.js";
@@ -35,9 +35,7 @@ export function serveAuth(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): 
     );
     return;
   }
-  const known = candidates.filter((p) =>
-    identityAllowed(p.remoteAuth.identity, p.remoteAuth.method, p.remote.endpoint, id),
-  );
+  const known = candidates.filter((p) => isNamed(p, id));
   const [closest] = candidates;
   if (known.length === 0 && closest) {
     refuse(turn, sa, only(candidates), id, mismatch(closest, id));
@@ -61,6 +59,10 @@ export function serveAuth(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): 
   }
   const peer = matching[0] ?? closest;
   if (peer) refuse(turn, sa, only(matching), id, badProof(peer, auth));
+}
+
+function isNamed({ remoteAuth, remote }: PeerConfig, id: Identification): boolean {
+  return identityAllowed(remoteAuth.identity, remoteAuth.method, remote.endpoint, id);
 }
 
 function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
@@ -142,8 +144,8 @@ function refuse(
 ): void {
   turn.count("authentication-failed");
   const error = errorOf(turn, "IKE_AUTH", cause, { theirs: `${identificationText(id)}${theirsOf(cause)}` });
-  const state = peer && turn.core.peers.get(peer.id);
-  if (state) state.lastError = error;
+  const named = peer !== undefined && isNamed(peer, id);
+  refusedStranger(turn, peer, { remote: sa.remote, named }, error);
   turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
   respond(turn, sa, [notification("AUTHENTICATION_FAILED")]);
   sa.phase = "deleting";

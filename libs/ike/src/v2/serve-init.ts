@@ -12,6 +12,7 @@ import {
   proposalsText,
 } from "../wire/index.js";
 import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
+import { refusedStranger } from "./failures.js";
 import { notifyOf } from "./faults.js";
 import { announcements, certificateRequests, handshakeOf, NONCE_BYTES, setKeys } from "./handshake.js";
 import { answerStranger, clearResponse, must, notifyIn } from "./message.js";
@@ -154,10 +155,16 @@ function noProposal(turn: Turn, from: From, message: Message, candidates: readon
     exchange: "IKE_SA_INIT",
     at: turn.now,
   };
-  const state = turn.core.peers.get(peer.id);
-  if (state && candidates.length === 1) state.lastError = error;
-  const about = candidates.length === 1 ? peer.id : undefined;
-  turn.emit({ event: "negotiation-failed", peer: about, child: undefined, remote: from.remote, error, at: turn.now });
+  const about = candidates.length === 1 ? peer : undefined;
+  refusedStranger(turn, about, { remote: from.remote, named: false }, error);
+  turn.emit({
+    event: "negotiation-failed",
+    peer: about?.id,
+    child: undefined,
+    remote: from.remote,
+    error,
+    at: turn.now,
+  });
 }
 
 /** Without state, and never longer than the request (hostile input 22). */

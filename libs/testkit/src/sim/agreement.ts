@@ -65,7 +65,7 @@ function leaks(peer: SimPeer, children: number): string[] {
   if (sizes.ikeSas !== 1) out.push(`${name}: ${sizes.ikeSas} IKE SAs in memory`);
   if (sizes.waiting !== 0) out.push(`${name}: ${sizes.waiting} effects never answered`);
   if (sizes.halfOpen !== 0) out.push(`${name}: ${sizes.halfOpen} half-open IKE SAs`);
-  if (peer.engine.internalError !== undefined) out.push(`${name}: ${String(peer.engine.internalError)}`);
+  for (const { code, message, input } of peer.of("internal-error")) out.push(`${name}: ${input}: ${code}: ${message}`);
   return out;
 }
 

@@ -2,7 +2,7 @@ import { type Endpoint, IpAddress, Prefix } from "@sallyport/base";
 import { DEFAULT_LIMITS, type Effect, IkeEngine, peekHeader } from "@sallyport/ike";
 import fc from "fast-check";
 import { disagreements } from "./agreement.js";
-import { ADDRESSES, configOf, peerOf } from "./configs.js";
+import { ADDRESSES, childOf, configOf, peerOf } from "./configs.js";
 import type { Packet } from "./network.js";
 import { SeededRng } from "./rng.js";
 import { pair } from "./simulation.js";
@@ -123,7 +123,53 @@ describe("exhaustion (hostile input 21)", () => {
     }
     expect(engine.sizes()).toEqual({ ikeSas: 0, halfOpen: 0, waiting: 0, held: 0 });
     expect(answers).toBeLessThanOrEqual(21 * 20);
-    expect(engine.internalError).toBeUndefined();
+    expect(engine.status().counters["internal-error"]).toBeUndefined();
+  });
+});
+
+describe("a defect of the engine itself", () => {
+  const broken = () => {
+    const p = pair();
+    p.sim.run(1);
+    const result = undefined as never;
+    const wrong = (now: number) => {
+      const begun = p.a.engine.handle({ on: "command", now, command: { command: "rekey-ike", peer: "b" } });
+      const { id } = begun.find((e) => e.do === "crypto") ?? { id: 0 };
+      return p.a.engine.handle({ on: "crypto-done", now, id, result });
+    };
+    return { ...p, wrong };
+  };
+  const told = (effects: readonly Effect[]) => effects.flatMap((e) => (e.do === "emit" ? [e.event] : []));
+
+  test("is told as an event with the kind of input, counted, and ends nothing but the exchange", () => {
+    const { a, sim, wrong } = broken();
+    expect(told(wrong(sim.now))[0]).toEqual({
+      event: "internal-error",
+      peer: undefined,
+      at: sim.now,
+      code: "TypeError",
+      message: expect.stringContaining("pair"),
+      input: "crypto-done",
+    });
+    expect(a.count("internal-error")).toBe(1);
+  });
+
+  test("does not flood the log", () => {
+    let fails = false;
+    const bytes = (n: number) => {
+      if (fails) throw new RangeError("no randomness");
+      return new Uint8Array(n).fill(7);
+    };
+    const engine = new IkeEngine({ rng: { bytes } });
+    const quiet = childOf("a", { startAction: "none" });
+    engine.handle({ on: "config", now: 0, config: configOf(peerOf("a", { children: [quiet] })) });
+    fails = true;
+    const command = { command: "initiate", peer: "b", child: "net" } as const;
+    const events: unknown[] = [];
+    for (let now = 1; now <= 2000; now++) events.push(...told(engine.handle({ on: "command", now, command })));
+    const message = "no randomness";
+    expect(events).toMatchObject([1, 1001].map((at) => ({ at, code: "RangeError", message, input: "command" })));
+    expect(engine.status().counters["internal-error"]).toBe(2000);
   });
 });
 

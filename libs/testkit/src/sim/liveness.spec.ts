@@ -23,7 +23,7 @@ describe("liveness", () => {
     expect(a.of("child-down")[0]?.reason).toBe("peer-dead");
     expect(a.dataPlane.sas.size).toBe(0);
     expect(a.dataPlane.policies.size).toBe(3);
-    expect(a.engine.peerStatus("b")?.lastError?.code).toBe("ike/no-response");
+    expect(a.peer("b")?.lastError?.code).toBe("ike/no-response");
     b.down = false;
     b.dataPlane.sas.clear();
     b.dataPlane.policies.clear();

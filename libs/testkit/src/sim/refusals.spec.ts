@@ -1,7 +1,7 @@
-import { Fault } from "@sallyport/base";
+import { Fault, Prefix } from "@sallyport/base";
 import { DEFAULT_LIMITS } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
-import { childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf, range } from "./configs.js";
+import { ADDRESSES, childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf, range } from "./configs.js";
 import { SimKeys, trusting } from "./sim-keys.js";
 import { pair } from "./simulation.js";
 
@@ -19,7 +19,7 @@ describe("refusals in IKE_SA_INIT", () => {
       theirs: "NO_PROPOSAL_CHOSEN",
       exchange: "IKE_SA_INIT",
     });
-    expect(b.engine.peerStatus("a")?.lastError).toMatchObject({
+    expect(b.peer("a")?.lastError).toMatchObject({
       ours: "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_512/CURVE25519",
       theirs: "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",
     });
@@ -37,7 +37,7 @@ describe("refusals in IKE_SA_INIT", () => {
     b.configure(configOf(peerOf("b")));
     sim.run(61);
     expect(disagreements(a, b)).toEqual([]);
-    expect(a.engine.peerStatus("b")?.lastError).toBeUndefined();
+    expect(a.peer("b")?.lastError).toBeUndefined();
   });
 
   test("INVALID_KE_PAYLOAD: the initiator comes again with the responder's group", () => {
@@ -70,6 +70,72 @@ describe("refusals in IKE_SA_INIT", () => {
     sim.run(1);
     expect(disagreements(a, b)).toEqual([]);
     expect(b.count("invalid-ke")).toBe(1);
+  });
+});
+
+describe("refusals of strangers (nobody has proved to be the peer)", () => {
+  const strict = [{ ...IKE_PROPOSAL, prf: ["hmac-sha2-512"] as const }];
+  const anywhere = { endpoint: undefined, accept: [Prefix.any(4)] };
+
+  test("a refused proposal from a roaming peer's range is no error of that peer", () => {
+    const { sim, b } = pair({ b: configOf(peerOf("b", { proposals: strict, remote: anywhere, passive: true })) });
+    sim.run(0.5);
+    const { refusals } = b.engine.status();
+    expect(b.peer("a")?.lastError).toBeUndefined();
+    expect(refusals[0]).toMatchObject({ peer: "a", error: { code: "ike/no-proposal-chosen" } });
+    expect(refusals[0]?.remote.address.toString()).toBe(ADDRESSES.a);
+    expect(b.of("negotiation-failed")[0]).toMatchObject({
+      peer: "a",
+      error: { ours: expect.stringContaining("SHA2_512"), theirs: expect.stringContaining("SHA2_256") },
+    });
+  });
+
+  test("a peer that is up keeps its own state whatever comes from its address", () => {
+    const { sim, a, b } = pair();
+    sim.run(1);
+    const impostor = sim.addPeer("impostor", ADDRESSES.a);
+    impostor.configure(configOf(peerOf("a", { proposals: strict })));
+    sim.run(0.5);
+    expect(b.count("no-proposal-chosen")).toBe(1);
+    expect(b.engine.status().refusals).toHaveLength(1);
+    expect(b.peer("a")?.lastError).toBeUndefined();
+    sim.peers.set(ADDRESSES.a, a);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
+  test("a wrong key is the error of the peer whose identity was claimed, wherever it came from", () => {
+    const secret = utf8.encode("wrong");
+    const wrong = { method: "psk", identity: { type: "fqdn", name: "a.example" }, secret } as const;
+    const { sim, b } = pair({
+      a: configOf(peerOf("a", { localAuth: wrong })),
+      b: configOf(peerOf("b", { remote: anywhere, passive: true })),
+    });
+    sim.run(0.5);
+    expect(b.peer("a")?.lastError?.code).toBe("ike/authentication-failed");
+  });
+
+  test("another identity is no error of the one peer that it could have been", () => {
+    const who = { method: "psk", identity: { type: "fqdn", name: "x.example" }, secret: utf8.encode("s") } as const;
+    const { sim, b } = pair({
+      a: configOf(peerOf("a", { localAuth: who })),
+      b: configOf(peerOf("b", { remote: anywhere, passive: true })),
+    });
+    sim.run(0.5);
+    expect(b.peer("a")?.lastError).toBeUndefined();
+    expect(b.engine.status().refusals).toMatchObject([{ peer: "a", error: { code: "ike/identity-mismatch" } }]);
+  });
+
+  test("only the last refusals are kept", () => {
+    const { sim, a, b } = pair({ b: configOf(peerOf("b", { proposals: strict, remote: anywhere, passive: true })) });
+    for (let i = 0; i < 40; i++) {
+      a.crash();
+      a.configure(configOf(peerOf("a")));
+      sim.run(0.1);
+    }
+    const { refusals } = b.engine.status();
+    expect(b.count("no-proposal-chosen")).toBe(41);
+    expect(refusals).toHaveLength(16);
+    expect(refusals.at(-1)?.error.at).toBeGreaterThan(refusals[0]?.error.at ?? Number.POSITIVE_INFINITY);
   });
 });
 
@@ -163,7 +229,7 @@ describe("refusals of a CHILD SA", () => {
     const { sim, a, b } = pair({ b: configOf(peerOf("b", { children: [child] })) });
     sim.run(0.5);
     expect(a.established()).toHaveLength(1);
-    expect(a.engine.peerStatus("b")?.childErrors.net).toMatchObject({
+    expect(a.peer("b")?.childErrors.net).toMatchObject({
       code: "ike/ts-unacceptable",
       theirs: "TS_UNACCEPTABLE",
     });

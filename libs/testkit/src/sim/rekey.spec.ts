@@ -57,7 +57,7 @@ describe("CHILD SA rekey", () => {
     a.command({ command: "rekey-child", peer: "b", child: "net" });
     sim.run(1);
     expect(a.established()[0]?.children[0]?.spiIn).toBe(before);
-    expect(a.engine.peerStatus("b")?.childErrors.net?.code).toBe("ike/no-proposal-chosen");
+    expect(a.peer("b")?.childErrors.net?.code).toBe("ike/no-proposal-chosen");
     expect(b.of("negotiation-failed")[0]?.error).toMatchObject({
       exchange: "CREATE_CHILD_SA",
       ours: "ESP:AES_GCM_16_256/NO_ESN",

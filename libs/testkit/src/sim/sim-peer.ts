@@ -9,6 +9,7 @@ import {
   type IkeEvent,
   type IkeStatus,
   type Input,
+  type PeerStatus,
   runCryptoJob,
 } from "@sallyport/ike";
 import { FakeDataPlane } from "./fake-data-plane.js";
@@ -144,6 +145,11 @@ export class SimPeer {
       }
     }
     if (id !== 0) this.handle({ on: "dataplane-done", now: this.clock.now, id, values });
+  }
+
+  /** Undefined when no such peer is configured. */
+  peer(id: string): PeerStatus | undefined {
+    return this.engine.status().peers.find((p) => p.peer === id);
   }
 
   /** Established IKE SAs with a peer. */

@@ -144,7 +144,7 @@ describe("narrowing (RFC 7296 §2.9)", () => {
       a: configOf(peerOf("a", { children: [childOf("a", { mode: "transport" })] })),
     });
     sim.run(0.5);
-    expect(a.engine.peerStatus("b")?.childErrors.net).toMatchObject({ ours: "transport", theirs: "tunnel" });
+    expect(a.peer("b")?.childErrors.net).toMatchObject({ ours: "transport", theirs: "tunnel" });
     expect(a.dataPlane.sas.size + b.dataPlane.sas.size).toBe(0);
   });
 });

@@ -65,24 +65,41 @@ function meddle(
   }
 }
 
+interface Faults {
+  readonly loss: number;
+  readonly duplication: number;
+  readonly delay: number;
+  readonly jitter: number;
+}
+interface Act {
+  readonly at: number;
+  readonly end: string;
+  readonly what: string;
+}
+
+/** What both ends disagree about after three minutes of bad weather and some of good. */
+function aftermath(seed: number, faults: Faults, acts: readonly Act[]): string[] {
+  const config = restless();
+  const { sim, a, b } = pair({ seed, ...config });
+  a.cryptoDelay = seed & 7;
+  b.dataPlaneDelay = (seed >> 3) & 15;
+  sim.faults(faults);
+  for (const { at, end, what } of acts) {
+    sim.clock.at(at, () => meddle(sim, { a, b }, config, what, end as "a" | "b"));
+  }
+  sim.run(180);
+  sim.faults({ loss: 0, duplication: 0, delay: 10, jitter: 0 });
+  sim.run(120);
+  a.configure(restless(LASTING).a);
+  b.configure(restless(LASTING).b);
+  sim.run(400);
+  return disagreements(a, b);
+}
+
 test("whatever loss, duplication, reordering, commands and crashes do: once the network heals, both ends agree on one tunnel", () => {
   fc.assert(
     fc.property(fc.integer(), weather, meddling, (seed, faults, acts) => {
-      const config = restless();
-      const { sim, a, b } = pair({ seed, ...config });
-      a.cryptoDelay = seed & 7;
-      b.dataPlaneDelay = (seed >> 3) & 15;
-      sim.faults(faults);
-      for (const { at, end, what } of acts) {
-        sim.clock.at(at, () => meddle(sim, { a, b }, config, what, end as "a" | "b"));
-      }
-      sim.run(180);
-      sim.faults({ loss: 0, duplication: 0, delay: 10, jitter: 0 });
-      sim.run(120);
-      a.configure(restless(LASTING).a);
-      b.configure(restless(LASTING).b);
-      sim.run(400);
-      expect(disagreements(a, b)).toEqual([]);
+      expect(aftermath(seed, faults, acts)).toEqual([]);
     }),
     { numRuns: Number(process.env.SIM_RUNS ?? 40), endOnFailure: true },
   );
