@@ -4,6 +4,7 @@ import { faultTable } from "@sallyport/base";
 export const fault = faultTable({
   "linux-io/addon-missing": { retry: false, expose: false },
   "linux-io/system-call": { retry: true, expose: false },
+  "linux-io/listener-failed": { retry: false, expose: false },
   "linux-io/bad-argument": { retry: false, expose: false },
   "linux-io/closed": { retry: false, expose: false },
   "linux-io/netlink-refused": { retry: true, expose: false },

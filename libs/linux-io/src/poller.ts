@@ -12,6 +12,7 @@ export class Poller {
   readonly #descriptor: number;
   #handle: PollerHandle | undefined;
   #closed = false;
+  #failures = 0;
 
   constructor(
     descriptor: number,
@@ -33,8 +34,16 @@ export class Poller {
     return this.#closed;
   }
 
-  /** `ready` gets the number of packets in the slab and 0, or a negated errno. */
-  start(ready: (count: number, error: number) => void): void {
+  /** Batches that were lost because a listener threw. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /**
+   * `ready` gets the number of packets in the slab and 0, or a negated errno. What it throws would end the process: it is counted,
+   * handed to `failed` as the cause of a `linux-io/listener-failed`, and reading goes on.
+   */
+  start(ready: (count: number, error: number) => void, failed?: (error: Error) => void): void {
     if (this.#handle) throw fault("linux-io/bad-argument", "this descriptor is being read already");
     const { slotBytes, headroom } = this.options;
     const started = addon().startPoller(
@@ -45,11 +54,25 @@ export class Poller {
       slotBytes,
       headroom,
       (count, error) => {
-        if (!this.#closed) ready(count, error);
+        if (this.#closed) return;
+        try {
+          ready(count, error);
+        } catch (cause) {
+          this.#failures++;
+          this.#tell(cause, failed);
+        }
       },
     );
     if (typeof started === "number") throw systemFault("epoll_ctl", started, "watching a descriptor");
     this.#handle = started;
+  }
+
+  #tell(cause: unknown, failed: ((error: Error) => void) | undefined): void {
+    try {
+      failed?.(fault("linux-io/listener-failed", `handling a batch failed: ${String(cause)}`, { cause }));
+    } catch {
+      this.#failures++;
+    }
   }
 
   pause(paused: boolean): void {

@@ -28,13 +28,16 @@ export class TunDevice {
     return new TunDevice(opened.name, new Poller(opened.descriptor, KIND.packets, { slots, slotBytes, headroom }));
   }
 
-  /** Starts reading. `failed` gets the errno's fault when the device is gone. */
+  /**
+   * Starts reading. `failed` gets the errno's fault when the device is gone, and as `linux-io/listener-failed` what the listener
+   * throws, whose batch is lost.
+   */
   onBatch(listener: BatchListener, failed?: (error: Error) => void): void {
     const { slab, meta } = this.#poller;
     this.#poller.start((count, error) => {
       if (count > 0) listener(slab, meta, count);
       if (error < 0) failed?.(systemFault("read", error, `reading ${this.name}`, { device: this.name }));
-    });
+    }, failed);
   }
 
   /** As `onBatch`, one packet at a time. The octets are a view that is used again after the call. */

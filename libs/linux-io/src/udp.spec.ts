@@ -45,6 +45,31 @@ describe("UdpSocket", () => {
     expect(first?.interfaceIndex).toBe(1);
   });
 
+  it("goes on when a listener throws, and hands what it threw to whom it may concern", async () => {
+    const receiver = socket("127.0.0.1");
+    const sender = socket("127.0.0.1");
+    const defect = new TypeError("a defect of the listener");
+    const failures: Error[] = [];
+    const arrived = new Promise<string>((resolve) => {
+      receiver.onDatagram(
+        ({ data }) => {
+          const text = Buffer.from(data).toString();
+          if (text === "bad") throw defect;
+          resolve(text);
+        },
+        (error) => {
+          failures.push(error);
+          sender.send({ data: Buffer.from("good"), to: receiver.local });
+          throw new Error("and another one of the failure's own listener");
+        },
+      );
+    });
+    sender.send({ data: Buffer.from("bad"), to: receiver.local });
+    expect(await arrived).toBe("good");
+    expect(failures).toMatchObject([{ code: "linux-io/listener-failed", cause: defect }]);
+    expect(receiver.failures).toBe(2);
+  });
+
   it("sends from the address that is asked for", async () => {
     const receiver = socket("127.0.0.1");
     const sender = socket("0.0.0.0");

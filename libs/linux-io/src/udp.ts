@@ -93,14 +93,22 @@ export class UdpSocket {
     return this.#poller.descriptor;
   }
 
-  /** Starts reading. Errors of the socket itself go to `failed`; ICMP errors to `onIcmp` when `icmpErrors` was asked for. */
+  /** Batches that were lost because a listener threw. */
+  get failures(): number {
+    return this.#poller.failures;
+  }
+
+  /**
+   * Starts reading. Errors of the socket itself go to `failed`, and as `linux-io/listener-failed` what the listener throws, whose
+   * batch is lost; ICMP errors go to `onIcmp` when `icmpErrors` was asked for.
+   */
   onBatch(listener: BatchListener, failed?: (error: Error) => void): void {
     const { slab, meta } = this.#poller;
     this.#poller.start((count, error) => {
       if (count > 0) listener(slab, meta, count);
       const icmp = this.#poller.closed ? 0 : this.#drainErrors();
       if (error < 0 && icmp === 0) failed?.(systemFault("recvmmsg", error, `reading ${endpointText(this.local)}`));
-    });
+    }, failed);
   }
 
   /** As `onBatch`, one datagram at a time. `data` is a view that is used again after the call. */

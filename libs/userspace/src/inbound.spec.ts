@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { jest } from "@jest/globals";
 import { IpAddress } from "@sallyport/base";
 import { createEsp } from "@sallyport/esp";
 import fc from "fast-check";
@@ -29,6 +30,23 @@ function handmade(payload: Uint8Array, nextHeader: number, sequence: number): Ui
 }
 
 describe("Inbound", () => {
+  it("loses the batch in which something throws, says so, and goes on", () => {
+    const link = ready();
+    link.send(packet(), packet());
+    const defect = new TypeError("a defect");
+    const find = jest.spyOn(link.incoming, "get").mockImplementationOnce(() => {
+      throw defect;
+    });
+    link.receive();
+    expect(link.delivered).toEqual([]);
+    expect(link.failed).toEqual([defect]);
+    expect(link.counted()).toEqual({ "in-errors": 2 });
+    find.mockRestore();
+    link.send(packet());
+    link.receive();
+    expect(link.delivered).toEqual([packet()]);
+  });
+
   it("delivers what was sent, whatever the order and the SAs it is mixed with", () => {
     const link = ready();
     const other = saSpec({ direction: "in", spi: 0x2002, reqid: 2, selectors: [selector("::/0", "::/0")] });

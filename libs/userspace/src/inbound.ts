@@ -22,6 +22,8 @@ export interface InboundParts {
   readonly reserved: (spi: number) => boolean;
   readonly expired: (sa: InboundSa, hard: boolean) => void;
   readonly emit: (event: DataPlaneEvent) => void;
+  /** Hears of an exception, a defect of this library, that lost a batch. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** From the UDP socket to the TUN device: SA, window, ICV, window, selectors, write (RFC 4301 §5.2, RFC 4303 §3.4). */
@@ -33,8 +35,20 @@ export class Inbound {
     this.#parts = parts;
   }
 
-  /** ESP packets as UDP datagrams, by their records; what is not ESP has been taken out. Slab and records are used up. */
+  /**
+   * ESP packets as UDP datagrams, by their records; what is not ESP has been taken out. Slab and records are used up. Throws
+   * nothing.
+   */
   process(slab: Buffer, meta: Uint32Array, count: number): void {
+    try {
+      this.#process(slab, meta, count);
+    } catch (error) {
+      this.#parts.statistics.count("in-errors", count);
+      this.#parts.failed(error);
+    }
+  }
+
+  #process(slab: Buffer, meta: Uint32Array, count: number): void {
     const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
     let run: InboundSa | undefined;
     let runStart = 0;

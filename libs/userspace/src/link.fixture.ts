@@ -100,6 +100,8 @@ export class Link {
   readonly sent: Datagram[] = [];
   readonly delivered: Buffer[] = [];
   readonly passed: Buffer[] = [];
+  /** Exceptions that lost a batch. */
+  readonly failed: unknown[] = [];
   readonly acquires: Acquires;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
@@ -113,6 +115,7 @@ export class Link {
   constructor() {
     const { clock, epoch, policies, statistics } = this;
     const emit = (event: DataPlaneEvent) => this.events.push(event);
+    const failed = (error: unknown) => this.failed.push(error);
     const tun = {
       write: (packet: Uint8Array) => this.delivered.push(Buffer.from(packet)),
       writeBatch: (slab: Uint8Array, meta: Uint32Array, count: number) =>
@@ -120,7 +123,7 @@ export class Link {
     };
     this.acquires = new Acquires(clock, emit);
     this.outbound = new Outbound({
-      ...{ clock, epoch, policies, statistics, tun },
+      ...{ clock, epoch, policies, statistics, tun, failed },
       acquires: this.acquires,
       sasOf: (reqid) => this.outgoing.filter((sa) => sa.spec.reqid === reqid),
       expired: (sa, hard) => this.#expire(sa, hard),
@@ -128,7 +131,7 @@ export class Link {
       pass: (packet) => this.passed.push(Buffer.from(packet)),
     });
     this.inbound = new Inbound({
-      ...{ clock, epoch, policies, statistics, tun, emit },
+      ...{ clock, epoch, policies, statistics, tun, emit, failed },
       saOf: (spi) => this.incoming.get(spi),
       reserved: (spi) => this.reserved.has(spi),
       expired: (sa, hard) => this.#expire(sa, hard),

@@ -1,3 +1,4 @@
+import { jest } from "@jest/globals";
 import { LEFT, Link, policySpec, RIGHT, saSpec, selector } from "./link.fixture.js";
 import { udp } from "./packets.fixture.js";
 
@@ -13,6 +14,21 @@ function ready(): Link {
 }
 
 describe("Outbound", () => {
+  it("loses the batch in which something throws, says so, and goes on", () => {
+    const link = ready();
+    const defect = new TypeError("a defect");
+    const find = jest.spyOn(link.policies, "find").mockImplementationOnce(() => {
+      throw defect;
+    });
+    link.send(packet(), packet());
+    expect(link.sent).toEqual([]);
+    expect(link.failed).toEqual([defect]);
+    expect(link.counted()).toEqual({ "out-errors": 2 });
+    find.mockRestore();
+    link.send(packet());
+    expect(link.sent).toHaveLength(1);
+  });
+
   it("numbers packets 1, 2, 3 … and copies TOS to the outer header", () => {
     const link = ready();
     link.send(packet(), packet("10.2.0.2", 100, { tos: 0xba }));

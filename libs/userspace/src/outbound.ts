@@ -33,6 +33,8 @@ export interface OutboundParts {
   readonly guards: (packet: InnerPacket) => boolean;
   /** Sends an IP packet without protection. */
   readonly pass: (packet: Buffer) => void;
+  /** Hears of an exception, a defect of this library, that lost a batch. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** From the TUN device to the UDP socket: policy, SA, sequence number, seal, send (RFC 4301 §5.1). */
@@ -47,8 +49,17 @@ export class Outbound {
     this.#flows = new FlowCache(4096, parts.epoch);
   }
 
-  /** Packets as the TUN device gave them, with headroom before each. Slab and records are used up. */
+  /** Packets as the TUN device gave them, with headroom before each. Slab and records are used up. Throws nothing. */
   process(slab: Buffer, meta: Uint32Array, count: number): void {
+    try {
+      this.#process(slab, meta, count);
+    } catch (error) {
+      this.#parts.statistics.count("out-errors", count);
+      this.#parts.failed(error);
+    }
+  }
+
+  #process(slab: Buffer, meta: Uint32Array, count: number): void {
     const view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
     let run: OutboundSa | undefined;
     let runStart = 0;

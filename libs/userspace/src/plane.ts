@@ -56,6 +56,8 @@ export interface UserspaceOptions {
   readonly routing?: Partial<RoutingOptions>;
   /** The TUN device went away, e.g. deleted by hand. It is made anew, with its routes and addresses. */
   readonly onTunLost?: (error: Error) => void;
+  /** An exception, a defect, lost a batch of packets; carrying goes on. `statistics` counts the packets. */
+  readonly onFailure?: (error: unknown) => void;
   /** Keeps all cryptography in JavaScript: slower, for comparison and for processes without OpenSSL 3. */
   readonly portable?: boolean;
 }
@@ -111,6 +113,7 @@ export class UserspaceDataPlane implements DataPlane {
         writeBatch: (slab: Uint8Array, meta: Uint32Array, count: number) => this.#tun?.writeBatch(slab, meta, count),
       },
       expired: (sa: InboundSa | OutboundSa, hard: boolean) => this.#expire(sa, hard),
+      failed: (error: unknown) => options.onFailure?.(error),
     };
     this.#outbound = new Outbound({
       ...common,
@@ -148,7 +151,7 @@ export class UserspaceDataPlane implements DataPlane {
     return this.#tun?.name ?? "";
   }
 
-  async #start({ tunName, mtu = 1400, onTunLost }: UserspaceOptions): Promise<void> {
+  async #start({ tunName, mtu = 1400, onTunLost, onFailure }: UserspaceOptions): Promise<void> {
     const slotBytes = Math.ceil((mtu + HEADROOM + TAILROOM) / 64) * 64;
     this.#tun = await TunLink.open({
       device: { name: tunName, headroom: HEADROOM, slots: 64, slotBytes },
@@ -161,7 +164,7 @@ export class UserspaceDataPlane implements DataPlane {
       socket.onBatch((slab, meta, count) => {
         const esp = this.#sockets.takeOthersOut(socket, slab, meta, count);
         if (esp > 0 && !this.#closed) this.#inbound.process(slab, meta, esp);
-      });
+      }, onFailure);
     }
   }
 

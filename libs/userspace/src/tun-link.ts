@@ -1,9 +1,11 @@
+import { isFault } from "@sallyport/base";
 import { type BatchListener, TunDevice, type TunOptions } from "@sallyport/linux-io";
 
 const RETRY_MS = 1000;
 
 export interface TunLinkOptions {
   readonly device: TunOptions;
+  /** Has to deal with its own exceptions: those lose the batch and are told to nobody. */
   readonly onBatch: BatchListener;
   /** The device is gone, e.g. because somebody deleted it; it will be made anew. */
   readonly onLost: (error: Error) => void;
@@ -49,7 +51,9 @@ export class TunLink {
   }
 
   #read(): void {
-    this.#device.onBatch(this.#options.onBatch, (error) => this.#lost(error));
+    this.#device.onBatch(this.#options.onBatch, (error) => {
+      if (!isFault(error, "linux-io/listener-failed")) this.#lost(error);
+    });
   }
 
   #lost(error: Error): void {

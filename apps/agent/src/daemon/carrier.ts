@@ -9,6 +9,9 @@ import type { Logger } from "./log.js";
 import type { IkePorts } from "./transport.js";
 import { openIkeSocket, UdpTransport } from "./udp-transport.js";
 
+/** A defect that comes with every batch is logged this often at most. */
+const LOG_EVERY_MS = 5_000;
+
 export type DataPlaneChoice = "auto" | "kernel" | "userspace";
 
 export interface CarrierOptions {
@@ -71,12 +74,20 @@ async function openUserspace({ ports, tunName, clock, log }: CarrierOptions, ope
   const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike));
   const natt = opened.perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
   const transport = new UdpTransport([...ike, ...natt], ports, log);
+  let loggedAt = Number.NEGATIVE_INFINITY;
   const dataPlane = await UserspaceDataPlane.create({
     tunName,
     sockets: natt,
     clock,
     onIke: ({ from, to, data, truncated }) => {
       if (!truncated) transport.deliver(to, from, data.subarray(4));
+    },
+    onTunLost: (error) => log.warn({ err: error }, "the TUN device went away and is made anew"),
+    onFailure: (error) => {
+      const now = clock.now();
+      if (now - loggedAt < LOG_EVERY_MS) return;
+      loggedAt = now;
+      log.error({ err: error }, "a defect lost a batch of packets");
     },
   });
   transport.start(natt);

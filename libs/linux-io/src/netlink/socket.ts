@@ -58,7 +58,10 @@ export class NetlinkSocket {
   private constructor(poller: Poller, port: number) {
     this.#poller = poller;
     this.#port = port;
-    poller.start((count, error) => this.#ready(count, error));
+    poller.start(
+      (count, error) => this.#ready(count, error),
+      (error) => this.#lost(error.message),
+    );
     poller.reference(false);
   }
 
