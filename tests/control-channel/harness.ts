@@ -262,6 +262,7 @@ export class TestAgent {
   enrolment!: Enrolment;
   channel!: ControlChannel;
   commands: string[] = [];
+  refuseCommand: Error | undefined;
 
   constructor(
     readonly state: string,
@@ -301,7 +302,10 @@ export class TestAgent {
       intents: this.keeper,
       reporter: this.reporter,
       snapshot: () => [],
-      onCommand: async (action) => void this.commands.push(action.case ?? ""),
+      onCommand: async (action) => {
+        if (this.refuseCommand) throw this.refuseCommand;
+        this.commands.push(action.case ?? "");
+      },
       log,
     });
     this.channel.start();

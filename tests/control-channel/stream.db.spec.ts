@@ -101,16 +101,29 @@ describe("a stream", () => {
     expect(agent.keeper.refused).toEqual([]);
   });
 
-  it("takes commands and says what became of them", async () => {
+  it("takes commands, also of another replica, and says what became of them", async () => {
     const agent = await f.connected();
-    const session = await eventually(() => f.plane.sessions.of(agent.id));
-    const value = { tunnelId: "t", childId: "" };
-    session.command({
-      $typeName: "sallyport.agent.v1.Command",
-      id: "c1",
-      action: { case: "rekey", value: { $typeName: "sallyport.agent.v1.Rekey", ...value } },
-    });
-    await eventually(() => agent.commands.includes("rekey"));
+    const { bus, stop } = await f.replica().then((other) => ({ bus: other.bus, stop: () => other.stop() }));
+    const told: object[] = [];
+    const end = bus.subscribe("commandResult", (result) => told.push(result));
+    const command = { gatewayId: agent.id, tunnelKey: "t", childId: "" } as const;
+    await bus.publish("command", { ...command, commandId: "c1", action: "rekey" });
+    await eventually(() => told.length === 1);
+    expect(agent.commands).toEqual(["rekey"]);
+    agent.refuseCommand = new Fault(
+      "agent/unknown-tunnel",
+      "no tunnel t",
+      { retry: false, expose: true },
+      { field: "tunnelId" },
+    );
+    await bus.publish("command", { ...command, commandId: "c2", action: "initiate" });
+    await eventually(() => told.length === 2);
+    end();
+    await stop();
+    expect(told).toEqual([
+      { commandId: "c1" },
+      { commandId: "c2", problem: expect.objectContaining({ code: "agent/unknown-tunnel", field: "tunnelId" }) },
+    ]);
   });
 
   it("carries states as they change, the newest counters, and every event once", async () => {

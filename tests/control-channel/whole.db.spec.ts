@@ -1,10 +1,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Fault } from "@sallyport/base";
 import { IntentStore } from "../../apps/agent/src/store/index.js";
 import { startControlPlane, type TestControlPlane } from "../../apps/control-plane/test/control-plane.js";
+import { query } from "../../apps/control-plane/test/database.js";
 import { CREATE_NETWORK, CREATE_SITE, type MadeSite, ONBOARD_SITE } from "../../apps/control-plane/test/fleet.js";
 import { eventually, TestAgent } from "./harness.js";
+
+/** A well-formed id (version 7) of nothing. */
+const UNKNOWN = "01920000-0000-7000-8000-000000000000";
 
 let cp: TestControlPlane;
 let directory: string;
@@ -76,6 +82,85 @@ it("a branch that is onboarded through the API gets its intent, and so does the 
       }),
     ),
   );
+});
+
+const COMMAND = (name: string) => `mutation ($input: TunnelCommandInput!) { ${name}(input: $input) { id name } }`;
+
+it("operators' commands reach the agents, and what these say comes back", async () => {
+  const { tunnels } = await cp.get<{
+    tunnels: { edges: { node: { id: string; key: string; ends: { gateway: { id: string; name: string } }[] } }[] };
+  }>("{ tunnels { edges { node { id key ends { gateway { id name } } } } } }");
+  const tunnel = tunnels.edges[0]?.node;
+  const hubId = tunnel?.ends.find((e) => e.gateway.name === "Headquarters")?.gateway.id;
+  const [hub, branch] = agents;
+  // The one that calls first is the branch, whose hub has an address.
+  for (const [name, action] of [
+    ["initiateTunnel", "initiate"],
+    ["rekeyTunnel", "rekey"],
+    ["terminateTunnel", "terminate"],
+  ] as const) {
+    const answer = await cp.get<Record<string, { id: string }>>(COMMAND(name), { input: { tunnelId: tunnel?.id } });
+    expect(answer[name]?.id).toBe(tunnel?.id);
+    expect(branch?.commands.at(-1)).toBe(action);
+  }
+  const input = { tunnelId: tunnel?.id, gatewayId: hubId, childId: `${tunnel?.key}.site` };
+  await cp.get(COMMAND("rekeyTunnel"), { input });
+  expect(hub?.commands).toEqual(["rekey"]);
+  if (hub)
+    hub.refuseCommand = new Fault(
+      "agent/no-such-child",
+      "no such child",
+      { retry: false, expose: true },
+      { field: "childId" },
+    );
+  expect((await cp.send(COMMAND("rekeyTunnel"), { input })).errors?.[0]).toMatchObject({
+    message: "no such child",
+    extensions: { code: "agents/command-refused", reason: "agent/no-such-child", field: "childId" },
+  });
+  for (const [change, field] of [
+    [{ tunnelId: UNKNOWN }, "input.tunnelId"],
+    [{ gatewayId: UNKNOWN }, "input.gatewayId"],
+  ] as const) {
+    const { errors } = await cp.send(COMMAND("initiateTunnel"), { input: { ...input, ...change } });
+    expect(errors?.[0]?.extensions).toMatchObject({ field });
+  }
+  await hub?.channel.stop();
+  await eventually(async () => {
+    const { errors } = await cp.send(COMMAND("initiateTunnel"), { input });
+    return errors?.[0]?.extensions.code === "agents/not-connected";
+  });
+  hub?.connect();
+  await eventually(() => hub?.channel.connected);
+});
+
+it("a retired gateway's stream ends, it cannot come back, and its peers drop it", async () => {
+  const [hub, agent] = agents;
+  if (!hub || !agent) throw new Error("no agents");
+  const RETIRE = "mutation ($id: ID!) { retireGateway(id: $id) { id state } }";
+  const idOf = (a: TestAgent) => a.enrolment.gatewayId;
+  expect((await cp.send(RETIRE, { id: idOf(hub) })).errors?.[0]?.extensions).toMatchObject({
+    code: "api/in-use",
+    field: "id",
+  });
+  expect(await cp.get(RETIRE, { id: idOf(agent) })).toEqual({ retireGateway: { id: idOf(agent), state: "RETIRED" } });
+  await eventually(() => !agent.channel.connected);
+  const good = await query(cp.connection, "SELECT 1 FROM certificates WHERE gateway_id = $1 AND revoked_at IS NULL", [
+    idOf(agent),
+  ]);
+  expect(good).toEqual([]);
+  agent.channel.reconnect();
+  const again = new TestAgent(path.join(directory, "again"));
+  again.enrolment = agent.enrolment;
+  agents.push(again);
+  again.connect();
+  await sleep(1_000);
+  expect([agent.channel.connected, again.channel.connected]).toEqual([false, false]);
+  await eventually(async () => (await new IntentStore(hub.state).load()).intent?.connections.length === 0);
+  const { gateways } = await cp.get<{ gateways: { edges: { node: { name: string } }[] } }>(
+    "{ gateways { edges { node { name } } } }",
+  );
+  expect(gateways.edges.map((e) => e.node.name)).toEqual(["Headquarters"]);
+  expect((await cp.send(RETIRE, { id: idOf(agent) })).errors?.[0]?.extensions.code).toBe("api/not-found");
 });
 
 it("the CAs are listed, and a token can be issued again", async () => {

@@ -5,23 +5,28 @@ import {
   type AgentMessage,
   CONTRACT_VERSION,
   type Command,
+  type CommandResult,
   type ControlMessage,
   ControlMessageSchema,
   GoodbyeReason,
   type Hello,
   OLDEST_CONTRACT_VERSION,
 } from "@sallyport/contract";
+import type { Message } from "../../platform/bus/bus.js";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import type { Log } from "../../platform/log/log.js";
 import type { IntentService } from "../intents/intent.service.js";
 import type { AgentPeer } from "./agent-peer.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
 import type { ReportIngest } from "./report-ingest.js";
+import { commandProblem } from "./report-mapping.js";
 
 export const SESSION_LIMITS = {
   /** Messages that wait to be sent, and answers of the agent that wait to be written down. */
   outgoing: 64,
   pending: 64,
+  /** Commands that the agent has not answered. */
+  commands: 16,
   /** Messages from the agent: at once, and per second. */
   burst: 500,
   perSecond: 100,
@@ -41,7 +46,11 @@ export interface SessionDependencies {
   readonly closed: (session: AgentSession) => void;
 }
 
+export type CommandProblem = NonNullable<Message<"commandResult">["problem"]>;
+type Answered = (problem: CommandProblem | undefined) => void;
 type Body = NonNullable<MessageInitShape<typeof ControlMessageSchema>["body"]>;
+
+const NOT_CONNECTED: CommandProblem = { code: "agents/not-connected", message: "the agent's stream ended" };
 
 /** One open stream of an agent. */
 export class AgentSession {
@@ -57,6 +66,7 @@ export class AgentSession {
   #pending = 0;
   #delivering: Promise<void> | undefined;
   #again = false;
+  readonly #commands = new Map<string, Answered>();
 
   constructor(
     readonly peer: AgentPeer,
@@ -91,8 +101,16 @@ export class AgentSession {
     this.#end();
   }
 
-  command(command: Command): void {
-    this.#send({ case: "command", value: command });
+  /** `answered` is called once: by what the agent says, or when the stream ends before it says anything. */
+  command(command: Command, answered: Answered): void {
+    if (this.#ended || this.#hello === undefined) {
+      answered(NOT_CONNECTED);
+    } else if (this.#commands.size >= SESSION_LIMITS.commands || this.#commands.has(command.id)) {
+      answered({ code: "agents/busy", message: "the agent has not answered earlier commands" });
+    } else {
+      this.#commands.set(command.id, answered);
+      this.#send({ case: "command", value: command });
+    }
   }
 
   /** Sends the newest revision unless the agent has it. Calls while one is at work make it look once more afterwards. */
@@ -193,10 +211,7 @@ export class AgentSession {
         ingest.event(gatewayId, body.value);
         break;
       case "commandResult":
-        this.dependencies.log.info(
-          { gateway: this.peer.name, command: body.value.id, ok: body.value.ok, code: body.value.problem?.code },
-          "an agent carried out a command",
-        );
+        this.#answered(body.value);
         break;
       case "hello":
         this.goodbye(GoodbyeReason.PROTOCOL_ERROR, "a second hello");
@@ -205,6 +220,13 @@ export class AgentSession {
         // A newer agent may say what this version does not know.
         break;
     }
+  }
+
+  #answered({ id, ok, problem }: CommandResult): void {
+    const answered = this.#commands.get(id);
+    if (answered === undefined) return;
+    this.#commands.delete(id);
+    answered(ok ? undefined : commandProblem(problem));
   }
 
   #greet(hello: Hello): void {
@@ -280,5 +302,8 @@ export class AgentSession {
     this.#ended = true;
     clearTimeout(this.#silence);
     this.#out.close();
+    const unanswered = [...this.#commands.values()];
+    this.#commands.clear();
+    for (const answered of unanswered) answered(NOT_CONNECTED);
   }
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
 import { Inject, Injectable } from "@nestjs/common";
-import { type AgentMessage, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
-import { WakeUpBus } from "../../platform/bus/bus.js";
+import { type AgentMessage, CommandSchema, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
+import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { IntentService } from "../intents/intent.service.js";
 import { type AgentPeer, AgentPeerService } from "./agent-peer.service.js";
@@ -56,6 +57,7 @@ export class AgentSessions {
         const session = this.#byGateway.get(gatewayId);
         if (session) void this.#refuseRevoked(session);
       }),
+      bus.subscribe("command", (message) => this.#command(message)),
       bus.onReconnect(() => this.#lookAtAll()),
     );
     this.#every(SEEN_MS, () => this.store.seen([...this.#byGateway.values()].map((s) => s.id)));
@@ -126,6 +128,19 @@ export class AgentSessions {
       )
       .finally(() => this.#closing.delete(written));
     this.#closing.add(written);
+  }
+
+  /** Of all replicas the one that holds the stream answers. */
+  #command({ commandId, gatewayId, action, tunnelKey: tunnelId, childId }: Message<"command">): void {
+    const session = this.#byGateway.get(gatewayId);
+    if (session === undefined) return;
+    const command = create(CommandSchema, { id: commandId, action: { case: action, value: { tunnelId, childId } } });
+    session.command(command, (problem) => {
+      this.log.info({ gateway: session.peer.name, action, tunnelId, childId, problem }, "an agent answered a command");
+      this.bus
+        .publish("commandResult", { commandId, ...(problem === undefined ? {} : { problem }) })
+        .catch((err: unknown) => this.log.warn({ err, commandId }, "whoever gave the command was not told"));
+    });
   }
 
   /** Wake-ups come late: whether the other session is the newer one is what the database says. */

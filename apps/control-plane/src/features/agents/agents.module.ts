@@ -1,4 +1,5 @@
 import { Module } from "@nestjs/common";
+import { AuditModule } from "../audit/audit.module.js";
 import { CertificatesModule } from "../certificates/certificates.module.js";
 import { EnrolmentModule } from "../enrolment/enrolment.module.js";
 import { EventsModule } from "../events/events.module.js";
@@ -9,14 +10,18 @@ import { AgentServer } from "./agent-server.js";
 import { AgentSessions } from "./agent-sessions.js";
 import { ReportIngest } from "./report-ingest.js";
 import { PrismaSessionStore, SessionStore } from "./session.store.js";
+import { TunnelCommandResolver } from "./tunnel-command.resolver.js";
+import { TunnelCommands } from "./tunnel-commands.service.js";
 
 @Module({
-  imports: [CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
+  imports: [AuditModule, CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
   providers: [
     AgentPeerService,
     AgentServer,
     AgentSessions,
     ReportIngest,
+    TunnelCommands,
+    TunnelCommandResolver,
     { provide: SessionStore, useClass: PrismaSessionStore },
   ],
   exports: [AgentServer],

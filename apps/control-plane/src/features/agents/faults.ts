@@ -7,4 +7,10 @@ export const fault = faultTable({
   "agents/unauthenticated": { retry: false, expose: true },
   /** The certificate is revoked or unknown, or the gateway is retired. */
   "agents/revoked": { retry: false, expose: true },
+  /** The gateway's agent has no open stream, or lost it before it answered. */
+  "agents/not-connected": { retry: true, expose: true },
+  /** Whether the agent carried the command out is not known. */
+  "agents/no-answer": { retry: true, expose: true },
+  /** The agent did not carry the command out; `facts.reason` is its own code. */
+  "agents/command-refused": { retry: false, expose: true },
 });

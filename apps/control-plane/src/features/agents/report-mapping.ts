@@ -4,6 +4,7 @@ import {
   type ChildSa,
   type Event,
   type IkeSa,
+  type Problem,
   Severity,
   type TunnelError,
   type TunnelState,
@@ -126,5 +127,16 @@ export function agentEvent(event: Event, now: Date): AgentEvent {
     facts: Object.fromEntries(facts.map(([key, value]) => [text(key, 64), text(value)])),
     tunnelKey: optional(event.tunnelId),
     at: date(event.at) ?? now,
+  };
+}
+
+/** Short enough for any bus. */
+export function commandProblem(problem: Problem | undefined) {
+  return {
+    code: text(problem?.code || "agent/unknown", 64),
+    message: text(problem?.message || "the agent does not say why"),
+    field: optional(problem?.field ?? ""),
+    value: optional(problem?.value ?? ""),
+    expected: optional(problem?.expected ?? ""),
   };
 }

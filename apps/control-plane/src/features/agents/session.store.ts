@@ -14,7 +14,7 @@ export abstract class SessionStore {
   /** Takes the place of any earlier session of the gateway. */
   abstract open(session: { id: string; replicaId: string }, peer: AgentPeer, hello: Hello): Promise<void>;
   /** Id of the gateway's newest session, undefined when there is none. */
-  abstract current(peer: AgentPeer): Promise<string | undefined>;
+  abstract current(peer: Pick<AgentPeer, "gatewayId" | "organizationId">): Promise<string | undefined>;
   /** Does nothing when another session took its place. */
   abstract close(sessionId: string, peer: AgentPeer): Promise<void>;
   /** Says that these are alive. */
@@ -64,7 +64,10 @@ export class PrismaSessionStore extends SessionStore {
     });
   }
 
-  override async current({ gatewayId, organizationId }: AgentPeer): Promise<string | undefined> {
+  override async current({
+    gatewayId,
+    organizationId,
+  }: Pick<AgentPeer, "gatewayId" | "organizationId">): Promise<string | undefined> {
     const row = await this.database.client.agentSession.findUnique({ where: { gatewayId, organizationId } });
     return row?.sessionId;
   }

@@ -77,6 +77,15 @@ export class GatewayResolver {
     return this.service.update(context, input);
   }
 
+  @Mutation(() => GatewayType, {
+    description:
+      "Takes a gateway out of the fleet for good: whoever has tunnels with it drops them, its certificates are revoked, its agent is cut off.",
+  })
+  @Allow("gateway:write")
+  retireGateway(@Tenant() context: TenantContext, @Args("id", { type: () => ID, description: "Which." }) id: string) {
+    return this.service.retire(context, id);
+  }
+
   @Subscription(() => OnboardingProgress, {
     description: "A gateway's onboarding: how it stands now, then again with every step. Ends when it is complete.",
   })

@@ -1,13 +1,17 @@
-import { Injectable } from "@nestjs/common";
+import { Inject, Injectable } from "@nestjs/common";
 import { gatewayFqdn } from "@sallyport/intent";
+import { WakeUpBus } from "../../platform/bus/bus.js";
 import { Changes } from "../../platform/database/changes.js";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
 import { checkHost, checkName, checkPort, checkUuid, labelOf } from "../../platform/input.js";
+import { LOG, type Log } from "../../platform/log/log.js";
 import type { Gateway } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
+import { CertificateService } from "../certificates/certificate.service.js";
+import { EventService } from "../events/event.service.js";
 import { IntentService } from "../intents/intent.service.js";
 import { Planner } from "../intents/planner.js";
 import { type GatewayFilter, GatewayStore } from "./gateway.store.js";
@@ -39,7 +43,11 @@ export class GatewayService {
     private readonly store: GatewayStore,
     private readonly planner: Planner,
     private readonly intents: IntentService,
+    private readonly certificates: CertificateService,
+    private readonly events: EventService,
     private readonly audit: AuditService,
+    private readonly bus: WakeUpBus,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
   /** In the transaction of the site's making. `field` is where the gateway stands in the caller's input. */
@@ -95,6 +103,48 @@ export class GatewayService {
       });
       return gateway;
     });
+  }
+
+  /**
+   * Takes a gateway out of the fleet for good: its networks lose it, its certificates are worthless and its agent's stream ends.
+   * @throws api/in-use while external peers hang on it, or spokes on it alone
+   */
+  async retire(context: TenantContext, rawId: string): Promise<Gateway> {
+    const { organizationId } = context;
+    const retired = await this.changes.commit(context, async (tx) => {
+      const before = await this.getIn(tx, organizationId, rawId, "id");
+      const dependent = await this.store.dependentOn(tx, organizationId, before.id);
+      if (dependent !== undefined) {
+        throw apiFault("api/in-use", `${before.name} is what ${dependent} hangs on`, {
+          field: "id",
+          value: before.id,
+          expected: "a gateway that no external peer needs, and that is no network's only hub",
+        });
+      }
+      const gateway = await this.store.retire(tx, organizationId, before.id);
+      await this.certificates.revokeAll(tx, organizationId, before.id);
+      await this.planner.settle(tx, organizationId);
+      await this.intents.recompile(tx, organizationId);
+      await this.audit.record(tx, context, {
+        action: "retireGateway",
+        target: { kind: "gateway", id: gateway.id },
+        before: { ...facts(before), state: before.state },
+        after: { state: gateway.state },
+      });
+      await this.events.record(tx, organizationId, {
+        kind: "gateway/retired",
+        severity: "INFO",
+        message: `${gateway.name} was retired: its certificates are revoked`,
+        siteId: gateway.siteId,
+        gatewayId: gateway.id,
+      });
+      return gateway;
+    });
+    // A replica that misses it finds the same when it next looks at its streams.
+    await this.bus
+      .publish("revoked", { gatewayId: retired.id })
+      .catch((err: unknown) => this.log.warn({ err, gatewayId: retired.id }, "the gateway's stream was not ended yet"));
+    return retired;
   }
 
   /** @throws api/not-found, also for a gateway that is retired */

@@ -17,6 +17,10 @@ export abstract class GatewayStore {
     id: string,
     data: Prisma.GatewayUncheckedUpdateInput,
   ): Promise<Gateway>;
+  /** Marks it retired and takes it out of its networks. */
+  abstract retire(tx: Tx, organizationId: string, id: string): Promise<Gateway>;
+  /** Name of something that cannot be without this gateway. */
+  abstract dependentOn(tx: Tx, organizationId: string, id: string): Promise<string | undefined>;
   abstract byId(tx: Tx, organizationId: string, id: string): Promise<Gateway | null>;
   abstract nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean>;
   abstract identityTaken(tx: Tx, identity: string): Promise<boolean>;
@@ -42,6 +46,27 @@ export class PrismaGatewayStore extends GatewayStore {
     data: Prisma.GatewayUncheckedUpdateInput,
   ): Promise<Gateway> {
     return tx.gateway.update({ where: { organizationId, id }, data });
+  }
+
+  override async retire(tx: Tx, organizationId: string, id: string): Promise<Gateway> {
+    await tx.networkMember.deleteMany({ where: { organizationId, gatewayId: id } });
+    return tx.gateway.update({ where: { organizationId, id }, data: { state: "RETIRED" } });
+  }
+
+  override async dependentOn(tx: Tx, organizationId: string, id: string): Promise<string | undefined> {
+    const peer = await tx.externalPeer.findFirst({ where: { organizationId, gatewayId: id }, select: { name: true } });
+    if (peer) return `the external peer ${peer.name}`;
+    const network = await tx.network.findFirst({
+      where: {
+        organizationId,
+        members: {
+          some: { organizationId, gatewayId: id, role: "HUB" },
+          none: { gatewayId: { not: id }, role: "HUB" },
+        },
+      },
+      select: { name: true },
+    });
+    return network ? `the network ${network.name}` : undefined;
   }
 
   override byId(tx: Tx, organizationId: string, id: string): Promise<Gateway | null> {

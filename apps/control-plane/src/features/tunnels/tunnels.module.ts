@@ -22,6 +22,6 @@ import { PrismaTunnelStateStore, TunnelStateStore } from "./tunnel-state.store.j
     { provide: TunnelStateStore, useClass: PrismaTunnelStateStore },
     { provide: TunnelStateService, useClass: StoredTunnelStateService },
   ],
-  exports: [TunnelStateService],
+  exports: [TunnelService, TunnelStateService],
 })
 export class TunnelsModule {}

@@ -2,7 +2,10 @@ import { z } from "zod";
 
 const id = z.string();
 
-/** What may be told to other replicas. A wake-up carries ids and never the news itself: who is woken reads the database. */
+/**
+ * What may be told to other replicas. A wake-up carries ids and never the news itself: who is woken reads the database. Commands and
+ * their results are the exception: nothing is owed when one gets lost, and whoever gave it is told.
+ */
 export const CHANNELS = {
   /** A gateway has a new revision to be sent. */
   intent: z.object({ organizationId: id, gatewayId: id, revision: z.number() }),
@@ -16,6 +19,21 @@ export const CHANNELS = {
   session: z.object({ gatewayId: id, sessionId: id }),
   /** A gateway was retired or its certificate revoked: its stream ends. */
   revoked: z.object({ gatewayId: id }),
+  /** The replica that holds the gateway's stream hands it to the agent; ids are those of the intent, `childId` may be empty. */
+  command: z.object({
+    commandId: id,
+    gatewayId: id,
+    action: z.enum(["initiate", "terminate", "rekey"]),
+    tunnelKey: id,
+    childId: id,
+  }),
+  /** What became of a command; `problem` when it was not carried out. */
+  commandResult: z.object({
+    commandId: id,
+    problem: z
+      .object({ code: id, message: id, field: id.optional(), value: id.optional(), expected: id.optional() })
+      .optional(),
+  }),
 } as const;
 
 export type Channel = keyof typeof CHANNELS;
