@@ -53,6 +53,7 @@ export abstract class TunnelStateStore {
   abstract setState(tx: Tx, organizationId: string, tunnelId: string, state: TunnelState, since: Date): Promise<void>;
   /** True for the gateway's very first tunnel that came up. */
   abstract noteFirstUp(tx: Tx, organizationId: string, gatewayId: string, at: Date): Promise<boolean>;
+  /** Of the gateway's own organization alone, whatever keys the gateway names. */
   abstract count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
 }
 
@@ -176,9 +177,11 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
         ${column((c) => signed(c.errorsIn))}::bigint[],
         ${column((c) => c.lastPacketInAt?.toISOString() ?? null)}::timestamptz[]
       ) AS w (key, inbound_spi, bytes_in, bytes_out, packets_in, packets_out, errors_in, last_in)
-      JOIN tunnel_ends e ON e.gateway_id = ${gatewayId}::uuid
-      JOIN tunnels t ON t.id = e.tunnel_id AND t.key = w.key
-      JOIN ike_sas i ON i.tunnel_end_id = e.id
-      WHERE c.ike_sa_id = i.id AND c.inbound_spi = w.inbound_spi AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
+      JOIN gateways g ON g.id = ${gatewayId}::uuid
+      JOIN tunnel_ends e ON e.gateway_id = g.id AND e.organization_id = g.organization_id
+      JOIN tunnels t ON t.id = e.tunnel_id AND t.organization_id = g.organization_id AND t.key = w.key
+      JOIN ike_sas i ON i.tunnel_end_id = e.id AND i.organization_id = g.organization_id
+      WHERE c.ike_sa_id = i.id AND c.organization_id = g.organization_id
+        AND c.inbound_spi = w.inbound_spi AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
   }
 }

@@ -22,6 +22,7 @@ export interface FleetTotals {
   readonly tunnelsConnecting: number;
   readonly tunnelsDown: number;
   readonly tunnelsPending: number;
+  readonly tunnelsStale: number;
   readonly revisionsRefused: number;
   readonly revisionsOpen: number;
   readonly bytesIn: bigint;
@@ -29,6 +30,9 @@ export interface FleetTotals {
   readonly packetsIn: bigint;
   readonly packetsOut: bigint;
 }
+
+/** As long as the lease of an agent's session, after which it counts as disconnected. */
+const STALE_SECONDS = 45;
 
 /** Reads what agents reported. */
 export abstract class TunnelStore {
@@ -101,6 +105,13 @@ export class PrismaTunnelStore extends TunnelStore {
                         count(*) FILTER (WHERE state = 'DOWN')::int AS down,
                         count(*) FILTER (WHERE state = 'PENDING')::int AS pending
                  FROM tunnels WHERE organization_id = ${organizationId}::uuid),
+           s AS (SELECT count(*)::int AS stale FROM (
+                   SELECT e.tunnel_id FROM tunnel_ends e JOIN gateways g ON g.id = e.gateway_id
+                   WHERE e.organization_id = ${organizationId}::uuid AND g.organization_id = e.organization_id
+                   GROUP BY e.tunnel_id
+                   HAVING max(e.reported_at) < now() - make_interval(secs => ${STALE_SECONDS})
+                     AND NOT bool_or(g.connected_at IS NOT NULL
+                       AND (g.disconnected_at IS NULL OR g.disconnected_at < g.connected_at))) x),
            n AS (SELECT DISTINCT ON (gateway_id) status FROM intent_revisions
                  WHERE organization_id = ${organizationId}::uuid ORDER BY gateway_id, number DESC),
            r AS (SELECT count(*) FILTER (WHERE status IN ('NACKED', 'REVERTED'))::int AS refused,
@@ -111,10 +122,10 @@ export class PrismaTunnelStore extends TunnelStore {
                  FROM child_sas WHERE organization_id = ${organizationId}::uuid)
       SELECT g.total AS "gateways", g.connected AS "gatewaysConnected", g.awaiting AS "gatewaysAwaitingEnrolment",
              t.total AS "tunnels", t.up AS "tunnelsUp", t.degraded AS "tunnelsDegraded",
-             t.connecting AS "tunnelsConnecting", t.down AS "tunnelsDown", t.pending AS "tunnelsPending",
+             t.connecting AS "tunnelsConnecting", t.down AS "tunnelsDown", t.pending AS "tunnelsPending", s.stale AS "tunnelsStale",
              r.refused AS "revisionsRefused", r.open AS "revisionsOpen", c.bytes_in AS "bytesIn",
              c.bytes_out AS "bytesOut", c.packets_in AS "packetsIn", c.packets_out AS "packetsOut"
-      FROM g, t, r, c`;
+      FROM g, t, s, r, c`;
     return totals as FleetTotals;
   }
 }

@@ -116,6 +116,12 @@ export class FleetHealth {
   @Field(() => Int, { description: "Tunnels that nobody reported on yet." })
   tunnelsPending!: number;
 
+  @Field(() => Int, {
+    description:
+      "Tunnels that are also among the others, by what was reported last, but nobody knows how they are now: no agent of theirs is connected, and the last report is older than 45 s.",
+  })
+  tunnelsStale!: number;
+
   @Field(() => Int, { description: "Gateways whose newest revision their agent refused or went back from." })
   revisionsRefused!: number;
 

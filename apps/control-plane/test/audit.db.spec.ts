@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { GraphQLSchemaHost } from "@nestjs/graphql";
+import { WakeUpBus } from "../src/platform/bus/bus.js";
+import { startControlPlane, type TestControlPlane } from "./control-plane.js";
+import { query } from "./database.js";
+import { ADD_PEER, CREATE_NETWORK, CREATE_SITE, type MadeSite, ONBOARD_SITE } from "./fleet.js";
+
+/** What one mutation needs of those before it. */
+interface World {
+  hub: MadeSite;
+  spare: MadeSite;
+  networkId: string;
+  peerId: string;
+  tokenId: string;
+  tunnelId: string;
+  password: string;
+}
+
+const GIVEN_PASSWORD = "a password that is long enough";
+const PSK = "correct horse battery staple";
+
+let cp: TestControlPlane;
+const world = {} as World;
+
+beforeAll(async () => {
+  cp = await startControlPlane();
+  world.password = cp.first.oneTimePassword;
+  // An agent's part, without one: every gateway looks connected, and every command is carried out.
+  const bus = cp.application.nest.get(WakeUpBus);
+  bus.subscribe("command", ({ commandId }) => void bus.publish("commandResult", { commandId }));
+}, 60_000);
+afterAll(() => cp?.close());
+
+const connect = () =>
+  query(
+    cp.connection,
+    `INSERT INTO agent_sessions (gateway_id, organization_id, session_id, replica_id, contract_version)
+    SELECT id, organization_id, gen_random_uuid(), gen_random_uuid(), 1 FROM gateways ON CONFLICT DO NOTHING`,
+  );
+
+const COMMAND = (name: string) => `mutation ($input: TunnelCommandInput!) { ${name}(input: $input) { id } }`;
+const command = (name: string) => async () => {
+  await connect();
+  await cp.get(COMMAND(name), { input: { tunnelId: world.tunnelId } });
+};
+
+/** In the order in which they need each other. */
+const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
+  createSite: async () => {
+    const site = (name: string, subnet: string, host: string) =>
+      cp.get<{ createSite: MadeSite }>(CREATE_SITE, { input: { name, subnets: [subnet], gateway: { host } } });
+    world.hub = (await site("Hub", "10.1.0.0/16", "198.51.100.1")).createSite;
+    world.spare = (await site("Spare", "10.2.0.0/16", "198.51.100.2")).createSite;
+  },
+  createNetwork: async () => {
+    const input = { name: "Offices", hubGatewayIds: [world.hub.gateway.id] };
+    world.networkId = (await cp.get<{ createNetwork: { id: string } }>(CREATE_NETWORK, { input })).createNetwork.id;
+  },
+  onboardSite: async () => {
+    const input = { name: "Branch", subnets: ["10.3.0.0/16"], networkId: world.networkId, gateway: {} };
+    await cp.get(ONBOARD_SITE, { input });
+    world.tunnelId = String((await query(cp.connection, "SELECT id FROM tunnels"))[0]?.id);
+  },
+  updateGateway: () =>
+    cp.get("mutation ($input: UpdateGatewayInput!) { updateGateway(input: $input) { id } }", {
+      input: { id: world.spare.gateway.id, host: "198.51.100.3" },
+    }),
+  reissueEnrolment: () =>
+    cp.get("mutation ($id: ID!) { reissueEnrolment(gatewayId: $id) { token } }", { id: world.hub.gateway.id }),
+  initiateTunnel: command("initiateTunnel"),
+  rekeyTunnel: command("rekeyTunnel"),
+  terminateTunnel: command("terminateTunnel"),
+  addExternalPeer: async () => {
+    const input = {
+      name: "Partner",
+      gatewayId: world.hub.gateway.id,
+      host: "203.0.113.9",
+      preSharedKey: PSK,
+      subnets: ["192.168.7.0/24"],
+    };
+    world.peerId = (await cp.get<{ addExternalPeer: { id: string } }>(ADD_PEER, { input })).addExternalPeer.id;
+  },
+  removeExternalPeer: () => cp.get("mutation ($id: ID!) { removeExternalPeer(id: $id) { id } }", { id: world.peerId }),
+  retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
+  createOperator: () =>
+    cp.get("mutation ($input: CreateOperatorInput!) { createOperator(input: $input) { oneTimePassword } }", {
+      input: { email: "b@example.org", name: "B", role: "VIEWER" },
+    }),
+  createApiToken: async () => {
+    const { createApiToken } = await cp.get<{ createApiToken: { apiToken: { id: string } } }>(
+      "mutation ($input: CreateApiTokenInput!) { createApiToken(input: $input) { apiToken { id } } }",
+      { input: { name: "dashboard" } },
+    );
+    world.tokenId = createApiToken.apiToken.id;
+  },
+  revokeApiToken: () => cp.get("mutation ($id: ID!) { revokeApiToken(id: $id) { id } }", { id: world.tokenId }),
+  signIn: () =>
+    cp.get("mutation ($email: String!, $password: String!) { signIn(email: $email, password: $password) { token } }", {
+      email: cp.first.email,
+      password: world.password,
+    }),
+  changePassword: () =>
+    cp.get("mutation ($current: String!, $next: String!) { changePassword(current: $current, next: $next) { id } }", {
+      current: world.password,
+      next: GIVEN_PASSWORD,
+    }),
+};
+
+describe("every mutation leaves an audit entry", () => {
+  test("and every mutation of the schema is in this table", () => {
+    const { schema } = cp.application.nest.get(GraphQLSchemaHost);
+    const fields = Object.keys(schema.getMutationType()?.getFields() ?? {});
+    expect(fields.toSorted()).toEqual(Object.keys(MUTATIONS).toSorted());
+  });
+
+  test.each(Object.entries(MUTATIONS))("%s", async (action, run) => {
+    const written = () =>
+      query(cp.connection, "SELECT id, actor_name, target_id FROM audit_entries WHERE action = $1", [action]);
+    const before = await written();
+    await run();
+    const after = await written();
+    expect(after.length).toBeGreaterThan(before.length);
+    expect(after.at(-1)).toMatchObject({ actor_name: cp.first.email, target_id: expect.any(String) });
+  });
+
+  test("and none of them holds a secret", async () => {
+    const text = JSON.stringify(await query(cp.connection, "SELECT row_to_json(a)::text FROM audit_entries a"));
+    for (const secret of [PSK, GIVEN_PASSWORD, world.password, world.hub.enrolment.token]) {
+      expect(text).not.toContain(secret);
+    }
+  });
+});
