@@ -20,6 +20,7 @@ import {
   toIdentification,
   toIdentity,
 } from "./identity.js";
+import { deletedEarly } from "./informational.js";
 import { childFailed, connectFailed, ensure, establish } from "./lifecycle.js";
 import { all, ask, errorIn, find } from "./message.js";
 import { enqueueFirst, finish } from "./queue.js";
@@ -285,6 +286,7 @@ function trusted(turn: Turn, sa: IkeSa, payloads: readonly Payload[], subject: s
 }
 
 export function authChildInstalled(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
+  const deleted = sa.asking?.deleted;
   finish(sa);
   if (!outcome.ok) {
     undoInstall(turn, sa, built, outcome.at);
@@ -294,5 +296,6 @@ export function authChildInstalled(turn: Turn, sa: IkeSa, built: Built, outcome:
   }
   adoptChild(turn, sa, built.child, undefined);
   resolveDuplicates(turn, sa, built.child);
+  deletedEarly(turn, sa, built.child, deleted);
   ensure(turn, sa.peer?.id);
 }

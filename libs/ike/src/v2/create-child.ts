@@ -21,6 +21,7 @@ import { resolveDuplicates, settleRekey, yieldsToRival } from "./collisions.js";
 import { childRefused, errorOf } from "./failures.js";
 import { isFault } from "./faults.js";
 import { NONCE_BYTES } from "./handshake.js";
+import { deletedEarly } from "./informational.js";
 import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
@@ -294,8 +295,14 @@ export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome)
     return;
   }
   const old = oldOf(sa, task);
+  const deleted = sa.asking?.deleted;
   adoptChild(turn, sa, built.child, old?.serial);
   finish(sa);
+  settle(turn, sa, old, built);
+  deletedEarly(turn, sa, built.child, deleted);
+}
+
+function settle(turn: Turn, sa: IkeSa, old: Child | undefined, built: Built): void {
   if (!old) {
     // Not a rekey, or one whose old pair the peer has deleted since, perhaps because its own rekey was through.
     resolveDuplicates(turn, sa, built.child);

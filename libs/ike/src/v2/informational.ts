@@ -33,6 +33,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
       const child = sa.children.find((c) => c.spiOut === spiNumber(spi));
       if (!child) {
         turn.count("delete-of-unknown-child");
+        if (sa.asking?.child) sa.asking = { ...sa.asking, deleted: [...(sa.asking.deleted ?? []), spiNumber(spi)] };
         continue;
       }
       // Our own Delete of it is under way: both sides close, neither lists it in its answer (§1.4.1).
@@ -67,6 +68,14 @@ function distrusted(turn: Turn, sa: IkeSa, notify: number): void {
   turn.emit({ event: "auth-failed", peer: sa.peer?.id, remote: sa.remote, error, at: turn.now });
   respond(turn, sa, []);
   closeSa(turn, sa, "failed", true);
+}
+
+/** A pair that we have just finished making may have been deleted by the peer already. */
+export function deletedEarly(turn: Turn, sa: IkeSa, made: Child, deleted: readonly number[] | undefined): void {
+  const child = deleted?.includes(made.spiOut) ? childBySerial(sa, made.serial) : undefined;
+  if (!child) return;
+  childDeleted(turn, sa, child);
+  ensure(turn, sa.peer?.id);
 }
 
 /** The peer deletes a pair. When its rekey has replaced it, the peer can receive on the new one now. */

@@ -94,6 +94,8 @@ export interface Asking {
   /** INVALID_KE_PAYLOADs taken in a row. */
   readonly groupChanges?: number;
   readonly child?: ChildOffer | undefined;
+  /** SPIs of unknown CHILD SAs that the peer has deleted meanwhile: this one may be among them. */
+  readonly deleted?: readonly number[];
   readonly ike?: IkeOffer | undefined;
 }
 

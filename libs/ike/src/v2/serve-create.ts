@@ -57,6 +57,7 @@ function rekeyed(sa: IkeSa, payloads: readonly Payload[]): Child | undefined {
   if (!notify) return undefined;
   const { protocol, spi } = NOTIFY_DATA.REKEY_SA.read(notify);
   const child = protocol === PROTOCOL.ESP ? sa.children.find((c) => c.spiOut === spi) : undefined;
+  if (!child && sa.asking?.child) throw fault("ike/temporary-failure", "this may be the CHILD SA that is being made");
   if (!child) throw fault("ike/child-not-found", `no CHILD SA with SPI ${spi}`, { value: String(spi) });
   if (child.state === "deleting" || child.state === "rekeyed") {
     throw fault("ike/temporary-failure", "the CHILD SA is about to go");

@@ -1,5 +1,5 @@
 import { disagreements } from "./agreement.js";
-import { childOf, configOf, peerOf } from "./configs.js";
+import { childOf, configOf, ESP_PROPOSAL, peerOf } from "./configs.js";
 import type { SimPeer } from "./sim-peer.js";
 import { type Pair, pair } from "./simulation.js";
 
@@ -17,6 +17,15 @@ const rekeyIke = (p: SimPeer) => p.command({ command: "rekey-ike", peer: peerOfE
 const SEEDS = [1, 2, 3, 4, 5, 6];
 /** From crossing requests to one that comes when the other end is in the middle of its exchange, or through with it. */
 const APART = [0, 5, 9, 11, 15, 19, 21, 25, 35, 45];
+/** Every millisecond in which requests, answers and the work on them can cross. */
+const SLOW = [1, 2, 3].flatMap((seed) => Array.from({ length: 40 }, (_, apart) => [seed, apart] as const));
+/** Milliseconds of crypto jobs and of data plane operations. */
+const DELAYS = [
+  [7, 15],
+  [15, 0],
+  [0, 15],
+  [3, 3],
+] as const;
 const CASES = SEEDS.flatMap((seed) => APART.map((apart) => [seed, apart] as const));
 
 function up(seed: number, more: Parameters<typeof pair>[0] = {}): Pair {
@@ -31,6 +40,48 @@ describe("collisions (RFC 7296 §2.8.1, §2.8.2, §2.25)", () => {
     cross(p, rekeyChild, rekeyChild, apart);
     expect(disagreements(p.a, p.b)).toEqual([]);
     expect(p.a.of("child-down").every((e) => e.reason === "replaced")).toBe(true);
+  });
+
+  test.each(SLOW)("both ends rekey the same CHILD SA, and work takes time (seed %i, %i ms apart)", (seed, apart) => {
+    for (const [cryptoDelay, dataPlaneDelay] of DELAYS) {
+      const p = up(seed, withPfs());
+      p.a.cryptoDelay = cryptoDelay;
+      p.b.dataPlaneDelay = dataPlaneDelay;
+      cross(p, rekeyChild, rekeyChild, apart);
+      expect(disagreements(p.a, p.b)).toEqual([]);
+    }
+  });
+
+  test.each(SLOW)("one end deletes the CHILD SA that the other still makes (seed %i, %i ms apart)", (seed, apart) => {
+    const remove = (e: SimPeer) => e.command({ command: "terminate", peer: "a", child: "net" });
+    for (const [cryptoDelay, dataPlaneDelay] of DELAYS) {
+      const p = up(seed, withPfs());
+      p.a.cryptoDelay = cryptoDelay;
+      p.a.dataPlaneDelay = dataPlaneDelay;
+      cross(p, rekeyChild, remove, apart);
+      expect(disagreements(p.a, p.b)).toEqual([]);
+    }
+  });
+
+  test.each(CASES)("both ends crash in the middle of a rekey (seed %i, %i ms apart)", (seed, apart) => {
+    const crash = (p: SimPeer) => {
+      p.crash();
+      const { policies } = p.dataPlane;
+      p.handle({ on: "adopt", now: 1_150, sas: p.dataPlane.listSas(), policies: [...policies.values()] });
+      const mine = p.name === "a" ? "a" : "b";
+      p.configure(configOf(peerOf(mine, { children: [childOf(mine, { startAction: "start" })] })));
+    };
+    for (const delay of [0, 4, 13]) {
+      const p = up(seed);
+      p.a.dataPlaneDelay = delay;
+      p.b.cryptoDelay = delay;
+      p.a.command({ command: "rekey-child", peer: "b", child: "net" });
+      p.b.command({ command: "rekey-ike", peer: "a" });
+      p.sim.clock.at(p.sim.now + 20, () => crash(p.a));
+      p.sim.clock.at(p.sim.now + 20 + apart / 10, () => crash(p.b));
+      p.sim.run(150);
+      expect(disagreements(p.a, p.b)).toEqual([]);
+    }
   });
 
   test.each(CASES)("both ends rekey the IKE SA (seed %i, %i ms apart)", (seed, apart) => {
@@ -103,6 +154,12 @@ describe("collisions (RFC 7296 §2.8.1, §2.8.2, §2.25)", () => {
 function second(mine: "a" | "b") {
   const range = childOf(mine).remote.map((r) => ({ ...r, protocol: 17, firstPort: 5000, lastPort: 5000 }));
   return childOf(mine, { id: "second", name: "second", remote: range, startAction: "none", priority: 1000 });
+}
+
+function withPfs() {
+  const proposals = [{ ...ESP_PROPOSAL, pfs: ["x25519" as const] }];
+  const one = (mine: "a" | "b") => configOf(peerOf(mine, { children: [childOf(mine, { proposals })] }));
+  return { a: one("a"), b: one("b") };
 }
 
 function withSecond() {
