@@ -89,9 +89,11 @@ describe("who may do what", () => {
     ]);
     await cp.get(REVOKE, { id: apiToken.id });
     expect((await cp.send(ME, {}, token)).errors?.[0]).toMatchObject({ message: "this token was revoked" });
-    expect(await cp.get<{ apiTokens: object[] }>("{ apiTokens { id } }")).not.toMatchObject({
-      apiTokens: expect.arrayContaining([{ id: apiToken.id }]),
-    });
+    const { apiTokens } = await cp.get<{ apiTokens: { edges: { node: { id: string } }[] } }>(
+      "{ apiTokens { edges { node { id } } } }",
+    );
+    expect(apiTokens.edges.length).toBeGreaterThan(0);
+    expect(apiTokens.edges.map((e) => e.node.id)).not.toContain(apiToken.id);
   });
 
   test("the one-time password buys a change of password and nothing else", async () => {
@@ -165,7 +167,7 @@ describe("tenancy", () => {
     const { token } = createApiToken;
     const { data } = await cp.send(
       `{ sites { edges { node { id } } } gateways { edges { node { id } } } tunnels { edges { node { id } } }
-      events { edges { node { id } } } auditEntries { edges { node { id } } } networks { id } apiTokens { id name } fleetHealth { gateways } }`,
+      events { edges { node { id } } } auditEntries { edges { node { id } } } networks { edges { node { id } } } apiTokens { edges { node { id name } } } fleetHealth { gateways } }`,
       {},
       token,
     );
@@ -176,8 +178,8 @@ describe("tenancy", () => {
       tunnels: none,
       events: none,
       auditEntries: none,
-      networks: [],
-      apiTokens: [expect.anything()],
+      networks: none,
+      apiTokens: { edges: [expect.anything()] },
       fleetHealth: { gateways: 0 },
     });
     expect(await codeOf("query ($id: ID!) { gateway(id: $id) { id } }", { id: hub.gateway.id }, token)).toBe(
@@ -296,7 +298,7 @@ describe("the API's own limits", () => {
     const deep = `{ sites { edges { node ${"{ gateways { site ".repeat(6)}{ id }${" } }".repeat(6)} } } }`;
     expect((await cp.send(deep)).errors?.[0]?.extensions.code).toBe("api/invalid-query");
     const costly =
-      "query ($n: Int!) { tunnels(first: $n) { edges { node { network { spokes { id name identity } } } } } }";
+      "query ($n: Int!) { tunnels(first: $n) { edges { node { network { spokes(first: 200) { edges { node { id name identity } } } } } } } }";
     expect((await cp.send(costly, { n: 200 })).errors?.[0]?.extensions).toMatchObject({
       code: "api/too-complex",
       expected: expect.stringContaining("50000"),
@@ -308,7 +310,7 @@ describe("the API's own limits", () => {
 
   test("another operation beside it does not hide an expensive one", async () => {
     const costly =
-      "query Costly ($n: Int!) { tunnels(first: $n) { edges { node { network { spokes { id name identity } } } } } }";
+      "query Costly ($n: Int!) { tunnels(first: $n) { edges { node { network { spokes(first: 200) { edges { node { id name identity } } } } } } } }";
     const run = async (source: string, operationName: string, variables: object) => {
       const response = await post(JSON.stringify({ query: source, operationName, variables }));
       const { errors } = (await response.json()) as { errors?: { extensions: { code: string } }[] };
@@ -324,14 +326,14 @@ describe("the API's own limits", () => {
   });
 
   test("subscriptions have the same limits", async () => {
-    const refusal = async (source: string) => {
+    const refusal = async (source: string, variables = {}) => {
       const client = createClient({
         url: `${cp.application.url.replace("http", "ws")}/graphql`,
         webSocketImpl: WebSocket,
         connectionParams: { authorization: `Bearer ${cp.first.apiToken}` },
       });
       const answer = await client
-        .iterate({ query: source })
+        .iterate({ query: source, variables })
         .next()
         .then(
           ({ value }) => value,
@@ -342,10 +344,10 @@ describe("the API's own limits", () => {
     };
     const fields = Array.from(
       { length: 100 },
-      (_, i) => `n${i}: network { spokes { id name identity site { id name } } }`,
+      (_, i) => `n${i}: network { spokes(first: $n) { edges { node { id name identity } } } }`,
     );
-    const costly = `subscription { tunnelChanged { ${fields.join(" ")} } }`;
-    expect(await refusal(costly)).toContain("api/too-complex");
+    const costly = `subscription ($n: Int = 1) { tunnelChanged { ${fields.join(" ")} } }`;
+    expect(await refusal(costly, { n: 200 })).toContain("api/too-complex");
     const long = `subscription { tunnelChanged { ${"id ".repeat(4_000)} } }`;
     expect(await refusal(long)).toContain("api/too-complex");
   });

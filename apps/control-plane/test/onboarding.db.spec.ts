@@ -24,7 +24,7 @@ describe("onboarding a branch with one mutation", () => {
   test("lists gateways with their sites, and the tunnel between them", async () => {
     const data = await cp.get(`{
       gateways { edges { node { name host state connected site { name subnets } } } pageInfo { hasNextPage } }
-      tunnels { edges { node { name state network { name hubs { name } spokes { name } } ends { gateway { name } state stale } } } }
+      tunnels { edges { node { name state network { name hubs { name } spokes { edges { node { name } } } } ends { gateway { name } state stale } } } }
     }`);
     expect(data).toMatchObject({
       gateways: {
@@ -45,7 +45,11 @@ describe("onboarding a branch with one mutation", () => {
           {
             node: {
               state: "PENDING",
-              network: { name: "Offices", hubs: [{ name: "Headquarters" }], spokes: [{ name: "Vienna" }] },
+              network: {
+                name: "Offices",
+                hubs: [{ name: "Headquarters" }],
+                spokes: { edges: [{ node: { name: "Vienna" } }] },
+              },
               ends: expect.arrayContaining([expect.objectContaining({ state: "PENDING", stale: true })]),
             },
           },

@@ -1,14 +1,13 @@
 import { Args, Mutation, Parent, Query, ResolveField, Resolver } from "@nestjs/graphql";
 import { Allow, Request, Tenant } from "../../platform/auth/allow.js";
-import { listComplexity } from "../../platform/graphql/connection.js";
+import { type Connection, listComplexity, PageArgs, page, pageComplexity } from "../../platform/graphql/connection.js";
 import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
 import type { Gateway, Network } from "../../platform/prisma/generated/client.js";
-import type { MemberRole } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { GatewayService } from "../gateways/gateway.service.js";
-import { GatewayType } from "../gateways/gateway.types.js";
+import { GatewayConnection, GatewayType } from "../gateways/gateway.types.js";
 import { NetworkService } from "./network.service.js";
-import { CreateNetworkInput, NetworkType } from "./network.types.js";
+import { CreateNetworkInput, NetworkConnection, NetworkType } from "./network.types.js";
 
 @Resolver(() => NetworkType)
 export class NetworkResolver {
@@ -17,13 +16,13 @@ export class NetworkResolver {
     private readonly gateways: GatewayService,
   ) {}
 
-  @Query(() => [NetworkType], {
-    complexity: listComplexity(10),
+  @Query(() => NetworkConnection, {
+    complexity: pageComplexity,
     description: "The organization's networks, oldest first.",
   })
   @Allow("fleet:read")
-  networks(@Tenant() context: TenantContext) {
-    return this.service.list(context);
+  networks(@Tenant() context: TenantContext, @Args() args: PageArgs) {
+    return this.service.list(context, args);
   }
 
   @Mutation(() => NetworkType, { description: "Joins gateways into a network." })
@@ -39,28 +38,35 @@ export class NetworkResolver {
     complexity: listComplexity(2),
     description: "Its hubs, the preferred one first.",
   })
-  hubs(@Tenant() context: TenantContext, @Request() request: GraphQLRequestContext, @Parent() network: Network) {
-    return this.#members(context, request, network, "HUB");
+  async hubs(
+    @Tenant() context: TenantContext,
+    @Request() request: GraphQLRequestContext,
+    @Parent() network: Network,
+  ): Promise<Gateway[]> {
+    const members = await request.loaders.loadMany(this, "hubs", network.id, (ids: readonly string[]) =>
+      this.service.hubs(context, ids),
+    );
+    const gateways = await Promise.all(members.map((m) => this.#gateway(context, request, m.gatewayId)));
+    return gateways.filter((g) => g !== null);
   }
 
-  @ResolveField(() => [GatewayType], { complexity: listComplexity(100), description: "Its spokes, oldest first." })
-  spokes(@Tenant() context: TenantContext, @Request() request: GraphQLRequestContext, @Parent() network: Network) {
-    return this.#members(context, request, network, "SPOKE");
+  @ResolveField(() => GatewayConnection, { complexity: pageComplexity, description: "Its spokes, oldest first." })
+  async spokes(
+    @Tenant() context: TenantContext,
+    @Request() request: GraphQLRequestContext,
+    @Parent() network: Network,
+    @Args() args: PageArgs,
+  ): Promise<Connection<Gateway>> {
+    const { edges, pageInfo } = await page(args, (wanted) =>
+      request.loaders.loadMany(this, `spokes ${JSON.stringify(wanted)}`, network.id, (ids: readonly string[]) =>
+        this.service.spokes(context, ids, wanted),
+      ),
+    );
+    const nodes = await Promise.all(edges.map(({ node }) => this.#gateway(context, request, node.gatewayId)));
+    return { edges: edges.flatMap(({ cursor }, i) => (nodes[i] ? [{ cursor, node: nodes[i] }] : [])), pageInfo };
   }
 
-  async #members(context: TenantContext, { loaders }: GraphQLRequestContext, network: Network, role: MemberRole) {
-    const all = await loaders.loadMany(this, "members", network.id, (ids: readonly string[]) =>
-      this.service.members(context, ids),
-    );
-    const gateways = await Promise.all(
-      all
-        .filter((m) => m.role === role)
-        .map((m) =>
-          loaders.load(this.gateways, "byIds", m.gatewayId, (ids: readonly string[]) =>
-            this.gateways.byIds(context, ids),
-          ),
-        ),
-    );
-    return gateways.filter((g): g is Gateway => g !== null);
+  #gateway(context: TenantContext, { loaders }: GraphQLRequestContext, id: string): Promise<Gateway | null> {
+    return loaders.load(this.gateways, "byIds", id, (ids: readonly string[]) => this.gateways.byIds(context, ids));
   }
 }

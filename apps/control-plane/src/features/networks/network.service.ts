@@ -3,6 +3,7 @@ import { parseProposals } from "@sallyport/intent";
 import { Changes } from "../../platform/database/changes.js";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
+import { type Connection, type PageArgs, type PageRequest, page } from "../../platform/graphql/connection.js";
 import { checkName, checkUuid } from "../../platform/input.js";
 import type { Gateway, Network, NetworkMember } from "../../platform/prisma/generated/client.js";
 import type { MemberRole } from "../../platform/prisma/generated/enums.js";
@@ -11,7 +12,7 @@ import { AuditService } from "../audit/audit.service.js";
 import { GatewayService } from "../gateways/gateway.service.js";
 import { IntentService } from "../intents/intent.service.js";
 import { Planner } from "../intents/planner.js";
-import { NetworkStore } from "./network.store.js";
+import { NetworkStore, type Spoke } from "./network.store.js";
 
 export interface NewNetwork {
   readonly name: string;
@@ -102,16 +103,24 @@ export class NetworkService {
     return network;
   }
 
-  list(context: TenantContext): Promise<Network[]> {
-    return this.store.list(context.organizationId);
+  list(context: TenantContext, args: PageArgs): Promise<Connection<Network>> {
+    return page(args, (request) => this.store.page(context.organizationId, request));
   }
 
   async byIds(context: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, Network>> {
     return new Map((await this.store.byIds(context.organizationId, ids)).map((n) => [n.id, n]));
   }
 
-  async members(context: TenantContext, networkIds: readonly string[]): Promise<ReadonlyMap<string, NetworkMember[]>> {
-    return Map.groupBy(await this.store.members(context.organizationId, networkIds), (m) => m.networkId);
+  async hubs(context: TenantContext, networkIds: readonly string[]): Promise<ReadonlyMap<string, NetworkMember[]>> {
+    return Map.groupBy(await this.store.hubs(context.organizationId, networkIds), (m) => m.networkId);
+  }
+
+  async spokes(
+    context: TenantContext,
+    networkIds: readonly string[],
+    request: PageRequest,
+  ): Promise<ReadonlyMap<string, Spoke[]>> {
+    return Map.groupBy(await this.store.spokes(context.organizationId, networkIds, request), (m) => m.networkId);
   }
 
   async #join(

@@ -1,4 +1,5 @@
 import { Field, ID, InputType, ObjectType, registerEnumType } from "@nestjs/graphql";
+import { connectionType } from "../../platform/graphql/connection.js";
 import { Topology } from "../../platform/prisma/generated/enums.js";
 
 registerEnumType(Topology, {
@@ -27,6 +28,9 @@ export class NetworkType {
   @Field({ description: "When it was made." })
   createdAt!: Date;
 }
+
+@ObjectType("NetworkConnection", { description: "A page of networks." })
+export class NetworkConnection extends connectionType(NetworkType, "Network") {}
 
 @InputType({ description: "A hub and spoke network to be made." })
 export class CreateNetworkInput {

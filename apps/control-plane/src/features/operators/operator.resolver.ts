@@ -1,17 +1,19 @@
 import { Args, ID, Mutation, Query, Resolver } from "@nestjs/graphql";
 import { Allow, Authenticated, Public, Request, Tenant } from "../../platform/auth/allow.js";
-import { listComplexity } from "../../platform/graphql/connection.js";
+import { PageArgs, pageComplexity } from "../../platform/graphql/connection.js";
 import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { OrganizationService } from "../organizations/organization.service.js";
 import { OperatorService } from "./operator.service.js";
 import {
+  ApiTokenConnection,
   ApiTokenType,
   CreateApiTokenInput,
   CreateApiTokenPayload,
   CreateOperatorInput,
   CreateOperatorPayload,
   Me,
+  OperatorConnection,
   OperatorType,
   SignInPayload,
 } from "./operator.types.js";
@@ -33,19 +35,22 @@ export class OperatorResolver {
     return { operator, organization, permissions: [...context.permissions].sort() };
   }
 
-  @Query(() => [OperatorType], { complexity: listComplexity(20), description: "The organization's operators." })
+  @Query(() => OperatorConnection, {
+    complexity: pageComplexity,
+    description: "The organization's operators, oldest first.",
+  })
   @Allow("operator:write")
-  operators(@Tenant() context: TenantContext) {
-    return this.service.list(context);
+  operators(@Tenant() context: TenantContext, @Args() args: PageArgs) {
+    return this.service.list(context, args);
   }
 
-  @Query(() => [ApiTokenType], {
-    complexity: listComplexity(20),
-    description: "API tokens that are valid: the caller's own, or everybody's for who manages operators.",
+  @Query(() => ApiTokenConnection, {
+    complexity: pageComplexity,
+    description: "API tokens that are valid, newest first: the caller's own, or everybody's for who manages operators.",
   })
   @Allow("token:write")
-  apiTokens(@Tenant() context: TenantContext) {
-    return this.service.tokens(context);
+  apiTokens(@Tenant() context: TenantContext, @Args() args: PageArgs) {
+    return this.service.tokens(context, args);
   }
 
   @Mutation(() => SignInPayload, { description: "Starts a session with e-mail address and password." })

@@ -3,6 +3,7 @@ import { PERMISSIONS } from "../../platform/auth/permissions.js";
 import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
+import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
 import { checkName, checkText, checkUuid } from "../../platform/input.js";
 import type { ApiToken, Operator } from "../../platform/prisma/generated/client.js";
 import type { Role } from "../../platform/prisma/generated/enums.js";
@@ -114,8 +115,8 @@ export class OperatorService {
     return operator;
   }
 
-  list(context: TenantContext): Promise<Operator[]> {
-    return this.store.list(context.organizationId);
+  list(context: TenantContext, args: PageArgs): Promise<Connection<Operator>> {
+    return page(args, (request) => this.store.page(context.organizationId, request));
   }
 
   async me(context: TenantContext): Promise<Operator> {
@@ -245,8 +246,9 @@ export class OperatorService {
   }
 
   /** Of the whole organization for who may manage operators, else the caller's own. */
-  tokens(context: TenantContext): Promise<ApiToken[]> {
-    return this.store.tokens(context.organizationId, this.#scope(context), new Date());
+  tokens(context: TenantContext, args: PageArgs): Promise<Connection<ApiToken>> {
+    const now = new Date();
+    return page(args, (request) => this.store.tokens(context.organizationId, request, this.#scope(context), now));
   }
 
   async revokeToken(context: TenantContext, rawId: string): Promise<ApiToken> {

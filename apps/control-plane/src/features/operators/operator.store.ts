@@ -1,5 +1,6 @@
 import { Injectable } from "@nestjs/common";
 import { Database, type Tx } from "../../platform/database/database.js";
+import { type PageRequest, pageQuery } from "../../platform/graphql/connection.js";
 import type { ApiToken, Operator, Prisma } from "../../platform/prisma/generated/client.js";
 
 export type TokenWithOperator = ApiToken & { operator: Operator };
@@ -9,7 +10,8 @@ export abstract class OperatorStore {
   abstract create(tx: Tx, data: Prisma.OperatorUncheckedCreateInput): Promise<Operator>;
   abstract byEmail(email: string): Promise<Operator | null>;
   abstract byId(organizationId: string, id: string): Promise<Operator | null>;
-  abstract list(organizationId: string): Promise<Operator[]>;
+  /** Oldest first. */
+  abstract page(organizationId: string, request: PageRequest): Promise<Operator[]>;
   abstract update(
     tx: Tx,
     organizationId: string,
@@ -20,7 +22,12 @@ export abstract class OperatorStore {
   abstract tokenByHash(hash: Uint8Array<ArrayBuffer>): Promise<TokenWithOperator | null>;
   abstract token(tx: Tx, organizationId: string, id: string): Promise<ApiToken | null>;
   /** API tokens that are neither revoked nor expired, newest first; of one operator when that is given. */
-  abstract tokens(organizationId: string, operatorId: string | undefined, now: Date): Promise<ApiToken[]>;
+  abstract tokens(
+    organizationId: string,
+    request: PageRequest,
+    operatorId: string | undefined,
+    now: Date,
+  ): Promise<ApiToken[]>;
   abstract revokeToken(tx: Tx, organizationId: string, id: string, at: Date): Promise<ApiToken>;
   abstract revokeSessions(tx: Tx, organizationId: string, operatorId: string, at: Date): Promise<void>;
   abstract touchToken(organizationId: string, id: string, at: Date): Promise<void>;
@@ -44,8 +51,9 @@ export class PrismaOperatorStore extends OperatorStore {
     return this.database.client.operator.findUnique({ where: { organizationId, id } });
   }
 
-  override list(organizationId: string): Promise<Operator[]> {
-    return this.database.client.operator.findMany({ where: { organizationId }, orderBy: { id: "asc" } });
+  override page(organizationId: string, request: PageRequest): Promise<Operator[]> {
+    const { where, ...rest } = pageQuery(request, "asc");
+    return this.database.client.operator.findMany({ where: { organizationId, ...where }, ...rest });
   }
 
   override update(
@@ -69,11 +77,12 @@ export class PrismaOperatorStore extends OperatorStore {
     return tx.apiToken.findUnique({ where: { organizationId, id } });
   }
 
-  override tokens(organizationId: string, operatorId: string | undefined, now: Date): Promise<ApiToken[]> {
+  override tokens(organizationId: string, request: PageRequest, operatorId: string | undefined, now: Date) {
+    const { where, ...rest } = pageQuery(request, "desc");
     const whose = operatorId === undefined ? {} : { operatorId };
     return this.database.client.apiToken.findMany({
-      where: { organizationId, ...whose, kind: "API", revokedAt: null, expiresAt: { gt: now } },
-      orderBy: { id: "desc" },
+      where: { organizationId, ...whose, kind: "API", revokedAt: null, expiresAt: { gt: now }, ...where },
+      ...rest,
     });
   }
 

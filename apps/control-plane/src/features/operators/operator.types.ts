@@ -1,4 +1,5 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs/graphql";
+import { connectionType } from "../../platform/graphql/connection.js";
 import { Role } from "../../platform/prisma/generated/enums.js";
 import { OrganizationType } from "../organizations/organization.types.js";
 
@@ -32,6 +33,9 @@ export class OperatorType {
   @Field(() => Date, { nullable: true, description: "When the operator signed in last with a password." })
   lastLoginAt!: Date | null;
 }
+
+@ObjectType("OperatorConnection", { description: "A page of operators." })
+export class OperatorConnection extends connectionType(OperatorType, "Operator") {}
 
 @ObjectType({ description: "Who is asking, and what this token allows." })
 export class Me {
@@ -71,6 +75,9 @@ export class ApiTokenType {
   @Field({ description: "When it was made." })
   createdAt!: Date;
 }
+
+@ObjectType("ApiTokenConnection", { description: "A page of API tokens." })
+export class ApiTokenConnection extends connectionType(ApiTokenType, "ApiToken") {}
 
 @ObjectType({ description: "A token that was just made." })
 export class CreateApiTokenPayload {
