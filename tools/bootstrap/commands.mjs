@@ -1,6 +1,8 @@
-/** What each command runs and which Debian packages it wants; the reason stands beside the package in debian.mjs. */
+/** The native addon is compiled where it runs. */
 const BUILD = ["gcc", "libc6-dev"];
+/** Namespaces, pings, and a router that hides a branch. */
 export const NETWORK = ["iproute2", "iputils-ping", "iptables"];
+/** The peer that nobody here wrote. */
 export const STRONGSWAN = [
   "charon-systemd",
   "strongswan-swanctl",
@@ -8,8 +10,10 @@ export const STRONGSWAN = [
   "libstrongswan-extra-plugins",
   "libstrongswan-standard-plugins",
 ];
+/** A kernel with ESP as an ordinary process. */
 export const KERNEL = ["user-mode-linux", "kmod", "busybox-static"];
 
+/** What each command runs, and which Debian packages it wants. */
 export const COMMANDS = {
   demo: {
     entry: "tools/demo/main.ts",
@@ -23,7 +27,7 @@ export const COMMANDS = {
   start: { entry: "apps/control-plane/dist/main.js", debian: () => BUILD },
   test: {
     entry: "tools/test/main.ts",
-    debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, ...KERNEL, "redis-server", "chromium", "iperf3"],
+    debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, ...KERNEL, "redis-server", "chromium", "openssl"],
   },
   bench: { entry: "bench/main.ts", debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, "iperf3"] },
 };
