@@ -246,6 +246,11 @@ export class TestControlPlane {
     return (await this.enrolments.reissue(this.context, gatewayId)).token;
   }
 
+  /** Id of the gateway's open stream, wherever it is. */
+  session(gatewayId: string): Promise<string | undefined> {
+    return this.store.current({ gatewayId, organizationId: this.context.organizationId });
+  }
+
   row(gatewayId: string) {
     const { organizationId } = this.context;
     return this.database.client.gateway.findUniqueOrThrow({ where: { organizationId, id: gatewayId } });

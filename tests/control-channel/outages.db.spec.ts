@@ -90,7 +90,7 @@ describe("when parts are away", () => {
   it("answers and events are kept while PostgreSQL is down, and streams stay", async () => {
     const agent = await f.connected();
     await eventually(async () => (await f.plane.row(agent.id)).connectedAt);
-    const session = f.plane.sessions.of(agent.id);
+    const session = await eventually(() => f.plane.session(agent.id));
     process.kill(f.postgres.pid, "SIGKILL");
     agent.reporter.event({
       code: "x/outage",
@@ -103,7 +103,7 @@ describe("when parts are away", () => {
     const where = { organizationId, gatewayId: agent.id, kind: "x/outage" };
     await eventually(() => f.plane.database.client.event.findFirst({ where }).catch(() => null), 20_000);
     expect(agent.channel.connected).toBe(true);
-    expect(f.plane.sessions.of(agent.id)).toBe(session);
+    expect(await f.plane.session(agent.id)).toBe(session);
     await eventually(async () => {
       await f.push(agent, 1).catch(() => {});
       await sleep(200);

@@ -21,7 +21,7 @@ import { MessageQueue, TokenBucket } from "./message-queue.js";
 import type { ReportIngest } from "./report-ingest.js";
 import { commandProblem } from "./report-mapping.js";
 
-export const SESSION_LIMITS = {
+const SESSION_LIMITS = {
   /** Messages that wait to be sent, and answers of the agent that wait to be written down. */
   outgoing: 64,
   pending: 64,
@@ -46,7 +46,7 @@ export interface SessionDependencies {
   readonly closed: (session: AgentSession) => void;
 }
 
-export type CommandProblem = NonNullable<Message<"commandResult">["problem"]>;
+type CommandProblem = NonNullable<Message<"commandResult">["problem"]>;
 type Answered = (problem: CommandProblem | undefined) => void;
 type Body = NonNullable<MessageInitShape<typeof ControlMessageSchema>["body"]>;
 

@@ -36,15 +36,6 @@ export class AgentSessions {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  get size(): number {
-    return this.#byGateway.size;
-  }
-
-  /** The gateway's stream, if this replica holds it. */
-  of(gatewayId: string): AgentSession | undefined {
-    return this.#byGateway.get(gatewayId);
-  }
-
   start(): void {
     const { bus } = this;
     this.#stopListening.push(

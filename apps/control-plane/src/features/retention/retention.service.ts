@@ -11,7 +11,7 @@ export interface RetentionLimits {
   readonly revisions: number;
 }
 
-export const LIMITS: RetentionLimits = { eventDays: 30, events: 200_000, revisions: 100 };
+const LIMITS: RetentionLimits = { eventDays: 30, events: 200_000, revisions: 100 };
 
 const FIRST_MS = 60_000;
 const EVERY_MS = 3_600_000;

@@ -10,7 +10,7 @@ import { apiFault } from "../faults.js";
 
 export const MAX_DEPTH = 12;
 /** One for each field that an answer may hold. A page of 100 tunnels with both ends and their SAs stays under it. */
-export const MAX_COMPLEXITY = 50_000;
+const MAX_COMPLEXITY = 50_000;
 /** Tokens of a document. */
 export const MAX_TOKENS = 4_000;
 

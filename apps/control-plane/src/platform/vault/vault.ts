@@ -78,10 +78,6 @@ export class Vault {
     return new Vault(await readFile(file, "utf8"), file);
   }
 
-  get keyId(): string {
-    return this.#current.id;
-  }
-
   seal(context: string, plain: Uint8Array | string): Sealed {
     const octets = typeof plain === "string" ? Buffer.from(plain) : plain;
     return { sealed: seal(this.#current.key, context, octets), keyId: this.#current.id };
