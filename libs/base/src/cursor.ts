@@ -168,11 +168,6 @@ export class Writer {
     return this;
   }
 
-  patchU8(at: number, v: number): this {
-    this.#view.setUint8(at, v);
-    return this;
-  }
-
   /** The octets written so far (a view; copy it before writing on). */
   done(): Uint8Array {
     return this.#buffer.subarray(0, this.#at);

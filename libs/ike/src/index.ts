@@ -3,5 +3,5 @@ export * from "./crypto/index.js";
 export { type CryptoKeys, failureOf, runCryptoJob } from "./runner-crypto.js";
 export { IkeEngine } from "./v2/engine.js";
 export { identificationText, toIdentification, toIdentity } from "./v2/identity.js";
-export { anyRange, hostRange, rangesText } from "./v2/narrow.js";
+export { rangesText } from "./v2/narrow.js";
 export * from "./wire/index.js";

@@ -22,9 +22,8 @@ import {
   type PeerAuth,
   type ProfileModel,
 } from "./model.js";
-import { sameIntent } from "./serialize.js";
 
-export const DEFAULT_OPTIONS: IntentOptions = { commitConfirmSeconds: 60, reportSeconds: 5 };
+const DEFAULT_OPTIONS: IntentOptions = { commitConfirmSeconds: 60, reportSeconds: 5 };
 
 /** One octet counts the selectors of a TS payload (RFC 7296 §3.13). */
 const MAX_SELECTORS = 255;
@@ -58,18 +57,6 @@ export function compileAll(
 ): Map<string, GatewayIntent> {
   const fleet = new Fleet(model);
   return new Map([...gatewayIds].map((id) => [id, compileIn(fleet, id, 0)]));
-}
-
-/** Ids, sorted, of the gateways of `after` whose intent differs from the one of `before` in more than its revision. */
-export function affectedGateways(before: FleetModel, after: FleetModel): string[] {
-  const old = compileAll(before);
-  return [...compileAll(after)]
-    .filter(([id, intent]) => {
-      const was = old.get(id);
-      return was === undefined || !sameIntent(was, intent);
-    })
-    .map(([id]) => id)
-    .sort();
 }
 
 function compileIn(fleet: Fleet, gatewayId: string, revision: number): GatewayIntent {

@@ -164,7 +164,3 @@ export function diffIntent(a: GatewayIntent, b: GatewayIntent): IntentDiff {
     ],
   };
 }
-
-export function isEmptyDiff(diff: IntentDiff): boolean {
-  return diff.fields.length === 0 && diff.connections.length === 0;
-}

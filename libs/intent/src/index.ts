@@ -1,4 +1,4 @@
-export { affectedGateways, compile, compileAll, DEFAULT_OPTIONS, emptyIntent } from "./compile.js";
+export { compile, compileAll, emptyIntent } from "./compile.js";
 export {
   type ChildDiff,
   type ConnectionDiff,
@@ -6,15 +6,14 @@ export {
   type FieldChange,
   type Impact,
   type IntentDiff,
-  isEmptyDiff,
 } from "./diff.js";
 export { type Credential, type EngineConfig, ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
 export * from "./model.js";
 export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";
-export { fieldPath, isHostName, parseIntent } from "./parse.js";
+export { isHostName, parseIntent } from "./parse.js";
 export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";
-export { type Proof, type ProvenChild, prove, proveExternal, proveTunnel } from "./prove.js";
+export { type Proof, type ProvenChild, prove, proveExternal } from "./prove.js";
 export { Secret } from "./secret.js";
-export { digestIntent, maskIntent, sameIntent, serializeIntent } from "./serialize.js";
+export { maskIntent, sameIntent, serializeIntent } from "./serialize.js";

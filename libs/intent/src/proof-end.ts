@@ -55,7 +55,7 @@ const PUBLIC_BYTES: Readonly<Record<DhGroup, number>> = {
 };
 
 /** A generator whose octets follow from `seed` alone. */
-export function seededRng(seed: string): Rng {
+function seededRng(seed: string): Rng {
   let block = 0;
   return {
     bytes(n) {
@@ -131,11 +131,6 @@ export class ProofEnd {
     return sas
       .filter((s) => s.state === "established" || s.state === "rekeying")
       .sort((a, b) => b.serial - a.serial)[0];
-  }
-
-  lastErrors() {
-    const peer = this.#engine.status().peers.find((p) => p.peer === this.connectionId);
-    return { connection: peer?.lastError, children: peer?.childErrors ?? {} };
   }
 
   /** What a runner would answer. */

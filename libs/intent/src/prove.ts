@@ -1,13 +1,11 @@
 import { type Fault, type IpAddress, isFault, rangeToPrefixes } from "@sallyport/base";
 import type { IkeEvent, IkeStatus, LastError } from "@sallyport/ike";
-import { compile } from "./compile.js";
 import { fault } from "./faults.js";
-import { DEFAULT_PORTS, externalTunnel, listTunnels, unknown } from "./fleet.js";
+import { DEFAULT_PORTS, unknown } from "./fleet.js";
 import type {
   ChildIntent,
   ConnectionIntent,
   DeclaredPeer,
-  FleetModel,
   GatewayIntent,
   LocalAuth,
   PeerAuth,
@@ -59,16 +57,6 @@ export function proveExternal(a: GatewayIntent, connectionId: string, declared: 
       { intent: a, connection: x, address: addressA, peerAddress: addressB, anchors: undefined },
       { intent: b, connection: y, address: addressB, peerAddress: addressA, anchors: undefined },
     );
-  });
-}
-
-/** One tunnel of a fleet, whichever kind it is. */
-export function proveTunnel(model: FleetModel, tunnelId: string): Proof {
-  return refusing(() => {
-    const tunnel = listTunnels(model).find((t) => t.id === tunnelId) ?? unknown(tunnelId, "tunnel", "a tunnel");
-    const a = compile(model, tunnel.a);
-    if (tunnel.b !== undefined) return prove(a, compile(model, tunnel.b), tunnelId);
-    return proveExternal(a, tunnelId, model.externalPeers.find((p) => externalTunnel(p).id === tunnelId)?.declared);
   });
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { GatewayIntent } from "./model.js";
 import { Secret } from "./secret.js";
 
@@ -21,11 +20,6 @@ export function serializeIntent(intent: GatewayIntent): string {
 /** The same with every secret as `***`: for people. */
 export function maskIntent(intent: GatewayIntent): string {
   return JSON.stringify(canonical(intent, String));
-}
-
-/** SHA-256 of `serializeIntent`, lower-case hex. */
-export function digestIntent(intent: GatewayIntent): string {
-  return createHash("sha256").update(serializeIntent(intent)).digest("hex");
 }
 
 /** Whether two intents ask for the same, whatever their revisions. */

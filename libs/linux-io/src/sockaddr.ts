@@ -39,7 +39,7 @@ export function addressOfWords(meta: Uint32Array, at: number, family: number): I
   return IpAddress.from(bytes);
 }
 
-export function wordsOfAddress(meta: Uint32Array, at: number, address: IpAddress): void {
+function wordsOfAddress(meta: Uint32Array, at: number, address: IpAddress): void {
   const view = new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.byteLength);
   for (let word = 0; word < 4; word++) {
     meta[at + word] = word * 4 < address.bytes.length ? view.getUint32(word * 4) : 0;

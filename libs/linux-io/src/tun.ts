@@ -40,16 +40,6 @@ export class TunDevice {
     }, failed);
   }
 
-  /** As `onBatch`, one packet at a time. The octets are a view that is used again after the call. */
-  onPacket(listener: (packet: Buffer) => void, failed?: (error: Error) => void): void {
-    this.onBatch((slab, meta, count) => {
-      for (let i = 0; i < count; i++) {
-        const at = meta[i * META_WORDS + META.offset] as number;
-        listener(slab.subarray(at, at + (meta[i * META_WORDS + META.length] as number)));
-      }
-    }, failed);
-  }
-
   /** Writes `count` packets from record `first` on; one that the kernel refuses is counted in `dropped` and passed over. */
   writeBatch(slab: Uint8Array, meta: Uint32Array, count: number, first = 0): void {
     let done = 0;

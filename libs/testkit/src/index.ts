@@ -1,6 +1,6 @@
 export type { GatewayModule, GatewayPlace, OpenedGateway } from "./labs/gateway-module.js";
 export { makePair, type PairOptions } from "./labs/pair.js";
-export { hasUml, runInUml, type UmlOptions, type UmlResult } from "./labs/uml.js";
+export { runInUml, type UmlOptions, type UmlResult } from "./labs/uml.js";
 export { Agent, type AgentOptions, type AgentStatus, startAgent } from "./peers/agent.js";
 export { type Authority, type CertificateKind, type Credential, createAuthority } from "./peers/certificates.js";
 export { firstReply, type PingOptions, type PingResult, ping, type RunningPing, startPing } from "./peers/ping.js";

@@ -13,6 +13,5 @@ export {
   encryptionTransform,
   ikeSuite,
   ikeTransforms,
-  integrityOf,
 } from "./suite.js";
 export type * from "./types.js";

@@ -19,7 +19,7 @@ export function encryptionOf(t: Transform): { encryption: EncryptionAlgorithm; k
   return keyBits !== undefined && info.keyBits.includes(keyBits) ? { encryption, keyBits } : undefined;
 }
 
-export function integrityOf(t: Transform): IntegrityAlgorithm | undefined {
+function integrityOf(t: Transform): IntegrityAlgorithm | undefined {
   if (t.type !== TRANSFORM.INTEG || t.unknownAttributes) return undefined;
   return integrities.find(([, info]) => info.transformId === t.id)?.[0];
 }

@@ -160,7 +160,7 @@ export function removeIn(sa: IkeSa, child: Pick<Child, "spiIn">): DataPlaneOp {
   return { op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: child.spiIn }] };
 }
 
-export function removeOut(sa: IkeSa, child: Pick<Child, "spiOut">): DataPlaneOp {
+function removeOut(sa: IkeSa, child: Pick<Child, "spiOut">): DataPlaneOp {
   return { op: "removeSa", args: [{ destination: sa.remote.address, protocol: "esp", spi: child.spiOut }] };
 }
 

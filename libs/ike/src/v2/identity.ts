@@ -5,7 +5,7 @@ import type { Identification } from "../wire/types.js";
 
 const utf8 = new TextEncoder();
 
-export function addressIdentity(address: IpAddress): Identity {
+function addressIdentity(address: IpAddress): Identity {
   return { type: address.family === 4 ? "ipv4" : "ipv6", address };
 }
 

@@ -1,17 +1,12 @@
-import { IpAddress } from "@sallyport/base";
+import { IpAddress, Prefix } from "@sallyport/base";
 import fc from "fast-check";
 import type { TrafficRange } from "../config.js";
-import {
-  anyRange,
-  narrow,
-  rangesText,
-  reversed,
-  sameRanges,
-  toRanges,
-  toSelector,
-  toSelectors,
-  within,
-} from "./narrow.js";
+import { narrow, rangesText, reversed, sameRanges, toRanges, toSelector, toSelectors, within } from "./narrow.js";
+
+function anyRange(family: 4 | 6): TrafficRange {
+  const { first, last } = Prefix.any(family);
+  return { first, last, protocol: 0, firstPort: 0, lastPort: 65_535 };
+}
 
 /** A small world in which every packet can be tried: addresses 10.0.0.0–15, protocols 6 and 17, ports 0–7. */
 const ADDRESSES = Array.from({ length: 16 }, (_, i) => IpAddress.parse(`10.0.0.${i}`));

@@ -1,4 +1,4 @@
-import { type Endpoint, type Family, IpAddress, rangeToPrefixes } from "@sallyport/base";
+import { type Endpoint, IpAddress, rangeToPrefixes } from "@sallyport/base";
 import type { Selector } from "@sallyport/dataplane";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import type { AddressSelector, TrafficSelector } from "../wire/types.js";
@@ -39,11 +39,11 @@ function compare(a: IpAddress, b: IpAddress): number {
   return 0;
 }
 
-export function hostRange(address: IpAddress): TrafficRange {
+function hostRange(address: IpAddress): TrafficRange {
   return { first: address, last: address, protocol: 0, firstPort: 0, lastPort: ANY_PORT };
 }
 
-export function sameRange(a: TrafficRange, b: TrafficRange): boolean {
+function sameRange(a: TrafficRange, b: TrafficRange): boolean {
   return (
     a.protocol === b.protocol &&
     a.firstPort === b.firstPort &&
@@ -189,15 +189,4 @@ function rangeText(r: TrafficRange): string {
   if (r.protocol === 0 && anyPort) return address;
   const ports = anyPort ? "" : `/${r.firstPort === r.lastPort ? r.firstPort : `${r.firstPort}-${r.lastPort}`}`;
   return `${address}[${r.protocol || "any"}${ports}]`;
-}
-
-export function anyRange(family: Family): TrafficRange {
-  const bits = family === 4 ? 32n : 128n;
-  return {
-    first: IpAddress.any(family),
-    last: IpAddress.fromBigInt(family, (1n << bits) - 1n),
-    protocol: 0,
-    firstPort: 0,
-    lastPort: ANY_PORT,
-  };
 }

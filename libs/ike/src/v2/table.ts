@@ -1,7 +1,7 @@
 import type { IkeSa } from "./sa.js";
 
 /** Half-open: a stranger asked, memory is held for him, nobody is authenticated (RFC 7296 §2.6). */
-export function isHalfOpen(sa: IkeSa): boolean {
+function isHalfOpen(sa: IkeSa): boolean {
   return !sa.initiator && (sa.phase === "init" || sa.phase === "auth");
 }
 
@@ -116,6 +116,6 @@ export class SaTable {
   }
 }
 
-export function ourSpi(sa: IkeSa): bigint {
+function ourSpi(sa: IkeSa): bigint {
   return sa.initiator ? sa.spiI : sa.spiR;
 }

@@ -97,7 +97,7 @@ function decodeEncrypted(type: number, next: number, body: Reader): EncryptedPay
   return { kind: "SKF", firstPayload: next, fragment: { number, total }, bodyOffset: body.offset };
 }
 
-export function payloadType(p: Payload): number {
+function payloadType(p: Payload): number {
   return p.kind === "unknown" ? p.type : codecOf(p).type;
 }
 

@@ -9,8 +9,6 @@ export const EXCHANGE = {
   IKE_SESSION_RESUME: 38,
   IKE_INTERMEDIATE: 43,
 } as const;
-export type ExchangeName = keyof typeof EXCHANGE;
-export type ExchangeType = (typeof EXCHANGE)[ExchangeName];
 
 /** Header flags, RFC 7296 §3.1. */
 export const FLAG = { INITIATOR: 0x08, VERSION: 0x10, RESPONSE: 0x20 } as const;
@@ -42,7 +40,6 @@ export const PROTOCOL = { NONE: 0, IKE: 1, AH: 2, ESP: 3 } as const;
 
 /** Transform types, RFC 7296 §3.3.2. */
 export const TRANSFORM = { ENCR: 1, PRF: 2, INTEG: 3, DH: 4, ESN: 5 } as const;
-export type TransformTypeName = keyof typeof TRANSFORM;
 
 /** Transform type 1 ids. */
 export const ENCR = {
@@ -146,7 +143,6 @@ export const ID = {
   DER_ASN1_GN: 10,
   KEY_ID: 11,
 } as const;
-export type IdTypeName = keyof typeof ID;
 
 /** Certificate encodings, RFC 7296 §3.6. */
 export const CERT_ENCODING = {
@@ -181,7 +177,6 @@ export const AUTH_METHOD = {
 
 /** Hash algorithms of SIGNATURE_HASH_ALGORITHMS, RFC 7427 §7, RFC 8420 §3. */
 export const HASH = { SHA1: 1, SHA2_256: 2, SHA2_384: 3, SHA2_512: 4, IDENTITY: 5 } as const;
-export type HashName = keyof typeof HASH;
 
 /** Notify types: errors below 16384, status from there on. RFC 7296 §3.10.1 and the documents named. */
 export const NOTIFY = {

@@ -8,7 +8,7 @@ export const SHIM_SOURCE = path.resolve(import.meta.dirname, "..", "..", "native
 export const SHIM_DIRECTORY = path.resolve(import.meta.dirname, "..", "..", "..", "..", ".sallyport", "uml");
 
 /** Debian's packages that a guest needs. */
-export const UML_PACKAGES = ["user-mode-linux", "kmod", "busybox-static", "iproute2", "gcc", "libc6-dev"] as const;
+const UML_PACKAGES = ["user-mode-linux", "kmod", "busybox-static", "iproute2", "gcc", "libc6-dev"] as const;
 
 /** Where Debian's package user-mode-linux puts things; the environment may name others. */
 export async function kernelAndModules(): Promise<{ kernel: string; modules: string }> {

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { access, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -185,12 +185,4 @@ export async function runInUml(command: readonly string[], options: UmlOptions =
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** Whether a guest can be started here. */
-export async function hasUml(): Promise<boolean> {
-  return kernelAndModules().then(
-    ({ kernel }) => access(kernel).then(() => true),
-    () => false,
-  );
 }

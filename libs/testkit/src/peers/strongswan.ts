@@ -180,10 +180,6 @@ export class Strongswan {
     }
   }
 
-  async unload(connection: string): Promise<void> {
-    await this.vici.call("unload-conn", { name: connection });
-  }
-
   /** Resolves when the child SA is installed; rejects with charon's reason when it is not within `timeoutMs`. */
   async initiate(child: string, timeoutMs = 10_000): Promise<void> {
     await this.vici.stream("initiate", "control-log", { child, timeout: String(timeoutMs), loglevel: "-1" });

@@ -1,4 +1,4 @@
-import { Fault, type IpAddress } from "@sallyport/base";
+import { Fault } from "@sallyport/base";
 import type { PolicySpec, RouteSpec, SaId, SaSpec, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "@sallyport/ike";
 
@@ -104,10 +104,5 @@ export class FakeDataPlane {
     return this.outbound()
       .filter((sa) => sa.reqid === reqid)
       .at(-1);
-  }
-
-  receives(destination: IpAddress, spi: number): SaSpec | undefined {
-    const sa = this.sas.get(idText({ destination, spi }));
-    return sa?.direction === "in" ? sa : undefined;
   }
 }

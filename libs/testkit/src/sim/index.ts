@@ -1,7 +1,7 @@
 export { disagreements, reaches, traffic } from "./agreement.js";
 export { ADDRESSES, childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf, range } from "./configs.js";
 export { FakeDataPlane } from "./fake-data-plane.js";
-export { Network, type NetworkFaults, type Packet, PERFECT, type Tap } from "./network.js";
+export { Network, type NetworkFaults, type Packet, type Tap } from "./network.js";
 export { SeededRng } from "./rng.js";
 export { ESP_OFFER, IKE_OFFER, type Reply, ScriptedPeer } from "./scripted-peer.js";
 export { anchor, SimKeys, type SimKeyType, trusting } from "./sim-keys.js";

@@ -11,7 +11,7 @@ export interface NetworkFaults {
   readonly jitter: number;
 }
 
-export const PERFECT: NetworkFaults = { loss: 0, duplication: 0, delay: 10, jitter: 0 };
+const PERFECT: NetworkFaults = { loss: 0, duplication: 0, delay: 10, jitter: 0 };
 
 export interface Packet {
   readonly from: Endpoint;
