@@ -12,7 +12,10 @@ afterAll(() => cp?.close());
 
 test("a connection that cannot be accepted does not end the agents' listener", async () => {
   const server = made.mock.results[0]?.value as http2.Http2SecureServer;
-  expect(server.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }))).toBe(true);
+  // The first one might be taken by whoever waited for the listening.
+  for (let i = 0; i < 2; i++) {
+    expect(server.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }))).toBe(true);
+  }
   expect(server.listening).toBe(true);
   const { port } = cp.application.nest.get(AgentServer, { strict: false });
   const client = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
