@@ -4,11 +4,13 @@ import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
 import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
+import { isOtherChild } from "./equal.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
 import { configured, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
 import { encapsulates } from "./nat.js";
 import { lower } from "./new-sa.js";
+import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
 import type { Agreed, Built, Child, IkeSa } from "./sa.js";
 import { entriesOf, hold, release, reqidFor } from "./traps.js";
@@ -187,10 +189,16 @@ function wasDone(op: DataPlaneOp, entries: Entries, count: number): boolean {
   return entries.policies.length + at < count;
 }
 
-/** Makes a CHILD SA whose SAs are in the data plane part of the IKE SA. `replaces`: the serial that it rekeys. */
-export function adoptChild(turn: Turn, sa: IkeSa, child: Child, replaces: number | undefined): void {
+/**
+ * Makes a CHILD SA whose SAs are in the data plane part of the IKE SA. `replaces`: the serial that it rekeys. One whose
+ * configuration has become another while it was negotiated goes again.
+ */
+export function adoptChild(turn: Turn, sa: IkeSa, made: Child, replaces: number | undefined): void {
+  const runtime = sa.peer && turn.core.peers.get(sa.peer.id)?.children.get(made.config.id);
+  const current = runtime && !isOtherChild(made.config, runtime.config) ? runtime.config : undefined;
+  const child: Child = current ? { ...made, config: current } : { ...made, state: "rekeyed", rekeyAt: undefined };
   sa.children = [...sa.children, child];
-  const runtime = sa.peer && turn.core.peers.get(sa.peer.id)?.children.get(child.config.id);
+  if (!current) enqueue(turn, sa, { kind: "delete-child", serials: [made.serial], reason: "config-changed" });
   if (runtime) {
     runtime.tries = 0;
     runtime.retryAt = undefined;

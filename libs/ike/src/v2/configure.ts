@@ -1,7 +1,7 @@
 import type { PolicySpec, SaState } from "@sallyport/dataplane";
 import type { ChildConfig, IkeConfig, PeerConfig } from "../config.js";
 import type { ChildRuntime, PeerState } from "./core.js";
-import { differs, sameValue } from "./equal.js";
+import { differs, isOtherChild, sameValue } from "./equal.js";
 import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
@@ -99,7 +99,7 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
   const stale = new Set<string>();
   for (const child of [...state.children.values()]) {
     const next = config.children.find((c) => c.id === child.config.id);
-    if (!next || isOther(child.config, next)) {
+    if (!next || isOtherChild(child.config, next)) {
       stale.add(child.config.id);
       removeChild(turn, state, child, gone);
     } else updateChild(turn, state, child, next, gone);
@@ -110,11 +110,6 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
     const sa = turn.edit(serial);
     if (sa) refresh(turn, sa, config, stale, rekey);
   }
-}
-
-/** Whether the SAs and policies of a child have to be made anew. */
-function isOther(a: ChildConfig, b: ChildConfig): boolean {
-  return differs(a, b, "mode", "local", "remote", "reqid", "level", "priority", "routes", "routeSource");
 }
 
 function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: ChildConfig, gone: Entries[]): void {

@@ -1,4 +1,5 @@
 import { IpAddress, Prefix } from "@sallyport/base";
+import type { ChildConfig } from "../config.js";
 
 /** Equality of configuration values: plain objects, arrays, octets, addresses and prefixes, compared by content. */
 export function sameValue(a: unknown, b: unknown): boolean {
@@ -17,4 +18,9 @@ export function sameValue(a: unknown, b: unknown): boolean {
 /** Whether any of the named fields differs. */
 export function differs<T extends object>(a: T, b: T, ...fields: readonly (keyof T)[]): boolean {
   return fields.some((field) => !sameValue(a[field], b[field]));
+}
+
+/** Whether the SAs and policies of a child have to be made anew. */
+export function isOtherChild(a: ChildConfig, b: ChildConfig): boolean {
+  return differs(a, b, "mode", "local", "remote", "reqid", "level", "priority", "routes", "routeSource");
 }

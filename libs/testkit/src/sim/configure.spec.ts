@@ -28,6 +28,45 @@ describe("a new configuration", () => {
     expect(disagreements(a, b)).toEqual(["1 IKE SAs at a, 1 at b"].slice(1));
   });
 
+  test.each([0, 5, 10, 15, 20, 25, 30, 35, 40])(
+    "that comes %i ms after a rekey has begun counts from the next one on",
+    (ms) => {
+      const lifetime = { soft: 60, jitter: 0, hard: 90 };
+      const { sim, a, b } = pair({ a: configOf(peerOf("a", { children: [childOf("a", { lifetime })] })) });
+      a.cryptoDelay = 3;
+      a.dataPlaneDelay = b.dataPlaneDelay = 12;
+      sim.run(1);
+      a.command({ command: "rekey-child", peer: "b", child: "net" });
+      sim.run(ms / 1000);
+      a.configure(
+        configOf(peerOf("a", { children: [childOf("a", { lifetime: { soft: 36_000, jitter: 0, hard: 40_000 } })] })),
+      );
+      sim.run(600);
+      expect(a.of("child-rekeyed").length).toBeLessThanOrEqual(2);
+      expect(disagreements(a, b)).toEqual([]);
+    },
+  );
+
+  test.each([0, 5, 10, 15, 20, 25, 30, 35, 40])(
+    "that has other selectors %i ms after a rekey has begun ends what comes of it",
+    (ms) => {
+      const { sim, a, b } = pair();
+      a.cryptoDelay = 3;
+      a.dataPlaneDelay = b.dataPlaneDelay = 12;
+      sim.run(1);
+      a.command({ command: "rekey-child", peer: "b", child: "net" });
+      sim.run(ms / 1000);
+      const remote = [range("10.2.4.0/24")];
+      a.configure(configOf(peerOf("a", { children: [childOf("a", { remote })] })));
+      sim.run(60);
+      expect(disagreements(a, b)).toEqual([]);
+      expect(a.established()[0]?.children.map((c) => c.remote)).toEqual([remote]);
+      a.configure(configOf(peerOf("a", { children: [] })));
+      sim.run(10);
+      expect(a.dataPlane.sas.size + a.dataPlane.policies.size).toBe(0);
+    },
+  );
+
   test("of one peer leaves the others alone", () => {
     const { sim, a, b } = pair();
     sim.run(1);

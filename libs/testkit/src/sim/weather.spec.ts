@@ -96,7 +96,7 @@ function aftermath(seed: number, faults: Faults, acts: readonly Act[]): string[]
   return disagreements(a, b);
 }
 
-/** Seeds that have found collisions which were settled wrongly, each a different one. */
+/** Seeds that have found rekeys which were settled wrongly or went on under an old configuration, each in a way of its own. */
 const FOUND: readonly (readonly [number, Faults, readonly Act[]])[] = [
   [
     -595818847,
@@ -122,6 +122,15 @@ const FOUND: readonly (readonly [number, Faults, readonly Act[]])[] = [
     770926030,
     { loss: 4.0192484239752414e-24, duplication: 3.4773726419756e-61, delay: 59, jitter: 6 },
     [{ at: 13940, end: "a", what: "rekey-child" }],
+  ],
+  [
+    63119960,
+    { loss: 3.4169360965156625e-148, duplication: 2.967259031145252e-17, delay: 129, jitter: 168 },
+    [
+      { at: 30783, end: "a", what: "crash" },
+      { at: 30816, end: "b", what: "crash" },
+      { at: 96703, end: "a", what: "rekey-ike" },
+    ],
   ],
 ];
 
