@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -8,7 +10,6 @@ import type { DataPlaneChoice } from "./daemon/carrier.js";
 import { ask } from "./daemon/control-socket.js";
 import { controlSocketPath, Daemon } from "./daemon/daemon.js";
 import { Session } from "./daemon/session.js";
-import { enrol } from "./enrol/index.js";
 import { fault } from "./faults.js";
 import { EnrolmentStore } from "./store/index.js";
 
@@ -25,6 +26,12 @@ interface RunOptions extends StateOption {
   readonly intent?: string;
   readonly key?: string;
   readonly certificate?: string;
+}
+
+interface EnrolOptions extends RunOptions {
+  readonly token: string;
+  readonly force?: boolean;
+  readonly run?: boolean;
 }
 
 const stateOption = () =>
@@ -128,19 +135,35 @@ program
   .addOption(dataPlaneOption())
   .addOption(tunOption())
   .addOption(logLevelOption())
-  .action(async (options: RunOptions & { token: string; force?: boolean; run?: boolean }) => {
-    const store = new EnrolmentStore(options.state);
-    const enrolment = await enrol({
-      token: options.token,
-      store,
-      agentVersion: version,
-      force: options.force === true,
-    });
-    console.error(
-      `enrolled as gateway ${enrolment.gatewayName} (${enrolment.gatewayId}), IKE identity ${enrolment.identity}`,
-    );
-    if (options.run) await run(options);
+  .action(async (options: EnrolOptions) => {
+    if (!options.run) return enrolHere(options);
+    await enrolInChild(options);
+    await run(options);
   });
+
+async function enrolHere({ token, state, force }: EnrolOptions): Promise<void> {
+  const { enrol } = await import("./enrol/index.js");
+  const { gatewayName, gatewayId, identity } = await enrol({
+    token,
+    store: new EnrolmentStore(state),
+    agentVersion: version,
+    force: force === true,
+  });
+  console.error(`enrolled as gateway ${gatewayName} (${gatewayId}), IKE identity ${identity}`);
+}
+
+/** What makes certificate requests takes 24 MiB, which the gateway's own process need not carry for ever. */
+async function enrolInChild({ token, state, force }: EnrolOptions): Promise<void> {
+  const child = spawn(
+    process.execPath,
+    [process.argv[1] as string, "enrol", "--token", token, "--state", state, ...(force ? ["--force"] : [])],
+    {
+      stdio: "inherit",
+    },
+  );
+  const [code] = (await once(child, "exit")) as [number | null];
+  if (code !== 0) process.exit(code ?? 1);
+}
 
 const tunnelCommand = (name: string, description: string) =>
   program
