@@ -128,7 +128,11 @@ async function runIntent(daemon: Daemon, file: string, { key, certificate }: Run
 program
   .command("enrol")
   .description("make this machine the gateway that a token names")
-  .requiredOption("--token <token>", "the one-time token from the control plane")
+  .addOption(
+    new Option("--token <token>", "the one-time token from the control plane")
+      .env("SALLYPORT_TOKEN")
+      .makeOptionMandatory(),
+  )
   .addOption(stateOption())
   .option("--force", "take the place of an enrolment that is there")
   .option("--run", "go on and run the gateway")
@@ -154,13 +158,11 @@ async function enrolHere({ token, state, force }: EnrolOptions): Promise<void> {
 
 /** What makes certificate requests takes 24 MiB, which the gateway's own process need not carry for ever. */
 async function enrolInChild({ token, state, force }: EnrolOptions): Promise<void> {
-  const child = spawn(
-    process.execPath,
-    [process.argv[1] as string, "enrol", "--token", token, "--state", state, ...(force ? ["--force"] : [])],
-    {
-      stdio: "inherit",
-    },
-  );
+  const args = ["enrol", "--state", state, ...(force ? ["--force"] : [])];
+  const child = spawn(process.execPath, [process.argv[1] as string, ...args], {
+    stdio: "inherit",
+    env: { ...process.env, SALLYPORT_TOKEN: token },
+  });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) process.exit(code ?? 1);
 }
