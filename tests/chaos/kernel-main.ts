@@ -32,13 +32,13 @@ const ikeOfPartner = () =>
   });
 
 /**
- * Kills an agent under traffic through `path`, leaves the kernel alone for a while, and starts the agent again until the tunnel
- * that it calls for is a new one.
+ * Ends an agent under traffic through `path`, by a crash or in order, leaves the kernel alone for a while, and starts the agent
+ * again until the tunnel that it calls for is a new one.
  */
-async function crash(gateway: Gateway, path: Path, ikeSpi: () => Promise<string>) {
+async function restart(gateway: Gateway, how: "kill" | "end", path: Path, ikeSpi: () => Promise<string>) {
   const before = await ikeSpi();
   const alone = await underTraffic(async () => {
-    await gateway.kill();
+    await gateway[how]();
     await pause(2_000);
   }, path);
   const takeOver = await underTraffic(async () => {
@@ -103,9 +103,10 @@ try {
   await fleet.addPartner();
   await fleet.healthy(2, 30_000);
   report = {
-    branch: await crash(fleet.branch, BRANCH_TO_HEADQUARTERS, ikeOfBranch),
+    branch: await restart(fleet.branch, "kill", BRANCH_TO_HEADQUARTERS, ikeOfBranch),
     rekeyed: await underTraffic(() => rekeyBranch(fleet)),
-    headquarters: await crash(fleet.headquarters, HEADQUARTERS_TO_PARTNER, ikeOfPartner),
+    headquarters: await restart(fleet.headquarters, "kill", HEADQUARTERS_TO_PARTNER, ikeOfPartner),
+    upgrade: await restart(fleet.branch, "end", BRANCH_TO_HEADQUARTERS, ikeOfBranch),
     refusal: await refusal(),
   };
 } catch (error) {

@@ -1,15 +1,16 @@
 import path from "node:path";
 import { type PingResult, runInUml } from "@sallyport/testkit";
 
-interface Crash {
+interface Restart {
   readonly alone: PingResult;
   readonly takeOver: PingResult;
 }
 interface Report {
   readonly failed?: string;
-  readonly branch: Crash;
+  readonly branch: Restart;
   readonly rekeyed: PingResult;
-  readonly headquarters: Crash;
+  readonly headquarters: Restart;
+  readonly upgrade: Restart;
   readonly refusal: {
     readonly before: number;
     readonly running: number;
@@ -50,6 +51,14 @@ describe.each(["branch", "headquarters"] as const)("kill -9 of the agent of %s, 
     expect(report[name].takeOver.longestGapMs).toBeLessThan(1_000);
     expect(report[name].takeOver.received).toBeGreaterThan(0);
   });
+});
+
+it("an agent that is restarted in order, as for an upgrade, loses no packet while it is away and no second when it is back", () => {
+  const { alone, takeOver } = report.upgrade;
+  expect(alone).toMatchObject({ lossPct: 0 });
+  expect(alone.sent).toBeGreaterThan(50);
+  expect(takeOver.longestGapMs).toBeLessThan(1_000);
+  expect(takeOver.received).toBeGreaterThan(0);
 });
 
 it("rekeys without loss after the agent was restarted", () => {

@@ -96,6 +96,12 @@ export class Gateway {
     if (this.#agent) await endProcess(this.#agent, "SIGKILL");
   }
 
+  /** SIGTERM, as a service manager ends an agent that is restarted or upgraded: what the kernel carries stays. */
+  async end(): Promise<void> {
+    this.#stopping = true;
+    if (this.#agent) await endProcess(this.#agent, "SIGTERM", 10_000);
+  }
+
   /** Ends the agent and what it left for its successor; its SAs are deleted at its peers. */
   async stop(): Promise<void> {
     this.#stopping = true;
