@@ -11,7 +11,7 @@ import { ask } from "./daemon/control-socket.js";
 import { controlSocketPath, Daemon } from "./daemon/daemon.js";
 import { Session } from "./daemon/session.js";
 import { fault } from "./faults.js";
-import { EnrolmentStore } from "./store/index.js";
+import { EnrolmentStore, IntentStore } from "./store/index.js";
 
 const DEFAULT_STATE = "/var/lib/sallyport-agent";
 const { version } = JSON.parse(readFileSync(path.join(import.meta.dirname, "../package.json"), "utf8"));
@@ -106,7 +106,8 @@ async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
       expected: "`sallyport-agent enrol --run --token …` first",
     });
   }
-  await daemon.open(DEFAULT_PORTS, enrolment.identities);
+  const { intent } = await new IntentStore(stateDir).load();
+  await daemon.open(intent?.ports ?? DEFAULT_PORTS, enrolment.identities);
   const session = new Session({ daemon, enrolment, store, agentVersion: version });
   daemon.connected = () => session.connected;
   await session.start();

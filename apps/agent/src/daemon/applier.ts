@@ -60,7 +60,6 @@ export class IntentApplier {
     return this.#alone(async () => {
       await checkCapabilities(intent, this.options.dataPlane);
       const before = this.#current;
-      if (before) this.#tellDiff(before, intent);
       const { failures } = await this.options.configure(await this.#config(intent));
       const [first] = failures;
       if (first) {
@@ -68,6 +67,7 @@ export class IntentApplier {
         else await this.options.configure(await this.#config({ ...intent, connections: [] }));
         throw refusal(intent, first);
       }
+      if (before) this.#tellDiff(before, intent);
       this.#current = intent;
     });
   }
@@ -122,7 +122,10 @@ export class IntentApplier {
 
   async #facts(intent: GatewayIntent): Promise<LocalFacts> {
     const hosts = [...new Set(intent.connections.flatMap((c) => c.remote.host ?? []))];
+    for (const host of this.#addresses.keys()) if (!hosts.includes(host)) this.#addresses.delete(host);
     await Promise.all(hosts.map((host) => this.#locate(host)));
+    const inUse = new Set([...this.#addresses.values()].map(String));
+    for (const address of this.#locals.keys()) if (!inUse.has(address)) this.#locals.delete(address);
     return {
       credential: this.options.credential(intent),
       resolved: this.#addresses,

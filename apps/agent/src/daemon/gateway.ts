@@ -78,6 +78,11 @@ export class Gateway {
     return this.#applier.current;
   }
 
+  /** Datagrams that were dropped because the engine was busy. */
+  get dropped(): number {
+    return this.#host.dropped;
+  }
+
   status(): EngineStatus {
     return this.#host.status();
   }
@@ -108,9 +113,12 @@ export class Gateway {
   }
 
   states(): TunnelState[] {
-    if (!this.intent) return [];
+    const { intent } = this;
+    if (!intent) return [];
+    const ids = new Set(intent.connections.map((c) => c.id));
+    for (const id of this.#since.keys()) if (!ids.has(id)) this.#since.delete(id);
     return tunnelStates(
-      this.intent,
+      intent,
       this.status(),
       this.#applier.missing,
       (at) => Math.round(at + this.#wallOffset),

@@ -28,6 +28,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
     gateway: daemon.gateway.intent?.gateway ?? null,
     revision: daemon.gateway.intent?.revision ?? 0,
+    droppedDatagrams: daemon.gateway.dropped,
     connected: daemon.connected(),
     now: performance.now(),
   });

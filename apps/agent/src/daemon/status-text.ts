@@ -7,6 +7,8 @@ export interface AgentStatus extends EngineStatus {
   readonly dataPlane: string;
   readonly gateway: { readonly id: string; readonly name: string } | null;
   readonly revision: number;
+  /** IKE datagrams that came while too many were waiting already. */
+  readonly droppedDatagrams: number;
   readonly connected: boolean;
   /** The engine's clock now, milliseconds. */
   readonly now: number;
