@@ -1,5 +1,7 @@
+import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { runInUml } from "@sallyport/testkit";
+import { RECORDS } from "./scenarios.js";
 
 /** What Jest's `--json` says, as far as it is looked at. */
 interface JestReport {
@@ -14,6 +16,7 @@ interface JestReport {
 }
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
+mkdirSync(path.join(ROOT, RECORDS), { recursive: true });
 
 /** The same tests where both ends' ESP is the kernel's own, not in UDP unless there is a NAT: under User Mode Linux. */
 const guest = await runInUml(
@@ -23,7 +26,7 @@ const guest = await runInUml(
   ],
   {
     directory: ROOT,
-    writable: [],
+    writable: [path.join(ROOT, RECORDS)],
     memory: "3G",
     timeoutMs: 400_000,
     environment: {

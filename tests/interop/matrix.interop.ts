@@ -9,6 +9,7 @@ import {
   type Topology,
 } from "@sallyport/testkit";
 import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
 
 type Kind = "psk" | "rsa" | "ecdsa";
 type Group = "x25519" | "ecp256" | "modp2048";
@@ -137,66 +138,89 @@ describe.each(CASES)(
     const espSuite = (rekeyed: boolean) =>
       rekeyed && group !== "modp2048" ? `${ESP_SUITE[cipher]}/${GROUP_NAME[group]}` : ESP_SUITE[cipher];
 
-    it("negotiates what was asked for, and both ends list the same SAs", async () => {
-      await pair(kind).up(t, initiator);
-      const { ours, theirs, child } = await pair(kind).both(t);
-      expect(ours.initiator).toBe(initiator === "ours");
-      expect(theirs.initiator).toBe(initiator === "theirs");
-      expect(theirs.suite).toBe(`${IKE_SUITE[cipher]}/${GROUP_NAME[group]}`);
-      expect(child.theirs.suite).toBe(espSuite(false));
-      expect(child.theirs.localTs).toEqual([t.theirs.subnet]);
-      expect(child.theirs.remoteTs).toEqual([t.ours.subnet]);
-      expect(theirs.remoteId).toBe(t.ours.name);
-      expect(ours.remoteId).toBe(t.theirs.name);
-    }, 20_000);
+    const tunnelOf = kind === "psk" ? 1 : 2;
+    const role = STARTED_BY[initiator];
 
-    it("carries traffic without loss, counted at the far end", async () => {
-      expect(await pair(kind).ping(t, 20)).toMatchObject({ sent: 20, received: 20 });
-      const { child } = await pair(kind).both(t);
-      expect(child.theirs.packetsIn).toBeGreaterThanOrEqual(20);
-      expect(child.theirs.packetsOut).toBeGreaterThanOrEqual(20);
-    }, 20_000);
+    scenario(
+      { proves: [tunnelOf, 15], role },
+      "negotiates what was asked for, and both ends list the same SAs",
+      async () => {
+        await pair(kind).up(t, initiator);
+        const { ours, theirs, child } = await pair(kind).both(t);
+        expect(ours.initiator).toBe(initiator === "ours");
+        expect(theirs.initiator).toBe(initiator === "theirs");
+        expect(theirs.suite).toBe(`${IKE_SUITE[cipher]}/${GROUP_NAME[group]}`);
+        expect(child.theirs.suite).toBe(espSuite(false));
+        expect(child.theirs.localTs).toEqual([t.theirs.subnet]);
+        expect(child.theirs.remoteTs).toEqual([t.ours.subnet]);
+        expect(theirs.remoteId).toBe(t.ours.name);
+        expect(ours.remoteId).toBe(t.theirs.name);
+      },
+      20_000,
+    );
 
-    it.each(["ours", "theirs"] as const)(
-      "rekeys the CHILD SA without loss, started by %s",
-      async (by) => {
-        const before = await pair(kind).both(t);
-        const traffic = await pair(kind).during(t, async () => {
-          await pair(kind).rekey(t, "child", by);
-          const after = await changed(kind, t, before.child.theirs.spiIn);
-          expect(after.theirs.initiatorSpi).toBe(before.theirs.initiatorSpi);
-          expect(after.child.theirs.suite).toBe(espSuite(true));
-        });
-        expect(traffic.lossPct).toBe(0);
+    scenario(
+      { proves: [tunnelOf, 15], role },
+      "carries traffic without loss, counted at the far end",
+      async () => {
+        expect(await pair(kind).ping(t, 20)).toMatchObject({ sent: 20, received: 20 });
         const { child } = await pair(kind).both(t);
-        expect(child.theirs.packetsIn).toBeGreaterThan(0);
+        expect(child.theirs.packetsIn).toBeGreaterThanOrEqual(20);
+        expect(child.theirs.packetsOut).toBeGreaterThanOrEqual(20);
       },
       20_000,
     );
 
-    it.each(["ours", "theirs"] as const)(
-      "rekeys the IKE SA without loss, started by %s",
-      async (by) => {
-        const before = await pair(kind).both(t);
-        const traffic = await pair(kind).during(t, async () => {
-          await pair(kind).rekey(t, "ike", by);
-          const after = await changed(kind, t, before.theirs.initiatorSpi);
-          expect(after.theirs.initiator).toBe(by === "theirs");
-          expect(after.theirs.suite).toBe(before.theirs.suite);
-          expect(after.child.theirs.spiIn).toBe(before.child.theirs.spiIn);
-        });
-        expect(traffic.lossPct).toBe(0);
+    for (const by of ["ours", "theirs"] as const) {
+      const role = STARTED_BY[by];
+      scenario(
+        { proves: 3, role },
+        `rekeys the CHILD SA without loss, started by ${by}`,
+        async () => {
+          const before = await pair(kind).both(t);
+          const traffic = await pair(kind).during(t, async () => {
+            await pair(kind).rekey(t, "child", by);
+            const after = await changed(kind, t, before.child.theirs.spiIn);
+            expect(after.theirs.initiatorSpi).toBe(before.theirs.initiatorSpi);
+            expect(after.child.theirs.suite).toBe(espSuite(true));
+          });
+          expect(traffic.lossPct).toBe(0);
+          const { child } = await pair(kind).both(t);
+          expect(child.theirs.packetsIn).toBeGreaterThan(0);
+        },
+        20_000,
+      );
+
+      scenario(
+        { proves: 4, role },
+        `rekeys the IKE SA without loss, started by ${by}`,
+        async () => {
+          const before = await pair(kind).both(t);
+          const traffic = await pair(kind).during(t, async () => {
+            await pair(kind).rekey(t, "ike", by);
+            const after = await changed(kind, t, before.theirs.initiatorSpi);
+            expect(after.theirs.initiator).toBe(by === "theirs");
+            expect(after.theirs.suite).toBe(before.theirs.suite);
+            expect(after.child.theirs.spiIn).toBe(before.child.theirs.spiIn);
+          });
+          expect(traffic.lossPct).toBe(0);
+        },
+        20_000,
+      );
+    }
+
+    scenario(
+      { proves: tunnelOf, role },
+      "ends at both ends when one deletes it",
+      async () => {
+        if (initiator === "ours") await pair(kind).agent.ask("down", { tunnel: t.id });
+        else await pair(kind).peer.terminate({ ike: t.id });
+        await pair(kind).gone(t);
+        expect((await pair(kind).agent.peer(t.id)).sas.flatMap((sa) => sa.children)).toEqual([]);
+        expect((await pair(kind).ping(t, 2)).received).toBe(0);
       },
       20_000,
     );
-
-    it("ends at both ends when one deletes it", async () => {
-      if (initiator === "ours") await pair(kind).agent.ask("down", { tunnel: t.id });
-      else await pair(kind).peer.terminate({ ike: t.id });
-      await pair(kind).gone(t);
-      expect((await pair(kind).agent.peer(t.id)).sas.flatMap((sa) => sa.children)).toEqual([]);
-      expect((await pair(kind).ping(t, 2)).received).toBe(0);
-    }, 20_000);
   },
 );
 

@@ -8,6 +8,7 @@ import {
   peerConnection,
   type TunnelCase,
 } from "./lab.js";
+import { scenario } from "./scenario.js";
 
 const NS = { inside: "sp-nat-inside", router: "sp-nat-router", outside: "sp-nat-outside" };
 
@@ -54,70 +55,80 @@ afterAll(() => remove(TOPOLOGY), 30_000);
 
 const secrets = [{ owners: [INSIDE.name, OUTSIDE.name], secret: COMMON.psk }];
 
-it("calls out from behind a NAT, floats to 4500 and rekeys there", async () => {
-  const tunnel: TunnelCase = { ...COMMON, id: "from-inside", ours: INSIDE, theirs: OUTSIDE };
-  const connection = { ...peerConnection(tunnel), remoteAddress: "%any" };
-  peer = await startStrongswan({
-    namespace: NS.outside,
-    dataPlane: PEER_DATA_PLANE,
-    secrets,
-    connections: [connection],
-  });
-  agent = await startAgent({
-    namespace: NS.inside,
-    dataPlane: DATA_PLANE,
-    intent: gatewayIntent(INSIDE.name, [tunnel]),
-  });
-  const pair = new Pair(agent, peer, { ours: NS.inside, theirs: NS.outside });
-  await pair.up(tunnel, "ours");
-  const first = await pair.both(tunnel);
-  expect(first.ours.nat).toMatchObject({ local: true });
-  expect(first.theirs).toMatchObject({ remoteHost: "192.0.2.1", localPort: 4500 });
-  expect(first.child.theirs.encapsulated).toBe(true);
-  expect(first.ours.remote.port).toBe(4500);
-  for (const [what, by] of [
-    ["child", "theirs"],
-    ["ike", "theirs"],
-    ["child", "ours"],
-    ["ike", "ours"],
-  ] as const) {
-    const before = await pair.both(tunnel);
-    const traffic = await pair.during(tunnel, async () => {
-      await pair.rekey(tunnel, what, by);
-      await pair.settled(tunnel, ({ theirs, child }) =>
-        what === "ike"
-          ? theirs.initiatorSpi !== before.theirs.initiatorSpi
-          : child.theirs.spiIn !== before.child.theirs.spiIn,
-      );
+scenario(
+  { proves: 5, role: "initiator" },
+  "calls out from behind a NAT, floats to 4500 and rekeys there",
+  async () => {
+    const tunnel: TunnelCase = { ...COMMON, id: "from-inside", ours: INSIDE, theirs: OUTSIDE };
+    const connection = { ...peerConnection(tunnel), remoteAddress: "%any" };
+    peer = await startStrongswan({
+      namespace: NS.outside,
+      dataPlane: PEER_DATA_PLANE,
+      secrets,
+      connections: [connection],
     });
-    expect({ what, by, lossPct: traffic.lossPct }).toEqual({ what, by, lossPct: 0 });
-  }
-}, 60_000);
+    agent = await startAgent({
+      namespace: NS.inside,
+      dataPlane: DATA_PLANE,
+      intent: gatewayIntent(INSIDE.name, [tunnel]),
+    });
+    const pair = new Pair(agent, peer, { ours: NS.inside, theirs: NS.outside });
+    await pair.up(tunnel, "ours");
+    const first = await pair.both(tunnel);
+    expect(first.ours.nat).toMatchObject({ local: true });
+    expect(first.theirs).toMatchObject({ remoteHost: "192.0.2.1", localPort: 4500 });
+    expect(first.child.theirs.encapsulated).toBe(true);
+    expect(first.ours.remote.port).toBe(4500);
+    for (const [what, by] of [
+      ["child", "theirs"],
+      ["ike", "theirs"],
+      ["child", "ours"],
+      ["ike", "ours"],
+    ] as const) {
+      const before = await pair.both(tunnel);
+      const traffic = await pair.during(tunnel, async () => {
+        await pair.rekey(tunnel, what, by);
+        await pair.settled(tunnel, ({ theirs, child }) =>
+          what === "ike"
+            ? theirs.initiatorSpi !== before.theirs.initiatorSpi
+            : child.theirs.spiIn !== before.child.theirs.spiIn,
+        );
+      });
+      expect({ what, by, lossPct: traffic.lossPct }).toEqual({ what, by, lossPct: 0 });
+    }
+  },
+  60_000,
+);
 
-it("answers a peer that calls from behind a NAT, and sends where it came from", async () => {
-  const tunnel: TunnelCase = { ...COMMON, id: "from-outside", ours: OUTSIDE, theirs: INSIDE };
-  const intent = gatewayIntent(OUTSIDE.name, [tunnel]);
-  const connection = {
-    ...connectionIntent(tunnel),
-    role: "responder",
-    remote: { ports: { ike: 500, natt: 4500 } },
-  } as const;
-  agent = await startAgent({
-    namespace: NS.outside,
-    dataPlane: DATA_PLANE,
-    intent: { ...intent, connections: [connection] },
-  });
-  peer = await startStrongswan({
-    namespace: NS.inside,
-    dataPlane: PEER_DATA_PLANE,
-    secrets,
-    connections: [peerConnection(tunnel)],
-  });
-  const pair = new Pair(agent, peer, { ours: NS.outside, theirs: NS.inside });
-  await pair.up(tunnel, "theirs");
-  const { ours, child } = await pair.both(tunnel);
-  expect(ours.nat).toMatchObject({ remote: true });
-  expect(String(ours.remote.address)).toBe("192.0.2.1");
-  expect(child.theirs.encapsulated).toBe(true);
-  expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
-}, 30_000);
+scenario(
+  { proves: 5, role: "responder" },
+  "answers a peer that calls from behind a NAT, and sends where it came from",
+  async () => {
+    const tunnel: TunnelCase = { ...COMMON, id: "from-outside", ours: OUTSIDE, theirs: INSIDE };
+    const intent = gatewayIntent(OUTSIDE.name, [tunnel]);
+    const connection = {
+      ...connectionIntent(tunnel),
+      role: "responder",
+      remote: { ports: { ike: 500, natt: 4500 } },
+    } as const;
+    agent = await startAgent({
+      namespace: NS.outside,
+      dataPlane: DATA_PLANE,
+      intent: { ...intent, connections: [connection] },
+    });
+    peer = await startStrongswan({
+      namespace: NS.inside,
+      dataPlane: PEER_DATA_PLANE,
+      secrets,
+      connections: [peerConnection(tunnel)],
+    });
+    const pair = new Pair(agent, peer, { ours: NS.outside, theirs: NS.inside });
+    await pair.up(tunnel, "theirs");
+    const { ours, child } = await pair.both(tunnel);
+    expect(ours.nat).toMatchObject({ remote: true });
+    expect(String(ours.remote.address)).toBe("192.0.2.1");
+    expect(child.theirs.encapsulated).toBe(true);
+    expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+  },
+  30_000,
+);

@@ -21,6 +21,7 @@ import {
   peerConnection,
   type TunnelCase,
 } from "./lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
 
 const NS = { ours: "sp-nego-ours", theirs: "sp-nego-theirs" };
 const PSK = "several tries";
@@ -127,57 +128,81 @@ async function works(t: TunnelCase) {
 }
 
 describe("INVALID_KE_PAYLOAD", () => {
-  it("follows the group that the responder asks for", async () => {
-    await pair().up(T.weGuessWrong, "ours");
-    await works(T.weGuessWrong);
-    expect(await peer?.log(400)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
-  }, 20_000);
-
-  it("asks an initiator for a group that it can accept", async () => {
-    await pair().up(T.theyGuessWrong, "theirs");
-    await works(T.theyGuessWrong);
-    expect(await peer?.log(400)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
-  }, 20_000);
-
-  it.each([
-    [T.weGuessPfsWrong, "ours"],
-    [T.theyGuessPfsWrong, "theirs"],
-  ] as const)(
-    "repeats the rekey of a CHILD SA with another group ($0.id)",
-    async (t, by) => {
-      await pair().up(t, by);
-      const before = await works(t);
-      const traffic = await pair().during(t, async () => {
-        await pair().rekey(t, "child", by);
-        const after = await pair().settled(t, (ends) => ends.child.theirs.spiIn !== before.child.theirs.spiIn);
-        expect(after.child.theirs.suite).toBe("AES_GCM_16-256/ECP_256");
-      });
-      expect(traffic.lossPct).toBe(0);
-      expect(await peer?.log(400)).toMatch(/CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
+  scenario(
+    { proves: 13, role: "initiator" },
+    "follows the group that the responder asks for",
+    async () => {
+      await pair().up(T.weGuessWrong, "ours");
+      await works(T.weGuessWrong);
+      expect(await peer?.log(400)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
     },
     20_000,
   );
+
+  scenario(
+    { proves: 13, role: "responder" },
+    "asks an initiator for a group that it can accept",
+    async () => {
+      await pair().up(T.theyGuessWrong, "theirs");
+      await works(T.theyGuessWrong);
+      expect(await peer?.log(400)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
+    },
+    20_000,
+  );
+
+  for (const [t, by] of [
+    [T.weGuessPfsWrong, "ours"],
+    [T.theyGuessPfsWrong, "theirs"],
+  ] as const) {
+    const title = `repeats the rekey of a CHILD SA with another group, started by ${by}`;
+    scenario(
+      { proves: [3, 13], role: STARTED_BY[by] },
+      title,
+      async () => {
+        await pair().up(t, by);
+        const before = await works(t);
+        const traffic = await pair().during(t, async () => {
+          await pair().rekey(t, "child", by);
+          const after = await pair().settled(t, (ends) => ends.child.theirs.spiIn !== before.child.theirs.spiIn);
+          expect(after.child.theirs.suite).toBe("AES_GCM_16-256/ECP_256");
+        });
+        expect(traffic.lossPct).toBe(0);
+        expect(await peer?.log(400)).toMatch(/CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
+      },
+      20_000,
+    );
+  }
 });
 
 describe("COOKIE", () => {
-  it("returns the cookie of a responder under load, also together with another group", async () => {
-    await strangersCall(NS.ours, OUR_STRANGERS, T.cookieForUs.theirs.address, 4);
-    for (const t of [T.cookieForUs, T.cookieAndGroupForUs]) {
-      await pair().up(t, "ours");
-      await works(t);
-      expect(await peer?.log(120)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
-    }
-  }, 30_000);
+  scenario(
+    { proves: 13, role: "initiator" },
+    "returns the cookie of a responder under load, also together with another group",
+    async () => {
+      await strangersCall(NS.ours, OUR_STRANGERS, T.cookieForUs.theirs.address, 4);
+      for (const t of [T.cookieForUs, T.cookieAndGroupForUs]) {
+        await pair().up(t, "ours");
+        await works(t);
+        expect(await peer?.log(120)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+      }
+    },
+    30_000,
+  );
 
-  it("demands cookies under load and still lets honest callers in", async () => {
-    await strangersCall(NS.theirs, STRANGERS, T.cookieForThem.ours.address, 60);
-    await eventually("the agent sees many half-open SAs", async () =>
-      ((await agent?.status())?.halfOpen ?? 0) >= 256 ? true : undefined,
-    );
-    for (const t of [T.cookieForThem, T.cookieAndGroupForThem]) {
-      await pair().up(t, "theirs");
-      await works(t);
-      expect(await peer?.log(120)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
-    }
-  }, 30_000);
+  scenario(
+    { proves: 13, role: "responder" },
+    "demands cookies under load and still lets honest callers in",
+    async () => {
+      await strangersCall(NS.theirs, STRANGERS, T.cookieForThem.ours.address, 60);
+      await eventually("the agent sees many half-open SAs", async () =>
+        ((await agent?.status())?.halfOpen ?? 0) >= 256 ? true : undefined,
+      );
+      for (const t of [T.cookieForThem, T.cookieAndGroupForThem]) {
+        await pair().up(t, "theirs");
+        await works(t);
+        expect(await peer?.log(120)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+      }
+    },
+    30_000,
+  );
 });

@@ -10,6 +10,7 @@ import {
   type Topology,
 } from "@sallyport/testkit";
 import { DATA_PLANE, gatewayIntent, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { scenario } from "./scenario.js";
 
 const NS = { ours: "sp-refuse-ours", theirs: "sp-refuse-theirs" };
 
@@ -95,28 +96,38 @@ async function errorOf(id: string): Promise<LastError> {
 }
 
 describe.each(CASES)("$tunnel.id", ({ tunnel, notify, ours, theirs }) => {
-  it("is refused to a caller with the right notification, and we say both sides' values", async () => {
-    await expect(peer.initiate(`${tunnel.id}-net`, 4000)).rejects.toThrow(/refused initiate/);
-    expect(await peer.log(60)).toMatch(new RegExp(`parsed IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`));
-    const error = await errorOf(tunnel.id);
-    expect(error.ours).toMatch(ours);
-    expect(error.theirs).toMatch(theirs);
-    expect(await agent.log(400)).toContain(error.code);
-  }, 20_000);
+  scenario(
+    { proves: 14, role: "responder" },
+    "is refused to a caller with the right notification, and we say both sides' values",
+    async () => {
+      await expect(peer.initiate(`${tunnel.id}-net`, 4000)).rejects.toThrow(/refused initiate/);
+      expect(await peer.log(60)).toMatch(new RegExp(`parsed IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`));
+      const error = await errorOf(tunnel.id);
+      expect(error.ours).toMatch(ours);
+      expect(error.theirs).toMatch(theirs);
+      expect(await agent.log(400)).toContain(error.code);
+    },
+    20_000,
+  );
 
-  it("is named when we call and are refused", async () => {
-    await agent.ask("down", { tunnel: tunnel.id });
-    await agent.ask("up", { tunnel: tunnel.id, child: `${tunnel.id}-net` }).catch(() => undefined);
-    await eventually(
-      "strongSwan has refused us",
-      async () =>
-        new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await peer.log(80)) ||
-        undefined,
-    );
-    const error = await errorOf(tunnel.id);
-    expect(error.message).toContain("the peer answered");
-    expect(error.theirs).not.toBe("");
-    expect(error.ours).toMatch(ours);
-    await agent.ask("down", { tunnel: tunnel.id });
-  }, 20_000);
+  scenario(
+    { proves: 14, role: "initiator" },
+    "is named when we call and are refused",
+    async () => {
+      await agent.ask("down", { tunnel: tunnel.id });
+      await agent.ask("up", { tunnel: tunnel.id, child: `${tunnel.id}-net` }).catch(() => undefined);
+      await eventually(
+        "strongSwan has refused us",
+        async () =>
+          new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await peer.log(80)) ||
+          undefined,
+      );
+      const error = await errorOf(tunnel.id);
+      expect(error.message).toContain("the peer answered");
+      expect(error.theirs).not.toBe("");
+      expect(error.ours).toMatch(ours);
+      await agent.ask("down", { tunnel: tunnel.id });
+    },
+    20_000,
+  );
 });

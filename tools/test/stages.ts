@@ -78,6 +78,13 @@ export const STAGES: readonly Stage[] = [
     needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
   },
   {
+    name: "interop table",
+    command: ["node", "tools/test/interop-table.ts"],
+    limitSeconds: 60,
+    count: verdict,
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+  },
+  {
     name: "chaos",
     command: jestProject("chaos", "--runInBand"),
     env: vm,

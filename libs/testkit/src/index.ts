@@ -5,16 +5,17 @@ export { Agent, type AgentOptions, type AgentStatus, startAgent } from "./peers/
 export { type Authority, type CertificateKind, type Credential, createAuthority } from "./peers/certificates.js";
 export { firstReply, type PingOptions, type PingResult, ping, type RunningPing, startPing } from "./peers/ping.js";
 export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";
-export {
-  type PeerAuthentication,
-  type PeerChild,
-  type PeerConnection,
-  type PeerCredentials,
-  type PeerSecret,
-  Strongswan,
-  type StrongswanOptions,
-  startStrongswan,
-} from "./peers/strongswan.js";
+export { Strongswan, startStrongswan } from "./peers/strongswan.js";
+export type {
+  PeerAuthentication,
+  PeerChild,
+  PeerConnection,
+  PeerCredentials,
+  PeerPool,
+  PeerRevocation,
+  PeerSecret,
+  StrongswanOptions,
+} from "./peers/strongswan-config.js";
 export type { PeerChildSa, PeerIkeSa } from "./peers/strongswan-listing.js";
 export { layOut, type NamespaceSpec, type Port, remove, type Topology } from "./peers/topology.js";
 export * from "./sim/index.js";

@@ -18,6 +18,12 @@ export interface PeerChildSa {
   readonly bytesOut: number;
   readonly localTs: readonly string[];
   readonly remoteTs: readonly string[];
+  readonly reqid: number;
+  readonly esn: boolean;
+  /** Seconds since it was installed and until it is rekeyed or ends; undefined where there is no limit. */
+  readonly installedSeconds: number;
+  readonly rekeySeconds: number | undefined;
+  readonly lifeSeconds: number | undefined;
 }
 
 /** An IKE SA as charon lists it; SPIs are 16 hexadecimal digits. */
@@ -37,6 +43,20 @@ export interface PeerIkeSa {
   readonly remoteId: string;
   /** E.g. `AES_CBC-256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256`. */
   readonly suite: string;
+  /** Virtual addresses of either end. */
+  readonly localVips: readonly string[];
+  readonly remoteVips: readonly string[];
+  /** The far end's EAP identity, empty when it used none. */
+  readonly remoteEapId: string;
+  readonly nat: { readonly local: boolean; readonly remote: boolean };
+  /** Whether a PPK went into the keys (RFC 8784). */
+  readonly ppk: boolean;
+  /** Seconds since it was established and until it is rekeyed or authenticated anew; undefined where that never happens. */
+  readonly establishedSeconds: number;
+  readonly rekeySeconds: number | undefined;
+  readonly reauthSeconds: number | undefined;
+  /** Exchanges under way and waiting. */
+  readonly tasks: readonly string[];
   readonly children: readonly PeerChildSa[];
 }
 
@@ -44,6 +64,8 @@ const text = (value: ViciReplyValue | undefined) => (typeof value === "string" ?
 const list = (value: ViciReplyValue | undefined) => (Array.isArray(value) ? value : []);
 const section = (value: ViciReplyValue | undefined): ViciReply =>
   typeof value === "object" && !Array.isArray(value) ? value : {};
+
+const seconds = (value: ViciReplyValue | undefined) => (value === undefined ? undefined : Number(text(value)));
 
 const cipher = (sa: ViciReply) => [text(sa["encr-alg"]), text(sa["encr-keysize"])].filter(Boolean).join("-");
 const suite = (...parts: string[]) => parts.filter(Boolean).join("/");
@@ -65,6 +87,11 @@ function child(sa: ViciReply): PeerChildSa {
     bytesOut: Number(text(sa["bytes-out"])),
     localTs: list(sa["local-ts"]),
     remoteTs: list(sa["remote-ts"]),
+    reqid: Number(text(sa.reqid)),
+    esn: sa.esn === "1",
+    installedSeconds: Number(text(sa["install-time"])),
+    rekeySeconds: seconds(sa["rekey-time"]),
+    lifeSeconds: seconds(sa["life-time"]),
   };
 }
 
@@ -87,6 +114,15 @@ export function readListing(event: ViciReply): PeerIkeSa[] {
       localId: text(sa["local-id"]),
       remoteId: text(sa["remote-id"]),
       suite: suite(cipher(sa), text(sa["integ-alg"]), text(sa["prf-alg"]), text(sa["dh-group"])),
+      localVips: list(sa["local-vips"]),
+      remoteVips: list(sa["remote-vips"]),
+      remoteEapId: text(sa["remote-eap-id"]),
+      nat: { local: sa["nat-local"] === "yes", remote: sa["nat-remote"] === "yes" },
+      ppk: sa.ppk === "yes",
+      establishedSeconds: Number(text(sa.established)),
+      rekeySeconds: seconds(sa["rekey-time"]),
+      reauthSeconds: seconds(sa["reauth-time"]),
+      tasks: [...list(sa["tasks-active"]), ...list(sa["tasks-passive"]), ...list(sa["tasks-queued"])],
       children: Object.values(section(sa["child-sas"])).map((c) => child(section(c))),
     };
   });
