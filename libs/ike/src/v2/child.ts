@@ -8,11 +8,11 @@ import { isOtherChild } from "./equal.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
 import { configured, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
-import { encapsulates } from "./nat.js";
 import { lower } from "./new-sa.js";
+import { pathOf, place } from "./paths.js";
 import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
-import type { Agreed, Built, Child, IkeSa } from "./sa.js";
+import type { Agreed, Built, Child, IkeSa, Path } from "./sa.js";
 import { entriesOf, hold, release, reqidFor } from "./traps.js";
 import type { Turn } from "./turn.js";
 
@@ -69,16 +69,14 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     esn: a.suite.esn,
     lifetime: lifetimeOf(a.config),
   } as const;
-  const udp = encapsulates(sa);
+  const path = pathOf(sa);
   const inbound: SaSpec = {
     ...common,
     ...algorithms(a.suite, receiving),
     direction: "in",
     spi: a.spiIn,
-    source: sa.remote.address,
-    destination: sa.local.address,
+    ...place(path, "in"),
     replayWindow: a.config.replayWindow,
-    ...(udp ? { encapsulation: { sourcePort: sa.remote.port, destinationPort: sa.local.port } } : {}),
     selectors: selectors.map(reversed),
   };
   const outbound: SaSpec = {
@@ -86,10 +84,8 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     ...algorithms(a.suite, sending),
     direction: "out",
     spi: a.spiOut,
-    source: sa.local.address,
-    destination: sa.remote.address,
+    ...place(path, "out"),
     replayWindow: 0,
-    ...(udp ? { encapsulation: { sourcePort: sa.local.port, destinationPort: sa.remote.port } } : {}),
     selectors,
   };
   const held = !a.ours && (a.rekeys || a.takesOver);
@@ -98,6 +94,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     config: a.config,
     state: "installed",
     mode: a.mode,
+    path,
     suite: a.suite,
     reqid: a.reqid,
     spiIn: a.spiIn,
@@ -146,7 +143,8 @@ export function entriesFor(turn: Turn, sa: IkeSa, child: Child): Entries {
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
   const selectors = toSelectors(child.local, child.remote) ?? [];
-  return entriesOf(child.config, child.mode, child.reqid, priority, sa.local.address, sa.remote.address, selectors);
+  const { local, remote } = child.path;
+  return entriesOf(child.config, child.mode, child.reqid, priority, local.address, remote.address, selectors);
 }
 
 /** Inbound first: nothing may come in before it can be opened. */
@@ -158,12 +156,12 @@ export function installOps(turn: Turn, sa: IkeSa, built: Built): DataPlaneOp[] {
   ];
 }
 
-export function removeIn(sa: IkeSa, child: Pick<Child, "spiIn">): DataPlaneOp {
-  return { op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: child.spiIn }] };
+export function removeIn({ spiIn, path }: { spiIn: number; path: Pick<Path, "local"> }): DataPlaneOp {
+  return { op: "removeSa", args: [{ destination: path.local.address, protocol: "esp", spi: spiIn }] };
 }
 
-function removeOut(sa: IkeSa, child: Pick<Child, "spiOut">): DataPlaneOp {
-  return { op: "removeSa", args: [{ destination: sa.remote.address, protocol: "esp", spi: child.spiOut }] };
+function removeOut({ spiOut, path }: Pick<Child, "spiOut" | "path">): DataPlaneOp {
+  return { op: "removeSa", args: [{ destination: path.remote.address, protocol: "esp", spi: spiOut }] };
 }
 
 /** Takes back what `installOps` did; of its operations those from number `failedAt` on were not carried out. */
@@ -172,8 +170,8 @@ export function undoInstall(turn: Turn, sa: IkeSa, built: Built, failedAt = Numb
   const entries = entriesFor(turn, sa, built.child);
   const undone = release(turn.core.holdings, entries);
   turn.apply([
-    ...(failedAt > 1 && built.child.sending ? [removeOut(sa, built.child)] : []),
-    removeIn(sa, built.child),
+    ...(failedAt > 1 && built.child.sending ? [removeOut(built.child)] : []),
+    removeIn(built.child),
     ...(failedAt > sas ? undone.filter((op) => wasDone(op, entries, failedAt - sas)) : []),
   ]);
 }
@@ -204,14 +202,15 @@ export function adoptChild(turn: Turn, sa: IkeSa, made: Child, replaces: number 
     runtime.retryAt = undefined;
     runtime.lastError = undefined;
   }
+  const { path } = child;
   const inUse = [
-    { destination: sa.local.address, spi: child.spiIn },
-    { destination: sa.remote.address, spi: child.spiOut },
+    { destination: path.local.address, spi: child.spiIn },
+    { destination: path.remote.address, spi: child.spiOut },
   ];
-  for (const spiIn of turn.core.dropOrphans(turn, child.reqid, inUse, sa.local.address)) {
-    sa.fading = [...sa.fading, { spiIn, at: turn.now + FADE_MS }];
+  for (const spiIn of turn.core.dropOrphans(turn, child.reqid, inUse, path.local.address)) {
+    sa.fading = [...sa.fading, { spiIn, path, at: turn.now + FADE_MS }];
   }
-  const about = { peer: sa.peer?.id, at: turn.now, ike: ikeStatus(sa), child: childStatus(sa, child) };
+  const about = { peer: sa.peer?.id, at: turn.now, ike: ikeStatus(sa), child: childStatus(child) };
   turn.emit(replaces === undefined ? { event: "child-up", ...about } : { event: "child-rekeyed", replaces, ...about });
 }
 
@@ -227,7 +226,7 @@ export function childBySerial(sa: IkeSa, serial: number | undefined): Child | un
 export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | undefined): void {
   const ops: DataPlaneOp[] = [];
   if (to.heldOutbound) ops.push({ op: "installSa", args: [to.heldOutbound] });
-  if (from?.sending) ops.push(removeOut(sa, from));
+  if (from?.sending) ops.push(removeOut(from));
   turn.apply(ops);
   changeChild(sa, to.serial, { heldOutbound: undefined, switchAt: undefined, sending: true });
   if (from) changeChild(sa, from.serial, { sending: false });
@@ -240,10 +239,10 @@ const FADE_MS = 2_000;
 export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReason): void {
   sa.children = sa.children.filter((c) => c.serial !== child.serial);
   const fades = reason === "replaced" && sa.phase === "established";
-  if (fades) sa.fading = [...sa.fading, { spiIn: child.spiIn, at: turn.now + FADE_MS }];
+  if (fades) sa.fading = [...sa.fading, { spiIn: child.spiIn, path: child.path, at: turn.now + FADE_MS }];
   turn.apply([
-    ...(child.sending ? [removeOut(sa, child)] : []),
-    ...(fades ? [] : [removeIn(sa, child)]),
+    ...(child.sending ? [removeOut(child)] : []),
+    ...(fades ? [] : [removeIn(child)]),
     ...release(turn.core.holdings, entriesFor(turn, sa, child)),
   ]);
   turn.emit({
@@ -252,6 +251,6 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
     peer: sa.peer?.id,
     at: turn.now,
     ike: ikeStatus(sa),
-    child: childStatus(sa, child),
+    child: childStatus(child),
   });
 }

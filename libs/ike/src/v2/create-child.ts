@@ -337,5 +337,5 @@ function give(turn: Turn, sa: IkeSa): void {
 }
 
 function freeSpi(turn: Turn, sa: IkeSa, offer: ChildOffer): void {
-  turn.apply([removeIn(sa, offer)]);
+  turn.apply([removeIn({ ...offer, path: sa })]);
 }

@@ -107,5 +107,5 @@ function children(turn: Turn, sa: IkeSa): void {
   const gone = sa.fading.filter((f) => f.at <= now);
   if (gone.length === 0) return;
   sa.fading = sa.fading.filter((f) => f.at > now);
-  turn.apply(gone.map((f) => removeIn(sa, f)));
+  turn.apply(gone.map((f) => removeIn(f)));
 }

@@ -57,7 +57,7 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   const auth = error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate/.test(error.code);
   turn.emit(auth ? { event: "auth-failed", ...about } : { event: "negotiation-failed", child: undefined, ...about });
   const spiIn = sa.asking?.child?.spiIn;
-  if (spiIn !== undefined) turn.apply([removeIn(sa, { spiIn })]);
+  if (spiIn !== undefined) turn.apply([removeIn({ spiIn, path: sa })]);
   if (tell) {
     finish(sa);
     sa.phase = "deleting";
@@ -109,9 +109,9 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
   sa.waits = [];
   sa.phase = "deleting";
   for (const child of sa.children) closeChild(turn, sa, child, reason);
-  turn.apply(sa.fading.map((f) => removeIn(sa, f)));
+  turn.apply(sa.fading.map((f) => removeIn(f)));
   sa.fading = [];
-  if (sa.asking?.child) turn.apply([removeIn(sa, sa.asking.child)]);
+  if (sa.asking?.child) turn.apply([removeIn({ ...sa.asking.child, path: sa })]);
   if (wasUp)
     turn.emit({ event: "ike-down", reason, peer: sa.peer?.id, at: turn.now, ike: { ...before, children: [] } });
   if (echo) {

@@ -4,7 +4,6 @@ import type { ChildStatus, EngineStatus, IkeState, IkeStatus, PeerStatus } from 
 import { proposalText, spiText } from "../wire/index.js";
 import type { Core, PeerState } from "./core.js";
 import { identificationText } from "./identity.js";
-import { encapsulates } from "./nat.js";
 import type { Child, IkeSa } from "./sa.js";
 
 /** By the algorithms' names: there are few of them, and many SAs. */
@@ -27,7 +26,7 @@ function stateOf(sa: IkeSa): IkeState {
   return sa.phase;
 }
 
-export function childStatus(sa: IkeSa, c: Child): ChildStatus {
+export function childStatus(c: Child): ChildStatus {
   return {
     child: c.config.id,
     name: c.config.name,
@@ -40,7 +39,7 @@ export function childStatus(sa: IkeSa, c: Child): ChildStatus {
     suite: suiteText(c.suite),
     local: c.local,
     remote: c.remote,
-    encapsulated: encapsulates(sa),
+    encapsulated: c.path.encapsulated,
     establishedAt: c.establishedAt,
     rekeyAt: c.rekeyAt,
     expireAt: c.expireAt,
@@ -67,7 +66,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     rekeyAt: sa.rekeyAt,
     expireAt: sa.expireAt,
     lastSeenAt: sa.establishedAt === undefined ? undefined : sa.lastSeenAt,
-    children: sa.children.map((c) => childStatus(sa, c)),
+    children: sa.children.map((c) => childStatus(c)),
   };
 }
 

@@ -13,12 +13,21 @@ import type { Identification, Payload, Proposal } from "../wire/types.js";
  */
 export type Phase = "init" | "auth" | "established" | "rekeyed" | "deleting";
 
+/** Where two ends meet, and whether ESP goes inside UDP there. SAs of one IKE SA share one object as long as they share the path. */
+export interface Path {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly encapsulated: boolean;
+}
+
 /** A CHILD SA pair. `outbound` is held back by the responder of a rekey until the peer can receive (RFC 7296 §2.8). */
 export interface Child {
   readonly serial: number;
   readonly config: ChildConfig;
   readonly state: "installed" | "rekeying" | "rekeyed" | "deleting";
   readonly mode: SaMode;
+  /** Where its SAs are in the data plane; that of the IKE SA may be ahead of it. */
+  readonly path: Path;
   readonly suite: ChildSuite;
   readonly reqid: number;
   readonly spiIn: number;
@@ -271,7 +280,7 @@ export interface IkeSa {
   partial: Partial | undefined;
   children: readonly Child[];
   /** Inbound SPIs that outlive their CHILD SA a moment, for packets still under way. */
-  fading: readonly { readonly spiIn: number; readonly at: Millis }[];
+  fading: readonly { readonly spiIn: number; readonly path: Path; readonly at: Millis }[];
   lowestNonce: Uint8Array;
   establishedAt: Millis | undefined;
   lastSeenAt: Millis;
