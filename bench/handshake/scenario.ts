@@ -50,8 +50,8 @@ export function configOf(scenario: Scenario, end: "server" | "client"): IkeConfi
     },
     passive: end === "server",
     proposals: [{ encryption: [cipher], integrity: [], prf: ["hmac-sha2-256"], dh: ["x25519"] }],
-    localAuth: localAuth(scenario, end, own.id),
-    remoteAuth: remoteAuth(scenario, other.id),
+    localAuth: [localAuth(scenario, end, own.id)],
+    remoteAuth: [remoteAuth(scenario, other.id)],
     dpdInterval: 0,
     natKeepalive: 0,
     initialContact: false,
@@ -85,10 +85,14 @@ function localAuth(scenario: Scenario, end: "server" | "client", name: string): 
   return {
     method: "certificate",
     identity,
-    // As the agent names its keys.
-    key: createHash("sha256").update(der(scenario[end].certificate)).digest("hex"),
-    keyKind: { type: "ec", curve: "P-256" },
-    chain: [der(scenario[end].certificate)],
+    credentials: [
+      {
+        // As the agent names its keys.
+        key: createHash("sha256").update(der(scenario[end].certificate)).digest("hex"),
+        keyKind: { type: "ec", curve: "P-256" },
+        chain: [der(scenario[end].certificate)],
+      },
+    ],
   };
 }
 

@@ -41,17 +41,32 @@ export type IdentityMatch =
   | { readonly match: "auto" | "any" | "ignore" }
   | { readonly match: "is"; readonly identity: Identity };
 
-/** How this end proves itself. `identity: "auto"` (IDENT-08) is the local address with a PSK. */
+/** A certificate of this end. */
+export interface CertificateCredential {
+  /** Names the private key for the runner; the engine never sees it. */
+  readonly key: string;
+  readonly keyKind: KeyKind;
+  /** DER, end entity first, without the trust anchor. */
+  readonly chain: readonly Uint8Array[];
+  /** SHA-1 of the SubjectPublicKeyInfo of the CAs above it, the anchor included: what a CERTREQ names (RFC 7296 §3.7). */
+  readonly authorities?: readonly Uint8Array[];
+  /** What it proves: a subjectAltName, else the subject (IDENT-08). Wanted where the identity is `auto`. */
+  readonly subject?: Identity;
+}
+
+/** At least one. */
+export type NonEmpty<T> = readonly [T, ...T[]];
+
+/**
+ * How this end proves itself in one round. `identity: "auto"` (IDENT-08) is the local address with a PSK, what the certificate
+ * proves with certificates. Of several certificates the first one is shown that the peer's certificate requests allow.
+ */
 export type LocalAuth =
   | { readonly method: "psk"; readonly identity: Identity | "auto"; readonly secret: Uint8Array }
   | {
       readonly method: "certificate";
-      readonly identity: Identity;
-      /** Names the private key for the runner; the engine never sees it. */
-      readonly key: string;
-      readonly keyKind: KeyKind;
-      /** DER, end entity first, without the trust anchor. */
-      readonly chain: readonly Uint8Array[];
+      readonly identity: Identity | "auto";
+      readonly credentials: NonEmpty<CertificateCredential>;
     };
 
 /** A trust anchor: `ref` names it for the runner, `keyHash` is SHA-1 of its SubjectPublicKeyInfo (RFC 7296 §3.7). */
@@ -60,7 +75,7 @@ export interface TrustAnchor {
   readonly keyHash: Uint8Array;
 }
 
-/** What proof this end takes from the peer. Several secrets are accepted at once so that a PSK can be rotated. */
+/** What proof this end takes from the peer in one round. Several secrets are accepted at once so that a PSK can be rotated. */
 export type RemoteAuth =
   | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
   | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] };
@@ -132,8 +147,9 @@ export interface PeerConfig {
   /** Never initiates an IKE SA (PEER-07). */
   readonly passive: boolean;
   readonly proposals: readonly IkeProposal[];
-  readonly localAuth: LocalAuth;
-  readonly remoteAuth: RemoteAuth;
+  /** Rounds of authentication, in order (RFC 4739); each end has its own. */
+  readonly localAuth: NonEmpty<LocalAuth>;
+  readonly remoteAuth: NonEmpty<RemoteAuth>;
   readonly lifetime: LifetimeConfig;
   /** Seconds of silence after which the peer is probed; 0 switches liveness checks off. */
   readonly dpdInterval: number;

@@ -26,8 +26,8 @@ describe("toIkeConfig", () => {
       passive: false,
       local: { port: 500 },
       forceEncapsulation: true,
-      localAuth: { method: "psk", identity: { type: "fqdn", name: "gw-hq.acme.sallyport" } },
-      remoteAuth: { method: "psk", identity: { match: "is", identity: { type: "ipv4" } } },
+      localAuth: [{ method: "psk", identity: { type: "fqdn", name: "gw-hq.acme.sallyport" } }],
+      remoteAuth: [{ method: "psk", identity: { match: "is", identity: { type: "ipv4" } } }],
       lifetime: { soft: 14_400, hard: 15_840 },
     });
     expect(peer?.remote.accept.map(String)).toEqual(["198.51.100.7/32"]);
@@ -39,7 +39,7 @@ describe("toIkeConfig", () => {
 
   test("a certificate peer is believed by the anchors of the intent, by the hash of their key", () => {
     const [peer] = toIkeConfig(only("branch"), facts).config.peers;
-    const auth = peer?.remoteAuth;
+    const auth = peer?.remoteAuth[0];
     if (auth?.method !== "certificate") throw new Error("a certificate peer");
     expect(auth.trust.map((t) => [t.ref, t.keyHash.length])).toEqual([["root", 20]]);
     expect(peer?.remote.accept.map(String)).toEqual(["0.0.0.0/0", "::/0"]);

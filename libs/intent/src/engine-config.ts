@@ -91,8 +91,8 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         },
         passive: !calls,
         proposals: ikeProposals(connection, `${path}.ikeProposals`),
-        localAuth,
-        remoteAuth: remoteAuthOf(connection, anchors),
+        localAuth: [localAuth],
+        remoteAuth: [remoteAuthOf(connection, anchors)],
         lifetime: {
           soft: connection.ikeRekeySeconds,
           jitter: jitter(connection.ikeRekeySeconds),
@@ -164,7 +164,7 @@ export function ikeIdentity({ type, value }: Identity): IkeIdentity {
 function localAuthOf({ local }: ConnectionIntent, credential: Credential | undefined): LocalAuth | undefined {
   const identity = ikeIdentity(local.identity);
   if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
-  return credential && { method: "certificate", identity, ...credential };
+  return credential && { method: "certificate", identity, credentials: [credential] };
 }
 
 function remoteAuthOf({ peer }: ConnectionIntent, anchors: ReadonlyMap<string, TrustAnchor>): RemoteAuth {

@@ -1,110 +1,42 @@
 import { type Fault, isFault } from "@sallyport/base";
-import type { CryptoResults } from "../api.js";
-import type { PeerConfig } from "../config.js";
-import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
-import type { SignatureScheme } from "../crypto/types.js";
+import type { CryptoResults, Failure } from "../api.js";
 import { notification } from "../wire/index.js";
-import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
-import type { AuthPayload, Identification, Payload } from "../wire/types.js";
-import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
-import { acceptAnswer, allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
-import { resolveDuplicates } from "./collisions.js";
-import { childRefused, errorOf, refusedBy } from "./failures.js";
+import { NOTIFY } from "../wire/registry.js";
+import type { Payload } from "../wire/types.js";
+import { authenticated } from "./auth-child.js";
+import { allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
+import { errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
-import { certificateRequests, handshakeOf } from "./handshake.js";
+import { certificateRequests, handshakeOf, takesRounds } from "./handshake.js";
+import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
+import { connectFailed } from "./lifecycle.js";
+import { ask, errorIn, find, notifyIn } from "./message.js";
 import {
-  expectedText,
-  identificationText,
-  identityAllowed,
-  localIdentification,
-  toIdentification,
-  toIdentity,
-} from "./identity.js";
-import { deletedEarly } from "./informational.js";
-import { childFailed, connectFailed, ensure, establish } from "./lifecycle.js";
-import { all, ask, errorIn, find } from "./message.js";
-import { enqueueFirst, finish } from "./queue.js";
-import type { Built, ChildOffer, IkeSa, Outcome, PacketSelector, Task } from "./sa.js";
+  badProof,
+  mismatch,
+  prove,
+  provesSecret,
+  requireMultiple,
+  signedProof,
+  verifyJob,
+  wrongRounds,
+} from "./proof.js";
+import type { IkeSa, Outcome, PacketSelector, Proving, Then } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
 
-/** What this end (`mine`) or the peer signs (RFC 7296 §2.15). */
-export function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
-  const h = handshakeOf(sa);
-  const { keys, suite } = sa;
-  if (!keys || !suite) throw fault("ike/unexpected", "no keys yet");
-  const byInitiator = mine === sa.initiator;
-  return authOctets({
-    prf: suite.prf,
-    message: mine ? h.sent : h.received,
-    nonce: byInitiator ? h.nr : h.ni,
-    skP: byInitiator ? keys.pi : keys.pr,
-    idType: id.idType,
-    idData: id.data,
-  });
-}
-
-/** Undefined when the peer knows no hash and no method for our key. */
-export function schemeFor(sa: IkeSa, peer: PeerConfig): SignatureScheme | undefined {
-  const auth = peer.localAuth;
-  return auth.method === "certificate" ? chooseScheme(auth.keyKind, handshakeOf(sa).peerHashes) : undefined;
-}
-
-export function certificates(peer: PeerConfig): Payload[] {
-  if (peer.localAuth.method !== "certificate") return [];
-  return peer.localAuth.chain.map((data) => ({ kind: "CERT", encoding: CERT_ENCODING.X509_SIGNATURE, data }));
-}
-
-export function pskPayload(sa: IkeSa, secret: Uint8Array, id: Identification): AuthPayload {
-  if (!sa.suite) throw fault("ike/unexpected", "no keys yet");
-  const data = pskAuth(sa.suite.prf, secret, octetsOf(sa, id, true));
-  return { kind: "AUTH", method: AUTH_METHOD.SHARED_KEY, data };
-}
-
-/** Whether one of the accepted secrets made `auth`; an empty secret proves nothing (hostile input 28). */
-export function provesSecret(sa: IkeSa, peer: PeerConfig, id: Identification, auth: AuthPayload): boolean {
-  const { remoteAuth } = peer;
-  if (remoteAuth.method !== "psk" || auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
-  const { prf } = sa.suite;
-  const octets = octetsOf(sa, id, false);
-  return remoteAuth.secrets.some((secret) => secret.length > 0 && verifyPskAuth(prf, secret, octets, auth.data));
-}
-
-/** Undefined when the peer is not to prove itself by certificate or its identity is of no use. */
-export function verifyJob(
-  sa: IkeSa,
-  peer: PeerConfig,
-  id: Identification,
-  auth: AuthPayload,
-  payloads: readonly Payload[],
-) {
-  const { remoteAuth } = peer;
-  const identity = toIdentity(id);
-  if (remoteAuth.method !== "certificate" || auth.method === AUTH_METHOD.SHARED_KEY || !identity) return undefined;
-  const chain = all(payloads, "CERT").filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE);
-  return {
-    kind: "verify",
-    auth: { method: auth.method, data: auth.data },
-    octets: octetsOf(sa, id, false),
-    certificates: chain.map((c) => c.data),
-    trust: remoteAuth.trust,
-    peer: identity,
-    identity: remoteAuth.identity,
-  } as const;
-}
+/** How long the exchanges after the first IKE_AUTH may take together. */
+const MORE_ROUNDS_MS = 120_000;
 
 /** The CHILD SA that goes into IKE_AUTH. */
-function firstChild(
-  sa: IkeSa,
-): { readonly task: Task; readonly packet: PacketSelector | undefined; readonly id: string } | undefined {
+function firstChild(sa: IkeSa): { readonly packet: PacketSelector | undefined; readonly id: string } | undefined {
   const task = handshakeOf(sa).wanted[0];
-  return task?.kind === "create-child" ? { task, packet: task.packet, id: task.child } : undefined;
+  return task?.kind === "create-child" ? { packet: task.packet, id: task.child } : undefined;
 }
 
 /** Keys are there: IKE_AUTH begins with an SPI for its CHILD SA. */
 export function startAuth(turn: Turn, sa: IkeSa): void {
-  sa.asking = { task: { kind: "auth" }, mid: sa.nextOurs, datagrams: [], tries: 0, resendAt: 0, answered: false };
-  sa.nextOurs++;
+  openExchange(sa);
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
   if (!runtime) {
@@ -115,6 +47,21 @@ export function startAuth(turn: Turn, sa: IkeSa): void {
   turn.dataplane(sa, "asking", allocation(sa, runtime.config, runtime.reqid), { go: "auth-offer-spi" });
 }
 
+/** The next IKE_AUTH; what is offered for the CHILD SA stands until the last one is answered. */
+function openExchange(sa: IkeSa): void {
+  const child = sa.asking?.child;
+  sa.asking = {
+    task: { kind: "auth" },
+    mid: sa.nextOurs,
+    datagrams: [],
+    tries: 0,
+    resendAt: 0,
+    answered: false,
+    child,
+  };
+  sa.nextOurs++;
+}
+
 export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
@@ -123,13 +70,13 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
     return;
   }
-  if (!runtime || !sa.peer || !isUsableSpi(spiIn)) {
+  if (!runtime || !sa.asking || !isUsableSpi(spiIn)) {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
     return;
   }
   const { config, reqid } = runtime;
   const nonce = handshakeOf(sa).ni;
-  const offer = makeOffer(sa, {
+  const child = makeOffer(sa, {
     config,
     reqid,
     spiIn,
@@ -139,111 +86,127 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
     packet: first?.packet,
     rekeys: undefined,
   });
-  sa.localId = localIdentification(sa.peer.localAuth, sa.local);
-  const { localAuth } = sa.peer;
-  if (localAuth.method === "psk") {
-    sendAuth(turn, sa, offer, pskPayload(sa, localAuth.secret, sa.localId));
-    return;
-  }
-  const scheme = schemeFor(sa, sa.peer);
-  if (!scheme) {
-    const message = "the peer knows no signature method for our key";
-    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/authentication-failed", message }));
-    return;
-  }
-  const octets = octetsOf(sa, sa.localId, true);
-  turn.crypto(
-    sa,
-    "asking",
-    { kind: "sign", key: localAuth.key, scheme, octets },
-    { go: "auth-offer-signed", offer, method: scheme.method },
-  );
+  sa.asking = { ...sa.asking, child };
+  beginRound(turn, sa);
 }
 
-export function authOfferSigned(turn: Turn, sa: IkeSa, offer: ChildOffer, method: number, outcome: Outcome): void {
+function changeProving(sa: IkeSa, change: Partial<Proving>): void {
+  const h = handshakeOf(sa);
+  sa.handshake = { ...h, proving: { ...h.proving, ...change } };
+}
+
+/** Our next proof; an empty request when only the responder has more to prove. */
+function beginRound(turn: Turn, sa: IkeSa): void {
+  const { peer } = sa;
+  const round = peer?.localAuth[handshakeOf(sa).proving.ours];
+  if (!peer || !round) {
+    ask(turn, sa, []);
+    return;
+  }
+  try {
+    requireMultiple(sa, peer);
+    sa.localId = localIdentification(round, sa.local);
+    const proof = prove(turn, sa, round, sa.localId);
+    if (proof !== "signing") sendRound(turn, sa, proof);
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", error));
+  }
+}
+
+export function authSigned(turn: Turn, sa: IkeSa, then: Extract<Then, { go: "auth-signed" }>, outcome: Outcome): void {
   if (!outcome.ok) {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
     return;
   }
-  sendAuth(turn, sa, offer, { kind: "AUTH", method, data: (outcome.crypto as CryptoResults["sign"]).data });
+  sendRound(turn, sa, signedProof(then, outcome));
 }
 
-function sendAuth(turn: Turn, sa: IkeSa, offer: ChildOffer, auth: AuthPayload): void {
-  const { peer, localId } = sa;
+/** The first request says all that is wanted besides (RFC 7296 §1.2), later ones an identity and its proof (RFC 4739 §2). */
+function sendRound(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
+  const { peer, localId, asking } = sa;
+  const { proving } = handshakeOf(sa);
   if (!peer || !localId) return;
-  const child = offerPayloads(offer);
-  const contact = peer.initialContact && otherSas(turn, sa).length === 0;
-  const { identity } = peer.remoteAuth;
-  const idr = identity.match === "is" ? toIdentification(identity.identity) : undefined;
-  ask(
-    turn,
-    sa,
-    [
-      { kind: "IDi", ...localId },
-      ...certificates(peer),
-      ...certificateRequests([peer]),
-      ...(contact ? [notification("INITIAL_CONTACT")] : []),
-      ...(idr ? [{ kind: "IDr", ...idr } as const] : []),
-      auth,
-      ...child.before,
-      child.sa,
-      ...child.ts,
-    ],
-    { child: offer },
-  );
-}
-
-/** The responder's IKE_AUTH: first who it is, then its proof, then the CHILD SA. */
-export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const { peer } = sa;
-  const idr = find(payloads, "IDr");
-  const auth = find(payloads, "AUTH");
-  if (!peer || !idr || !auth) {
-    const notify = errorIn(payloads)?.type ?? 0;
-    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", notify), ours: ourClaim(sa) });
+  const isFirst = proving.ours === 0;
+  const ours = proving.ours + 1;
+  changeProving(sa, { ours });
+  const certificates = proof.slice(0, -1);
+  const auth = proof.slice(-1);
+  const another = peer.localAuth.length > ours ? [notification("ANOTHER_AUTH_FOLLOWS")] : [];
+  if (!isFirst) {
+    ask(turn, sa, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
     return;
   }
-  const { remoteAuth } = peer;
+  const contact = peer.initialContact && otherSas(turn, sa).length === 0;
+  const { identity } = peer.remoteAuth[0];
+  const idr = identity.match === "is" ? toIdentification(identity.identity) : undefined;
+  const child = asking?.child && offerPayloads(asking.child);
+  ask(turn, sa, [
+    { kind: "IDi", ...localId },
+    ...certificates,
+    ...certificateRequests([peer]),
+    ...(contact ? [notification("INITIAL_CONTACT")] : []),
+    ...(idr ? [{ kind: "IDr", ...idr } as const] : []),
+    ...auth,
+    ...(child ? [...child.before, child.sa, ...child.ts] : []),
+    ...takesRounds([peer]),
+    ...another,
+  ]);
+}
+
+/** A response of IKE_AUTH: first who the peer is and its proof, then what comes next. */
+export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const { peer } = sa;
+  const { proving } = handshakeOf(sa);
+  const [idr, auth] = [find(payloads, "IDr"), find(payloads, "AUTH")];
+  const round = peer?.remoteAuth[proving.theirs];
+  const error = errorIn(payloads);
+  if (!peer || error?.type === NOTIFY.AUTHENTICATION_FAILED || (error && proving.expected && !(idr && auth))) {
+    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", error?.type ?? 0), ours: ourClaim(sa) });
+    return;
+  }
+  if (!proving.expected) {
+    if (idr || auth) distrust(turn, sa, wrongRounds(peer.remoteAuth.length, proving.theirs, true));
+    else goOn(turn, sa, payloads);
+    return;
+  }
+  if (!round || !idr || !auth) {
+    distrust(
+      turn,
+      sa,
+      fault("ike/authentication-failed", "the peer gives no proof", { facts: { ours: expectation(sa) } }),
+    );
+    return;
+  }
   const id = { idType: idr.idType, data: idr.data };
-  if (!identityAllowed(remoteAuth.identity, remoteAuth.method, peer.remote.endpoint, id)) {
-    distrust(turn, sa, mismatch(peer, id));
+  if (!identityAllowed(round.identity, round.method, peer.remote.endpoint, id)) {
+    distrust(turn, sa, mismatch(peer, round, id));
     return;
   }
   sa.remoteId = id;
-  if (provesSecret(sa, peer, id, auth)) {
-    trusted(turn, sa, payloads, undefined);
+  if (provesSecret(sa, round, id, auth)) {
+    roundProven(turn, sa, payloads);
     return;
   }
-  const job = verifyJob(sa, peer, id, auth, payloads);
+  const job = verifyJob(sa, round, id, auth, payloads);
   if (!job) {
-    distrust(turn, sa, badProof(peer, auth));
+    distrust(turn, sa, badProof(round, auth));
     return;
   }
   turn.crypto(sa, "asking", job, { go: "auth-verified", payloads });
 }
 
 function ourClaim(sa: IkeSa): string {
-  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${sa.peer?.localAuth.method ?? "?"}`;
+  const round = sa.peer?.localAuth[Math.max(0, handshakeOf(sa).proving.ours - 1)];
+  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}`;
 }
 
-export function mismatch(peer: PeerConfig, id: Identification): Fault {
-  const ours = expectedText(peer.remoteAuth.identity, peer.remote.endpoint);
-  const theirs = identificationText(id);
-  return fault("ike/identity-mismatch", `the peer calls itself ${theirs}, expected ${ours}`, {
-    facts: { ours, theirs },
-  });
-}
-
-export function badProof(peer: PeerConfig, auth: AuthPayload): Fault {
-  const theirs = auth.method === AUTH_METHOD.SHARED_KEY ? "psk" : `signature method ${auth.method}`;
-  const ours = peer.remoteAuth.method;
-  const same = ours === "psk" && auth.method === AUTH_METHOD.SHARED_KEY;
-  const message = same ? "the peer does not have the pre-shared key" : "the peer proves itself by another method";
-  return fault("ike/authentication-failed", message, { facts: { ours, theirs } });
+function expectation(sa: IkeSa): string {
+  return sa.peer?.remoteAuth.map((round) => round.method).join(", then ") ?? "?";
 }
 
 /** The peer has to be told that it failed (RFC 7296 §2.21.2). */
-function distrust(turn: Turn, sa: IkeSa, cause: Fault | { code: string; message: string }): void {
+function distrust(turn: Turn, sa: IkeSa, cause: Fault | Failure): void {
   connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause), true);
 }
 
@@ -252,50 +215,30 @@ export function authVerified(turn: Turn, sa: IkeSa, payloads: readonly Payload[]
     distrust(turn, sa, outcome.failure);
     return;
   }
-  trusted(turn, sa, payloads, (outcome.crypto as CryptoResults["verify"]).subject);
+  sa.subject ??= (outcome.crypto as CryptoResults["verify"]).subject;
+  roundProven(turn, sa, payloads);
 }
 
-function trusted(turn: Turn, sa: IkeSa, payloads: readonly Payload[], subject: string | undefined): void {
-  const offer = sa.asking?.child;
-  const { nr } = handshakeOf(sa);
-  sa.subject = subject;
-  establish(turn, sa, false);
-  if (!offer) {
-    finish(sa);
+function roundProven(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const expected = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
+  const theirs = handshakeOf(sa).proving.theirs + 1;
+  const wanted = sa.peer?.remoteAuth.length ?? 0;
+  if (expected !== theirs < wanted) {
+    distrust(turn, sa, wrongRounds(wanted, theirs, expected));
     return;
   }
-  const error = errorIn(payloads);
-  if (error || !find(payloads, "SA")) {
-    const notify = error?.type ?? 0;
-    turn.apply([{ op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: offer.spiIn }] }]);
-    finish(sa);
-    childFailed(turn, sa, offer.config.id, childRefused(turn, "IKE_AUTH", notify, offer));
-    return;
-  }
-  try {
-    const accepted = acceptAnswer(offer, payloads);
-    const reqid = reqidOf(turn, sa, offer.config, accepted.agreed.local, accepted.agreed.remote);
-    const built = build(turn, sa, { ...accepted.agreed, reqid, ni: offer.nonce, nr, shared: undefined });
-    turn.dataplane(sa, "asking", installOps(turn, sa, built), { go: "auth-child-installed", built });
-  } catch (cause) {
-    if (!isFault(cause)) throw cause;
-    finish(sa);
-    childFailed(turn, sa, offer.config.id, errorOf(turn, "IKE_AUTH", cause));
-    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: offer.spiIn });
-  }
+  changeProving(sa, { theirs, expected });
+  goOn(turn, sa, payloads);
 }
 
-export function authChildInstalled(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
-  const deleted = sa.asking?.deleted;
-  finish(sa);
-  if (!outcome.ok) {
-    undoInstall(turn, sa, built, outcome.at);
-    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: built.child.spiIn });
-    childFailed(turn, sa, built.child.config.id, errorOf(turn, "IKE_AUTH", outcome.failure));
+/** Our round has been taken: the next one, until neither end has any more to prove. */
+function goOn(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const { proving } = handshakeOf(sa);
+  if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
+    authenticated(turn, sa, payloads);
     return;
   }
-  adoptChild(turn, sa, built.child, undefined);
-  resolveDuplicates(turn, sa, built.child);
-  deletedEarly(turn, sa, built.child, deleted);
-  ensure(turn, sa.peer?.id);
+  sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
+  openExchange(sa);
+  beginRound(turn, sa);
 }

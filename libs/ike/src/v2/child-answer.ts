@@ -2,7 +2,7 @@ import type { CryptoResults } from "../api.js";
 import type { ChildConfig, PeerConfig } from "../config.js";
 import { childSuite, DH } from "../crypto/index.js";
 import { NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
-import { PROTOCOL, TRANSFORM } from "../wire/registry.js";
+import { EXCHANGE, nameOf, PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
 import { allocation, isUsableSpi } from "./child-offer.js";
@@ -203,7 +203,7 @@ export function answerInstalled(
   }
   const chosen = { ...answer.chosen, spi: spiBytes(answer.spiIn) };
   const { group } = answer.suite;
-  const inAuth = before.length > 0;
+  const inAuth = sa.serving?.exchange === EXCHANGE.IKE_AUTH;
   respond(turn, sa, [
     ...before,
     ...(answer.mode === "transport" ? [notification("USE_TRANSPORT_MODE")] : []),
@@ -221,7 +221,7 @@ export function answerInstalled(
 /** The IKE SA stays whatever becomes of the CHILD SA (RFC 7296 §1.2, §2.21.2). */
 function refuseChild(turn: Turn, sa: IkeSa, answer: ChildAnswer, before: readonly Payload[], outcome: Outcome): void {
   const failure = outcome.ok ? { code: "ike/data-plane", message: "no SPI was given" } : outcome.failure;
-  childFailed(turn, sa, answer.config.id, errorOf(turn, before.length > 0 ? "IKE_AUTH" : "CREATE_CHILD_SA", failure));
+  childFailed(turn, sa, answer.config.id, errorOf(turn, nameOf(EXCHANGE, sa.serving?.exchange ?? 0), failure));
   const bad = failure.code === "ike/bad-key-exchange";
   respond(turn, sa, [...before, notification(bad ? "INVALID_SYNTAX" : "NO_PROPOSAL_CHOSEN")]);
 }

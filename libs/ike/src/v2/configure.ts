@@ -1,5 +1,5 @@
 import type { PolicySpec, SaState } from "@sallyport/dataplane";
-import type { ChildConfig, IkeConfig, PeerConfig } from "../config.js";
+import type { ChildConfig, IkeConfig, LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { differs, isOtherChild, sameValue } from "./equal.js";
 import type { Entries } from "./holdings.js";
@@ -83,9 +83,13 @@ function isAnother(a: PeerConfig, b: PeerConfig): boolean {
   return (
     differs(a, b, "local", "forceEncapsulation") ||
     differs(a.remote, b.remote, "endpoint") ||
-    differs(a.localAuth, b.localAuth, "method", "identity") ||
-    differs(a.remoteAuth, b.remoteAuth, "method", "identity")
+    !sameValue(a.localAuth.map(claimOf), b.localAuth.map(claimOf)) ||
+    !sameValue(a.remoteAuth.map(claimOf), b.remoteAuth.map(claimOf))
   );
+}
+
+function claimOf({ method, identity }: LocalAuth | RemoteAuth) {
+  return { method, identity };
 }
 
 function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entries[]): void {

@@ -1,6 +1,6 @@
 import type { DhGroup } from "../crypto/types.js";
 import type { PeerState } from "./core.js";
-import { NONCE_BYTES } from "./handshake.js";
+import { NONCE_BYTES, UNPROVEN } from "./handshake.js";
 import { newSa } from "./new-sa.js";
 import type { IkeSa, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -32,6 +32,7 @@ export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): 
     refusals: 0,
     cookie: undefined,
     peerHashes: undefined,
+    proving: UNPROVEN,
     wanted,
     halfOpenKey: undefined,
   };

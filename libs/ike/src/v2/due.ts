@@ -37,6 +37,11 @@ export function due(turn: Turn, sa: IkeSa): void {
 }
 
 function dropped(turn: Turn, sa: IkeSa): void {
+  if (sa.initiator && sa.phase === "auth") {
+    const cause = fault("ike/no-response", "the peer does not come to an end of authentication");
+    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause));
+    return;
+  }
   if (sa.phase === "rekeyed" || sa.establishedAt !== undefined) {
     closeSa(turn, sa, "replaced");
     return;

@@ -1,6 +1,7 @@
 import { EXCHANGE } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
-import { authAnswered, authChildInstalled, authOfferSigned, authOfferSpi, authVerified } from "./auth.js";
+import { authAnswered, authOfferSpi, authSigned, authVerified } from "./auth.js";
+import { authChildInstalled } from "./auth-child.js";
 import { answerDh, answerInstalled, answerSpi } from "./child-answer.js";
 import { beginCreate, childKeys, createAnswered, installed, offerDh, offerSpi } from "./create-child.js";
 import { beginInformational, informationalAnswered, serveInformational } from "./informational.js";
@@ -69,11 +70,11 @@ const RESUME: { readonly [G in Then["go"]]: Resume<G> } = {
   "init-keys": (t, sa, { suite }, o) => initKeys(t, sa, suite, o),
   "init-answer": (t, sa, { suite, chosen }, o) => initAnswer(t, sa, suite, chosen, o),
   "auth-offer-spi": (t, sa, _, o) => authOfferSpi(t, sa, o),
-  "auth-offer-signed": (t, sa, { offer, method }, o) => authOfferSigned(t, sa, offer, method, o),
+  "auth-signed": (t, sa, then, o) => authSigned(t, sa, then, o),
   "auth-verified": (t, sa, { payloads }, o) => authVerified(t, sa, payloads, o),
   "auth-child-installed": (t, sa, { built }, o) => authChildInstalled(t, sa, built, o),
   "serve-auth-verified": (t, sa, { serving }, o) => serveAuthVerified(t, sa, serving, o),
-  "serve-auth-signed": (t, sa, { serving, method }, o) => serveAuthSigned(t, sa, serving, method, o),
+  "serve-auth-signed": (t, sa, then, o) => serveAuthSigned(t, sa, then, o),
   "serve-child-spi": (t, sa, { answer, before }, o) => answerSpi(t, sa, answer, before, o),
   "serve-child-dh": (t, sa, { answer, before }, o) => answerDh(t, sa, answer, before, o),
   "serve-child-installed": (t, sa, th, o) => answerInstalled(t, sa, th.answer, th.before, th.built, th.ke, o),

@@ -1,10 +1,11 @@
-import type { PeerConfig } from "../config.js";
+import type { CertificateCredential, NonEmpty, PeerConfig } from "../config.js";
 import { deriveIkeKeys, OFFERED_HASHES, protector } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
-import { CERT_ENCODING, NOTIFY_DATA, notification } from "../wire/index.js";
+import { authorityHashes, CERT_ENCODING, NOTIFY_DATA, notification } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
+import { all } from "./message.js";
 import { lower } from "./new-sa.js";
-import type { Handshake, IkeSa } from "./sa.js";
+import type { Handshake, IkeSa, Proving } from "./sa.js";
 
 /** RFC 7296 §2.10: at least half the key size of the PRF, 16 to 256. */
 export const NONCE_BYTES = 32;
@@ -13,8 +14,20 @@ export function handshakeOf(sa: IkeSa): Handshake {
   return sa.handshake as Handshake;
 }
 
+/** Before IKE_AUTH: both ends have everything to prove. */
+export const UNPROVEN: Proving = { ours: 0, theirs: 0, expected: true, multiple: false, authorities: [], first: [] };
+
 function usesCertificates(peer: PeerConfig): boolean {
-  return peer.localAuth.method === "certificate" || peer.remoteAuth.method === "certificate";
+  return [...peer.localAuth, ...peer.remoteAuth].some((round) => round.method === "certificate");
+}
+
+function hasRounds(peer: PeerConfig): boolean {
+  return peer.localAuth.length > 1 || peer.remoteAuth.length > 1;
+}
+
+/** RFC 4739 §3.1: told by the responder in IKE_SA_INIT, by the initiator in its first IKE_AUTH. */
+export function takesRounds(peers: readonly PeerConfig[]): Payload[] {
+  return peers.some(hasRounds) ? [notification("MULTIPLE_AUTH_SUPPORTED")] : [];
 }
 
 /** Extensions that both sides announce in IKE_SA_INIT. */
@@ -25,19 +38,45 @@ export function announcements(peers: readonly PeerConfig[]): Payload[] {
   return out;
 }
 
+const KEY_HASH_BYTES = 20;
+/** Hashes that are sent, and that are taken from the peer. */
+const MAX_AUTHORITIES = 64;
+
 /** RFC 7296 §3.7: the trust anchors of everybody that the peer may turn out to be. */
 export function certificateRequests(peers: readonly PeerConfig[]): Payload[] {
   const hashes: Uint8Array[] = [];
-  for (const { remoteAuth } of peers) {
-    if (remoteAuth.method !== "certificate") continue;
-    for (const { keyHash } of remoteAuth.trust) {
-      if (hashes.length < 64 && !hashes.some((h) => h.every((b, i) => b === keyHash[i]))) hashes.push(keyHash);
+  for (const round of peers.flatMap((p) => p.remoteAuth)) {
+    if (round.method !== "certificate") continue;
+    for (const { keyHash } of round.trust) {
+      if (hashes.length < MAX_AUTHORITIES && !hashes.some((h) => sameOctets(h, keyHash))) hashes.push(keyHash);
     }
   }
   if (hashes.length === 0) return [];
-  const data = new Uint8Array(hashes.length * 20);
-  for (const [i, hash] of hashes.entries()) data.set(hash, i * 20);
+  const data = new Uint8Array(hashes.length * KEY_HASH_BYTES);
+  for (const [i, hash] of hashes.entries()) data.set(hash, i * KEY_HASH_BYTES);
   return [{ kind: "CERTREQ", encoding: CERT_ENCODING.X509_SIGNATURE, data }];
+}
+
+/** What the peer's certificate requests for X.509 certificates name; those for other encodings are not ours to answer. */
+export function requestedAuthorities(payloads: readonly Payload[]): Uint8Array[] {
+  return all(payloads, "CERTREQ")
+    .filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE)
+    .flatMap(authorityHashes)
+    .slice(0, MAX_AUTHORITIES);
+}
+
+/** The first certificate that the peer's requests allow, else the first. */
+export function credentialFor(
+  credentials: NonEmpty<CertificateCredential>,
+  authorities: readonly Uint8Array[],
+): CertificateCredential {
+  const allowed = (c: CertificateCredential) =>
+    c.authorities?.some((hash) => authorities.some((wanted) => sameOctets(hash, wanted)));
+  return credentials.find(allowed) ?? credentials[0];
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
 /** Keys of the first two exchanges (RFC 7296 §2.14). */

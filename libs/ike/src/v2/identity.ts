@@ -1,5 +1,5 @@
 import { type Endpoint, IpAddress } from "@sallyport/base";
-import type { Identity, IdentityMatch, LocalAuth } from "../config.js";
+import type { Identity, IdentityMatch, LocalAuth, RemoteAuth } from "../config.js";
 import { ID, nameOf } from "../wire/registry.js";
 import type { Identification } from "../wire/types.js";
 
@@ -82,7 +82,9 @@ function lower(b: number): number {
 
 /** IDENT-08. */
 export function localIdentification(auth: LocalAuth, local: Endpoint): Identification {
-  return toIdentification(auth.identity === "auto" ? addressIdentity(local.address) : auth.identity);
+  if (auth.identity !== "auto") return toIdentification(auth.identity);
+  const proven = auth.method === "certificate" ? auth.credentials[0].subject : undefined;
+  return toIdentification(proven ?? addressIdentity(local.address));
 }
 
 /**
@@ -91,7 +93,7 @@ export function localIdentification(auth: LocalAuth, local: Endpoint): Identific
  */
 export function identityAllowed(
   match: IdentityMatch,
-  method: "psk" | "certificate",
+  method: RemoteAuth["method"],
   endpoint: Endpoint | undefined,
   id: Identification,
 ): boolean {

@@ -6,7 +6,7 @@ import type { Message, Payload } from "../wire/types.js";
 import { startAuth } from "./auth.js";
 import { beginInit } from "./connect.js";
 import { errorOf, refusedBy } from "./failures.js";
-import { announcements, handshakeOf, setKeys } from "./handshake.js";
+import { announcements, handshakeOf, requestedAuthorities, setKeys } from "./handshake.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, must, notifyIn } from "./message.js";
 import { detectNat, natNotifies } from "./nat.js";
@@ -118,6 +118,11 @@ function accept(turn: Turn, sa: IkeSa, message: Message): void {
     nr,
     received: message.bytes,
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
+    proving: {
+      ...h.proving,
+      multiple: notifyIn(payloads, "MULTIPLE_AUTH_SUPPORTED") !== undefined,
+      authorities: requestedAuthorities(payloads),
+    },
   };
   if (sa.asking) sa.asking = { ...sa.asking, answered: true };
   const job = { kind: "dh-compute", pair: h.pair, peerValue: ke.data } as const;

@@ -168,7 +168,8 @@ function dispatch(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
 
 function read(message: Message, whole: Whole): Payload[] {
   const inner = decodeInner(whole.firstPayload, whole.plaintext);
-  checkPlacement({ header: message.header, clear: message.payloads, inner });
+  // Message 0 is IKE_SA_INIT and 1 the first of IKE_AUTH.
+  checkPlacement({ header: message.header, clear: message.payloads, inner }, message.header.messageId > 1);
   return inner;
 }
 

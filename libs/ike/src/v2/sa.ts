@@ -164,11 +164,27 @@ export interface Built {
   readonly outbound: SaSpec;
 }
 
-/** IKE_AUTH of a responder between its waits: whom it takes the initiator for, and what that one sent. */
+/** A round of the initiator's proof that is being verified: whom it is taken for, who else it may be, and what it sent. */
 export interface AuthServing {
   readonly peer: PeerConfig;
+  readonly others: readonly PeerConfig[];
   readonly id: Identification;
   readonly payloads: readonly Payload[];
+}
+
+/** How far both ends have proved themselves (RFC 7296 §2.15, RFC 4739 §2). */
+export interface Proving {
+  /** Rounds of ours that have been sent, and rounds of the peer's that were verified. */
+  readonly ours: number;
+  readonly theirs: number;
+  /** Whether the peer has another round to come. */
+  readonly expected: boolean;
+  /** The peer takes several rounds. */
+  readonly multiple: boolean;
+  /** Trust anchors that the peer's certificate requests name (RFC 7296 §3.7). */
+  readonly authorities: readonly Uint8Array[];
+  /** The first request, for a responder: what it asks for, the last response gives. */
+  readonly first: readonly Payload[];
 }
 
 /** Where an awaited effect goes on; data only, so that a state can be copied, compared and dropped. */
@@ -177,11 +193,11 @@ export type Then =
   | { readonly go: "init-keys"; readonly suite: IkeSuite }
   | { readonly go: "init-answer"; readonly suite: IkeSuite; readonly chosen: Proposal }
   | { readonly go: "auth-offer-spi" }
-  | { readonly go: "auth-offer-signed"; readonly offer: ChildOffer; readonly method: number }
+  | { readonly go: "auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
   | { readonly go: "auth-child-installed"; readonly built: Built }
   | { readonly go: "serve-auth-verified"; readonly serving: AuthServing }
-  | { readonly go: "serve-auth-signed"; readonly serving: AuthServing; readonly method: number }
+  | { readonly go: "serve-auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "serve-child-spi"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
   | { readonly go: "serve-child-dh"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
   | {
@@ -237,6 +253,7 @@ export interface Handshake {
   readonly refusals: number;
   readonly cookie: Uint8Array | undefined;
   readonly peerHashes: readonly number[] | undefined;
+  readonly proving: Proving;
   /** Children wanted on this IKE SA; the first goes into IKE_AUTH. */
   readonly wanted: readonly Task[];
   /** Key of the table of half-open IKE SAs, for a responder. */

@@ -14,7 +14,15 @@ import {
 import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { refusedStranger } from "./failures.js";
 import { notifyOf } from "./faults.js";
-import { announcements, certificateRequests, handshakeOf, NONCE_BYTES, setKeys } from "./handshake.js";
+import {
+  announcements,
+  certificateRequests,
+  handshakeOf,
+  NONCE_BYTES,
+  setKeys,
+  takesRounds,
+  UNPROVEN,
+} from "./handshake.js";
 import { answerStranger, clearResponse, must, notifyIn } from "./message.js";
 import { detectNat, natNotifies } from "./nat.js";
 import { newSa } from "./new-sa.js";
@@ -204,6 +212,7 @@ function open(
     refusals: 0,
     cookie: undefined,
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
+    proving: UNPROVEN,
     wanted: [],
     halfOpenKey: key,
   };
@@ -231,6 +240,7 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
     { kind: "Nonce", data: h.nr },
     ...natNotifies(turn, sa, sa.spiR),
     ...announcements(h.candidates),
+    ...takesRounds(h.candidates),
     ...certificateRequests(h.candidates),
   ]);
   sa.handshake = { ...h, sent };

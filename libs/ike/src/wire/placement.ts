@@ -54,18 +54,15 @@ export const PLACEMENT = {
     oneOf: ["AUTH", "EAP"],
     excusedBy: [],
   },
-  // Rounds after the first: EAP, then AUTH, §2.16.
+  // Rounds after the first: EAP, then AUTH, §2.16; another identity, RFC 4739 §2. Empty: it is the other end's turn.
   "IKE_AUTH request later": {
     protected: true,
-    payloads: { EAP: MAY, AUTH: MAY, N: ANY },
-    oneOf: ["AUTH", "EAP"],
+    payloads: { IDi: MAY, CERT: ANY, CERTREQ: ANY, IDr: MAY, EAP: MAY, AUTH: MAY, N: ANY },
   },
   "IKE_AUTH response later": {
     protected: true,
-    payloads: { EAP: MAY, AUTH: MAY, CP: MAY, SA: MAY, TSi: MAY, TSr: MAY, N: ANY },
+    payloads: { IDr: MAY, CERT: ANY, EAP: MAY, AUTH: MAY, CP: MAY, SA: MAY, TSi: MAY, TSr: MAY, N: ANY },
     together: [["SA", "TSi", "TSr"]],
-    oneOf: ["AUTH", "EAP"],
-    excusedBy: [],
   },
   // Without TSi and TSr it rekeys the IKE SA, which then takes a KE.
   "CREATE_CHILD_SA request": {

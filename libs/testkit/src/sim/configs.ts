@@ -61,12 +61,14 @@ export function peerOf(mine: "a" | "b", more: Partial<PeerConfig> = {}): PeerCon
     local: { address: IpAddress.parse(ADDRESSES[mine]), port: 500 },
     remote: { endpoint: { address: remote, port: 500 }, accept: [Prefix.of(remote, 32)] },
     proposals: [IKE_PROPOSAL],
-    localAuth: { method: "psk", identity: { type: "fqdn", name: `${mine}.example` }, secret },
-    remoteAuth: {
-      method: "psk",
-      identity: { match: "is", identity: { type: "fqdn", name: `${theirs}.example` } },
-      secrets: [secret],
-    },
+    localAuth: [{ method: "psk", identity: { type: "fqdn", name: `${mine}.example` }, secret }],
+    remoteAuth: [
+      {
+        method: "psk",
+        identity: { match: "is", identity: { type: "fqdn", name: `${theirs}.example` } },
+        secrets: [secret],
+      },
+    ],
     children: [childOf(mine)],
     ...more,
   };

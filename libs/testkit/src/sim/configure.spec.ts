@@ -97,10 +97,10 @@ describe("a new configuration", () => {
     const secret = utf8.encode("a secret of some length");
     b.configure(
       configOf(
-        peerOf("b", { remoteAuth: { method: "psk", identity: { match: "is", identity: id }, secrets: [secret] } }),
+        peerOf("b", { remoteAuth: [{ method: "psk", identity: { match: "is", identity: id }, secrets: [secret] }] }),
       ),
     );
-    a.configure(configOf(peerOf("a", { localAuth: { method: "psk", identity: id, secret } })));
+    a.configure(configOf(peerOf("a", { localAuth: [{ method: "psk", identity: id, secret }] })));
     sim.run(90);
     expect(disagreements(a, b)).toEqual([]);
     expect(a.established()[0]?.localId).toBe("new.example");
@@ -112,13 +112,13 @@ describe("a new configuration", () => {
     sim.run(1);
     const [old, young] = [utf8.encode("a secret of some length"), utf8.encode("the next secret")];
     const idA = { match: "is", identity: { type: "fqdn", name: "a.example" } } as const;
-    b.configure(configOf(peerOf("b", { remoteAuth: { method: "psk", identity: idA, secrets: [old, young] } })));
-    a.configure(configOf(peerOf("a", { localAuth: { method: "psk", identity: idA.identity, secret: young } })));
+    b.configure(configOf(peerOf("b", { remoteAuth: [{ method: "psk", identity: idA, secrets: [old, young] }] })));
+    a.configure(configOf(peerOf("a", { localAuth: [{ method: "psk", identity: idA.identity, secret: young }] })));
     sim.run(5);
     expect(a.of("ike-down")).toEqual([]);
     a.crash();
     a.dataPlane.sas.clear();
-    a.configure(configOf(peerOf("a", { localAuth: { method: "psk", identity: idA.identity, secret: young } })));
+    a.configure(configOf(peerOf("a", { localAuth: [{ method: "psk", identity: idA.identity, secret: young }] })));
     sim.run(5);
     expect(disagreements(a, b)).toEqual([]);
   });

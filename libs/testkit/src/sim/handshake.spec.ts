@@ -35,8 +35,8 @@ describe("IKE_SA_INIT and IKE_AUTH", () => {
     const [idA, idB] = [{ type: "fqdn", name: "a.example" } as const, { type: "fqdn", name: "b.example" } as const];
     const { sim, a, b } = pair({
       keys,
-      a: configOf(peerOf("a", { localAuth: keys.issue(CA, idA, type), remoteAuth: trusting(idB, CA) })),
-      b: configOf(peerOf("b", { localAuth: keys.issue(CA, idB, type), remoteAuth: trusting(undefined, CA) })),
+      a: configOf(peerOf("a", { localAuth: [keys.issue(CA, idA, type)], remoteAuth: [trusting(idB, CA)] })),
+      b: configOf(peerOf("b", { localAuth: [keys.issue(CA, idB, type)], remoteAuth: [trusting(undefined, CA)] })),
     });
     sim.run(1);
     expect(disagreements(a, b)).toEqual([]);
@@ -48,8 +48,8 @@ describe("IKE_SA_INIT and IKE_AUTH", () => {
     const idB = { type: "fqdn", name: "b.example" } as const;
     const { sim, a, b } = pair({
       keys,
-      a: configOf(peerOf("a", { remoteAuth: trusting(idB, CA) })),
-      b: configOf(peerOf("b", { localAuth: keys.issue(CA, idB) })),
+      a: configOf(peerOf("a", { remoteAuth: [trusting(idB, CA)] })),
+      b: configOf(peerOf("b", { localAuth: [keys.issue(CA, idB)] })),
     });
     sim.run(1);
     expect(disagreements(a, b)).toEqual([]);

@@ -107,7 +107,7 @@ describe("refusals of strangers (nobody has proved to be the peer)", () => {
     const secret = utf8.encode("wrong");
     const wrong = { method: "psk", identity: { type: "fqdn", name: "a.example" }, secret } as const;
     const { sim, b } = pair({
-      a: configOf(peerOf("a", { localAuth: wrong })),
+      a: configOf(peerOf("a", { localAuth: [wrong] })),
       b: configOf(peerOf("b", { remote: anywhere, passive: true })),
     });
     sim.run(0.5);
@@ -117,7 +117,7 @@ describe("refusals of strangers (nobody has proved to be the peer)", () => {
   test("another identity is no error of the one peer that it could have been", () => {
     const who = { method: "psk", identity: { type: "fqdn", name: "x.example" }, secret: utf8.encode("s") } as const;
     const { sim, b } = pair({
-      a: configOf(peerOf("a", { localAuth: who })),
+      a: configOf(peerOf("a", { localAuth: [who] })),
       b: configOf(peerOf("b", { remote: anywhere, passive: true })),
     });
     sim.run(0.5);
@@ -144,7 +144,7 @@ describe("refusals in IKE_AUTH", () => {
     const { sim, a, b } = pair({
       a: configOf(
         peerOf("a", {
-          localAuth: { method: "psk", identity: { type: "fqdn", name: "a.example" }, secret: utf8.encode("wrong") },
+          localAuth: [{ method: "psk", identity: { type: "fqdn", name: "a.example" }, secret: utf8.encode("wrong") }],
         }),
       ),
     });
@@ -166,7 +166,7 @@ describe("refusals in IKE_AUTH", () => {
     const { sim, a, b } = pair({
       a: configOf(
         peerOf("a", {
-          localAuth: { method: "psk", identity: { type: "email", name: "x@y.example" }, secret: utf8.encode("s") },
+          localAuth: [{ method: "psk", identity: { type: "email", name: "x@y.example" }, secret: utf8.encode("s") }],
         }),
       ),
     });
@@ -183,7 +183,7 @@ describe("refusals in IKE_AUTH", () => {
     const { sim, a, b } = pair({
       b: configOf(
         peerOf("b", {
-          localAuth: { method: "psk", identity: { type: "fqdn", name: "b.example" }, secret: utf8.encode("wrong") },
+          localAuth: [{ method: "psk", identity: { type: "fqdn", name: "b.example" }, secret: utf8.encode("wrong") }],
         }),
       ),
     });
@@ -200,8 +200,8 @@ describe("refusals in IKE_AUTH", () => {
     const [idA, idB] = [{ type: "fqdn", name: "a.example" } as const, { type: "fqdn", name: "b.example" } as const];
     const { sim, a, b } = pair({
       keys,
-      a: configOf(peerOf("a", { localAuth: keys.issue("another", idA), remoteAuth: trusting(idB, CA) })),
-      b: configOf(peerOf("b", { localAuth: keys.issue(CA, idB), remoteAuth: trusting(undefined, CA) })),
+      a: configOf(peerOf("a", { localAuth: [keys.issue("another", idA)], remoteAuth: [trusting(idB, CA)] })),
+      b: configOf(peerOf("b", { localAuth: [keys.issue(CA, idB)], remoteAuth: [trusting(undefined, CA)] })),
     });
     sim.run(0.5);
     expect(b.of("auth-failed")[0]?.error).toMatchObject({
@@ -215,8 +215,8 @@ describe("refusals in IKE_AUTH", () => {
     const none = new Uint8Array(0);
     const id = (name: string) => ({ type: "fqdn", name }) as const;
     const { sim, a, b } = pair({
-      a: configOf(peerOf("a", { localAuth: { method: "psk", identity: id("a.example"), secret: none } })),
-      b: configOf(peerOf("b", { remoteAuth: { method: "psk", identity: { match: "any" }, secrets: [none] } })),
+      a: configOf(peerOf("a", { localAuth: [{ method: "psk", identity: id("a.example"), secret: none }] })),
+      b: configOf(peerOf("b", { remoteAuth: [{ method: "psk", identity: { match: "any" }, secrets: [none] }] })),
     });
     sim.run(0.5);
     expect(a.established().concat(b.established())).toEqual([]);

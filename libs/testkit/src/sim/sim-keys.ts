@@ -51,7 +51,9 @@ export class SimKeys implements CryptoKeys {
     const subject = identificationText(toIdentification(identity));
     const text = JSON.stringify({ issuer, subject, key: publicKey.export({ format: "pem", type: "spki" }) });
     const kind: KeyKind = keyKind(privateKey);
-    return { method: "certificate", identity, key, keyKind: kind, chain: [new TextEncoder().encode(text)] };
+    const chain = [new TextEncoder().encode(text)];
+    const credential = { key, keyKind: kind, chain, authorities: [anchor(issuer).keyHash], subject: identity };
+    return { method: "certificate", identity, credentials: [credential] };
   }
 
   verifyChain({ certificates, trust, peer, identity }: VerifyJob): { publicKey: KeyObject; subject: string } {

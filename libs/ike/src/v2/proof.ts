@@ -1,0 +1,134 @@
+import type { Fault } from "@sallyport/base";
+import type { CryptoJob, CryptoResults } from "../api.js";
+import type { LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
+import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
+import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
+import type { AuthPayload, Identification, Payload } from "../wire/types.js";
+import { fault } from "./faults.js";
+import { credentialFor, handshakeOf } from "./handshake.js";
+import { expectedText, identificationText, toIdentity } from "./identity.js";
+import { all } from "./message.js";
+import type { IkeSa, Outcome, Then } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+/** What this end (`mine`) or the peer signs (RFC 7296 §2.15): the same IKE_SA_INIT in every round (RFC 4739 §2). */
+function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
+  const h = handshakeOf(sa);
+  const { keys, suite } = sa;
+  if (!keys || !suite) throw fault("ike/unexpected", "no keys yet");
+  const byInitiator = mine === sa.initiator;
+  return authOctets({
+    prf: suite.prf,
+    message: mine ? h.sent : h.received,
+    nonce: byInitiator ? h.nr : h.ni,
+    skP: byInitiator ? keys.pi : keys.pr,
+    idType: id.idType,
+    idData: id.data,
+  });
+}
+
+/** Our proof in a round: AUTH with the certificates that go before it, or a signature that is awaited. */
+export type Proof = readonly Payload[] | "signing";
+
+/**
+ * Begins our proof that we are `id`. A signature goes on at `sa`'s `auth-signed` or `serve-auth-signed`. Fault
+ * `ike/authentication-failed` when the peer knows no hash and no method for our key.
+ */
+export function prove(turn: Turn, sa: IkeSa, round: LocalAuth, id: Identification): Proof {
+  if (round.method === "psk") return [secretProof(sa, round.secret, id)];
+  const { proving, peerHashes } = handshakeOf(sa);
+  const { key, keyKind, chain } = credentialFor(round.credentials, proving.authorities);
+  const scheme = chooseScheme(keyKind, peerHashes);
+  if (!scheme) {
+    const facts = { ours: keyKind.type, theirs: peerHashes ? `hashes ${peerHashes.join(", ")}` : "no RFC 7427" };
+    throw fault("ike/authentication-failed", "the peer knows no signature method for our key", { facts });
+  }
+  const job: CryptoJob = { kind: "sign", key, scheme, octets: octetsOf(sa, id, true) };
+  const { method } = scheme;
+  if (sa.initiator) turn.crypto(sa, "asking", job, { go: "auth-signed", method, chain });
+  else turn.crypto(sa, "serving", job, { go: "serve-auth-signed", method, chain });
+  return "signing";
+}
+
+type Signed = Extract<Then, { go: "auth-signed" | "serve-auth-signed" }>;
+
+/** The signature is there. */
+export function signedProof({ method, chain }: Signed, outcome: Outcome & { readonly ok: true }): Payload[] {
+  const { data } = outcome.crypto as CryptoResults["sign"];
+  const certificates = chain.map(
+    (der): Payload => ({ kind: "CERT", encoding: CERT_ENCODING.X509_SIGNATURE, data: der }),
+  );
+  return [...certificates, { kind: "AUTH", method, data }];
+}
+
+/** AUTH by a secret that both ends have. */
+function secretProof(sa: IkeSa, secret: Uint8Array, id: Identification): AuthPayload {
+  if (!sa.suite) throw fault("ike/unexpected", "no keys yet");
+  return { kind: "AUTH", method: AUTH_METHOD.SHARED_KEY, data: pskAuth(sa.suite.prf, secret, octetsOf(sa, id, true)) };
+}
+
+/** Whether one of the accepted secrets made `auth`; an empty secret proves nothing (hostile input 28). */
+export function provesSecret(sa: IkeSa, round: RemoteAuth, id: Identification, auth: AuthPayload): boolean {
+  if (round.method !== "psk" || auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
+  const { prf } = sa.suite;
+  const octets = octetsOf(sa, id, false);
+  return round.secrets.some((secret) => secret.length > 0 && verifyPskAuth(prf, secret, octets, auth.data));
+}
+
+/** Undefined when the peer is not to prove itself by certificate or its identity is of no use. */
+export function verifyJob(
+  sa: IkeSa,
+  round: RemoteAuth,
+  id: Identification,
+  auth: AuthPayload,
+  payloads: readonly Payload[],
+): CryptoJob | undefined {
+  const identity = toIdentity(id);
+  if (round.method !== "certificate" || auth.method === AUTH_METHOD.SHARED_KEY || !identity) return undefined;
+  const chain = all(payloads, "CERT").filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE);
+  return {
+    kind: "verify",
+    auth: { method: auth.method, data: auth.data },
+    octets: octetsOf(sa, id, false),
+    certificates: chain.map((c) => c.data),
+    trust: round.trust,
+    peer: identity,
+    identity: round.identity,
+  };
+}
+
+export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification): Fault {
+  const ours = expectedText(round.identity, peer.remote.endpoint);
+  const theirs = identificationText(id);
+  return fault("ike/identity-mismatch", `the peer calls itself ${theirs}, expected ${ours}`, {
+    facts: { ours, theirs },
+  });
+}
+
+export function badProof(round: RemoteAuth, auth: AuthPayload): Fault {
+  const theirs = auth.method === AUTH_METHOD.SHARED_KEY ? "psk" : `signature method ${auth.method}`;
+  const ours = round.method;
+  const same = ours === "psk" && auth.method === AUTH_METHOD.SHARED_KEY;
+  const message = same ? "the peer does not have the pre-shared key" : "the peer proves itself by another method";
+  return fault("ike/authentication-failed", message, { facts: { ours, theirs } });
+}
+
+export function roundsText(count: number): string {
+  return count === 1 ? "1 round" : `${count} rounds`;
+}
+
+/** The peer ends its rounds too early, or wants more of them than it is to prove itself in. */
+export function wrongRounds(wanted: number, done: number, follows: boolean): Fault {
+  const theirs = follows ? `${roundsText(done)}, and another follows` : roundsText(done);
+  return fault("ike/authentication-failed", `the peer proves itself in ${theirs}, expected ${roundsText(wanted)}`, {
+    facts: { ours: roundsText(wanted), theirs },
+  });
+}
+
+/** Fault `ike/authentication-failed` when this end has several rounds and the peer takes one only. */
+export function requireMultiple(sa: IkeSa, peer: PeerConfig): void {
+  if (peer.localAuth.length === 1 || handshakeOf(sa).proving.multiple) return;
+  throw fault("ike/authentication-failed", "the peer does not take several rounds of authentication (RFC 4739)", {
+    facts: { ours: roundsText(peer.localAuth.length), theirs: roundsText(1) },
+  });
+}
