@@ -2,6 +2,7 @@ import type { Endpoint } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
 import type { DhGroup, DhKeyPair, SignatureScheme } from "./crypto/types.js";
+import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
 import type { IkeEvent } from "./status.js";
 
 export * from "./config.js";
@@ -39,7 +40,9 @@ export type CryptoJob =
       readonly trust: readonly TrustAnchor[];
       readonly peer: Identity;
       readonly identity: IdentityMatch;
-    };
+    }
+  | EapTlsJob
+  | EapTlsCloseJob;
 
 /** What a job gives, by `CryptoJob.kind`. */
 export interface CryptoResults {
@@ -50,6 +53,8 @@ export interface CryptoResults {
   sign: { readonly data: Uint8Array };
   /** `subject`: text of the end entity's subject, for status and logs. */
   verify: { readonly subject: string };
+  "eap-tls": EapTlsResult;
+  "eap-tls-close": Readonly<Record<string, never>>;
 }
 export type CryptoResult = CryptoResults[keyof CryptoResults];
 

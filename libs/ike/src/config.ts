@@ -1,6 +1,7 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
 import type { PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
+import type { EapMethod } from "./eap/methods.js";
 
 /** An encryption algorithm at one key size; `keyBits` without salt, as ENCRYPTION of libs/base lists them. */
 export interface CipherChoice {
@@ -79,6 +80,42 @@ export interface TrustAnchor {
 export type RemoteAuth =
   | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
   | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] };
+
+/** Passwords as octets (UTF-8) by user name. An empty password never matches. */
+export type EapUsers = ReadonlyMap<string, Uint8Array>;
+
+export type TlsVersion = "1.2" | "1.3";
+
+/** What EAP-TLS needs at either end; certificates are DER. */
+export interface EapTlsSettings {
+  /** Names the private key for the runner, as `LocalAuth.key` does. */
+  readonly key: string;
+  /** End entity first, without the trust anchor. */
+  readonly chain: readonly Uint8Array[];
+  readonly trust: readonly TrustAnchor[];
+  readonly versions: { readonly min: TlsVersion; readonly max: TlsVersion };
+}
+
+/** The server's side of EAP: RFC 3748 calls it the authenticator with its backend. */
+export interface EapServerConfig {
+  /** In order of preference, at least one. */
+  readonly methods: readonly EapMethod[];
+  /** `ask`: an EAP-Identity request comes first; `ike`: the peer is who IDi says. */
+  readonly identity: "ask" | "ike";
+  /** Names the set of users (`IkeConfig.eapUsers`) for the methods with passwords. */
+  readonly users?: string | undefined;
+  readonly tls?: EapTlsSettings | undefined;
+}
+
+/** The peer's (client's) side of EAP. */
+export interface EapPeerConfig {
+  /** Those that it accepts, in order of preference: what a Nak asks for. */
+  readonly methods: readonly EapMethod[];
+  /** Answer to an EAP-Identity request, and name of the user. */
+  readonly identity: string;
+  readonly password?: Uint8Array | undefined;
+  readonly tls?: (EapTlsSettings & { readonly server?: Identity | undefined }) | undefined;
+}
 
 /** Seconds since establishment. A rekey starts at `soft` minus a random part of up to `jitter`; at `hard` the SA is deleted. */
 export interface LifetimeConfig {
@@ -193,6 +230,8 @@ export interface IkeConfig {
   /** UDP port of IKE behind a NAT: 4500 (RFC 7296 §2.23). */
   readonly natPort: number;
   readonly peers: readonly PeerConfig[];
+  /** Sets of users by name, for EAP methods with passwords. No SA depends on them: a change counts from the next conversation on. */
+  readonly eapUsers?: ReadonlyMap<string, EapUsers>;
 }
 
 /** Defaults that suit site-to-site peers; spread them and set what differs. */

@@ -4,6 +4,8 @@ import type { CryptoJob, CryptoResult, Failure } from "./api.js";
 import { fault } from "./crypto/faults.js";
 import { generate, shared, signAuth, verifyAuth } from "./crypto/index.js";
 import type { SignaturePolicy } from "./crypto/types.js";
+import { fault as eapFault } from "./eap/faults.js";
+import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
 
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
@@ -18,6 +20,9 @@ export interface CryptoKeys {
    */
   verifyChain?(job: VerifyJob): { readonly publicKey: KeyObject; readonly subject: string };
   readonly policy?: SignaturePolicy;
+  /** TLS within EAP where the runner does it at once; runners whose TLS takes its time keep these jobs to themselves. */
+  eapTls?(job: EapTlsJob): EapTlsResult;
+  closeEapTls?(job: EapTlsCloseJob): void;
 }
 
 /** Does a crypto job at once. Throws the `Fault` of whatever refuses it; `failureOf` makes it an input of the engine. */
@@ -39,6 +44,12 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
       verifyAuth(publicKey, job.auth, job.octets, keys.policy);
       return { subject };
     }
+    case "eap-tls":
+      if (!keys.eapTls) throw eapFault("ike/eap-tls", "no TLS is done here");
+      return keys.eapTls(job);
+    case "eap-tls-close":
+      keys.closeEapTls?.(job);
+      return {};
   }
 }
 

@@ -166,6 +166,9 @@ export class ProofEnd {
         return { data: this.#signature(job.octets) };
       case "verify":
         return this.#verify(job);
+      case "eap-tls":
+      case "eap-tls-close":
+        throw new Refusal("EAP is not part of the proof");
     }
   }
 

@@ -39,6 +39,8 @@ function isHeavy(job: CryptoJob): boolean {
     case "sign":
       return job.scheme.key === "rsa" || job.scheme.key === "rsa-pss";
     case "verify":
+    case "eap-tls":
+    case "eap-tls-close":
       return false;
   }
 }

@@ -1,0 +1,76 @@
+import type { Fault, Rng } from "@sallyport/base";
+import type { EapTlsSettings, EapUsers, Identity, TlsVersion } from "../config.js";
+import type { EapPayload } from "../wire/types.js";
+import type { EapMethod } from "./methods.js";
+
+export interface EapContext {
+  readonly rng: Rng;
+  /** Sets of users by name, as in `IkeConfig.eapUsers`. */
+  readonly users: ReadonlyMap<string, EapUsers>;
+}
+
+/** Text that names a user, and where it is known the typed identity behind it. */
+export interface ClaimedIdentity {
+  readonly text: string;
+  readonly typed: Identity | undefined;
+}
+
+/**
+ * One flight of TLS for the runner. `open` comes with the first job of a session, and only then. The runner answers when TLS
+ * wants more from the other end, or fails the job; a failed or finished session is gone.
+ */
+export interface EapTlsJob {
+  readonly kind: "eap-tls";
+  /** Unique, made by the engine. */
+  readonly session: string;
+  readonly open?:
+    | (EapTlsSettings & { readonly role: "server" | "peer"; readonly prove: Identity | undefined })
+    | undefined;
+  /** TLS records as received; empty when the peer starts. */
+  readonly input: Uint8Array;
+}
+
+/** Nobody waits for the session any more. */
+export interface EapTlsCloseJob {
+  readonly kind: "eap-tls-close";
+  readonly session: string;
+}
+
+export interface EapTlsResult {
+  /** TLS records to send; may be empty. */
+  readonly output: Uint8Array;
+  /**
+   * Present once this end's handshake is complete, the other end's certificate verified and – with TLS 1.3, at the peer – the
+   * server's protected success indication (RFC 9190 §2.1.1) was read.
+   */
+  readonly finished?: EapTlsFinished | undefined;
+}
+
+export interface EapTlsFinished {
+  /** 64 octets: RFC 5216 §2.3, RFC 9190 §2.3. */
+  readonly msk: Uint8Array;
+  readonly version: TlsVersion;
+  /** Subject of the other end's certificate. */
+  readonly subject: string;
+}
+
+/** How a conversation ended well. */
+export interface EapDone {
+  readonly method: EapMethod;
+  /** Who was authenticated, or at the peer: as whom. */
+  readonly identity: string;
+  /** 64 octets where the method derives a key. */
+  readonly msk: Uint8Array | undefined;
+}
+
+/**
+ * What one input of a conversation leads to. At most one of `wait`, `done` and `failed` is there; `send` may stand beside `done`
+ * (EAP-Success) and `failed` (EAP-Failure). With `wait`, the next call is `resume…` with the job's outcome.
+ */
+export interface EapStep<State> {
+  readonly state: State;
+  readonly send?: EapPayload;
+  readonly wait?: EapTlsJob;
+  readonly done?: EapDone;
+  readonly failed?: Fault;
+}
