@@ -1,9 +1,9 @@
-import type { Endpoint } from "@sallyport/base";
+import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
 import type { DhGroup, DhKeyPair, SignatureScheme } from "./crypto/types.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
-import type { IkeEvent } from "./status.js";
+import type { IkeEvent, VirtualAddresses } from "./status.js";
 
 export * from "./config.js";
 export * from "./status.js";
@@ -113,6 +113,13 @@ export type Command =
   | { readonly command: "probe"; readonly peer: string }
   /** Deletes every SA, removes every policy and starts nothing more. Without it, an agent that just stops leaves the data plane as it is. */
   | { readonly command: "shutdown" };
+
+/** Whose a virtual address is. */
+export interface Lessee {
+  /** Address of this end's outer endpoint. */
+  readonly local: IpAddress;
+  readonly virtual: VirtualAddresses;
+}
 
 export type Input =
   /** `datagram` without the non-ESP marker. The engine keeps no reference to it. */

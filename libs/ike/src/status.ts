@@ -1,4 +1,4 @@
-import type { Endpoint } from "@sallyport/base";
+import type { Endpoint, IpAddress, Prefix } from "@sallyport/base";
 import type { SaMode } from "@sallyport/dataplane";
 import type { TrafficRange } from "./config.js";
 
@@ -39,6 +39,15 @@ export interface ChildStatus {
   readonly expireAt: number | undefined;
 }
 
+/** What the configuration payload gave (RFC 7296 §2.19): addresses of this end or of the peer, and what was told with them. */
+export interface VirtualAddresses {
+  readonly local: readonly IpAddress[];
+  readonly remote: readonly IpAddress[];
+  readonly dns: readonly IpAddress[];
+  readonly domains: readonly string[];
+  readonly subnets: readonly Prefix[];
+}
+
 export interface IkeStatus {
   /** `PeerConfig.id`; undefined while a responder does not know yet who the initiator is. */
   readonly peer: string | undefined;
@@ -59,6 +68,8 @@ export interface IkeStatus {
   /** e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/X25519`. */
   readonly suite: string;
   readonly nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };
+  /** What the configuration payload gave to this end or to the peer. */
+  readonly virtual: VirtualAddresses | undefined;
   readonly establishedAt: number | undefined;
   readonly rekeyAt: number | undefined;
   readonly expireAt: number | undefined;
@@ -158,6 +169,14 @@ export interface Refusal {
 /** Counted, never thrown: what was refused, by reason. */
 export type Counters = Readonly<Record<string, number>>;
 
+/** How full a pool of addresses is. */
+export interface PoolStatus {
+  readonly pool: string;
+  readonly size: number;
+  /** Held by IKE SAs or reserved for users. */
+  readonly taken: number;
+}
+
 /** What `IkeEngine.status()` gives. */
 export interface EngineStatus {
   readonly peers: readonly PeerStatus[];
@@ -166,5 +185,6 @@ export interface EngineStatus {
   /** The last ones, newest last. */
   readonly refusals: readonly Refusal[];
   readonly halfOpen: number;
+  readonly pools: readonly PoolStatus[];
   readonly counters: Counters;
 }

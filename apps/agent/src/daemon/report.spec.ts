@@ -50,6 +50,7 @@ const sa = (children: readonly ChildStatus[], more: Partial<IkeStatus> = {}): Ik
   remoteCertificate: undefined,
   suite: "AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",
   nat: { local: true, remote: false, forced: false },
+  virtual: undefined,
   establishedAt: 1000,
   rekeyAt: 9000,
   expireAt: undefined,
@@ -70,7 +71,7 @@ const peer = (sas: readonly IkeStatus[], more: Partial<PeerStatus> = {}): PeerSt
 
 const connection = { id: "t1", name: "t1", children: [{ id: "a" }, { id: "b" }] } as unknown as ConnectionIntent;
 const status = (peers: readonly PeerStatus[]): EngineStatus => ({
-  ...{ peers, unknown: [], refusals: [], halfOpen: 0, counters: {} },
+  ...{ peers, unknown: [], refusals: [], halfOpen: 0, pools: [], counters: {} },
 });
 
 describe("rangeText", () => {

@@ -6,9 +6,10 @@ import { resolveDuplicates } from "./collisions.js";
 import { childRefused, errorOf } from "./failures.js";
 import { handshakeOf } from "./handshake.js";
 import { deletedEarly } from "./informational.js";
-import { childFailed, ensure, establish } from "./lifecycle.js";
+import { childFailed, ensure, establish, withoutAddress } from "./lifecycle.js";
 import { errorIn, find } from "./message.js";
 import { enqueueFirst, finish } from "./queue.js";
+import { takeAddresses } from "./request-config.js";
 import type { Built, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -26,19 +27,20 @@ export function authenticated(turn: Turn, sa: IkeSa, payloads: readonly Payload[
     const notify = error?.type ?? 0;
     turn.apply([{ op: "removeSa", args: [{ destination: sa.local.address, protocol: "esp", spi: offer.spiIn }] }]);
     finish(sa);
+    withoutAddress(turn, sa);
     childFailed(turn, sa, offer.config.id, childRefused(turn, "IKE_AUTH", notify, offer));
     return;
   }
   try {
-    const accepted = acceptAnswer(offer, payloads);
+    const accepted = acceptAnswer(takeAddresses(turn, sa, offer, payloads), payloads);
     const reqid = reqidOf(turn, sa, offer.config, accepted.agreed.local, accepted.agreed.remote);
     const built = build(turn, sa, { ...accepted.agreed, reqid, ni: offer.nonce, nr, shared: undefined });
     turn.dataplane(sa, "asking", installOps(turn, sa, built), { go: "auth-child-installed", built });
   } catch (cause) {
     if (!isFault(cause)) throw cause;
     finish(sa);
+    if (!withoutAddress(turn, sa)) enqueueFirst(turn, sa, { kind: "reject-child", spiIn: offer.spiIn });
     childFailed(turn, sa, offer.config.id, errorOf(turn, "IKE_AUTH", cause));
-    enqueueFirst(turn, sa, { kind: "reject-child", spiIn: offer.spiIn });
   }
 }
 

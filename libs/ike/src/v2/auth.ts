@@ -21,6 +21,7 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
+import { requestAddresses } from "./request-config.js";
 import type { IkeSa, Outcome, PacketSelector, Proving, Then } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
@@ -148,6 +149,7 @@ function sendRound(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     ...(contact ? [notification("INITIAL_CONTACT")] : []),
     ...(idr ? [{ kind: "IDr", ...idr } as const] : []),
     ...auth,
+    ...requestAddresses(turn, sa),
     ...(child ? [...child.before, child.sa, ...child.ts] : []),
     ...takesRounds([peer]),
     ...another,

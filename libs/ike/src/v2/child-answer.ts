@@ -11,9 +11,10 @@ import { errorOf } from "./failures.js";
 import { fault, isFault, notifyOf } from "./faults.js";
 import { childFailed } from "./lifecycle.js";
 import { find, must, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
-import { configured, fit, narrow, rangesText, toRanges, toSelector } from "./narrow.js";
+import { configured, endsOf, fit, narrow, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
 import { choose, espProposals } from "./proposals.js";
 import type { Agreed, Built, Child, ChildAnswer, IkeSa, Outcome } from "./sa.js";
+import { serveAddresses } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 
 const NO_SPI = new Uint8Array(0);
@@ -34,12 +35,13 @@ export function judge(
   if (sa.children.length >= turn.core.config.limits.childrenPerSa) {
     throw fault("ike/no-additional-sas", `${sa.children.length} CHILD SAs are enough`);
   }
+  const cp = first ? [] : serveAddresses(turn, sa, payloads);
   const want = {
     local: toRanges(must(payloads, "TSr").selectors),
     remote: toRanges(must(payloads, "TSi").selectors),
   };
   const config = rekeys?.config ?? pickChild(sa, peer, want);
-  const have = config && configured(config, sa.local, sa.remote);
+  const have = config && configured(config, endsOf(sa));
   const local = have ? narrow(want.local, have.local) : [];
   const remote = have ? narrow(want.remote, have.remote) : [];
   if (!config || local.length === 0 || remote.length === 0) throw unacceptable(sa, peer, want);
@@ -60,6 +62,7 @@ export function judge(
     peerKe: ke,
     rekeys: rekeys?.serial,
     spiIn: 0,
+    cp,
   };
 }
 
@@ -69,7 +72,7 @@ function pickChild(sa: IkeSa, peer: PeerConfig, want: Want): ChildConfig | undef
   let best: ChildConfig | undefined;
   let score = -1;
   for (const child of peer.children) {
-    const suits = fit(want, configured(child, sa.local, sa.remote));
+    const suits = fit(want, configured(child, endsOf(sa)));
     if (suits > score) [best, score] = [child, suits];
   }
   return best;
@@ -77,7 +80,7 @@ function pickChild(sa: IkeSa, peer: PeerConfig, want: Want): ChildConfig | undef
 
 function unacceptable(sa: IkeSa, peer: PeerConfig, want: Want) {
   const ours = peer.children.map((c) => {
-    const have = configured(c, sa.local, sa.remote);
+    const have = configured(c, endsOf(sa));
     return `${rangesText(have.local)} === ${rangesText(have.remote)}`;
   });
   return fault("ike/ts-unacceptable", "no CHILD SA is configured for these traffic selectors", {
@@ -181,9 +184,13 @@ function install(
 function takesOver(turn: Turn, sa: IkeSa, answer: ChildAnswer): boolean {
   for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
     const other = serial === sa.serial ? undefined : turn.look(serial);
-    if (other?.children.some((c) => c.config.id === answer.config.id && c.sending)) return true;
+    if (other?.children.some((c) => c.sending && isSame(c, answer))) return true;
   }
   return false;
+}
+
+function isSame(child: Child, { config, local, remote }: ChildAnswer): boolean {
+  return child.config.id === config.id && sameRanges(child.local, local) && sameRanges(child.remote, remote);
 }
 
 /** The inbound SA stands: the answer may go out. */
@@ -206,6 +213,7 @@ export function answerInstalled(
   const inAuth = sa.serving?.exchange === EXCHANGE.IKE_AUTH;
   respond(turn, sa, [
     ...before,
+    ...answer.cp,
     ...(answer.mode === "transport" ? [notification("USE_TRANSPORT_MODE")] : []),
     { kind: "SA", proposals: [chosen] },
     ...(inAuth ? [] : [{ kind: "Nonce", data: answer.nr } as const]),

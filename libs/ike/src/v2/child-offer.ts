@@ -9,6 +9,7 @@ import { fault } from "./faults.js";
 import { must, notifyIn, spiBytes, spiNumber } from "./message.js";
 import { configured, rangesText, toRanges, toSelector, within } from "./narrow.js";
 import { espProposals, isAnswerTo } from "./proposals.js";
+import { offeredEnds } from "./request-config.js";
 import type { Accepted, ChildOffer, IkeSa, PacketSelector } from "./sa.js";
 
 /** SPIs up to here are reserved (CORE-15). */
@@ -46,7 +47,7 @@ export function makeOffer(
   },
 ): ChildOffer {
   const { config, packet } = about;
-  const ranges = configured(config, sa.local, sa.remote);
+  const ranges = configured(config, offeredEnds(sa));
   return {
     config,
     reqid: about.reqid,

@@ -7,7 +7,7 @@ import type { DownReason } from "../status.js";
 import { isOtherChild } from "./equal.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
-import { configured, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
+import { configured, endsOf, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
 import { lower } from "./new-sa.js";
 import { pathOf, place } from "./paths.js";
 import { enqueue } from "./queue.js";
@@ -122,7 +122,10 @@ function algorithms(suite: ChildSuite, keys: { readonly encryption: Uint8Array; 
   } as const;
 }
 
-/** The reqid of a CHILD SA: the child's own with the configured selectors, one of these selectors alone with narrower ones. */
+/**
+ * The reqid of a CHILD SA: the child's own with the configured selectors, one of these selectors alone with narrower ones or where
+ * each peer has its own.
+ */
 export function reqidOf(
   turn: Turn,
   sa: IkeSa,
@@ -132,8 +135,9 @@ export function reqidOf(
 ): number {
   const state = sa.peer && turn.core.peers.get(sa.peer.id);
   const base = state?.children.get(config.id)?.reqid ?? 0;
-  const have = configured(config, sa.local, sa.remote);
-  if (base !== 0 && sameRanges(local, have.local) && sameRanges(remote, have.remote)) return base;
+  const have = configured(config, endsOf(sa));
+  const shared = config.remote.length > 0 || (sa.peer?.remote.endpoint !== undefined && !sa.virtual?.remote.length);
+  if (base !== 0 && shared && sameRanges(local, have.local) && sameRanges(remote, have.remote)) return base;
   return reqidFor(turn.core, `${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
 }
 
@@ -143,8 +147,9 @@ export function entriesFor(turn: Turn, sa: IkeSa, child: Child): Entries {
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
   const selectors = toSelectors(child.local, child.remote) ?? [];
-  const { local, remote } = child.path;
-  return entriesOf(child.config, child.mode, child.reqid, priority, local.address, remote.address, selectors);
+  const { config, mode, reqid, path } = child;
+  const own = config.local.length === 0 ? sa.virtual?.local : undefined;
+  return entriesOf(config, mode, reqid, priority, path.local.address, path.remote.address, selectors, own);
 }
 
 /** Inbound first: nothing may come in before it can be opened. */

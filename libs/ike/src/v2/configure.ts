@@ -7,6 +7,7 @@ import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
 import type { IkeSa } from "./sa.js";
+import { ownAddresses, sameAddressing } from "./serve-config.js";
 import { release, reqidFor, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
@@ -14,8 +15,10 @@ import { retire } from "./unique.js";
 /** Makes the engine what `config` says and touches only what differs from before. */
 export function configure(turn: Turn, config: IkeConfig): void {
   const { core } = turn;
+  const before = core.config;
   core.config = config;
   core.index = new PeerIndex(config.peers);
+  if (!sameAddressing(before, config)) core.leases.configure(config.pools ?? [], ownAddresses(config));
   const ids = new Set(config.peers.map((p) => p.id));
   const gone: Entries[] = [];
   for (const state of [...core.peers.values()]) if (!ids.has(state.config.id)) removePeer(turn, state, gone);
@@ -33,7 +36,16 @@ export function configure(turn: Turn, config: IkeConfig): void {
 function addPeer(turn: Turn, config: PeerConfig): void {
   const { core } = turn;
   const timer = core.newSerial();
-  const state: PeerState = { config, timer, retryAt: undefined, tries: 0, lastError: undefined, children: new Map() };
+  const state: PeerState = {
+    config,
+    timer,
+    retryAt: undefined,
+    tries: 0,
+    lastError: undefined,
+    addresses: [],
+    addressRefusals: 0,
+    children: new Map(),
+  };
   core.peers.set(config.id, state);
   core.byTimer.set(timer, state);
   for (const child of config.children) addChild(turn, state, child);

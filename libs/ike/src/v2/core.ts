@@ -5,6 +5,7 @@ import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } fro
 import type { LastError, Refusal } from "../status.js";
 import { CookieJar } from "./cookie.js";
 import { type Entries, Holdings } from "./holdings.js";
+import { Leases } from "./leases.js";
 import { PeerIndex } from "./peer-index.js";
 import type { PacketSelector } from "./sa.js";
 import { SaTable } from "./table.js";
@@ -24,6 +25,10 @@ export interface PeerState {
   /** Attempts that failed since the last success. */
   tries: number;
   lastError: LastError | undefined;
+  /** What the peer gave last, to be asked for again. */
+  addresses: readonly IpAddress[];
+  /** How often in a row the peer gave none. */
+  addressRefusals: number;
   readonly children: Map<string, ChildRuntime>;
 }
 
@@ -51,6 +56,7 @@ export class Core {
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();
   readonly holdings = new Holdings();
+  readonly leases = new Leases();
   index = new PeerIndex([]);
   readonly cookies: CookieJar;
   readonly counters: Record<string, number> = {};

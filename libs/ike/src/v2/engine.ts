@@ -1,5 +1,5 @@
-import { Fault, type Rng } from "@sallyport/base";
-import type { Effect, Input } from "../api.js";
+import { Fault, type IpAddress, type Rng } from "@sallyport/base";
+import type { Effect, Input, Lessee } from "../api.js";
 import type { EngineStatus } from "../status.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
@@ -44,6 +44,13 @@ export class IkeEngine {
 
   status(): EngineStatus {
     return engineStatus(this.#core);
+  }
+
+  /** Who holds a virtual address that this end has given. */
+  lessee(address: IpAddress): Lessee | undefined {
+    const { table, leases } = this.#core;
+    const sa = table.get(leases.holderOf(address) ?? 0);
+    return sa?.virtual && { local: sa.local.address, virtual: sa.virtual };
   }
 
   /** Sizes of everything that could grow. */

@@ -17,6 +17,8 @@ export const fault = faultTable({
   "ike/no-response": { retry: true, expose: true },
   "ike/not-configured": { retry: false, expose: true },
   "ike/data-plane": { retry: true, expose: true },
+  "ike/no-address": { retry: true, expose: true },
+  "ike/address-required": { retry: false, expose: true },
 });
 
 /** The NOTIFY that tells the peer about a refusal of its request (RFC 7296 §2.21); the rest is INVALID_SYNTAX. */
@@ -32,6 +34,8 @@ const NOTIFY_OF: Readonly<Record<string, NotifyName>> = {
   "ike/no-additional-sas": "NO_ADDITIONAL_SAS",
   "ike/unsupported-critical-payload": "UNSUPPORTED_CRITICAL_PAYLOAD",
   "ike/data-plane": "TEMPORARY_FAILURE",
+  "ike/no-address": "INTERNAL_ADDRESS_FAILURE",
+  "ike/address-required": "FAILED_CP_REQUIRED",
 };
 
 export function notifyOf(error: Fault): NotifyName {
@@ -54,6 +58,8 @@ const CODE_OF: Readonly<Record<number, string>> = {
   [NOTIFY.CHILD_SA_NOT_FOUND]: "ike/child-not-found",
   [NOTIFY.NO_ADDITIONAL_SAS]: "ike/no-additional-sas",
   [NOTIFY.INVALID_SYNTAX]: "ike/invalid-syntax",
+  [NOTIFY.INTERNAL_ADDRESS_FAILURE]: "ike/no-address",
+  [NOTIFY.FAILED_CP_REQUIRED]: "ike/address-required",
 };
 
 /** Our code for a refusal that the peer sent. */

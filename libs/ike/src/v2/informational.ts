@@ -6,6 +6,7 @@ import { closeSa, ensure } from "./lifecycle.js";
 import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
 import { finish } from "./queue.js";
 import type { Child, IkeSa, Task } from "./sa.js";
+import { answerConfig } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 
 const NO_SPIS: readonly Uint8Array[] = [];
@@ -41,7 +42,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
       childDeleted(turn, sa, child);
     }
   }
-  respond(turn, sa, answer.length > 0 ? [deletion(answer)] : []);
+  respond(turn, sa, [...(answer.length > 0 ? [deletion(answer)] : []), ...answerConfig(sa, payloads)]);
   if (deletes.length > 0) ensure(turn, sa.peer?.id);
 }
 

@@ -9,9 +9,10 @@ import { fault } from "./faults.js";
 import { exchangeName } from "./message.js";
 import { enqueue, finish } from "./queue.js";
 import { ikeStatus } from "./report.js";
+import { releaseAddresses } from "./request-config.js";
 import type { IkeSa, PacketSelector, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
-import { enforceUniqueness, identityKey } from "./unique.js";
+import { enforceUniqueness, identityKey, retire } from "./unique.js";
 
 /** How long an IKE SA that the peer has deleted repeats its answer to the Delete. */
 const ECHO_MS = 10_000;
@@ -82,6 +83,21 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   ensure(turn, state.config.id);
 }
 
+/**
+ * An IKE SA without the address that was asked for is of no use: it goes, and another attempt follows later (RFC 7296 §3.15.4).
+ * False when nothing was asked for or something was given.
+ */
+export function withoutAddress(turn: Turn, sa: IkeSa): boolean {
+  if (!sa.peer?.request || sa.virtual) return false;
+  const state = turn.core.peers.get(sa.peer.id);
+  if (state) {
+    state.tries = ++state.addressRefusals;
+    state.retryAt = turn.now + backoff(turn, state.tries);
+  }
+  retire(turn, sa, "failed");
+  return true;
+}
+
 /** A CHILD SA could not be made; the IKE SA stays. `child` undefined: the peer asked for none that is configured. */
 export function childFailed(turn: Turn, sa: IkeSa, child: string | undefined, error: LastError): void {
   const peer = sa.peer?.id;
@@ -112,6 +128,7 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
   turn.apply(sa.fading.map((f) => removeIn(f)));
   sa.fading = [];
   if (sa.asking?.child) turn.apply([removeIn({ ...sa.asking.child, path: sa })]);
+  releaseAddresses(turn, sa);
   if (wasUp)
     turn.emit({ event: "ike-down", reason, peer: sa.peer?.id, at: turn.now, ike: { ...before, children: [] } });
   if (echo) {

@@ -1,6 +1,7 @@
 import { type Endpoint, IpAddress, rangeToPrefixes } from "@sallyport/base";
 import type { Selector } from "@sallyport/dataplane";
 import type { ChildConfig, TrafficRange } from "../config.js";
+import type { VirtualAddresses } from "../status.js";
 import type { AddressSelector, TrafficSelector } from "../wire/types.js";
 import { once } from "./memo.js";
 
@@ -37,10 +38,6 @@ function compare(a: IpAddress, b: IpAddress): number {
     if (d !== 0) return d;
   }
   return 0;
-}
-
-function hostRange(address: IpAddress): TrafficRange {
-  return { first: address, last: address, protocol: 0, firstPort: 0, lastPort: ANY_PORT };
 }
 
 function sameRange(a: TrafficRange, b: TrafficRange): boolean {
@@ -94,15 +91,34 @@ export function within(answer: readonly TrafficRange[], offer: readonly TrafficR
   return answer.length > 0 && answer.every((a) => offer.some((o) => contains(o, a)));
 }
 
-/** The configured selectors, with the outer addresses where none are configured. */
-export function configured(
-  child: ChildConfig,
-  local: Endpoint,
-  remote: Endpoint,
-): { local: readonly TrafficRange[]; remote: readonly TrafficRange[] } {
+/** Who stands for a list of selectors that is empty. */
+export interface Ends {
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+}
+
+/** Virtual addresses where there are any, else the outer ones. */
+export function endsOf(sa: {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly virtual?: VirtualAddresses | undefined;
+}): Ends {
+  const { virtual } = sa;
   return {
-    local: child.local.length > 0 ? child.local : [hostRange(local.address)],
-    remote: child.remote.length > 0 ? child.remote : [hostRange(remote.address)],
+    local: hosts(virtual?.local.length ? virtual.local : [sa.local.address]),
+    remote: hosts(virtual?.remote.length ? virtual.remote : [sa.remote.address]),
+  };
+}
+
+export function hosts(addresses: readonly IpAddress[]): TrafficRange[] {
+  return addresses.map((address) => ({ first: address, last: address, protocol: 0, firstPort: 0, lastPort: ANY_PORT }));
+}
+
+/** The configured selectors. */
+export function configured(child: ChildConfig, ends: Ends): Ends {
+  return {
+    local: child.local.length > 0 ? child.local : ends.local,
+    remote: child.remote.length > 0 ? child.remote : ends.remote,
   };
 }
 

@@ -38,6 +38,7 @@ export function newSa(
     remoteId: undefined,
     subject: undefined,
     identity: undefined,
+    virtual: undefined,
     fragments: false,
     nextOurs: 0,
     nextTheirs: 0,

@@ -183,6 +183,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
   sa.identity = old.identity;
+  sa.virtual = old.virtual;
   sa.fragments = old.fragments;
   sa.establishedAt = turn.now;
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);

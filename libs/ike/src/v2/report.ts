@@ -62,6 +62,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     remoteCertificate: sa.subject,
     suite: sa.suite ? suiteText(sa.suite) : "",
     nat: sa.nat,
+    virtual: sa.virtual,
     establishedAt: sa.establishedAt,
     rekeyAt: sa.rekeyAt,
     expireAt: sa.expireAt,
@@ -90,6 +91,7 @@ export function engineStatus(core: Core): EngineStatus {
     unknown,
     refusals: core.refusals,
     halfOpen: core.table.halfOpen,
+    pools: core.leases.status(),
     counters: { ...core.counters },
   };
 }

@@ -3,7 +3,7 @@ import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
 import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
-import type { DownReason } from "../status.js";
+import type { DownReason, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Identification, Payload, Proposal } from "../wire/types.js";
 
@@ -129,6 +129,8 @@ export interface ChildAnswer {
   readonly peerKe: Uint8Array | undefined;
   readonly rekeys: number | undefined;
   readonly spiIn: number;
+  /** CFG_REPLY, where one was asked for in CREATE_CHILD_SA. */
+  readonly cp: readonly Payload[];
 }
 
 /** Everything that was agreed on about a CHILD SA. */
@@ -283,6 +285,8 @@ export interface IkeSa {
   subject: string | undefined;
   /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
   identity: string | undefined;
+  /** What the configuration payload gave; shared by the IKE SAs of a rekey. */
+  virtual: VirtualAddresses | undefined;
   /** The peer takes fragments (RFC 7383). */
   fragments: boolean;
   /** Message ID of our next request and of the peer's next one. */

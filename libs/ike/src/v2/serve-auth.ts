@@ -22,6 +22,7 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
+import { serveAddresses } from "./serve-config.js";
 import type { AuthServing, IkeSa, Outcome, Proving, Then } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
@@ -232,12 +233,10 @@ function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void 
   const { ni, nr, proving } = handshakeOf(sa);
   const { first } = proving;
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
-  if (!find(first, "SA")) {
-    respond(turn, sa, before);
-    return;
-  }
   try {
-    beginAnswer(turn, sa, judge(turn, sa, first, { ni, nr }, true, undefined), before);
+    const answer = [...before, ...serveAddresses(turn, sa, first)];
+    if (!find(first, "SA")) respond(turn, sa, answer);
+    else beginAnswer(turn, sa, judge(turn, sa, first, { ni, nr }, true, undefined), answer);
   } catch (error) {
     const notify = refusal(error);
     if (isFault(error)) childFailed(turn, sa, undefined, errorOf(turn, "IKE_AUTH", error));

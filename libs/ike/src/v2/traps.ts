@@ -1,10 +1,10 @@
 import type { IpAddress } from "@sallyport/base";
 import type { PolicySpec, RouteSpec, SaMode, Selector } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
-import type { ChildConfig } from "../config.js";
+import type { ChildConfig, PeerConfig } from "../config.js";
 import type { ChildRuntime, Core, PeerState } from "./core.js";
 import type { Entries, Holdings } from "./holdings.js";
-import { configured, reversed, toSelectors } from "./narrow.js";
+import { configured, endsOf, reversed, toSelectors } from "./narrow.js";
 import type { Turn } from "./turn.js";
 
 /** What carries packets of `selectors` into SAs of `reqid` between two outer addresses. */
@@ -16,6 +16,7 @@ export function entriesOf(
   local: IpAddress,
   remote: IpAddress,
   selectors: readonly Selector[],
+  virtual: readonly IpAddress[] = [],
 ): Entries {
   const template = { protocol: "esp", mode, reqid, level: child.level } as const;
   const out = { ...template, source: local, destination: remote };
@@ -31,7 +32,7 @@ export function entriesOf(
   const routes = new Map<string, RouteSpec>();
   if (child.routes && mode === "tunnel") {
     for (const { destination } of selectors) {
-      const source = child.routeSource;
+      const source = virtual.find((a) => a.family === destination.family) ?? child.routeSource;
       routes.set(destination.toString(), { destination, via: remote, ...(source ? { source } : {}) });
     }
   }
@@ -52,16 +53,21 @@ export function release(holdings: Holdings, entries: Entries): DataPlaneOp[] {
   ];
 }
 
-/** Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. */
-function traps(child: ChildConfig): boolean {
+/**
+ * Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. Packets from an
+ * address that is still to be given there are not.
+ */
+function traps({ request }: PeerConfig, child: ChildConfig): boolean {
+  if (request && child.local.length === 0) return false;
   return child.startAction !== "none" || child.dpdAction === "trap";
 }
 
 /** Puts a child's policies in place before there is an SA: packets raise an acquire and none leaves in clear. */
 export function setTrap(turn: Turn, state: PeerState, child: ChildRuntime): void {
   const { local, remote } = state.config;
-  if (child.trap || !traps(child.config) || !local.address || !remote.endpoint) return;
-  const ranges = configured(child.config, { address: local.address, port: local.port }, remote.endpoint);
+  if (child.trap || !traps(state.config, child.config) || !local.address || !remote.endpoint) return;
+  const ends = endsOf({ local: { address: local.address, port: local.port }, remote: remote.endpoint });
+  const ranges = configured(child.config, ends);
   const selectors = toSelectors(ranges.local, ranges.remote);
   if (!selectors) return;
   const { mode, priority } = child.config;

@@ -1,6 +1,7 @@
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import type { IkeEvent } from "../status.js";
 import type { Core } from "./core.js";
+import type { Holder } from "./leases.js";
 import type { IkeSa, Then } from "./sa.js";
 import { nextDeadline } from "./timers.js";
 
@@ -131,8 +132,13 @@ export class Turn {
           this.arm(serial, at);
         }
       }
+      if (old?.virtual !== draft?.virtual) this.core.leases.moved(serial, holderOf(old), holderOf(draft));
       this.core.table.replace(serial, draft);
     }
     return this.#timers.length > 0 ? [...this.#timers, ...this.effects] : this.effects;
   }
+}
+
+function holderOf(sa: IkeSa | undefined): Holder | undefined {
+  return sa?.virtual && { identity: sa.identity ?? "", addresses: sa.virtual.remote };
 }

@@ -1,0 +1,153 @@
+import type { IpAddress } from "@sallyport/base";
+import type { AddressingFacts, IkeConfig, ModeConfig, UserModeConfig } from "../config.js";
+import type { VirtualAddresses } from "../status.js";
+import {
+  addressAttribute,
+  type ConfigData,
+  dnsAttribute,
+  domainAttribute,
+  netmaskAttribute,
+  readConfig,
+  subnetAttribute,
+  supportedAttribute,
+} from "../wire/config-data.js";
+import { CFG, CFG_ATTRIBUTE } from "../wire/registry.js";
+import type { ConfigAttribute, ConfigPayload, Payload } from "../wire/types.js";
+import { sameValue } from "./equal.js";
+import { fault } from "./faults.js";
+import { identificationText, toIdentification } from "./identity.js";
+import { once } from "./memo.js";
+import { find } from "./message.js";
+import type { IkeSa } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+const SUPPORTED = [
+  CFG_ATTRIBUTE.INTERNAL_IP4_ADDRESS,
+  CFG_ATTRIBUTE.INTERNAL_IP4_NETMASK,
+  CFG_ATTRIBUTE.INTERNAL_IP4_DNS,
+  CFG_ATTRIBUTE.INTERNAL_IP6_ADDRESS,
+  CFG_ATTRIBUTE.INTERNAL_IP6_DNS,
+  CFG_ATTRIBUTE.INTERNAL_IP4_SUBNET,
+  CFG_ATTRIBUTE.SUPPORTED_ATTRIBUTES,
+  CFG_ATTRIBUTE.INTERNAL_IP6_SUBNET,
+  CFG_ATTRIBUTE.INTERNAL_DNS_DOMAIN,
+];
+const ASKS = { 4: CFG_ATTRIBUTE.INTERNAL_IP4_ADDRESS, 6: CFG_ATTRIBUTE.INTERNAL_IP6_ADDRESS } as const;
+const FAMILIES = [4, 6] as const;
+
+/** Users by the text of their identity: there may be many. */
+const indexes = new WeakMap<ModeConfig, ReadonlyMap<string, UserModeConfig>>();
+
+function userOf(config: ModeConfig, sa: IkeSa): UserModeConfig | undefined {
+  const byText = once(
+    indexes,
+    config,
+    () => new Map(config.users.map((user) => [identificationText(toIdentification(user.identity)), user])),
+  );
+  return sa.remoteId && byText.get(identificationText(sa.remoteId));
+}
+
+/** Addresses that are set aside for users. */
+export function ownAddresses(config: IkeConfig): IpAddress[] {
+  return config.peers.flatMap((p) => p.modeConfig?.users.flatMap((u) => u.addresses ?? []) ?? []);
+}
+
+export function sameAddressing(a: IkeConfig, b: IkeConfig): boolean {
+  return sameValue(a.pools ?? [], b.pools ?? []) && sameValue(ownAddresses(a), ownAddresses(b));
+}
+
+function requestIn(payloads: readonly Payload[], cfgType: number): ConfigData | undefined {
+  const cp = find(payloads, "CP");
+  return cp?.cfgType === cfgType ? readConfig(cp.attributes) : undefined;
+}
+
+/**
+ * Gives an authenticated initiator the addresses that it asks for, in IKE_AUTH or later, and the payloads that tell it (RFC 7296
+ * §2.19). Faults: `ike/no-address` when none is left, `ike/address-required` when it must ask and does not; the IKE SA stays then
+ * (§3.15.4).
+ */
+export function serveAddresses(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): Payload[] {
+  const { peer } = sa;
+  const config = peer?.modeConfig;
+  const request = requestIn(payloads, CFG.REQUEST);
+  if (!config) return [];
+  const user = userOf(config, sa);
+  const facts = { ...config, ...user };
+  const asked = FAMILIES.filter((family) => request?.types.has(ASKS[family]));
+  const has = sa.virtual?.remote ?? [];
+  if (config.required && asked.length === 0 && has.length === 0) {
+    throw fault("ike/address-required", "the peer asks for no address", {
+      facts: { ours: poolsText(facts, user), theirs: "no request for an address" },
+    });
+  }
+  if (!request) return [];
+  const addresses = asked.flatMap(
+    (family) => has.find((a) => a.family === family) ?? choose(turn, sa, family, request, facts, user) ?? [],
+  );
+  if (asked.length > 0 && addresses.length === 0) {
+    throw fault("ike/no-address", "no address is left for the peer", {
+      facts: { ours: poolsText(facts, user), theirs: asked.map((f) => `an IPv${f} address`).join(", ") },
+    });
+  }
+  const more = addresses.filter((a) => !has.some((h) => h.equals(a)));
+  if (more.length > 0) {
+    const { dns, domains, subnets } = facts;
+    sa.virtual = { local: [], remote: [...has, ...more], dns, domains, subnets };
+  }
+  return [reply(config, facts, request, addresses)];
+}
+
+function choose(
+  turn: Turn,
+  sa: IkeSa,
+  family: 4 | 6,
+  request: ConfigData,
+  facts: AddressingFacts,
+  user: UserModeConfig | undefined,
+): IpAddress | undefined {
+  return turn.core.leases.choose({
+    family,
+    identity: sa.identity ?? "",
+    pools: facts.pools,
+    fixed: user?.addresses?.find((a) => a.family === family),
+    wanted: request.addresses.find((a) => a.family === family),
+    // Where one identity may have several IKE SAs, each has an address of its own.
+    again: sa.peer?.uniqueness !== "keep",
+  });
+}
+
+function poolsText(facts: AddressingFacts, user: UserModeConfig | undefined): string {
+  const own = user?.addresses?.map(String) ?? [];
+  return [...own, ...facts.pools.map((id) => `pool ${id}`)].join(", ") || "no pool";
+}
+
+function reply(
+  config: ModeConfig,
+  { dns, domains, subnets }: AddressingFacts,
+  request: ConfigData,
+  addresses: readonly IpAddress[],
+): ConfigPayload {
+  const { prefixLength } = config;
+  const has4 = addresses.some((a) => a.family === 4);
+  const attributes: ConfigAttribute[] = [
+    ...addresses.map(addressAttribute),
+    ...(prefixLength !== undefined && has4 ? [netmaskAttribute(prefixLength)] : []),
+    ...dns.map(dnsAttribute),
+    // Only to those who ask, and never without a server to ask (RFC 8598 §3.2).
+    ...(request.types.has(CFG_ATTRIBUTE.INTERNAL_DNS_DOMAIN) && dns.length > 0 ? domains.map(domainAttribute) : []),
+    ...subnets.map(subnetAttribute),
+    ...(request.types.has(CFG_ATTRIBUTE.SUPPORTED_ATTRIBUTES) ? [supportedAttribute(SUPPORTED)] : []),
+  ];
+  return { kind: "CP", cfgType: CFG.REPLY, attributes };
+}
+
+/** Answers a configuration payload in INFORMATIONAL: with what the peer has, and to CFG_SET that nothing of it was taken (§3.15). */
+export function answerConfig(sa: IkeSa, payloads: readonly Payload[]): Payload[] {
+  if (requestIn(payloads, CFG.SET)) return [{ kind: "CP", cfgType: CFG.ACK, attributes: [] }];
+  const request = requestIn(payloads, CFG.REQUEST);
+  const config = sa.peer?.modeConfig;
+  if (!request || !config) return [];
+  const given: VirtualAddresses["remote"] = sa.virtual?.remote ?? [];
+  const addresses = given.filter((a) => request.types.has(ASKS[a.family]));
+  return [reply(config, { ...config, ...userOf(config, sa) }, request, addresses)];
+}
