@@ -147,7 +147,9 @@ export function entriesFor(turn: Turn, sa: IkeSa, child: Child): Entries {
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
   const selectors = toSelectors(child.local, child.remote) ?? [];
-  const { config, mode, reqid, path } = child;
+  const { mode, reqid, path } = child;
+  // Policies of a road warrior are its own alone (POL-18).
+  const config: ChildConfig = sa.virtual?.remote.length ? { ...child.config, level: "unique" } : child.config;
   const own = config.local.length === 0 ? sa.virtual?.local : undefined;
   return entriesOf(config, mode, reqid, priority, path.local.address, path.remote.address, selectors, own);
 }

@@ -19,6 +19,7 @@ export class FakeDataPlane {
   readonly sas = new Map<string, SaSpec>();
   readonly policies = new Map<string, PolicySpec>();
   readonly routes = new Map<string, RouteSpec>();
+  readonly addresses = new Set<string>();
   readonly reserved = new Map<number, number>();
   /** Ops in order, for tests about order. */
   readonly log: string[] = [];
@@ -57,7 +58,10 @@ export class FakeDataPlane {
         this.routes.delete(op.args[0].destination.toString());
         return undefined;
       case "installAddress":
+        this.addresses.add(op.args[0].address.toString());
+        return undefined;
       case "removeAddress":
+        this.addresses.delete(op.args[0].address.toString());
         return undefined;
     }
   }
