@@ -22,8 +22,8 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
-import { serveAddresses } from "./serve-config.js";
 import type { AuthServing, IkeSa, Outcome, Proving, Then } from "./sa.js";
+import { serveAddresses } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
 

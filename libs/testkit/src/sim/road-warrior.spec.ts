@@ -35,7 +35,7 @@ function gateway({ mode, last = "10.9.0.250" }: Addressing = {}, more: Partial<P
     id: "people",
     passive: true,
     remote: { endpoint: undefined, accept: [Prefix.any(4)] },
-    remoteAuth: { method: "psk", identity: { match: "any" }, secrets: [SECRET] },
+    remoteAuth: [{ method: "psk", identity: { match: "any" }, secrets: [SECRET] }],
     modeConfig: { ...MODE_CONFIG, ...mode },
     children: [childOf("b", { local: [range("0.0.0.0/0"), range("::/0")], remote: [] })],
     ...more,
@@ -53,7 +53,7 @@ function person(name: string, address: string, more: Partial<PeerConfig> = {}): 
   return configOf(
     peerOf("a", {
       local: { address: ip(address), port: 500 },
-      localAuth: { method: "psk", identity: { type: "email", name }, secret: SECRET },
+      localAuth: [{ method: "psk", identity: { type: "email", name }, secret: SECRET }],
       request: { families: [4, 6], dns: true, hides: [] },
       children: [childOf("a", { local: [], remote: [range("10.2.0.0/16"), range("2001:db8:2::/48")] })],
       ...more,
