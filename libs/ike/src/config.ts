@@ -257,6 +257,8 @@ export interface PeerConfig {
   readonly modeConfig?: ModeConfig;
   /** Asks the peer for addresses (MC-06). */
   readonly request?: AddressRequest;
+  /** Requests under way at once in each direction, as far as the peer takes part (RFC 7296 §2.3): 1…16. */
+  readonly window: number;
   readonly children: readonly ChildConfig[];
 }
 
@@ -303,6 +305,7 @@ export const PEER_DEFAULTS = {
   natKeepalive: 20,
   initialContact: true,
   uniqueness: "replace",
+  window: 4,
 } as const satisfies Partial<PeerConfig>;
 
 export const CHILD_DEFAULTS = {

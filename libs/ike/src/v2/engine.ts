@@ -9,7 +9,7 @@ import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
 import { pump } from "./pump.js";
-import { receive, refuseRequest } from "./receive.js";
+import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
 import { engineStatus } from "./report.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
@@ -39,7 +39,26 @@ export class IkeEngine {
       this.#counted(turn, error, input);
       if (input.on === "timer") this.#giveUp(turn, input.timer);
     }
-    return turn.commit();
+    const effects = turn.commit();
+    for (const { serial, early } of turn.touched()) if (early.length > 0) effects.push(...this.#early(serial, input));
+    return effects;
+  }
+
+  /** Requests that came before their turn, each in a step of its own: one that fails takes none of the others with it. */
+  #early(serial: number, input: Input): Effect[] {
+    const effects: Effect[] = [];
+    for (;;) {
+      const turn = new Turn(this.#core, input.now);
+      try {
+        if (!serveEarly(turn, serial)) return effects;
+        for (const sa of turn.touched()) pump(turn, sa);
+      } catch (error) {
+        turn.revert();
+        this.#counted(turn, error, input);
+        forgetEarly(turn, serial);
+      }
+      effects.push(...turn.commit());
+    }
   }
 
   status(): EngineStatus {
@@ -104,7 +123,7 @@ export class IkeEngine {
     if (!sa || !wait) return;
     sa.waits = sa.waits.filter((w) => w !== wait);
     try {
-      resume(turn, sa, wait.then, outcomeOf(input));
+      resume(turn, sa, wait, outcomeOf(input));
       for (const touched of turn.touched()) pump(turn, touched);
     } catch (error) {
       turn.revert();
@@ -122,7 +141,7 @@ export class IkeEngine {
       turn.drop(sa);
       return;
     }
-    if (wait.of === "asking" || !sa.serving) {
+    if (wait.of !== "serving" || !sa.serving) {
       closeSa(turn, sa, "failed");
       return;
     }

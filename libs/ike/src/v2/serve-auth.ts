@@ -22,10 +22,11 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
-import type { AuthServing, IkeSa, Outcome, Proving, Then } from "./sa.js";
+import type { AuthServing, IkeSa, Outcome, Proving, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
+import { takeWindow, windowNotifies } from "./window.js";
 
 /** How long a refused IKE SA repeats its answer. */
 const REFUSED_MS = 10_000;
@@ -136,7 +137,7 @@ function verifyNext(
   const round = peer && roundOf(sa, peer);
   const job = round && verifyJob(sa, round, id, auth, payloads);
   if (!peer || !job) return false;
-  turn.crypto(sa, "serving", job, { go: "serve-auth-verified", serving: { peer, others, id, payloads } });
+  turn.serveCrypto(sa, job, { go: "serve-auth-verified", serving: { peer, others, id, payloads } });
   return true;
 }
 
@@ -193,7 +194,7 @@ function answerRound(turn: Turn, sa: IkeSa): void {
   try {
     requireMultiple(sa, peer);
     sa.localId = localIdentification(round, sa.local);
-    const proof = prove(turn, sa, round, sa.localId);
+    const proof = prove(turn, sa, "serving", round, sa.localId);
     if (proof !== "signing") complete(turn, sa, proof);
   } catch (error) {
     if (!isFault(error)) throw error;
@@ -201,7 +202,7 @@ function answerRound(turn: Turn, sa: IkeSa): void {
   }
 }
 
-type Signed = Extract<Then, { go: "serve-auth-signed" }>;
+type Signed = Extract<ServingThen, { go: "serve-auth-signed" }>;
 
 export function serveAuthSigned(turn: Turn, sa: IkeSa, then: Signed, outcome: Outcome): void {
   if (outcome.ok) complete(turn, sa, signedProof(then, outcome));
@@ -225,13 +226,14 @@ function complete(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     refuse(turn, sa, peer, sa.remoteId, fault("ike/authentication-failed", "this identity has an IKE SA already"));
     return;
   }
-  authenticated(turn, sa, before);
+  authenticated(turn, sa, [...before, ...windowNotifies(sa)]);
 }
 
 /** Both ends have proved themselves: what the first request asked for is given. */
 function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void {
   const { ni, nr, proving } = handshakeOf(sa);
   const { first } = proving;
+  takeWindow(sa, first);
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
   try {
     const answer = [...before, ...serveAddresses(turn, sa, first)];

@@ -20,7 +20,7 @@ export class FakeDataPlane {
   readonly policies = new Map<string, PolicySpec>();
   readonly routes = new Map<string, RouteSpec>();
   readonly addresses = new Set<string>();
-  readonly reserved = new Map<number, number>();
+  readonly reserved = new Set<string>();
   /** Ops in order, for tests about order. */
   readonly log: string[] = [];
   /** Throws in the place of an operation. */
@@ -33,14 +33,14 @@ export class FakeDataPlane {
     if (fault) throw fault;
     switch (op.op) {
       case "allocateSpi":
-        this.reserved.set(++this.#spi, op.args[0].reqid);
+        this.reserved.add(idText({ ...op.args[0], spi: ++this.#spi }));
         return this.#spi;
       case "installSa":
         return this.#install(op.args[0]);
       case "moveSa":
         return this.#move(op.args[0], op.args[1]);
       case "removeSa":
-        this.reserved.delete(op.args[0].spi);
+        this.reserved.delete(idText(op.args[0]));
         this.sas.delete(idText(op.args[0]));
         return undefined;
       case "installPolicy":
@@ -69,7 +69,7 @@ export class FakeDataPlane {
   #install(sa: SaSpec): void {
     const id = idText(sa);
     if (this.sas.has(id)) throw refused(`SA ${id} is there already`, "spi");
-    if (sa.direction === "in" && !this.reserved.delete(sa.spi)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
+    if (sa.direction === "in" && !this.reserved.delete(id)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
     this.sas.set(id, sa);
   }
 
