@@ -3,12 +3,12 @@ import { nameOf, PROTOCOL } from "../wire/registry.js";
 import type { DeletePayload, Payload } from "../wire/types.js";
 import { childBySerial, closeChild, switchOutbound } from "./child.js";
 import { closeSa, ensure } from "./lifecycle.js";
-import { all, ask, errorIn, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
+import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
 import { change, finish } from "./queue.js";
 import type { Asking, Child, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
 import type { Turn } from "./turn.js";
-import { openWindow, takeWindow, windowNotifies } from "./window.js";
+import { answerWindow, openWindow, takeWindow, windowNotifies } from "./window.js";
 
 const NO_SPIS: readonly Uint8Array[] = [];
 
@@ -28,9 +28,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
     distrusted(turn, sa, error.type);
     return;
   }
-  const window = notifyIn(payloads, "SET_WINDOW_SIZE") ? windowNotifies(sa) : [];
-  if (window.length > 0) openWindow(sa);
-  takeWindow(sa, payloads);
+  const window = answerWindow(sa, payloads);
   const answer: number[] = [];
   for (const d of deletes) {
     if (d.protocol !== PROTOCOL.ESP) continue;

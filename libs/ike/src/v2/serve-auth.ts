@@ -26,7 +26,7 @@ import type { AuthServing, IkeSa, Outcome, Proving, ServingThen } from "./sa.js"
 import { serveAddresses } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
-import { takeWindow, windowNotifies } from "./window.js";
+import { answerWindow } from "./window.js";
 
 /** How long a refused IKE SA repeats its answer. */
 const REFUSED_MS = 10_000;
@@ -226,14 +226,13 @@ function complete(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     refuse(turn, sa, peer, sa.remoteId, fault("ike/authentication-failed", "this identity has an IKE SA already"));
     return;
   }
-  authenticated(turn, sa, [...before, ...windowNotifies(sa)]);
+  authenticated(turn, sa, [...before, ...answerWindow(sa, proving.first)]);
 }
 
 /** Both ends have proved themselves: what the first request asked for is given. */
 function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void {
   const { ni, nr, proving } = handshakeOf(sa);
   const { first } = proving;
-  takeWindow(sa, first);
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
   try {
     const answer = [...before, ...serveAddresses(turn, sa, first)];

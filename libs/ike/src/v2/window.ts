@@ -22,3 +22,11 @@ export function takeWindow(sa: IkeSa, payloads: readonly Payload[]): void {
   const send = Math.max(1, Math.min(NOTIFY_DATA.SET_WINDOW_SIZE.read(notify), sa.peer?.window ?? 1));
   if (send !== sa.window.send) sa.window = { ...sa.window, send };
 }
+
+/** The same as a responder, which tells its own size to a peer that has told one. */
+export function answerWindow(sa: IkeSa, payloads: readonly Payload[]): NotifyPayload[] {
+  if (!notifyIn(payloads, "SET_WINDOW_SIZE")) return [];
+  takeWindow(sa, payloads);
+  openWindow(sa);
+  return windowNotifies(sa);
+}
