@@ -1,5 +1,5 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
-import type { PolicyLevel, SaMode } from "@sallyport/dataplane";
+import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
 
@@ -239,6 +239,8 @@ export interface PeerConfig {
   readonly localAuth: NonEmpty<LocalAuth>;
   readonly remoteAuth: NonEmpty<RemoteAuth>;
   readonly lifetime: LifetimeConfig;
+  /** Attempts in a row after which this end begins nothing more until it is asked again (SS-04); 0: for ever. */
+  readonly keyingTries?: number;
   /** Seconds of silence after which the peer is probed; 0 switches liveness checks off. */
   readonly dpdInterval: number;
   readonly retransmission: RetransmissionPolicy;
@@ -282,6 +284,21 @@ export const DEFAULT_LIMITS: Limits = {
   childrenPerSa: 256,
 };
 
+/**
+ * Packets that no CHILD SA is for (POL-01): `discard` drops them, `none` lets them pass in clear. Packets from `local` to `remote`
+ * are meant, and those on their way back.
+ */
+export interface ShuntConfig {
+  /** Unique, stable over edits. */
+  readonly id: string;
+  readonly name: string;
+  readonly action: Exclude<PolicyAction, "encrypt">;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  /** Lower wins, also against `ChildConfig.priority`. */
+  readonly priority: number;
+}
+
 export interface IkeConfig {
   readonly limits: Limits;
   /** UDP port of IKE behind a NAT: 4500 (RFC 7296 §2.23). */
@@ -291,6 +308,8 @@ export interface IkeConfig {
   readonly peers: readonly PeerConfig[];
   /** Sets of users by name, for EAP methods with passwords. No SA depends on them: a change counts from the next conversation on. */
   readonly eapUsers?: ReadonlyMap<string, EapUsers>;
+  /** Absent: none. */
+  readonly shunts?: readonly ShuntConfig[];
 }
 
 /** Defaults that suit site-to-site peers; spread them and set what differs. */

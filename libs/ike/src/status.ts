@@ -1,5 +1,5 @@
 import type { Endpoint, IpAddress, Prefix } from "@sallyport/base";
-import type { SaMode } from "@sallyport/dataplane";
+import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { TrafficRange } from "./config.js";
 
 /** Why something is not as configured, with both sides' values where two sides disagree. */
@@ -87,6 +87,29 @@ export interface PeerStatus {
   readonly childErrors: Readonly<Record<string, LastError>>;
   /** Next attempt to initiate, when one is waited for. */
   readonly retryAt: number | undefined;
+}
+
+/** One entry of the ordered list of policies: a shunt, what a child is configured for, or what a peer narrowed it to (POL-15). */
+export interface PolicyStatus {
+  /** `ShuntConfig.id`, `ChildConfig.id`. */
+  readonly id: string;
+  readonly name: string;
+  /** `PeerConfig.id`; undefined for a shunt. */
+  readonly peer: string | undefined;
+  readonly action: PolicyAction;
+  readonly level: PolicyLevel | undefined;
+  readonly priority: number;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  /** Made by a negotiation, narrower than configured, and gone with its SAs. */
+  readonly dynamic: boolean;
+  /** In force: packets meet it, with an SA or without one (a trap). */
+  readonly active: boolean;
+  /** Another policy for the very same packets stands before it. */
+  readonly invalid: boolean;
+  /** CHILD SAs, and the state of the newest: `expired` says that it is on its way out. */
+  readonly sas: number;
+  readonly state: "no-phase2" | "established" | "expired";
 }
 
 /** Why an SA ended. */

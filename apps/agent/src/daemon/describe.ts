@@ -1,6 +1,6 @@
 import { endpointText } from "@sallyport/base";
 import type { IkeEvent } from "@sallyport/ike";
-import { rangeText } from "./report.js";
+import { selectorText } from "@sallyport/intent";
 
 export type EventSeverity = "info" | "warning" | "error";
 
@@ -12,7 +12,7 @@ export interface Described {
   readonly facts: Readonly<Record<string, string>>;
 }
 
-const ranges = (list: readonly Parameters<typeof rangeText>[0][]) => list.map(rangeText).join(", ");
+const ranges = (list: readonly Parameters<typeof selectorText>[0][]) => list.map(selectorText).join(", ");
 
 export function describe(event: IkeEvent): Described {
   const code = `ike/${event.event}`;

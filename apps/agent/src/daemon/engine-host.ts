@@ -11,6 +11,7 @@ import {
   type IkeConfig,
   type IkeEvent,
   type Input,
+  type PolicyStatus,
 } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
 import type { Logger } from "./log.js";
@@ -20,6 +21,7 @@ import type { IkeTransport } from "./transport.js";
 export interface Engine {
   handle(input: Input): readonly Effect[];
   status(): EngineStatus;
+  policies(): readonly PolicyStatus[];
 }
 
 export interface EngineHostOptions {
@@ -80,6 +82,10 @@ export class EngineHost {
 
   status(): EngineStatus {
     return this.options.engine.status();
+  }
+
+  policies(): readonly PolicyStatus[] {
+    return this.options.engine.policies();
   }
 
   command(command: Command): void {

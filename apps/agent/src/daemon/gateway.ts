@@ -1,5 +1,5 @@
 import type { ChildCounters, TunnelState } from "@sallyport/contract";
-import { type EngineStatus, IkeEngine, type IkeEvent } from "@sallyport/ike";
+import { type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { IntentApplier } from "./applier.js";
@@ -85,6 +85,10 @@ export class Gateway {
 
   status(): EngineStatus {
     return this.#host.status();
+  }
+
+  policies(): readonly PolicyStatus[] {
+    return this.#host.policies();
   }
 
   /** A connection by its id or name. Throws `agent/unknown-tunnel`. */

@@ -8,6 +8,7 @@ import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
 import type { IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
+import { configureShunts } from "./shunts.js";
 import { release, reqidFor, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
@@ -21,6 +22,7 @@ export function configure(turn: Turn, config: IkeConfig): void {
   if (!sameAddressing(before, config)) core.leases.configure(config.pools ?? [], ownAddresses(config));
   const ids = new Set(config.peers.map((p) => p.id));
   const gone: Entries[] = [];
+  configureShunts(turn, config, gone);
   for (const state of [...core.peers.values()]) if (!ids.has(state.config.id)) removePeer(turn, state, gone);
   for (const peer of config.peers) {
     const state = core.peers.get(peer.id);
@@ -131,6 +133,8 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
 function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: ChildConfig, gone: Entries[]): void {
   const before = child.config;
   child.config = next;
+  // A new configuration is a new reason to try, also for what was given up.
+  child.wanted ||= child.sticky;
   if (before.startAction !== next.startAction) {
     child.sticky = next.startAction === "start";
     child.wanted ||= child.sticky;

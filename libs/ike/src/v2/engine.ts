@@ -1,6 +1,6 @@
 import { Fault, type IpAddress, type Rng } from "@sallyport/base";
 import type { Effect, Input, Lessee } from "../api.js";
-import type { EngineStatus } from "../status.js";
+import type { EngineStatus, PolicyStatus } from "../status.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
@@ -8,6 +8,7 @@ import { due } from "./due.js";
 import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
+import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
 import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
 import { engineStatus } from "./report.js";
@@ -63,6 +64,10 @@ export class IkeEngine {
 
   status(): EngineStatus {
     return engineStatus(this.#core);
+  }
+
+  policies(): readonly PolicyStatus[] {
+    return policyStatus(this.#core);
   }
 
   /** Who holds a virtual address that this end has given. */

@@ -70,7 +70,10 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   if (!state) return;
   state.lastError = error;
   const at = turn.now + backoff(turn, state.tries++);
-  for (const child of state.children.values()) child.wanted &&= child.sticky;
+  const { keyingTries = 0 } = state.config;
+  const givesUp = keyingTries > 0 && state.tries >= keyingTries;
+  if (givesUp) state.tries = 0;
+  for (const child of state.children.values()) child.wanted &&= child.sticky && !givesUp;
   if (![...state.children.values()].some((c) => c.wanted)) return;
   state.retryAt = at;
   turn.emit({

@@ -43,7 +43,10 @@ export function settle(turn: Turn, sa: IkeSa): void {
       heldOutbound: heldOutbound && relocated(heldOutbound, path),
     };
     if (changesAddress(child.path, path)) {
-      ops.push(...hold(holdings, entriesFor(turn, sa, moved)), ...release(holdings, entriesFor(turn, sa, child)));
+      ops.push(
+        ...hold(holdings, entriesFor(turn.core, sa, moved)),
+        ...release(holdings, entriesFor(turn.core, sa, child)),
+      );
     }
     return moved;
   });

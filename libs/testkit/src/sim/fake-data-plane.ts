@@ -7,7 +7,11 @@ function idText(id: Pick<SaId, "destination" | "spi">): string {
 }
 
 function policyKey({ direction, selector: s }: Pick<PolicySpec, "direction" | "selector">): string {
-  return `${direction} ${s.source}[${s.sourcePort ?? "*"}] ${s.destination}[${s.destinationPort ?? "*"}] ${s.protocol}`;
+  const [from, to] = [
+    `${s.sourcePort ?? "*"}/${s.sourcePortBits}`,
+    `${s.destinationPort ?? "*"}/${s.destinationPortBits}`,
+  ];
+  return `${direction} ${s.source}[${from}] ${s.destination}[${to}] ${s.protocol}`;
 }
 
 function refused(message: string, field: string): Fault {
