@@ -16,5 +16,7 @@ export const fault = faultTable({
   "agent/no-certificate": { retry: false, expose: true },
   "agent/bad-option": { retry: false, expose: true },
   "agent/ports-unavailable": { retry: true, expose: true },
+  "agent/tls": { retry: false, expose: true },
+  "agent/overloaded": { retry: true, expose: true },
   "agent/already-running": { retry: false, expose: true },
 });

@@ -1,8 +1,16 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { type CryptoJob, type CryptoKeys, keyKind } from "@sallyport/ike";
+import { type CryptoJob, type CryptoKeys, type Identity, keyKind, type TrustAnchor } from "@sallyport/ike";
 import type { Credential, GatewayIntent } from "@sallyport/intent";
-import { ChainVerifier, certificatesFromPem, readCertificate, TrustAnchors } from "@sallyport/pki";
+import {
+  type Certificate,
+  ChainVerifier,
+  certificatesFromPem,
+  readCertificate,
+  TrustAnchors,
+  type Usage,
+} from "@sallyport/pki";
 import { fault } from "../faults.js";
+import type { EapTlsKeys } from "./eap-tls.js";
 
 /** An IKE key with its certificate as PEM, leaf first; the chain may end with its anchor. */
 export interface IdentityFiles {
@@ -13,7 +21,7 @@ export interface IdentityFiles {
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
 /** Holds the gateway's private keys and judges peers' certificates: what the engine's crypto jobs need. */
-export class Credentials implements CryptoKeys {
+export class Credentials implements CryptoKeys, EapTlsKeys {
   readonly #verifier = new ChainVerifier();
   /** By the leaf's fingerprint, which also names the key; newest first. */
   #identities: readonly { readonly credential: Credential; readonly key: KeyObject }[] = [];
@@ -54,21 +62,31 @@ export class Credentials implements CryptoKeys {
 
   /** Throws `pki/…` naming what is wrong with the chain. */
   verifyChain({ certificates, trust, peer, identity }: VerifyJob): { publicKey: KeyObject; subject: string } {
-    const [leaf, ...intermediates] = certificates;
+    const { key, subject } = this.#verify(certificates, trust, "ike", identity.match === "ignore" ? undefined : peer);
+    return { publicKey: key, subject: subject.text };
+  }
+
+  verifyTls({ certificates, trust, usage, identity }: Parameters<EapTlsKeys["verifyTls"]>[0]): string {
+    return this.#verify(certificates, trust, usage, identity).subject.text;
+  }
+
+  anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[] {
+    return trust.flatMap(({ ref }) => this.#anchors.get(ref) ?? []);
+  }
+
+  #verify(
+    [leaf, ...intermediates]: readonly Uint8Array[],
+    trust: readonly TrustAnchor[],
+    usage: Usage,
+    identity: Identity | undefined,
+  ): Certificate {
     if (!leaf)
       throw fault("agent/no-certificate", "the peer sent no certificate", {
         field: "CERT",
         expected: "its certificate",
       });
-    const chain = this.#verifier.verify({
-      leaf,
-      intermediates,
-      anchors: this.#anchorsOf(trust.map((t) => t.ref)),
-      now: Date.now(),
-      usage: "ike",
-      ...(identity.match === "ignore" ? {} : { identity: peer }),
-    });
-    return { publicKey: chain.leaf.key, subject: chain.leaf.subject.text };
+    const anchors = this.#anchorsOf(trust.map((t) => t.ref));
+    return this.#verifier.verify({ leaf, intermediates, anchors, now: Date.now(), usage, identity }).leaf;
   }
 
   #anchorsOf(refs: readonly string[]): TrustAnchors {

@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import { type CryptoJob, type CryptoKeys, failureOf, runCryptoJob } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
+import type { EapTlsRunner } from "./eap-tls.js";
 
 /** What a worker gets: the job, and the key when the job signs. */
 export interface WorkerRequest {
@@ -50,15 +51,21 @@ const overloaded: CryptoAnswer = {
   failure: { code: "agent/overloaded", message: `${MAX_WAITING} cryptographic jobs wait already` },
 };
 
-/** Light jobs are done where they are asked; heavy ones go to one worker thread, started when the first one comes. */
+/** Light jobs are done where they are asked; heavy ones go to one worker thread, started when the first one comes; TLS has a runner of its own. */
 export class CryptoPool implements CryptoRunner {
   #worker: Worker | undefined;
   #serial = 0;
   readonly #waiting = new Map<number, (answer: CryptoAnswer) => void>();
 
-  constructor(private readonly keys: CryptoKeys) {}
+  /** Without `tls`, jobs of EAP-TLS are refused. */
+  constructor(
+    private readonly keys: CryptoKeys,
+    private readonly tls?: EapTlsRunner,
+  ) {}
 
   run(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer> {
+    if (this.tls && job.kind === "eap-tls") return this.tls.run(job);
+    if (this.tls && job.kind === "eap-tls-close") return this.tls.stop(job);
     if (!isHeavy(job)) return answerTo(job, this.keys);
     if (this.#waiting.size >= MAX_WAITING) return overloaded;
     const id = ++this.#serial;
@@ -75,6 +82,7 @@ export class CryptoPool implements CryptoRunner {
   }
 
   async close(): Promise<void> {
+    this.tls?.close();
     await this.#worker?.terminate();
   }
 

@@ -7,6 +7,7 @@ import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
 import { SystemRng, systemClock } from "./clock.js";
 import type { Credentials } from "./credentials.js";
 import { CryptoPool } from "./crypto-pool.js";
+import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
 import { childCounters, tunnelStates } from "./report.js";
 import type { IkePorts } from "./transport.js";
@@ -32,7 +33,7 @@ export class Gateway {
     private readonly options: GatewayOptions,
     readonly carrier: Carrier,
   ) {
-    this.#crypto = new CryptoPool(options.credentials);
+    this.#crypto = new CryptoPool(options.credentials, new EapTlsRunner(options.credentials));
     this.#host = new EngineHost({
       engine: new IkeEngine({ rng: this.#rng }),
       clock: systemClock,

@@ -15,8 +15,8 @@ export type {
   EapTlsResult,
 } from "./types.js";
 
-/** What to give the runner when a conversation is dropped before its end, e.g. with its IKE SA. */
-export function closeEap({ method, at }: EapServer | EapPeer): EapTlsCloseJob | undefined {
-  if (method?.method !== "tls" || !method.open || method.finished || at === "over") return undefined;
+/** What to give the runner when a conversation is over without success: refused, or dropped with its IKE SA. */
+export function closeEap({ method }: EapServer | EapPeer): EapTlsCloseJob | undefined {
+  if (method?.method !== "tls" || !method.open || method.finished) return undefined;
   return { kind: "eap-tls-close", session: method.session };
 }

@@ -17,8 +17,10 @@ export interface Credential {
 }
 
 export interface Authority extends Credential {
-  /** An end entity with `name` as its subjectAltName of type dNSName. */
+  /** An end entity with `name` as its subjectAltName: rfc822Name for a mailbox, else dNSName. */
   issue(name: string, kind: CertificateKind): Promise<Credential>;
+  /** A CA below this one. */
+  subordinate(name: string, kind: CertificateKind): Promise<Authority>;
 }
 
 const ALGORITHM = {
@@ -62,39 +64,58 @@ const validity = () => ({
 });
 
 /** A throw-away root for tests. */
-export async function createAuthority(name: string, kind: CertificateKind): Promise<Authority> {
+export function createAuthority(name: string, kind: CertificateKind): Promise<Authority> {
+  return authority(name, kind, undefined);
+}
+
+interface Issuer {
+  readonly subject: string;
+  readonly keys: webcrypto.CryptoKeyPair;
+  readonly kind: CertificateKind;
+}
+
+async function authority(name: string, kind: CertificateKind, above: Issuer | undefined): Promise<Authority> {
   const keys = await keyPair(kind);
-  const root = await x509.X509CertificateGenerator.createSelfSigned({
+  const subject = `CN=${name}`;
+  const own: Issuer = { subject, keys, kind };
+  const by = above ?? own;
+  const certificate = await x509.X509CertificateGenerator.create({
     ...validity(),
-    name: `CN=${name}`,
-    keys,
-    signingAlgorithm: ALGORITHM[kind],
+    subject,
+    issuer: by.subject,
+    publicKey: keys.publicKey,
+    signingKey: by.keys.privateKey,
+    signingAlgorithm: ALGORITHM[by.kind],
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ...(above ? [await x509.AuthorityKeyIdentifierExtension.create(above.keys.publicKey)] : []),
     ],
   });
   return {
-    ...(await credential(kind, root, keys.privateKey)),
-    async issue(subject, leafKind) {
-      const leafKeys = await keyPair(leafKind);
-      const leaf = await x509.X509CertificateGenerator.create({
-        ...validity(),
-        subject: `CN=${subject}`,
-        issuer: root.subject,
-        publicKey: leafKeys.publicKey,
-        signingKey: keys.privateKey,
-        signingAlgorithm: ALGORITHM[kind],
-        extensions: [
-          new x509.BasicConstraintsExtension(false),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.SubjectAlternativeNameExtension([{ type: "dns", value: subject }]),
-          await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
-          await x509.SubjectKeyIdentifierExtension.create(leafKeys.publicKey),
-        ],
-      });
-      return credential(leafKind, leaf, leafKeys.privateKey);
-    },
+    ...(await credential(kind, certificate, keys.privateKey)),
+    subordinate: (below, belowKind) => authority(below, belowKind, own),
+    issue: (leaf, leafKind) => issue(leaf, leafKind, own),
   };
+}
+
+async function issue(name: string, kind: CertificateKind, issuer: Issuer): Promise<Credential> {
+  const keys = await keyPair(kind);
+  const leaf = await x509.X509CertificateGenerator.create({
+    ...validity(),
+    subject: `CN=${name}`,
+    issuer: issuer.subject,
+    publicKey: keys.publicKey,
+    signingKey: issuer.keys.privateKey,
+    signingAlgorithm: ALGORITHM[issuer.kind],
+    extensions: [
+      new x509.BasicConstraintsExtension(false),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.SubjectAlternativeNameExtension([{ type: name.includes("@") ? "email" : "dns", value: name }]),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return credential(kind, leaf, keys.privateKey);
 }

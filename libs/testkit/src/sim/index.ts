@@ -1,5 +1,14 @@
 export { disagreements, reaches, traffic } from "./agreement.js";
 export { ADDRESSES, childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf, range } from "./configs.js";
+export {
+  converseByEap,
+  EAP_IDI,
+  type EapEnding,
+  type EapWiring,
+  eapContext,
+  eapPeerConfig,
+  eapServerConfig,
+} from "./eap-rig.js";
 export { FakeDataPlane } from "./fake-data-plane.js";
 export { Network, type NetworkFaults, type Packet, type Tap } from "./network.js";
 export { SeededRng } from "./rng.js";

@@ -1,29 +1,35 @@
 import { createHash } from "node:crypto";
-import type { EapPeerConfig, EapServerConfig, EapUsers, Identity } from "../config.js";
-import type { EapPayload } from "../wire/types.js";
 import {
   answerEap,
   beginEapPeer,
   beginEapServer,
+  closeEap,
   type EapContext,
+  type EapPayload,
   type EapPeer,
+  type EapPeerConfig,
   type EapServer,
+  type EapServerConfig,
   type EapStep,
+  type EapTlsCloseJob,
   type EapTlsJob,
   type EapTlsResult,
+  type EapUsers,
+  type Failure,
+  type Identity,
   resumeEapPeer,
   resumeEapServer,
   serveEap,
-} from "./index.js";
+} from "@sallyport/ike";
 
 export const utf8 = (text: string) => new TextEncoder().encode(text);
-export const IDI = { type: "email", name: "alice@example.org" } as const satisfies Identity;
-export const USERS: ReadonlyMap<string, EapUsers> = new Map([
-  ["staff", new Map([IDI.name, "bob", "CORP\\carol", "__proto__"].map((name) => [name, utf8(`pass of ${name}`)]))],
+export const EAP_IDI = { type: "email", name: "alice@example.org" } as const satisfies Identity;
+export const EAP_USERS: ReadonlyMap<string, EapUsers> = new Map([
+  ["staff", new Map([EAP_IDI.name, "bob", "CORP\\carol", "__proto__"].map((name) => [name, utf8(`pass of ${name}`)]))],
 ]);
 
 /** Octets that differ at every call and are the same in every run. */
-export function context(seed: string, users = USERS): EapContext {
+export function eapContext(seed: string, users = EAP_USERS): EapContext {
   let count = 0;
   const rng = {
     bytes(n: number) {
@@ -38,43 +44,44 @@ export function context(seed: string, users = USERS): EapContext {
   return { rng, users };
 }
 
-export const serverConfig = (config: Partial<EapServerConfig> = {}): EapServerConfig => ({
+export const eapServerConfig = (config: Partial<EapServerConfig> = {}): EapServerConfig => ({
   methods: ["mschapv2", "md5", "gtc"],
   identity: "ask",
   users: "staff",
   ...config,
 });
 
-export const peerConfig = (config: Partial<EapPeerConfig> = {}): EapPeerConfig => ({
+export const eapPeerConfig = (config: Partial<EapPeerConfig> = {}): EapPeerConfig => ({
   methods: ["mschapv2", "md5", "gtc"],
-  identity: IDI.name,
-  password: utf8(`pass of ${IDI.name}`),
+  identity: EAP_IDI.name,
+  password: utf8(`pass of ${EAP_IDI.name}`),
   ...config,
 });
 
-export interface Ending {
+export interface EapEnding {
   readonly server: EapStep<EapServer>;
   readonly peer: EapStep<EapPeer> | undefined;
   /** All that went over the line, requests and responses in turn. */
   readonly packets: readonly EapPayload[];
 }
 
-export interface Wiring {
+export interface EapWiring {
   readonly server?: EapServerConfig;
   readonly peer?: EapPeerConfig;
   readonly serverProven?: boolean;
   readonly users?: EapContext["users"];
-  readonly tls?: (job: EapTlsJob) => Promise<EapTlsResult>;
+  readonly tls?: (job: EapTlsJob) => Promise<EapTlsResult | Failure>;
+  readonly close?: (job: EapTlsCloseJob) => void;
   readonly seed?: string;
   /** May change what arrives. */
   readonly meddle?: (packet: EapPayload, index: number) => EapPayload;
 }
 
 /** Lets both ends talk until neither has more to say; either may end before the other. */
-export async function converse(wiring: Wiring = {}): Promise<Ending> {
+export async function converseByEap(wiring: EapWiring = {}): Promise<EapEnding> {
   const { seed = "", tls, meddle = (p) => p } = wiring;
-  const here = context(`server${seed}`, wiring.users);
-  const there = context(`peer${seed}`);
+  const here = eapContext(`server${seed}`, wiring.users);
+  const there = eapContext(`peer${seed}`);
   const packets: EapPayload[] = [];
   const carry = (packet: EapPayload) => {
     const arrived = meddle(packet, packets.length);
@@ -83,11 +90,11 @@ export async function converse(wiring: Wiring = {}): Promise<Ending> {
   };
   const run = async (job: EapTlsJob) => {
     if (!tls) throw new Error("no TLS in this test");
-    return tls(job).catch((error: Error & { code?: string }) => ({ code: error.code ?? "?", message: error.message }));
+    return tls(job);
   };
-  let server = beginEapServer(wiring.server ?? serverConfig(), IDI, here);
+  let server = beginEapServer(wiring.server ?? eapServerConfig(), EAP_IDI, here);
   let peer: EapStep<EapPeer> = {
-    state: beginEapPeer(wiring.peer ?? peerConfig(), { serverProven: wiring.serverProven ?? true }),
+    state: beginEapPeer(wiring.peer ?? eapPeerConfig(), { serverProven: wiring.serverProven ?? true }),
   };
   while (server.send) {
     peer = answerEap(peer.state, carry(server.send), there);
@@ -95,6 +102,10 @@ export async function converse(wiring: Wiring = {}): Promise<Ending> {
     if (!peer.send) break;
     server = serveEap(server.state, carry(peer.send), here);
     while (server.wait) server = resumeEapServer(server.state, await run(server.wait));
+  }
+  for (const { state } of [server, peer]) {
+    const job = closeEap(state);
+    if (job) wiring.close?.(job);
   }
   return { server, peer, packets };
 }

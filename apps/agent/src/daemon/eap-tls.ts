@@ -1,0 +1,86 @@
+import type { KeyObject } from "node:crypto";
+import type { EapTlsCloseJob, EapTlsJob, Identity, TrustAnchor } from "@sallyport/ike";
+import { failureOf } from "@sallyport/ike";
+import { fault } from "../faults.js";
+import type { CryptoAnswer } from "./crypto-runner.js";
+import { TlsSession } from "./tls-session.js";
+
+/** What TLS within EAP needs of the gateway's keys and its trust. */
+export interface EapTlsKeys {
+  /** Throws a `Fault` when there is none of that name. */
+  privateKey(ref: string): KeyObject;
+  /** DER of the anchors; those that are not known are left out. */
+  anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[];
+  /** Judges a chain, end entity first, and whether it proves `identity`; gives the subject, throws `pki/…`. */
+  verifyTls(chain: {
+    readonly certificates: readonly Uint8Array[];
+    readonly trust: readonly TrustAnchor[];
+    readonly usage: "tls-client" | "tls-server";
+    readonly identity: Identity | undefined;
+  }): string;
+}
+
+export interface EapTlsLimits {
+  /** Conversations at one time, and how long one may last in milliseconds. */
+  readonly sessions: number;
+  readonly lifetime: number;
+}
+
+const LIMITS: EapTlsLimits = { sessions: 512, lifetime: 30_000 };
+
+/** Runs the TLS of EAP-TLS for the engine: one session a conversation, dropped at its end, with its IKE SA, or by age. */
+export class EapTlsRunner {
+  readonly #sessions = new Map<string, { readonly tls: TlsSession; readonly timer: NodeJS.Timeout }>();
+
+  constructor(
+    private readonly keys: EapTlsKeys,
+    private readonly limits: EapTlsLimits = LIMITS,
+  ) {}
+
+  /** Conversations that are going on. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Gives what TLS sends next; whatever refuses it is the answer, and the session's end. */
+  async run(job: EapTlsJob): Promise<CryptoAnswer> {
+    try {
+      const result = await this.#session(job).feed(job.input);
+      if (result.finished) this.#drop(job.session);
+      return { ok: true, result };
+    } catch (error) {
+      this.#drop(job.session);
+      return { ok: false, failure: failureOf(error) };
+    }
+  }
+
+  stop({ session }: EapTlsCloseJob): CryptoAnswer {
+    this.#drop(session);
+    return { ok: true, result: {} };
+  }
+
+  close(): void {
+    for (const name of [...this.#sessions.keys()]) this.#drop(name);
+  }
+
+  #session({ session, open }: EapTlsJob): TlsSession {
+    const known = this.#sessions.get(session);
+    if (known) return known.tls;
+    if (!open) throw fault("agent/tls", "the TLS session took too long", { field: "eap-tls" });
+    if (this.#sessions.size >= this.limits.sessions) {
+      throw fault("agent/overloaded", `${this.limits.sessions} TLS sessions are open already`, { field: "eap-tls" });
+    }
+    const tls = new TlsSession(open, this.keys);
+    const timer = setTimeout(() => this.#drop(session), this.limits.lifetime).unref();
+    this.#sessions.set(session, { tls, timer });
+    return tls;
+  }
+
+  #drop(name: string): void {
+    const found = this.#sessions.get(name);
+    if (!found) return;
+    this.#sessions.delete(name);
+    clearTimeout(found.timer);
+    found.tls.destroy();
+  }
+}
