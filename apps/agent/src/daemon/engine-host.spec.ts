@@ -45,7 +45,6 @@ function setUp(
         inputs.push(input);
         return answer(input);
       },
-      policies: () => [],
       status: () => ({ peers: [] }) as unknown as EngineStatus,
     },
     clock: { now, wall: () => 0 },
