@@ -40,6 +40,7 @@ export default {
       globalTeardown: "<rootDir>/apps/control-plane/test/global-teardown.mjs",
     },
     { ...common, displayName: "interop", rootDir: ".", testMatch: ["<rootDir>/tests/interop/**/*.interop.ts"] },
+    { ...common, displayName: "interop-guest", rootDir: ".", testMatch: ["<rootDir>/tests/interop/*.guest.ts"] },
     { ...common, displayName: "interop-kernel", rootDir: ".", testMatch: ["<rootDir>/tests/interop/*.uml.ts"] },
     { ...common, displayName: "chaos", rootDir: ".", testMatch: ["<rootDir>/tests/chaos/*.chaos.ts"] },
     { ...common, displayName: "browser", rootDir: ".", testMatch: ["<rootDir>/tests/browser/**/*.browser.ts"] },

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { runInUml } from "@sallyport/testkit";
+import { runInUml, type UmlResult } from "@sallyport/testkit";
 import { RECORDS } from "./scenarios.js";
 
 /** What Jest's `--json` says, as far as it is looked at. */
@@ -18,34 +18,49 @@ interface JestReport {
 const ROOT = path.resolve(import.meta.dirname, "../..");
 mkdirSync(path.join(ROOT, RECORDS), { recursive: true });
 
-/** The same tests where both ends' ESP is the kernel's own, not in UDP unless there is a NAT: under User Mode Linux. */
-const guest = await runInUml(
-  [
-    ...[process.execPath, path.join(ROOT, "node_modules/jest/bin/jest.js"), "--selectProjects", "interop"],
-    ...["--runInBand", "--ci", "--json", "--cacheDirectory", "/tmp/jest", "--testPathPatterns", "matrix|nat"],
-  ],
-  {
-    directory: ROOT,
-    writable: [path.join(ROOT, RECORDS)],
-    memory: "3G",
-    timeoutMs: 400_000,
-    environment: {
-      PATH: process.env.PATH ?? "",
-      NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning",
-      SALLYPORT_INTEROP_DATA_PLANE: "kernel",
+/** Runs tests where both ends' ESP is the kernel's own, not in UDP unless there is a NAT: under User Mode Linux. */
+const guest = (projects: readonly string[], paths: string): Promise<UmlResult> =>
+  runInUml(
+    [
+      ...[process.execPath, path.join(ROOT, "node_modules/jest/bin/jest.js"), "--selectProjects", ...projects],
+      ...["--runInBand", "--ci", "--json", "--cacheDirectory", "/tmp/jest", "--testPathPatterns", paths],
+    ],
+    {
+      directory: ROOT,
+      writable: [path.join(ROOT, RECORDS)],
+      memory: "3G",
+      timeoutMs: 540_000,
+      environment: {
+        PATH: process.env.PATH ?? "",
+        NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning",
+        SALLYPORT_INTEROP_DATA_PLANE: "kernel",
+      },
     },
-  },
-);
-const line = guest.output.split("\n").find((text) => text.startsWith('{"num'));
-const report: JestReport = line ? JSON.parse(line) : { testResults: [] };
+  );
 
-describe("ESP in the kernel", () => {
-  it("runs every test of the matrix and of NAT", () => {
-    if (report.testResults.length === 0) throw new Error(`${guest.output.slice(-6000)}\n${guest.console.slice(-1000)}`);
-    expect(report.testResults.flatMap((file) => file.assertionResults).length).toBeGreaterThan(60);
+/** A guest has one processor, so there is one guest for each of the machine's two. */
+const [strongswan, libreswan] = await Promise.all([
+  guest(["interop", "interop-guest"], "tests/interop/(matrix|nat|kernel-)"),
+  guest(["interop-guest"], "tests/interop/libreswan-"),
+]);
+
+function report({ output }: UmlResult): JestReport {
+  const line = output.split("\n").find((text) => text.startsWith('{"num'));
+  return line ? JSON.parse(line) : { testResults: [] };
+}
+
+describe.each([
+  { name: "ESP in the kernel, strongSwan", guest: strongswan, atLeast: 60 },
+  { name: "ESP in the kernel, libreswan", guest: libreswan, atLeast: 20 },
+])("$name", ({ guest, atLeast }) => {
+  const { testResults } = report(guest);
+
+  it("runs its tests", () => {
+    if (testResults.length === 0) throw new Error(`${guest.output.slice(-6000)}\n${guest.console.slice(-1000)}`);
+    expect(testResults.flatMap((file) => file.assertionResults).length).toBeGreaterThan(atLeast);
   });
 
-  for (const { assertionResults, message } of report.testResults) {
+  for (const { assertionResults, message } of testResults) {
     if (assertionResults.length === 0) {
       it("loads its tests", () => {
         throw new Error(message);

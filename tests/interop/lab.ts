@@ -6,12 +6,12 @@ import {
   type Authority,
   type Credential,
   eventually,
-  type PeerChildSa,
+  type IkeView,
+  type Peer,
   type PeerConnection,
   type PeerIkeSa,
   type PingResult,
   ping,
-  type Strongswan,
   startPing,
 } from "@sallyport/testkit";
 
@@ -112,16 +112,16 @@ export function peerConnection(tunnel: TunnelCase, certificate?: Credential): Pe
   };
 }
 
-export interface BothEnds {
+export interface BothEnds<Sa extends IkeView = PeerIkeSa> {
   readonly ours: IkeStatus;
-  readonly theirs: PeerIkeSa;
-  readonly child: { readonly ours: IkeStatus["children"][number]; readonly theirs: PeerChildSa };
+  readonly theirs: Sa;
+  readonly child: { readonly ours: IkeStatus["children"][number]; readonly theirs: Sa["children"][number] };
 }
 
-export class Pair {
+export class Pair<Sa extends IkeView = PeerIkeSa> {
   constructor(
     readonly agent: Agent,
-    readonly peer: Strongswan,
+    readonly peer: Peer<Sa>,
     readonly namespaces: { readonly ours: string; readonly theirs: string },
   ) {}
 
@@ -130,8 +130,8 @@ export class Pair {
     else await this.peer.initiate(`${tunnel.id}-net`);
   }
 
-  /** Both ends' view of the tunnel as soon as each has one IKE SA with one CHILD SA, of the same SPIs. */
-  both(tunnel: TunnelCase, timeoutMs = 10_000): Promise<BothEnds> {
+  /** Both ends' view of the tunnel as soon as each has one IKE SA with one CHILD SA, of the same SPIs as far as the peer tells. */
+  both(tunnel: TunnelCase, timeoutMs = 10_000): Promise<BothEnds<Sa>> {
     return eventually(
       `${tunnel.id} is the same tunnel at both ends`,
       async () => {
@@ -144,8 +144,8 @@ export class Pair {
         const [childB, ...childrenB] = b.children.filter((c) => c.state === "INSTALLED");
         if (!childA || !childB || childrenA.length + childrenB.length > 0) throw new Error(describe({ ours, theirs }));
         const same =
-          a.spiInitiator === b.initiatorSpi &&
-          a.spiResponder === b.responderSpi &&
+          (b.initiatorSpi ?? a.spiInitiator) === a.spiInitiator &&
+          (b.responderSpi ?? a.spiResponder) === a.spiResponder &&
           childA.spiIn === childB.spiOut &&
           childA.spiOut === childB.spiIn;
         if (!same) throw new Error(describe({ ours, theirs }));
@@ -156,7 +156,7 @@ export class Pair {
   }
 
   /** The same, once it is as `wanted` says. */
-  settled(tunnel: TunnelCase, wanted: (ends: BothEnds) => boolean, timeoutMs = 10_000): Promise<BothEnds> {
+  settled(tunnel: TunnelCase, wanted: (ends: BothEnds<Sa>) => boolean, timeoutMs = 10_000): Promise<BothEnds<Sa>> {
     return eventually(
       `${tunnel.id} has changed at both ends`,
       async () => {
@@ -208,7 +208,7 @@ export class Pair {
 
   /** What to show when a test fails. */
   async logs(): Promise<string> {
-    return `— agent —\n${await this.agent.log(80)}\n— charon —\n${await this.peer.log(60)}`;
+    return `— agent —\n${await this.agent.log(80)}\n— the peer —\n${await this.peer.log(60)}`;
   }
 }
 

@@ -10,6 +10,13 @@ export const STRONGSWAN = [
   "libstrongswan-extra-plugins",
   "libstrongswan-standard-plugins",
 ];
+/** What libreswan needs beside its own package, which conflicts with strongSwan's and is unpacked instead. */
+export const LIBRESWAN_NEEDS = [
+  ...["openssl", "libnss3-tools", "libldns3", "libevent-pthreads-2.1-7"],
+  ...["libcurl3-nss", "libunbound8", "libcap-ng0"],
+];
+/** Packages that are unpacked below .sallyport/debian and not installed. */
+export const UNPACKED = ["libreswan"];
 /** A kernel with ESP as an ordinary process. */
 export const KERNEL = ["user-mode-linux", "kmod", "busybox-static"];
 
@@ -27,7 +34,8 @@ export const COMMANDS = {
   start: { entry: "apps/control-plane/dist/main.js", debian: () => BUILD },
   test: {
     entry: "tools/test/main.ts",
-    debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, ...KERNEL, "redis-server", "chromium", "openssl"],
+    debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, "redis-server", "chromium"],
+    unpacked: UNPACKED,
   },
   bench: { entry: "bench/main.ts", debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, "iperf3"] },
 };

@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
-import { access, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { promisify } from "node:util";
 import { say } from "./say.mjs";
 
@@ -16,9 +17,10 @@ async function installed(packages) {
   return packages.filter((p) => !have.has(p));
 }
 
-function apt(...args) {
+function apt(args, directory = "/") {
   return new Promise((resolve, reject) => {
     const child = spawn("apt-get", ["-q", ...args], {
+      cwd: directory,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     });
@@ -63,8 +65,8 @@ export async function prepareDebian(packages) {
   }
   say(`installing Debian packages: ${missing.join(" ")}`);
   try {
-    await apt("update");
-    await withoutStartingServices(() => apt("install", "-y", "--no-install-recommends", ...missing));
+    await apt(["update"]);
+    await withoutStartingServices(() => apt(["install", "-y", "--no-install-recommends", ...missing]));
   } catch (error) {
     say(error.message);
     return installed(missing);
@@ -74,4 +76,50 @@ export async function prepareDebian(packages) {
       await run("systemctl", ["disable", unit]).catch(() => undefined);
   }
   return [];
+}
+
+/**
+ * Unpacks packages below `target`, one folder each with `root` and `version`, without installing them. Resolves to those that
+ * stay missing.
+ */
+export async function unpackDebian(packages, target) {
+  const missing = [];
+  for (const name of packages) {
+    const place = path.join(target, name);
+    if (
+      await access(path.join(place, "version")).then(
+        () => true,
+        () => false,
+      )
+    )
+      continue;
+    try {
+      await unpack(name, place);
+    } catch (error) {
+      say(`the Debian package ${name} stays missing: ${error.message}`);
+      missing.push(name);
+    }
+  }
+  return missing;
+}
+
+async function unpack(name, place) {
+  say(`unpacking the Debian package ${name}`);
+  const fresh = `${place}.${process.pid}`;
+  await mkdir(fresh, { recursive: true });
+  try {
+    // The lists of packages may be old or absent.
+    await apt(["download", name], fresh).catch(() => apt(["update"]).then(() => apt(["download", name], fresh)));
+    const file = (await readdir(fresh)).find((entry) => entry.endsWith(".deb"));
+    if (!file) throw new Error("apt-get downloaded nothing");
+    const archive = path.join(fresh, file);
+    await run("dpkg-deb", ["-x", archive, path.join(fresh, "root")]);
+    const { stdout } = await run("dpkg-deb", ["-f", archive, "Version"]);
+    await rm(archive);
+    await writeFile(path.join(fresh, "version"), stdout);
+    await rm(place, { recursive: true, force: true });
+    await rename(fresh, place);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
 }

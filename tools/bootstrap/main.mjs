@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { COMMANDS } from "./commands.mjs";
-import { prepareDebian } from "./debian.mjs";
+import { prepareDebian, unpackDebian } from "./debian.mjs";
 import { say } from "./say.mjs";
 import { installNpm, runNode } from "./workspace.mjs";
 
@@ -21,6 +21,7 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
 
 const started = performance.now();
 const missing = await prepareDebian(command.debian(args));
+missing.push(...(await unpackDebian(command.unpacked ?? [], path.join(root, ".sallyport/debian"))));
 await installNpm(root);
 for (const step of ["libs/linux-io/build.mjs", "tools/codegen.mjs", "tools/build.mjs"]) await runNode(root, [step]);
 say(`ready after ${((performance.now() - started) / 1000).toFixed(1)} s`);

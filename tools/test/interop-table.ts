@@ -63,19 +63,19 @@ const section = (number: ScenarioNumber) => `### ${number}. ${SCENARIOS[number]}
 ${PEERS.flatMap((peer) => ROLES.map((role) => row(number, peer, role))).join("\n")}
 `;
 
-/** The upstream part of a Debian package's version. */
-function versionOf(debianPackage: string): string {
-  const status = execFileSync("dpkg", ["-s", debianPackage], { encoding: "utf8" });
-  return /^Version: (?:\d+:)?(.+)-[^-]*$/m.exec(status)?.[1] ?? "of an unknown version";
-}
+const upstream = (version: string) => /^(?:\d+:)?(.+)-[^-]*$/.exec(version.trim())?.[1] ?? version;
+const status = execFileSync("dpkg", ["-s", "charon-systemd"], { encoding: "utf8" });
+const strongswan = upstream(/^Version: (.*)$/m.exec(status)?.[1] ?? "");
+const libreswan = upstream(readFileSync(path.join(ROOT, ".sallyport/debian/libreswan/version"), "utf8"));
 
 writeFileSync(
   TARGET,
   `# Interoperability
 
-What the tests prove against other people's IPsec daemons: strongSwan ${versionOf("charon-systemd")} of Debian. This page
+What the tests prove against other people's IPsec daemons: strongSwan ${strongswan} and libreswan ${libreswan} of Debian.
+This page
 is written by the test run itself; do not edit it. Each test compares both ends' view of the SAs and, where there is an SA, sends
-traffic through it.
+traffic through it. libreswan needs a kernel with ESP, so its tests are in the last column.
 
 \`\`\`
 npm test -- interop "interop in a kernel" "interop table"

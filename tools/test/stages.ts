@@ -1,4 +1,4 @@
-import { KERNEL, NETWORK, STRONGSWAN } from "../bootstrap/commands.mjs";
+import { KERNEL, LIBRESWAN_NEEDS, NETWORK, STRONGSWAN, UNPACKED } from "../bootstrap/commands.mjs";
 
 export interface Count {
   passed: number;
@@ -75,14 +75,14 @@ export const STAGES: readonly Stage[] = [
     env: vm,
     limitSeconds: 600,
     count: jest,
-    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, ...UNPACKED],
   },
   {
     name: "interop table",
     command: ["node", "tools/test/interop-table.ts"],
     limitSeconds: 60,
     count: verdict,
-    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL],
+    needs: [...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, ...UNPACKED],
   },
   {
     name: "chaos",

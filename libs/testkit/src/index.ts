@@ -3,6 +3,14 @@ export { makePair, type PairOptions } from "./labs/pair.js";
 export { runInUml, type UmlOptions, type UmlResult } from "./labs/uml.js";
 export { Agent, type AgentOptions, type AgentStatus, startAgent } from "./peers/agent.js";
 export { type Authority, type CertificateKind, type Credential, createAuthority } from "./peers/certificates.js";
+export {
+  Libreswan,
+  type LibreswanConnection,
+  type LibreswanCredential,
+  type LibreswanOptions,
+  startLibreswan,
+} from "./peers/libreswan.js";
+export type { ChildView, IkeView, Peer } from "./peers/peer.js";
 export { firstReply, type PingOptions, type PingResult, ping, type RunningPing, startPing } from "./peers/ping.js";
 export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";
 export { Strongswan, startStrongswan } from "./peers/strongswan.js";

@@ -1,23 +1,13 @@
+import type { ChildView, IkeView } from "./peer.js";
 import type { ViciReply, ViciReplyValue } from "./vici-codec.js";
 
-/** A CHILD SA as charon lists it. SPIs are charon's own view: `spiIn` is the one that the other end sends with. */
-export interface PeerChildSa {
-  readonly name: string;
-  readonly uniqueId: string;
-  readonly state: string;
+/** A CHILD SA as charon lists it; its suite e.g. `AES_GCM_16-256/CURVE_25519`. */
+export interface PeerChildSa extends ChildView {
   readonly mode: string;
   readonly protocol: string;
   readonly encapsulated: boolean;
-  readonly spiIn: number;
-  readonly spiOut: number;
-  /** E.g. `AES_GCM_16-256` or `AES_CBC-256/HMAC_SHA2_256_128`, with `/CURVE_25519` when a group was used. */
-  readonly suite: string;
   readonly packetsIn: number;
   readonly packetsOut: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly localTs: readonly string[];
-  readonly remoteTs: readonly string[];
   readonly reqid: number;
   readonly esn: boolean;
   /** Seconds since it was installed and until it is rekeyed or ends; undefined where there is no limit. */
@@ -26,13 +16,9 @@ export interface PeerChildSa {
   readonly lifeSeconds: number | undefined;
 }
 
-/** An IKE SA as charon lists it; SPIs are 16 hexadecimal digits. */
-export interface PeerIkeSa {
-  readonly name: string;
-  readonly uniqueId: string;
+/** An IKE SA as charon lists it; its suite e.g. `AES_CBC-256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256`. */
+export interface PeerIkeSa extends IkeView {
   readonly version: string;
-  readonly state: string;
-  readonly initiator: boolean;
   readonly initiatorSpi: string;
   readonly responderSpi: string;
   readonly localHost: string;
@@ -40,9 +26,6 @@ export interface PeerIkeSa {
   readonly remoteHost: string;
   readonly remotePort: number;
   readonly localId: string;
-  readonly remoteId: string;
-  /** E.g. `AES_CBC-256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256`. */
-  readonly suite: string;
   /** Virtual addresses of either end. */
   readonly localVips: readonly string[];
   readonly remoteVips: readonly string[];

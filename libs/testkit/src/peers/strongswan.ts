@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Peer } from "./peer.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 import {
   connectionSection,
@@ -19,7 +20,7 @@ import { Vici } from "./vici.js";
 import type { ViciReply, ViciSection } from "./vici-codec.js";
 
 /** One charon of Debian's strongSwan with a configuration of its own in a temporary folder. */
-export class Strongswan {
+export class Strongswan implements Peer<PeerIkeSa> {
   private constructor(
     readonly pid: number,
     private readonly child: ChildProcess,
