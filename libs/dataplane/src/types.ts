@@ -20,6 +20,9 @@ export interface Selector {
   /** One port, or undefined for any; for ICMP the type and the code. */
   readonly sourcePort?: number | undefined;
   readonly destinationPort?: number | undefined;
+  /** How many leading bits of the port's 16 count, 1 to 15, as in a prefix: a block of ports. Absent: all, one port. */
+  readonly sourcePortBits?: number | undefined;
+  readonly destinationPortBits?: number | undefined;
 }
 
 /** Soft limits announce, hard limits remove (CORE-05). Times in seconds since the SA was added, sizes in octets and packets. */

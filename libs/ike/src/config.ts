@@ -1,5 +1,5 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
-import type { PolicyLevel, SaMode } from "@sallyport/dataplane";
+import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
 
@@ -224,19 +224,6 @@ export interface AddressRequest {
   readonly hides: readonly Prefix[];
 }
 
-/** RFC 4555: how this end and the peer may change their addresses under a standing IKE SA. */
-export interface MobikeConfig {
-  readonly enabled: boolean;
-  /** Where a responder can be reached besides the address in use; undefined: all of the machine's that no child has inside. */
-  readonly addresses?: readonly IpAddress[];
-  /** Whence a responder takes messages of a peer that has moved; empty: from anywhere. */
-  readonly acceptFrom: readonly Prefix[];
-  /** Whether a responder makes sure that the peer receives at its new address before traffic goes there (§3.7). */
-  readonly checkRoutability: boolean;
-  /** An initiator lets no NAT stand between the ends (§3.9); NAT traversal is off then. */
-  readonly forbidNat: boolean;
-}
-
 export interface PeerConfig {
   /** Unique, stable over restarts and edits. */
   readonly id: string;
@@ -252,6 +239,8 @@ export interface PeerConfig {
   readonly localAuth: NonEmpty<LocalAuth>;
   readonly remoteAuth: NonEmpty<RemoteAuth>;
   readonly lifetime: LifetimeConfig;
+  /** Attempts in a row after which this end begins nothing more until it is asked again (SS-04); 0: for ever. */
+  readonly keyingTries?: number;
   /** Seconds of silence after which the peer is probed; 0 switches liveness checks off. */
   readonly dpdInterval: number;
   readonly retransmission: RetransmissionPolicy;
@@ -260,7 +249,6 @@ export interface PeerConfig {
   readonly fragmentSize: number;
   /** Claim a NAT, so that ESP goes inside UDP (RFC 3948). */
   readonly forceEncapsulation: boolean;
-  readonly mobike: MobikeConfig;
   /** Seconds between NAT keepalives when this end is behind a NAT; 0: none. */
   readonly natKeepalive: number;
   /** PEER-10: tell the peer on the first IKE SA to drop older ones with this identity. */
@@ -271,6 +259,8 @@ export interface PeerConfig {
   readonly modeConfig?: ModeConfig;
   /** Asks the peer for addresses (MC-06). */
   readonly request?: AddressRequest;
+  /** Requests under way at once in each direction, as far as the peer takes part (RFC 7296 §2.3): 1…16. */
+  readonly window: number;
   readonly children: readonly ChildConfig[];
 }
 
@@ -294,6 +284,21 @@ export const DEFAULT_LIMITS: Limits = {
   childrenPerSa: 256,
 };
 
+/**
+ * Packets that no CHILD SA is for (POL-01): `discard` drops them, `none` lets them pass in clear. Packets from `local` to `remote`
+ * are meant, and those on their way back.
+ */
+export interface ShuntConfig {
+  /** Unique, stable over edits. */
+  readonly id: string;
+  readonly name: string;
+  readonly action: Exclude<PolicyAction, "encrypt">;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  /** Lower wins, also against `ChildConfig.priority`. */
+  readonly priority: number;
+}
+
 export interface IkeConfig {
   readonly limits: Limits;
   /** UDP port of IKE behind a NAT: 4500 (RFC 7296 §2.23). */
@@ -303,6 +308,8 @@ export interface IkeConfig {
   readonly peers: readonly PeerConfig[];
   /** Sets of users by name, for EAP methods with passwords. No SA depends on them: a change counts from the next conversation on. */
   readonly eapUsers?: ReadonlyMap<string, EapUsers>;
+  /** Absent: none. */
+  readonly shunts?: readonly ShuntConfig[];
 }
 
 /** Defaults that suit site-to-site peers; spread them and set what differs. */
@@ -314,10 +321,10 @@ export const PEER_DEFAULTS = {
   fragmentation: true,
   fragmentSize: 1_232,
   forceEncapsulation: false,
-  mobike: { enabled: true, acceptFrom: [], checkRoutability: true, forbidNat: false },
   natKeepalive: 20,
   initialContact: true,
   uniqueness: "replace",
+  window: 4,
 } as const satisfies Partial<PeerConfig>;
 
 export const CHILD_DEFAULTS = {

@@ -1,5 +1,5 @@
 import type { Endpoint, IpAddress, Prefix } from "@sallyport/base";
-import type { SaMode } from "@sallyport/dataplane";
+import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { TrafficRange } from "./config.js";
 
 /** Why something is not as configured, with both sides' values where two sides disagree. */
@@ -89,6 +89,29 @@ export interface PeerStatus {
   readonly retryAt: number | undefined;
 }
 
+/** One entry of the ordered list of policies: a shunt, what a child is configured for, or what a peer narrowed it to (POL-15). */
+export interface PolicyStatus {
+  /** `ShuntConfig.id`, `ChildConfig.id`. */
+  readonly id: string;
+  readonly name: string;
+  /** `PeerConfig.id`; undefined for a shunt. */
+  readonly peer: string | undefined;
+  readonly action: PolicyAction;
+  readonly level: PolicyLevel | undefined;
+  readonly priority: number;
+  readonly local: readonly TrafficRange[];
+  readonly remote: readonly TrafficRange[];
+  /** Made by a negotiation, narrower than configured, and gone with its SAs. */
+  readonly dynamic: boolean;
+  /** In force: packets meet it, with an SA or without one (a trap). */
+  readonly active: boolean;
+  /** Another policy for the very same packets stands before it. */
+  readonly invalid: boolean;
+  /** CHILD SAs, and the state of the newest: `expired` says that it is on its way out. */
+  readonly sas: number;
+  readonly state: "no-phase2" | "established" | "expired";
+}
+
 /** Why an SA ended. */
 export type DownReason =
   | "deleted-by-peer"
@@ -118,10 +141,8 @@ export type IkeEvent =
   | ({ readonly event: "child-up" } & OfChild)
   | ({ readonly event: "child-rekeyed"; readonly replaces: number } & OfChild)
   | ({ readonly event: "child-down"; readonly reason: DownReason } & OfChild)
-  /** The peer's address or port changed (NAT rebinding, RFC 4555). */
+  /** The peer's address or port changed (NAT rebinding). */
   | ({ readonly event: "peer-moved"; readonly from: Endpoint } & OfIke)
-  /** This end's address or port changed (RFC 4555). */
-  | ({ readonly event: "moved"; readonly from: Endpoint } & OfIke)
   /** `child` is set when the IKE SA stands and only this CHILD SA failed. */
   | ({
       readonly event: "negotiation-failed";

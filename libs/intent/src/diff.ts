@@ -1,4 +1,4 @@
-import type { ChildIntent, ConnectionIntent, GatewayIntent, TrustAnchorIntent } from "./model.js";
+import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent, TrustAnchorIntent } from "./model.js";
 import { Secret } from "./secret.js";
 
 /**
@@ -53,7 +53,8 @@ type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
  * next authentication on, so that they can be rolled over without an interruption.
  */
 const CONNECTION_IMPACT: Rules = [
-  [/^remote\./, "re-established"],
+  [/^remote\.from/, "untouched"],
+  [/^(remote\.|localAddress)/, "re-established"],
   [/^(local|peer)\.(identity|method)/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
@@ -137,11 +138,17 @@ function diffConnection(a: ConnectionIntent, b: ConnectionIntent, moved: boolean
   return [{ id: b.id, name: b.name, change: "changed", fields, children, impact }];
 }
 
+function policyText(p: PolicyIntent): string {
+  if (p.action === "encrypt") return `encrypt ${p.child ?? "all others"}`;
+  return `${p.action} ${p.name} (${p.id}) ${p.local.join(", ")} === ${p.remote.join(", ")}`;
+}
+
 /** From `a` to `b`. Empty lists: `sameIntent`. A change of the gateway's own ports re-establishes every connection. */
 export function diffIntent(a: GatewayIntent, b: GatewayIntent): IntentDiff {
   const anchors = (list: readonly TrustAnchorIntent[]) => Object.fromEntries(list.map((t) => [t.id, t.der]));
-  const own = ({ connections: _, revision: __, trustAnchors, ...rest }: GatewayIntent) => ({
+  const own = ({ connections: _, revision: __, trustAnchors, policies, ...rest }: GatewayIntent) => ({
     ...rest,
+    policies: policies?.map(policyText).join("; "),
     trustAnchors: anchors(trustAnchors),
   });
   const fields = fieldChanges(own(a), own(b));

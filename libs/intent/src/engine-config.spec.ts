@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { fleet, fleets, gateway, PARTNER } from "../testing/fleets.js";
 import { compile, compileAll } from "./compile.js";
 import { ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
+import type { GatewayIntent } from "./model.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
 const facts: LocalFacts = {
@@ -68,6 +69,52 @@ describe("toIkeConfig", () => {
 
     const cutOff = toIkeConfig(compile(fleet(), "gw-branch"), { ...facts, localAddress: () => undefined });
     expect([cutOff.config.peers.length, cutOff.missing.size]).toEqual([0, 1]);
+  });
+
+  test("the list of policies becomes priorities; what has no place in it stands where the list says, wherever that is", () => {
+    const [first, second] = hq.connections.flatMap((c) => c.children.map((x) => x.id));
+    const shunt = (id: string, action: "none" | "discard") =>
+      ({ id, name: id, action, local: ["10.1.0.0/16"], remote: ["10.0.0.0/8[tcp/22]"] }) as const;
+    const ordered = (policies: GatewayIntent["policies"]) => {
+      const { peers, shunts = [] } = toIkeConfig({ ...hq, policies }, facts).config;
+      const all = [...shunts, ...peers.flatMap((p) => p.children)].map((x) => [x.id, x.priority] as const);
+      return all.sort((a, b) => a[1] - b[1]);
+    };
+    expect(ordered(undefined).map(([, p]) => p)).toEqual([2_000, 2_000]);
+    expect(
+      ordered([
+        { action: "encrypt", child: second },
+        shunt("ssh", "none"),
+        { action: "encrypt" },
+        shunt("rest", "discard"),
+      ]),
+    ).toEqual([
+      [second, 1_980],
+      ["ssh", 1_990],
+      [first, 2_000],
+      ["rest", 2_010],
+    ]);
+    expect(ordered([{ action: "encrypt" }, shunt("rest", "discard")])).toContainEqual([first, 2_000]);
+    const [ssh] =
+      toIkeConfig({ ...hq, policies: [shunt("ssh", "none"), { action: "encrypt" }] }, facts).config.shunts ?? [];
+    expect(ssh).toMatchObject({ action: "none", remote: [{ protocol: 6, firstPort: 22, lastPort: 22 }] });
+  });
+
+  test("a tunnel can be bound to one address of the gateway, which it has to have", () => {
+    const bound = (localAddress: string) => {
+      const branch = only("branch");
+      return toIkeConfig({ ...branch, connections: branch.connections.map((c) => ({ ...c, localAddress })) }, facts);
+    };
+    expect(bound("10.1.0.1").config.peers[0]?.local.address?.toString()).toBe("10.1.0.1");
+    expect(bound("10.1.0.2").config.peers).toEqual([]);
+    expect([...bound("10.1.0.2").missing.values()].map((f) => f.field)).toEqual(["connections[0].localAddress"]);
+  });
+
+  test("a peer may be taken from some prefixes only", () => {
+    const partner = only("Partner");
+    const connections = partner.connections.map((c) => ({ ...c, remote: { ...c.remote, from: ["198.51.100.0/24"] } }));
+    const [peer] = toIkeConfig({ ...partner, connections }, facts).config.peers;
+    expect(peer?.remote.accept.map(String)).toEqual(["198.51.100.0/24"]);
   });
 
   test("identities of every type", () => {

@@ -14,13 +14,15 @@ import {
   PEER_DEFAULTS,
   type PeerConfig,
   type RemoteAuth,
+  type ShuntConfig,
   type TrafficRange,
   type TrustAnchor,
 } from "@sallyport/ike";
 import { fault } from "./faults.js";
-import type { ChildIntent, ConnectionIntent, GatewayIntent, Identity } from "./model.js";
+import type { ChildIntent, ConnectionIntent, GatewayIntent, Identity, PolicyIntent } from "./model.js";
 import { parseProposals } from "./proposals.js";
 import { Secret } from "./secret.js";
+import { parseSelector } from "./selectors.js";
 
 /** What the gateway's own certificate and key are; `chain` is DER, end entity first, without the anchor. */
 export interface Credential {
@@ -61,6 +63,7 @@ const AFTER_DEATH = { start: "restart", trap: "trap", none: "clear" } as const;
 /** The IKE engine's configuration of an intent on this machine. */
 export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineConfig {
   const missing = new Map<string, Fault>();
+  const order = orderOf(intent);
   const anchors = new Map(intent.trustAnchors.map((t, i) => [t.id, anchorOf(t.id, t.der, `trustAnchors[${i}].der`)]));
   const peers = intent.connections.flatMap((connection, i): PeerConfig[] => {
     const path = `connections[${i}]`;
@@ -72,13 +75,18 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     };
     const { host, ports } = connection.remote;
     const address = host === undefined ? undefined : addressOf(host, facts.resolved);
-    const local = address && facts.localAddress(address);
-    if (host !== undefined && !address) lack("remote.host", `${host} is not resolved`, "an address of the peer");
-    else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
+    const bound = connection.localAddress === undefined ? undefined : IpAddress.parse(connection.localAddress);
+    const mine = bound === undefined || facts.ownAddresses.some((a) => a.equals(bound));
+    const local = bound ? (mine ? bound : undefined) : address && facts.localAddress(address);
+    if (!mine) lack("localAddress", `${bound} is no address of this gateway`, "an address of this gateway");
+    else if (host !== undefined && !address) lack("remote.host", `${host} is not resolved`, "an address of the peer");
+    else if (address && bound && bound.family !== address.family) {
+      lack("localAddress", `${bound} cannot reach ${address}`, "an address of the peer's family");
+    } else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
     const localAuth = localAuthOf(connection, facts.credential);
     if (!localAuth) lack("local", "this gateway has no certificate yet", "a certificate");
-    const calls = connection.role !== "responder" && address !== undefined && local !== undefined;
-    if (!localAuth || (connection.role === "initiator" && !calls)) return [];
+    const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;
+    if (!localAuth || !mine || (connection.role === "initiator" && !calls)) return [];
     return [
       {
         ...PEER_DEFAULTS,
@@ -99,12 +107,45 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
           hard: hard(connection.ikeRekeySeconds),
         },
         dpdInterval: connection.dpd.intervalSeconds,
+        keyingTries: connection.keyingTries ?? 0,
+        initialContact: connection.initialContact ?? PEER_DEFAULTS.initialContact,
+        uniqueness: connection.uniqueness ?? PEER_DEFAULTS.uniqueness,
         forceEncapsulation: facts.forcesEncapsulation,
-        children: connection.children.map((c, j) => childConfig(c, calls, facts, `${path}.children[${j}]`)),
+        children: connection.children.map((c, j) =>
+          childConfig(c, calls, order(c.id), facts, `${path}.children[${j}]`),
+        ),
       },
     ];
   });
-  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, peers }, missing };
+  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, peers, shunts: shuntsOf(intent) }, missing };
+}
+
+/** Between two places: room for what peers narrow, which stands right before its template. */
+const STEP = 10;
+
+/** Priorities of the places in the list of policies: tunnels without a place of their own keep theirs whatever stands around them. */
+function prioritiesOf(policies: readonly PolicyIntent[]): number[] {
+  const rest = policies.findIndex((p) => p.action === "encrypt" && p.child === undefined);
+  return policies.map((_, i) => CHILD_DEFAULTS.priority + (i - Math.max(rest, 0)) * STEP);
+}
+
+/** The priority of a child's policies. */
+function orderOf({ policies = [] }: GatewayIntent): (child: string) => number {
+  const priorities = prioritiesOf(policies);
+  const places = new Map(policies.map((p, i) => [p.action === "encrypt" ? (p.child ?? "") : undefined, priorities[i]]));
+  return (child) => places.get(child) ?? CHILD_DEFAULTS.priority;
+}
+
+function shuntsOf({ policies = [] }: GatewayIntent): ShuntConfig[] {
+  const priorities = prioritiesOf(policies);
+  return policies.flatMap((p, i) => {
+    if (p.action === "encrypt") return [];
+    const { id, name, action } = p;
+    const ranges = (texts: readonly string[], side: string) =>
+      texts.map((text, j) => parseSelector(text, `policies[${i}].${side}[${j}]`));
+    const [local, remote] = [ranges(p.local, "local"), ranges(p.remote, "remote")];
+    return [{ id, name, action, local, remote, priority: priorities[i] ?? CHILD_DEFAULTS.priority }];
+  });
 }
 
 function addressOf(host: string, resolved: ReadonlyMap<string, IpAddress>): IpAddress | undefined {
@@ -116,8 +157,9 @@ function addressOf(host: string, resolved: ReadonlyMap<string, IpAddress>): IpAd
 }
 
 /** With certificates a peer may call from wherever it is; a pre-shared key is tried only from where its owner is known to be. */
-function acceptFrom({ role, peer }: ConnectionIntent, address: IpAddress | undefined): Prefix[] {
+function acceptFrom({ role, peer, remote }: ConnectionIntent, address: IpAddress | undefined): Prefix[] {
   if (role === "initiator") return [];
+  if (remote.from) return remote.from.map((text) => Prefix.parse(text));
   if (peer.method === "psk" && address) return [Prefix.of(address, address.family === 4 ? 32 : 128)];
   return [Prefix.any(4), Prefix.any(6)];
 }
@@ -182,19 +224,25 @@ function ikeProposals({ ikeProposals: texts }: ConnectionIntent, field: string):
   }));
 }
 
-function childConfig(child: ChildIntent, calls: boolean, facts: LocalFacts, field: string): ChildConfig {
+function childConfig(
+  child: ChildIntent,
+  calls: boolean,
+  priority: number,
+  facts: LocalFacts,
+  field: string,
+): ChildConfig {
   const proposals = parseProposals(child.espProposals, "esp", `${field}.espProposals`);
   const esn = proposals.some((p) => p.esn.includes(true));
-  const locals = child.localSubnets.map((t) => Prefix.parse(t));
-  const routeSource = facts.ownAddresses.find((a) => locals.some((p) => p.contains(a)));
+  const local = child.localSubnets.map((text, i) => parseSelector(text, `${field}.localSubnets[${i}]`));
+  const routeSource = facts.ownAddresses.find((a) => local.some((range) => holds(range, a)));
   const bytes = child.rekeyBytes;
   return {
     ...CHILD_DEFAULTS,
     id: child.id,
     name: child.name,
     mode: child.mode,
-    local: locals.map(rangeOf),
-    remote: child.remoteSubnets.map((t) => rangeOf(Prefix.parse(t))),
+    local,
+    remote: child.remoteSubnets.map((text, i) => parseSelector(text, `${field}.remoteSubnets[${i}]`)),
     proposals: proposals.map(
       ({ encryption, integrity, groups }): EspProposal => ({ encryption, integrity, pfs: groups }),
     ),
@@ -208,11 +256,14 @@ function childConfig(child: ChildIntent, calls: boolean, facts: LocalFacts, fiel
     },
     // An end that cannot call can only wait for the other.
     startAction: calls ? child.startAction : "none",
-    dpdAction: calls ? AFTER_DEATH[child.startAction] : "clear",
+    dpdAction: calls ? (child.dpdAction ?? AFTER_DEATH[child.startAction]) : "clear",
+    level: child.level ?? CHILD_DEFAULTS.level,
+    priority,
     ...(routeSource ? { routeSource } : {}),
   };
 }
 
-function rangeOf(prefix: Prefix): TrafficRange {
-  return { first: prefix.first, last: prefix.last, protocol: 0, firstPort: 0, lastPort: 65_535 };
+function holds({ first, last }: TrafficRange, address: IpAddress): boolean {
+  const [low, value, high] = [first, address, last].map((a) => a.toBigInt()) as [bigint, bigint, bigint];
+  return first.family === address.family && low <= value && value <= high;
 }

@@ -189,8 +189,26 @@ export interface GatewayIntent {
   readonly certificate?: CertificateReference | undefined;
   readonly trustAnchors: readonly TrustAnchorIntent[];
   readonly connections: readonly ConnectionIntent[];
+  /** The order of policies, first match wins (POL-14). Absent or empty: only tunnels, in no order. */
+  readonly policies?: readonly PolicyIntent[] | undefined;
   readonly options: IntentOptions;
 }
+
+/**
+ * One place in the order of policies. `discard` and `none` say what becomes of packets from `local` to `remote` and back (selectors as
+ * in `ChildIntent.localSubnets`); `encrypt` is where the policies of `child` stand – of all children that have no place of their own
+ * when it is absent – with those that peers narrow or generate right before it (POL-19). A list of shunts has to say where the
+ * tunnels stand.
+ */
+export type PolicyIntent =
+  | {
+      readonly action: "discard" | "none";
+      readonly id: string;
+      readonly name: string;
+      readonly local: readonly string[];
+      readonly remote: readonly string[];
+    }
+  | { readonly action: "encrypt"; readonly child?: string | undefined };
 
 export interface TrustAnchorIntent {
   readonly id: string;
@@ -217,12 +235,25 @@ export interface ConnectionIntent {
   readonly peer: PeerAuth;
   readonly ikeRekeySeconds: number;
   readonly dpd: DeadPeerDetection;
+  /** The address of this gateway that the tunnel uses (PEER-06); absent: the one that routing gives. */
+  readonly localAddress?: string | undefined;
+  /** Whether the peer is told at first contact to forget older SAs of this end (PEER-10); absent: yes. */
+  readonly initialContact?: boolean | undefined;
+  /** What a second IKE SA of the same identities does: replaces the first (absent), coexists, or is refused. */
+  readonly uniqueness?: "replace" | "keep" | "never" | undefined;
+  /** Attempts in a row before this end gives up until it is asked again; absent or 0: for ever. */
+  readonly keyingTries?: number | undefined;
   readonly children: readonly ChildIntent[];
 }
 
 export interface RemoteEndpoint {
-  /** Address or DNS name; absent: the peer calls, from anywhere. */
+  /** Address or DNS name; absent: the peer calls. */
   readonly host?: string | undefined;
+  /**
+   * Prefixes from which the peer may call; of several connections that fit, the most specific wins (PEER-01). Absent: anywhere, but
+   * with a pre-shared key and a host only that host.
+   */
+  readonly from?: readonly string[] | undefined;
   readonly ports: Ports;
 }
 
@@ -242,6 +273,10 @@ export interface ChildIntent {
   readonly id: string;
   readonly name: string;
   readonly mode: "tunnel";
+  /**
+   * Traffic selectors: prefixes, or ranges of addresses, perhaps of one protocol and of some of its ports or ICMP types:
+   * `10.1.0.0/16`, `10.1.0.0/16[tcp/443]`, `10.1.0.5-10.1.0.9[udp/1024-2047]`, `10.1.0.0/16[icmp/8]`.
+   */
   readonly localSubnets: readonly string[];
   readonly remoteSubnets: readonly string[];
   readonly espProposals: readonly string[];
@@ -249,4 +284,11 @@ export interface ChildIntent {
   readonly rekeyBytes?: number | undefined;
   /** `start`: bring it up at once and keep it up; `trap`: when a packet asks for it; `none`: when the peer asks. */
   readonly startAction: "start" | "trap" | "none";
+  /** When the peer is found dead: forget, negotiate again, or wait for a packet. Absent: as `startAction` has it. */
+  readonly dpdAction?: "clear" | "restart" | "trap" | undefined;
+  /**
+   * POL-08. `require` (absent): packets wait for an SA. `unique`: for one that no other peer's packets use. `use`: they leave in
+   * clear while there is none.
+   */
+  readonly level?: "require" | "unique" | "use" | undefined;
 }

@@ -97,6 +97,12 @@ describe("parseIntent", () => {
     expect(named.connections[0]?.remote.host).toBe("vpn.example.org");
   });
 
+  test("makes selectors canonical", () => {
+    const texts = ["10.1.0.0-10.1.255.255[TCP/443-443]", "10.1.0.0/16[1/8]"];
+    const { connections } = parseIntent(edited({ set: "connections.0.children.0.localSubnets", to: texts }));
+    expect(connections[0]?.children[0]?.localSubnets).toEqual(["10.1.0.0/16[tcp/443]", "10.1.0.0/16[icmp/8]"]);
+  });
+
   test("any JSON value is read or refused by a fault", () => {
     fc.assert(
       fc.property(
@@ -130,6 +136,18 @@ describe("diffIntent", () => {
     expect(changed?.fields.map((f) => f.field)).toEqual(fields ?? []);
     expect(changed?.children.flatMap((c) => c.fields.map((f) => f.field))).toEqual(child ?? []);
     expect(JSON.stringify(diff)).not.toMatch(/horse|new secret/);
+  });
+
+  test("another order of policies is told, and touches no tunnel", () => {
+    const all = { id: "all", name: "all", local: ["0.0.0.0/0"], remote: ["0.0.0.0/0"] };
+    const guarded = { ...BASE, policies: [{ action: "encrypt" }, { ...all, action: "discard" }] } as const;
+    expect(diffIntent(BASE, guarded)).toEqual({
+      fields: [
+        { field: "policies", from: undefined, to: "encrypt all others; discard all (all) 0.0.0.0/0 === 0.0.0.0/0" },
+      ],
+      connections: [],
+    });
+    expect(diffIntent(guarded, guarded).fields).toEqual([]);
   });
 
   test("tunnels that come and go", () => {

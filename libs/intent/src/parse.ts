@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import { IpAddress, isFault, Prefix } from "@sallyport/base";
+import { MAX_SELECTORS, toSelectors } from "@sallyport/ike";
 import { z } from "zod";
 import { fault } from "./faults.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
 import { type ProposalUse, parseProposals } from "./proposals.js";
 import { Secret } from "./secret.js";
+import { parseSelector, selectorText } from "./selectors.js";
 
 const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
 
@@ -40,6 +42,9 @@ function by<T>(parse: (text: string) => T) {
 const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z 0-9 . _ -");
 const name = z.string().min(1).max(200);
 const prefix = by((t) => Prefix.parse(t).toString());
+const selector = by((t) => selectorText(parseSelector(t)));
+// One octet counts the selectors of a payload, RFC 7296 §3.13.
+const selectors = z.array(selector).min(1).max(255);
 const host = z.string().transform((text, ctx) => {
   if (isHostName(text)) return text.toLowerCase();
   try {
@@ -87,19 +92,26 @@ const peerAuth = z.discriminatedUnion("method", [
   z.strictObject(psk).transform(sealed),
 ]);
 
+/** Whether a data plane could not hold the policies for these selectors. */
+function tooFine(local: readonly string[], remote: readonly string[]): boolean {
+  const ranges = (texts: readonly string[]) => texts.map((text) => parseSelector(text));
+  return local.length > 0 && remote.length > 0 && toSelectors(ranges(local), ranges(remote)) === undefined;
+}
+
 const ports = z.strictObject({ ike: port, natt: port });
 
 const child = z.strictObject({
   id,
   name,
   mode: z.literal("tunnel"),
-  // One octet counts the selectors of a payload, RFC 7296 §3.13.
-  localSubnets: z.array(prefix).min(1).max(255),
-  remoteSubnets: z.array(prefix).min(1).max(255),
+  localSubnets: selectors,
+  remoteSubnets: selectors,
   espProposals: proposals("esp"),
   rekeySeconds: seconds,
   rekeyBytes: z.int().min(1_000_000).optional(),
   startAction: z.enum(["start", "trap", "none"]),
+  dpdAction: z.enum(["clear", "restart", "trap"]).optional(),
+  level: z.enum(["require", "unique", "use"]).optional(),
 });
 
 const connection = z
@@ -107,19 +119,33 @@ const connection = z
     id,
     name,
     role: z.enum(["initiator", "responder", "both"]),
-    remote: z.strictObject({ host: host.optional(), ports }),
+    remote: z.strictObject({ host: host.optional(), from: z.array(prefix).min(1).max(64).optional(), ports }),
     ikeProposals: proposals("ike"),
     local: localAuth,
     peer: peerAuth,
     ikeRekeySeconds: seconds,
     dpd: z.strictObject({ intervalSeconds: z.int().min(0).max(86_400) }),
+    localAddress: by((t) => IpAddress.parse(t).toString()).optional(),
+    initialContact: z.boolean().optional(),
+    uniqueness: z.enum(["replace", "keep", "never"]).optional(),
+    keyingTries: z.int().min(0).max(1_000).optional(),
     children: z.array(child).min(1).max(256),
   })
   .superRefine((c, ctx) => {
+    c.children.forEach((x, j) => {
+      if (!tooFine(x.localSubnets, x.remoteSubnets)) return;
+      const message = `selectors that make at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports, and at least one`;
+      ctx.addIssue({ code: "custom", path: ["children", j, "remoteSubnets"], message });
+    });
     if (c.role !== "responder" && c.remote.host === undefined) {
       ctx.addIssue({ code: "custom", path: ["remote", "host"], message: "an address or a name, since this end calls" });
     }
   });
+
+const policy = z.discriminatedUnion("action", [
+  z.strictObject({ action: z.enum(["discard", "none"]), id, name, local: selectors, remote: selectors }),
+  z.strictObject({ action: z.literal("encrypt"), child: id.optional() }),
+]);
 
 const certificate = z.strictObject({
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/, "SHA-256 as 64 lower-case hex digits"),
@@ -134,6 +160,37 @@ function unrepeated(ids: readonly string[], path: (i: number) => (string | numbe
   });
 }
 
+/** More are a firewall's business. */
+const MAX_POLICIES = 256;
+
+/** Every place is for something that exists, nothing has two, and the tunnels have one. */
+function checkPolicies(v: Pick<GatewayIntent, "connections" | "policies">, ctx: z.RefinementCtx): void {
+  const list = v.policies ?? [];
+  const refuse = (path: (string | number)[], message: string) =>
+    ctx.addIssue({ code: "custom", path: ["policies", ...path], message });
+  const children = new Set(v.connections.flatMap((c) => c.children.map((x) => x.id)));
+  const taken = new Set<string>();
+  list.forEach((p, i) => {
+    const key = p.action === "encrypt" ? (p.child ?? "") : `${p.id} `;
+    const field = p.action === "encrypt" ? "child" : "id";
+    if (taken.has(key))
+      refuse([i, field], key === "" ? "one place for all other tunnels" : "an id that has no place yet");
+    taken.add(key);
+    if (p.action === "encrypt" && p.child !== undefined && !children.has(p.child)) {
+      refuse([i, "child"], "the id of one of the connections' children");
+    }
+    if (p.action !== "encrypt" && tooFine(p.local, p.remote)) {
+      refuse(
+        [i, "remote"],
+        `selectors that make at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports, and at least one`,
+      );
+    }
+  });
+  if (list.length > 0 && !taken.has("")) {
+    refuse([], 'an entry { "action": "encrypt" } that says where the tunnels stand');
+  }
+}
+
 const intent = z
   .strictObject({
     schema: z.literal(INTENT_SCHEMA),
@@ -144,6 +201,7 @@ const intent = z
     certificate: certificate.optional(),
     trustAnchors: z.array(z.strictObject({ id, der })).max(256),
     connections: z.array(connection).max(10_000),
+    policies: z.array(policy).max(MAX_POLICIES).optional(),
     options: z.strictObject({
       commitConfirmSeconds: z.int().min(5).max(3_600),
       reportSeconds: z.int().min(1).max(3_600),
@@ -166,6 +224,7 @@ const intent = z
       (i) => at[i] as (string | number)[],
       ctx,
     );
+    checkPolicies(v, ctx);
     const anchors = new Set(v.trustAnchors.map((t) => t.id));
     v.connections.forEach((c, i) => {
       if (c.peer.method !== "certificate") return;

@@ -101,7 +101,15 @@ export class ProofEnd {
     const { config, missing } = toIkeConfig(
       {
         ...intent,
-        connections: [{ ...connection, children: connection.children.map((c) => ({ ...c, startAction: "none" })) }],
+        // The stand-in addresses are nobody's own, and nobody's to be called from.
+        connections: [
+          {
+            ...connection,
+            localAddress: undefined,
+            remote: { ...connection.remote, from: undefined },
+            children: connection.children.map((c) => ({ ...c, startAction: "none" })),
+          },
+        ],
       },
       {
         credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [this.#certificate] },

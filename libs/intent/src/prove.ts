@@ -1,5 +1,5 @@
-import { type Fault, type IpAddress, isFault, rangeToPrefixes } from "@sallyport/base";
-import type { IkeEvent, IkeStatus, LastError } from "@sallyport/ike";
+import { type Fault, type IpAddress, isFault } from "@sallyport/base";
+import type { IkeEvent, IkeStatus, LastError, TrafficRange } from "@sallyport/ike";
 import { fault } from "./faults.js";
 import { DEFAULT_PORTS, unknown } from "./fleet.js";
 import type {
@@ -14,6 +14,7 @@ import type {
 import { INTENT_SCHEMA } from "./model.js";
 import { type EndOptions, ProofEnd } from "./proof-end.js";
 import { ProofNetwork, standIn } from "./proof-network.js";
+import { selectorText } from "./selectors.js";
 
 export interface ProvenChild {
   readonly id: string;
@@ -198,8 +199,7 @@ function suiteOf(end: ProofEnd, child: string): string {
 
 function narrowing(end: ProofEnd, child: ChildIntent): Pick<ProvenChild, "narrowed"> {
   const status = childIn(end.established(), child.id);
-  const texts = (ranges: readonly { readonly first: IpAddress; readonly last: IpAddress }[]) =>
-    ranges.flatMap((r) => rangeToPrefixes(r.first, r.last).map(String)).sort();
+  const texts = (ranges: readonly TrafficRange[]) => ranges.map(selectorText).sort();
   const [local, remote] = [texts(status?.local ?? []), texts(status?.remote ?? [])];
   const same = (x: readonly string[], y: readonly string[]) => x.join() === [...y].sort().join();
   return same(local, child.localSubnets) && same(remote, child.remoteSubnets) ? {} : { narrowed: { local, remote } };

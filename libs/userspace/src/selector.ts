@@ -50,11 +50,15 @@ export class SelectorMatch {
   readonly #family: Family;
   readonly #source: PrefixWords;
   readonly #destination: PrefixWords;
+  readonly #sourceShift: number;
+  readonly #destinationShift: number;
 
   constructor(readonly selector: Selector) {
     this.#family = selector.source.family;
     this.#source = new PrefixWords(selector.source);
     this.#destination = new PrefixWords(selector.destination);
+    this.#sourceShift = 16 - (selector.sourcePortBits ?? 16);
+    this.#destinationShift = 16 - (selector.destinationPortBits ?? 16);
   }
 
   matches(packet: InnerPacket): boolean {
@@ -71,8 +75,9 @@ export class SelectorMatch {
     const { protocol, sourcePort, destinationPort } = this.selector;
     return (
       (protocol === 0 || protocol === packet.protocol) &&
-      (sourcePort === undefined || sourcePort === packet.sourcePort) &&
-      (destinationPort === undefined || destinationPort === packet.destinationPort)
+      (sourcePort === undefined || sourcePort >> this.#sourceShift === packet.sourcePort >> this.#sourceShift) &&
+      (destinationPort === undefined ||
+        destinationPort >> this.#destinationShift === packet.destinationPort >> this.#destinationShift)
     );
   }
 }
@@ -90,5 +95,6 @@ export function selectorOf(packet: InnerPacket): Selector {
 
 /** Names a selector: equal text for equal selectors. */
 export function selectorKey(s: Selector): string {
-  return `${s.source} ${s.destination} ${s.protocol} ${s.sourcePort ?? "*"} ${s.destinationPort ?? "*"}`;
+  const from = `${s.sourcePort ?? "*"}/${s.sourcePortBits ?? 16}`;
+  return `${s.source} ${s.destination} ${s.protocol} ${from} ${s.destinationPort ?? "*"}/${s.destinationPortBits ?? 16}`;
 }

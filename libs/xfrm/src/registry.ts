@@ -78,6 +78,15 @@ export class Registry {
 
 /** What names a policy: direction and selector. */
 export function policyKey(policy: Pick<PolicySpec, "direction" | "selector">): string {
-  const { source, destination, protocol, sourcePort, destinationPort } = policy.selector;
-  return [policy.direction, source, destination, protocol, sourcePort ?? "", destinationPort ?? ""].join(" ");
+  const { source, destination, protocol, sourcePort, destinationPort, ...bits } = policy.selector;
+  const { sourcePortBits = 16, destinationPortBits = 16 } = bits;
+  const from = `${sourcePort ?? "*"}/${sourcePortBits}`;
+  return [
+    policy.direction,
+    source,
+    destination,
+    protocol,
+    from,
+    `${destinationPort ?? "*"}/${destinationPortBits}`,
+  ].join(" ");
 }

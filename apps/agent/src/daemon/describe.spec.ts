@@ -29,16 +29,8 @@ it("shows what was refused to strangers apart from the tunnels, with both sides'
     at: 1_000,
   };
   const remote = { address: IpAddress.parse("203.0.113.9"), port: 500 };
-  const status = {
-    peers: [],
-    unknown: [],
-    halfOpen: 0,
-    pools: [],
-    counters: {},
-    dataPlane: "userspace",
-    gateway: null,
-  };
-  const more = { revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
+  const status = { peers: [], unknown: [], halfOpen: 0, pools: [], counters: {}, policies: [], gateway: null };
+  const more = { dataPlane: "userspace", revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
   const lines = statusText({ ...status, ...more, refusals: [{ peer: undefined, remote, error }] }).split("\n");
   expect(lines.slice(1)).toEqual([
     "refused to callers who were not authenticated:",

@@ -1,6 +1,6 @@
 import { endpointText } from "@sallyport/base";
 import type { IkeEvent } from "@sallyport/ike";
-import { rangeText } from "./report.js";
+import { selectorText } from "@sallyport/intent";
 
 export type EventSeverity = "info" | "warning" | "error";
 
@@ -12,7 +12,7 @@ export interface Described {
   readonly facts: Readonly<Record<string, string>>;
 }
 
-const ranges = (list: readonly Parameters<typeof rangeText>[0][]) => list.map(rangeText).join(", ");
+const ranges = (list: readonly Parameters<typeof selectorText>[0][]) => list.map(selectorText).join(", ");
 
 export function describe(event: IkeEvent): Described {
   const code = `ike/${event.event}`;
@@ -20,8 +20,7 @@ export function describe(event: IkeEvent): Described {
     case "ike-up":
     case "ike-rekeyed":
     case "ike-down":
-    case "peer-moved":
-    case "moved": {
+    case "peer-moved": {
       const { ike } = event;
       const facts = {
         remote: endpointText(ike.remote),
@@ -33,14 +32,6 @@ export function describe(event: IkeEvent): Described {
         return { severity: "info", code, message: `${ike.name}: IKE SA established, ${who}`, facts };
       if (event.event === "ike-rekeyed")
         return { severity: "info", code, message: `${ike.name}: IKE SA rekeyed`, facts };
-      if (event.event === "moved") {
-        return {
-          severity: "info",
-          code,
-          message: `${ike.name}: moved from ${endpointText(event.from)} to ${endpointText(ike.local)}`,
-          facts,
-        };
-      }
       if (event.event === "peer-moved") {
         return {
           severity: "info",

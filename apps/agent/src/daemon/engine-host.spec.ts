@@ -45,6 +45,7 @@ function setUp(
         inputs.push(input);
         return answer(input);
       },
+      policies: () => [],
       status: () => ({ peers: [] }) as unknown as EngineStatus,
     },
     clock: { now, wall: () => 0 },

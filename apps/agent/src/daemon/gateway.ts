@@ -1,5 +1,5 @@
 import type { ChildCounters, TunnelState } from "@sallyport/contract";
-import { type EngineStatus, IkeEngine, type IkeEvent } from "@sallyport/ike";
+import { type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { IntentApplier } from "./applier.js";
@@ -9,7 +9,6 @@ import type { Credentials } from "./credentials.js";
 import { CryptoPool } from "./crypto-pool.js";
 import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
-import { NetworkWatcher, ownAddresses } from "./network.js";
 import { childCounters, tunnelStates } from "./report.js";
 import type { IkePorts } from "./transport.js";
 
@@ -26,7 +25,6 @@ export class Gateway {
   readonly #crypto: CryptoPool;
   readonly #host: EngineHost;
   readonly #applier: IntentApplier;
-  readonly #watcher: NetworkWatcher;
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
   readonly #wallOffset = systemClock.wall() - systemClock.now();
@@ -53,13 +51,11 @@ export class Gateway {
       log: options.log,
       onMissing: options.onChange,
     });
-    this.#watcher = new NetworkWatcher(carrier.ownTables, () => this.#networkChanged());
   }
 
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options, await openCarrier({ ...options, clock: systemClock }));
     await gateway.#host.adopt();
-    gateway.#host.network(ownAddresses(options.tunName));
     return gateway;
   }
 
@@ -73,12 +69,6 @@ export class Gateway {
       if (before) this.options.credentials.useAnchors(before);
       throw error;
     }
-  }
-
-  #networkChanged(): void {
-    const { log, tunName } = this.options;
-    this.#host.network(ownAddresses(tunName));
-    this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
   }
 
   get ports(): IkePorts {
@@ -96,6 +86,10 @@ export class Gateway {
 
   status(): EngineStatus {
     return this.#host.status();
+  }
+
+  policies(): readonly PolicyStatus[] {
+    return this.#host.policies();
   }
 
   /** A connection by its id or name. Throws `agent/unknown-tunnel`. */
@@ -149,7 +143,6 @@ export class Gateway {
 
   /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */
   async close({ keep }: { keep: boolean }): Promise<void> {
-    this.#watcher.close();
     this.#applier.close();
     if (!keep) await this.#host.shutdown();
     this.#host.close();

@@ -25,6 +25,7 @@ export interface LocalView {
 export function localCommands(daemon: LocalView): Record<string, ControlHandler> {
   const status = (): AgentStatus => ({
     ...daemon.gateway.status(),
+    policies: daemon.gateway.policies(),
     dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
     gateway: daemon.gateway.intent?.gateway ?? null,
     revision: daemon.gateway.intent?.revision ?? 0,

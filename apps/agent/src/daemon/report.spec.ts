@@ -4,7 +4,7 @@ import type { DataPlane, SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
-import { childCounters, newestError, rangeText, tunnelStates, tunnelStatus } from "./report.js";
+import { childCounters, newestError, tunnelStates, tunnelStatus } from "./report.js";
 
 const ip = IpAddress.parse;
 const range = (first: string, last: string, more: object = {}) => ({
@@ -72,16 +72,6 @@ const peer = (sas: readonly IkeStatus[], more: Partial<PeerStatus> = {}): PeerSt
 const connection = { id: "t1", name: "t1", children: [{ id: "a" }, { id: "b" }] } as unknown as ConnectionIntent;
 const status = (peers: readonly PeerStatus[]): EngineStatus => ({
   ...{ peers, unknown: [], refusals: [], halfOpen: 0, pools: [], counters: {} },
-});
-
-describe("rangeText", () => {
-  it.each([
-    [range("10.1.0.0", "10.1.255.255"), "10.1.0.0/16"],
-    [range("10.1.0.1", "10.1.0.6"), "10.1.0.1-10.1.0.6"],
-    [range("192.0.2.1", "192.0.2.1", { protocol: 17, firstPort: 53, lastPort: 53 }), "192.0.2.1/32[17/53]"],
-    [range("192.0.2.1", "192.0.2.1", { protocol: 6, firstPort: 1, lastPort: 9 }), "192.0.2.1/32[6/1-9]"],
-    [range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", { protocol: 58 }), "::/0[58/any]"],
-  ])("prints %#", (given, text) => expect(rangeText(given)).toBe(text));
 });
 
 describe("tunnelStatus", () => {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { endpointText, rangeToPrefixes } from "@sallyport/base";
+import { endpointText } from "@sallyport/base";
 import {
   type ChildCounters,
   ChildCountersSchema,
@@ -11,28 +11,14 @@ import {
   TunnelStatus,
 } from "@sallyport/contract";
 import type { DataPlane, SaState } from "@sallyport/dataplane";
-import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus, TrafficRange } from "@sallyport/ike";
-import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus } from "@sallyport/ike";
+import { type ConnectionIntent, type GatewayIntent, selectorText } from "@sallyport/intent";
 import type { Missing } from "./applier.js";
 
 /** Turns the engine's milliseconds into wall time. */
 export type ToWall = (millis: number) => number;
 
 const hex8 = (spi: number) => spi.toString(16).padStart(8, "0");
-
-/** `10.1.0.0/24`, with protocol and ports where they are limited, e.g. `10.1.0.0/24[tcp/443]`. */
-export function rangeText(range: TrafficRange): string {
-  const addresses = rangeToPrefixes(range.first, range.last).map(String);
-  const where = addresses.length === 1 ? addresses[0] : `${range.first}-${range.last}`;
-  const anyPort = range.firstPort === 0 && range.lastPort === 65535;
-  if (range.protocol === 0 && anyPort) return String(where);
-  const ports = anyPort
-    ? "any"
-    : range.firstPort === range.lastPort
-      ? `${range.firstPort}`
-      : `${range.firstPort}-${range.lastPort}`;
-  return `${where}[${range.protocol === 0 ? "any" : range.protocol}/${ports}]`;
-}
 
 function childSa(child: ChildStatus, wall: ToWall) {
   return create(ChildSaSchema, {
@@ -42,8 +28,8 @@ function childSa(child: ChildStatus, wall: ToWall) {
     protocol: "esp",
     mode: child.mode,
     proposal: child.suite,
-    localTs: child.local.map(rangeText),
-    remoteTs: child.remote.map(rangeText),
+    localTs: child.local.map(selectorText),
+    remoteTs: child.remote.map(selectorText),
     establishedAt: timestampFromMs(wall(child.establishedAt)),
     ...(child.rekeyAt === undefined ? {} : { nextRekeyAt: timestampFromMs(wall(child.rekeyAt)) }),
     ...(child.expireAt === undefined ? {} : { expiresAt: timestampFromMs(wall(child.expireAt)) }),

@@ -1,10 +1,12 @@
 import { endpointText } from "@sallyport/base";
-import type { EngineStatus, IkeStatus, PeerStatus, TrafficRange } from "@sallyport/ike";
-import { rangeText } from "./report.js";
+import type { EngineStatus, IkeStatus, PeerStatus, PolicyStatus, TrafficRange } from "@sallyport/ike";
+import { selectorText } from "@sallyport/intent";
 
 /** What the control socket answers to `status`. */
 export interface AgentStatus extends EngineStatus {
   readonly dataPlane: string;
+  /** In order of precedence. */
+  readonly policies: readonly PolicyStatus[];
   readonly gateway: { readonly id: string; readonly name: string } | null;
   readonly revision: number;
   /** IKE datagrams that came while too many were waiting already. */
@@ -20,7 +22,7 @@ function duration(millis: number): string {
   return s < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
 }
 
-const ranges = (list: readonly TrafficRange[]) => list.map(rangeText).join(", ");
+const ranges = (list: readonly TrafficRange[]) => list.map(selectorText).join(", ");
 
 function ikeLines(sa: IkeStatus, now: number): string[] {
   const side = sa.initiator ? "initiator" : "responder";
@@ -71,6 +73,18 @@ function refusalLines({ refusals, now }: AgentStatus): string[] {
   ];
 }
 
+/** Flags as the field prints them (POL-16): A active, D dynamic, I invalid. */
+function policyLine(p: PolicyStatus): string {
+  const flags = `${p.active ? "A" : ""}${p.dynamic ? "D" : ""}${p.invalid ? "I" : ""}`.padEnd(3);
+  const what = p.action === "encrypt" ? `${p.level}, ${p.sas} SAs, ${p.state}` : p.action;
+  return `  ${flags} ${p.name}: ${ranges(p.local)} === ${ranges(p.remote)}: ${what}`;
+}
+
+function policyLines({ policies }: AgentStatus): string[] {
+  if (policies.length === 0) return [];
+  return ["policies, first match wins (A active, D dynamic, I invalid):", ...policies.map(policyLine)];
+}
+
 /** `sallyport-agent status` for people (LOG-05). */
 export function statusText(status: AgentStatus): string {
   const who = status.gateway
@@ -79,6 +93,7 @@ export function statusText(status: AgentStatus): string {
   return [
     `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
     ...status.peers.flatMap((p) => peerLines(p, status.now)),
+    ...policyLines(status),
     ...refusalLines(status),
   ].join("\n");
 }

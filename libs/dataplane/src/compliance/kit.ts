@@ -29,7 +29,7 @@ export interface TunnelOptions {
   readonly leftOutLifetime?: SaSpec["lifetime"];
   readonly priority?: number;
   /** Narrows the traffic from left to right. */
-  readonly selector?: Partial<Pick<Selector, "protocol" | "sourcePort" | "destinationPort">>;
+  readonly selector?: Partial<Omit<Selector, "source" | "destination">>;
 }
 
 /** The SAs of one tunnel: what each gateway sends and accepts. */
@@ -93,14 +93,18 @@ export function selectorOf(from: GatewayUnderTest, to: GatewayUnderTest, options
     options.mode === "transport"
       ? [host(from.outer[options.outer ?? 4]), host(to.outer[options.outer ?? 4])]
       : [from.network[inner], to.network[inner]];
-  const { protocol = 0, sourcePort, destinationPort } = options.selector ?? {};
-  const [near, far] = from.name === "left" ? [sourcePort, destinationPort] : [destinationPort, sourcePort];
+  const { protocol = 0, sourcePort, destinationPort, sourcePortBits, destinationPortBits } = options.selector ?? {};
+  const rightward = from.name === "left";
+  const [near, far] = rightward ? [sourcePort, destinationPort] : [destinationPort, sourcePort];
+  const [nearBits, farBits] = rightward ? [sourcePortBits, destinationPortBits] : [destinationPortBits, sourcePortBits];
   return {
     source,
     destination,
     protocol,
     ...(near === undefined ? {} : { sourcePort: near }),
     ...(far === undefined ? {} : { destinationPort: far }),
+    ...(nearBits === undefined ? {} : { sourcePortBits: nearBits }),
+    ...(farBits === undefined ? {} : { destinationPortBits: farBits }),
   };
 }
 

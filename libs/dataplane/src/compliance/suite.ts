@@ -3,6 +3,7 @@ import { lifecycle } from "./cases/lifecycle.js";
 import { lifetimes } from "./cases/lifetimes.js";
 import { policies } from "./cases/policies.js";
 import { protection } from "./cases/protection.js";
+import { selectors } from "./cases/selectors.js";
 import { traffic } from "./cases/traffic.js";
 import type { CaseResult, ComplianceCase, ComplianceOptions, PairUnderTest } from "./types.js";
 
@@ -15,6 +16,7 @@ export const complianceCases: readonly ComplianceCase[] = [
   ...protection,
   ...lifetimes,
   ...policies,
+  ...selectors,
   ...lifecycle,
 ];
 

@@ -11,7 +11,6 @@ import { certificateRequests, handshakeOf, takesRounds } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, find, notifyIn } from "./message.js";
-import { announceMobike } from "./mobike.js";
 import {
   badProof,
   mismatch,
@@ -22,10 +21,12 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
+import { begin, change, finish } from "./queue.js";
 import { requestAddresses } from "./request-config.js";
-import type { IkeSa, Outcome, PacketSelector, Proving, Then } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome, PacketSelector, Proving } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
+import { windowNotifies } from "./window.js";
 
 /** How long the exchanges after the first IKE_AUTH may take together. */
 const MORE_ROUNDS_MS = 120_000;
@@ -38,7 +39,7 @@ function firstChild(sa: IkeSa): { readonly packet: PacketSelector | undefined; r
 
 /** Keys are there: IKE_AUTH begins with an SPI for its CHILD SA. */
 export function startAuth(turn: Turn, sa: IkeSa): void {
-  openExchange(sa);
+  const asking = begin(turn, sa, { kind: "auth" });
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
   if (!runtime) {
@@ -46,25 +47,10 @@ export function startAuth(turn: Turn, sa: IkeSa): void {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/not-configured", message }));
     return;
   }
-  turn.dataplane(sa, "asking", allocation(sa, runtime.config, runtime.reqid), { go: "auth-offer-spi" });
+  turn.dataplane(sa, asking, allocation(sa, runtime.config, runtime.reqid), { go: "auth-offer-spi" });
 }
 
-/** The next IKE_AUTH; what is offered for the CHILD SA stands until the last one is answered. */
-function openExchange(sa: IkeSa): void {
-  const child = sa.asking?.child;
-  sa.asking = {
-    task: { kind: "auth" },
-    mid: sa.nextOurs,
-    datagrams: [],
-    tries: 0,
-    resendAt: 0,
-    answered: false,
-    child,
-  };
-  sa.nextOurs++;
-}
-
-export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
+export function authOfferSpi(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
   const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
@@ -72,7 +58,7 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
     return;
   }
-  if (!runtime || !sa.asking || !isUsableSpi(spiIn)) {
+  if (!runtime || !isUsableSpi(spiIn)) {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
     return;
   }
@@ -88,8 +74,7 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
     packet: first?.packet,
     rekeys: undefined,
   });
-  sa.asking = { ...sa.asking, child };
-  beginRound(turn, sa);
+  beginRound(turn, sa, change(sa, asking, { child }));
 }
 
 function changeProving(sa: IkeSa, change: Partial<Proving>): void {
@@ -98,35 +83,37 @@ function changeProving(sa: IkeSa, change: Partial<Proving>): void {
 }
 
 /** Our next proof; an empty request when only the responder has more to prove. */
-function beginRound(turn: Turn, sa: IkeSa): void {
+function beginRound(turn: Turn, sa: IkeSa, asking: Asking): void {
   const { peer } = sa;
   const round = peer?.localAuth[handshakeOf(sa).proving.ours];
   if (!peer || !round) {
-    ask(turn, sa, []);
+    ask(turn, sa, asking, []);
     return;
   }
   try {
     requireMultiple(sa, peer);
     sa.localId = localIdentification(round, sa.local);
-    const proof = prove(turn, sa, round, sa.localId);
-    if (proof !== "signing") sendRound(turn, sa, proof);
+    const proof = prove(turn, sa, asking, round, sa.localId);
+    if (proof !== "signing") sendRound(turn, sa, asking, proof);
   } catch (error) {
     if (!isFault(error)) throw error;
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", error));
   }
 }
 
-export function authSigned(turn: Turn, sa: IkeSa, then: Extract<Then, { go: "auth-signed" }>, outcome: Outcome): void {
+type Signed = Extract<AskingThen, { go: "auth-signed" }>;
+
+export function authSigned(turn: Turn, sa: IkeSa, asking: Asking, then: Signed, outcome: Outcome): void {
   if (!outcome.ok) {
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
     return;
   }
-  sendRound(turn, sa, signedProof(then, outcome));
+  sendRound(turn, sa, asking, signedProof(then, outcome));
 }
 
 /** The first request says all that is wanted besides (RFC 7296 §1.2), later ones an identity and its proof (RFC 4739 §2). */
-function sendRound(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
-  const { peer, localId, asking } = sa;
+function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payload[]): void {
+  const { peer, localId } = sa;
   const { proving } = handshakeOf(sa);
   if (!peer || !localId) return;
   const isFirst = proving.ours === 0;
@@ -136,14 +123,14 @@ function sendRound(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
   const auth = proof.slice(-1);
   const another = peer.localAuth.length > ours ? [notification("ANOTHER_AUTH_FOLLOWS")] : [];
   if (!isFirst) {
-    ask(turn, sa, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
+    ask(turn, sa, asking, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
     return;
   }
   const contact = peer.initialContact && otherSas(turn, sa).length === 0;
   const { identity } = peer.remoteAuth[0];
   const idr = identity.match === "is" ? toIdentification(identity.identity) : undefined;
-  const child = asking?.child && offerPayloads(asking.child);
-  ask(turn, sa, [
+  const child = asking.child && offerPayloads(asking.child);
+  ask(turn, sa, asking, [
     { kind: "IDi", ...localId },
     ...certificates,
     ...certificateRequests([peer]),
@@ -153,13 +140,13 @@ function sendRound(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     ...requestAddresses(turn, sa),
     ...(child ? [...child.before, child.sa, ...child.ts] : []),
     ...takesRounds([peer]),
-    ...announceMobike(turn, sa),
+    ...windowNotifies(sa),
     ...another,
   ]);
 }
 
 /** A response of IKE_AUTH: first who the peer is and its proof, then what comes next. */
-export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+export function authAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
   const { peer } = sa;
   const { proving } = handshakeOf(sa);
   const [idr, auth] = [find(payloads, "IDr"), find(payloads, "AUTH")];
@@ -171,7 +158,7 @@ export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]
   }
   if (!proving.expected) {
     if (idr || auth) distrust(turn, sa, wrongRounds(peer.remoteAuth.length, proving.theirs, true));
-    else goOn(turn, sa, payloads);
+    else goOn(turn, sa, asking, payloads);
     return;
   }
   if (!round || !idr || !auth) {
@@ -189,7 +176,7 @@ export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]
   }
   sa.remoteId = id;
   if (provesSecret(sa, round, id, auth)) {
-    roundProven(turn, sa, payloads);
+    roundProven(turn, sa, asking, payloads);
     return;
   }
   const job = verifyJob(sa, round, id, auth, payloads);
@@ -197,7 +184,7 @@ export function authAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]
     distrust(turn, sa, badProof(round, auth));
     return;
   }
-  turn.crypto(sa, "asking", job, { go: "auth-verified", payloads });
+  turn.crypto(sa, asking, job, { go: "auth-verified", payloads });
 }
 
 function ourClaim(sa: IkeSa): string {
@@ -214,16 +201,22 @@ function distrust(turn: Turn, sa: IkeSa, cause: Fault | Failure): void {
   connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause), true);
 }
 
-export function authVerified(turn: Turn, sa: IkeSa, payloads: readonly Payload[], outcome: Outcome): void {
+export function authVerified(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  payloads: readonly Payload[],
+  outcome: Outcome,
+): void {
   if (!outcome.ok) {
     distrust(turn, sa, outcome.failure);
     return;
   }
   sa.subject ??= (outcome.crypto as CryptoResults["verify"]).subject;
-  roundProven(turn, sa, payloads);
+  roundProven(turn, sa, asking, payloads);
 }
 
-function roundProven(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+function roundProven(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
   const expected = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
   const theirs = handshakeOf(sa).proving.theirs + 1;
   const wanted = sa.peer?.remoteAuth.length ?? 0;
@@ -232,17 +225,20 @@ function roundProven(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void 
     return;
   }
   changeProving(sa, { theirs, expected });
-  goOn(turn, sa, payloads);
+  goOn(turn, sa, asking, payloads);
 }
 
-/** Our round has been taken: the next one, until neither end has any more to prove. */
-function goOn(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+/**
+ * Our round has been taken: the next one, until neither end has any more to prove. What is offered for the CHILD SA stands until
+ * the last one is answered.
+ */
+function goOn(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
   const { proving } = handshakeOf(sa);
   if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
-    authenticated(turn, sa, payloads);
+    authenticated(turn, sa, asking, payloads);
     return;
   }
   sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
-  openExchange(sa);
-  beginRound(turn, sa);
+  finish(sa, asking);
+  beginRound(turn, sa, change(sa, begin(turn, sa, { kind: "auth" }), { child: asking.child }));
 }

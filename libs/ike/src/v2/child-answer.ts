@@ -122,7 +122,7 @@ function withoutGroups(p: Proposal): Proposal {
 
 /** Goes on to answer: an SPI of ours, then g^ir, then both SAs; `before` are the payloads that stand before the CHILD SA's. */
 export function beginAnswer(turn: Turn, sa: IkeSa, answer: ChildAnswer, before: readonly Payload[]): void {
-  turn.dataplane(sa, "serving", allocation(sa, answer.config, answer.reqid), { go: "serve-child-spi", answer, before });
+  turn.serveDataplane(sa, allocation(sa, answer.config, answer.reqid), { go: "serve-child-spi", answer, before });
 }
 
 export function answerSpi(
@@ -144,7 +144,7 @@ export function answerSpi(
     return;
   }
   const job = { kind: "dh-respond", group, peerValue: answer.peerKe } as const;
-  turn.crypto(sa, "serving", job, { go: "serve-child-dh", answer, before });
+  turn.serveCrypto(sa, job, { go: "serve-child-dh", answer, before });
 }
 
 export function answerDh(
@@ -178,7 +178,7 @@ function install(
   const built = build(turn, sa, agreed);
   const ops = installOps(turn, sa, built);
   const ke = dh?.publicValue;
-  turn.dataplane(sa, "serving", ops, { go: "serve-child-installed", answer, before, built, ke });
+  turn.serveDataplane(sa, ops, { go: "serve-child-installed", answer, before, built, ke });
 }
 
 function takesOver(turn: Turn, sa: IkeSa, answer: ChildAnswer): boolean {

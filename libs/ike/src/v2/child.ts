@@ -4,15 +4,17 @@ import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
 import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
+import type { Core } from "./core.js";
 import { isOtherChild } from "./equal.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
-import { configured, endsOf, rangesText, reversed, sameRanges, toSelectors } from "./narrow.js";
+import { configured, endsOf, rangesText, sameRanges } from "./narrow.js";
 import { lower } from "./new-sa.js";
 import { pathOf, place } from "./paths.js";
 import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
 import type { Agreed, Built, Child, IkeSa, Path } from "./sa.js";
+import { MAX_SELECTORS, reversed, toSelectors } from "./selectors.js";
 import { entriesOf, hold, release, reqidFor } from "./traps.js";
 import type { Turn } from "./turn.js";
 
@@ -49,7 +51,7 @@ function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
 export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
   const selectors = toSelectors(a.local, a.remote);
   if (!selectors || !sa.keys || !sa.suite) {
-    const ours = "at most 256 pairs of prefixes and single ports";
+    const ours = `at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports`;
     const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
     throw fault("ike/ts-unacceptable", "the traffic selectors are too fine", { facts: { ours, theirs } });
   }
@@ -142,8 +144,8 @@ export function reqidOf(
 }
 
 /** Policies and routes of one CHILD SA; narrower ones than configured go before the trap. */
-export function entriesFor(turn: Turn, sa: IkeSa, child: Child): Entries {
-  const state = sa.peer && turn.core.peers.get(sa.peer.id);
+export function entriesFor(core: Core, sa: IkeSa, child: Child): Entries {
+  const state = sa.peer && core.peers.get(sa.peer.id);
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
   const selectors = toSelectors(child.local, child.remote) ?? [];
@@ -159,7 +161,7 @@ export function installOps(turn: Turn, sa: IkeSa, built: Built): DataPlaneOp[] {
   const sas = built.child.sending ? [built.inbound, built.outbound] : [built.inbound];
   return [
     ...sas.map((spec): DataPlaneOp => ({ op: "installSa", args: [spec] })),
-    ...hold(turn.core.holdings, entriesFor(turn, sa, built.child)),
+    ...hold(turn.core.holdings, entriesFor(turn.core, sa, built.child)),
   ];
 }
 
@@ -174,7 +176,7 @@ function removeOut({ spiOut, path }: Pick<Child, "spiOut" | "path">): DataPlaneO
 /** Takes back what `installOps` did; of its operations those from number `failedAt` on were not carried out. */
 export function undoInstall(turn: Turn, sa: IkeSa, built: Built, failedAt = Number.POSITIVE_INFINITY): void {
   const sas = built.child.sending ? 2 : 1;
-  const entries = entriesFor(turn, sa, built.child);
+  const entries = entriesFor(turn.core, sa, built.child);
   const undone = release(turn.core.holdings, entries);
   turn.apply([
     ...(failedAt > 1 && built.child.sending ? [removeOut(built.child)] : []),
@@ -250,7 +252,7 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
   turn.apply([
     ...(child.sending ? [removeOut(child)] : []),
     ...(fades ? [] : [removeIn(child)]),
-    ...release(turn.core.holdings, entriesFor(turn, sa, child)),
+    ...release(turn.core.holdings, entriesFor(turn.core, sa, child)),
   ]);
   turn.emit({
     event: "child-down",

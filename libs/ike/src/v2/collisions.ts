@@ -15,18 +15,25 @@ export function rivalRekey(turn: Turn, sa: IkeSa, replaced: number, by: Child): 
     settleLate(turn, sa, by);
     return;
   }
-  const task = sa.asking?.task;
-  const both = task?.kind === "rekey-child" && task.serial === replaced;
+  const both = sa.asking.some(({ task }) => task.kind === "rekey-child" && task.serial === replaced);
   const rivalSerial = both ? by.serial : undefined;
-  changeChild(sa, replaced, { state: "rekeyed", rekeyAt: undefined, rivalSerial, replacedBy: by.serial });
+  supersede(turn, sa, old, { rivalSerial, replacedBy: by.serial });
 }
 
 function settleLate(turn: Turn, sa: IkeSa, by: Child): void {
   const own = sa.children.find((c) => c.ours && isTwin(c, by));
   if (!own) return;
   if (isLower(own.lowestNonce, by.lowestNonce)) yieldTo(turn, sa, own, by.serial);
-  else changeChild(sa, by.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
+  else supersede(turn, sa, by, { switchAt: undefined });
 }
+
+/** Another pair has taken its place. Should the end that has to delete it not do so, this one does in the end. */
+function supersede(turn: Turn, sa: IkeSa, child: Child, more: Partial<Child> = {}): void {
+  const expireAt = Math.min(turn.now + PATIENCE_MS, child.expireAt ?? Number.POSITIVE_INFINITY);
+  changeChild(sa, child.serial, { state: "rekeyed", rekeyAt: undefined, expireAt, ...more });
+}
+
+const PATIENCE_MS = 60_000;
 
 /** Another pair for the same traffic. */
 function isTwin(a: Child, b: Child): boolean {
@@ -52,14 +59,14 @@ export function settleRekey(turn: Turn, sa: IkeSa, old: Child, made: Child, yiel
     return;
   }
   const rival = childBySerial(sa, old.rivalSerial);
-  if (rival) changeChild(sa, rival.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined });
-  changeChild(sa, old.serial, { state: "rekeyed", rekeyAt: undefined });
+  if (rival) supersede(turn, sa, rival, { switchAt: undefined });
+  supersede(turn, sa, old);
   enqueue(turn, sa, { kind: "delete-child", serials: [old.serial], reason: "replaced" });
 }
 
 /** The pair that we made goes. */
 function yieldTo(turn: Turn, sa: IkeSa, own: Child, winner: number | undefined): void {
-  changeChild(sa, own.serial, { state: "rekeyed", rekeyAt: undefined, switchAt: undefined, replacedBy: winner });
+  supersede(turn, sa, own, { switchAt: undefined, replacedBy: winner });
   enqueue(turn, sa, { kind: "delete-child", serials: [own.serial], reason: "replaced" });
 }
 

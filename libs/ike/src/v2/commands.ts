@@ -1,12 +1,12 @@
 import type { DataPlaneEvent, Selector } from "@sallyport/dataplane";
 import type { Command } from "../api.js";
-import type { TrafficRange } from "../config.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { ensure } from "./lifecycle.js";
 import { movePeer } from "./moves.js";
 import { enqueue } from "./queue.js";
-import type { IkeSa, PacketSelector } from "./sa.js";
-import { clearTrap } from "./traps.js";
+import type { IkeSa } from "./sa.js";
+import { packetRanges } from "./selectors.js";
+import { clearTrap, release } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
@@ -93,6 +93,8 @@ function shutdown(turn: Turn): void {
     if (sa) retire(turn, sa, "deleted-locally");
   }
   for (const state of turn.core.peers.values()) for (const child of state.children.values()) clearTrap(turn, child);
+  for (const shunt of turn.core.shunts.values()) turn.apply(release(turn.core.holdings, shunt.entries));
+  turn.core.shunts.clear();
 }
 
 export function dataPlaneEvent(turn: Turn, event: DataPlaneEvent): void {
@@ -121,7 +123,7 @@ function acquire(turn: Turn, reqid: number, selector: Selector): void {
     return;
   }
   child.wanted = true;
-  child.packet = packetOf(selector);
+  child.packet = packetRanges(selector);
   child.retryAt = undefined;
   if (state.retryAt !== undefined) state.retryAt = Math.min(state.retryAt, turn.now + HURRY_MS);
   ensure(turn, state.config.id);
@@ -129,22 +131,6 @@ function acquire(turn: Turn, reqid: number, selector: Selector): void {
 
 /** A packet shortens the wait for the next attempt to this. */
 const HURRY_MS = 500;
-
-function packetOf(s: Selector): PacketSelector {
-  return {
-    local: rangeOf(s.source.first, s.source.last, s.protocol, s.sourcePort),
-    remote: rangeOf(s.destination.first, s.destination.last, s.protocol, s.destinationPort),
-  };
-}
-
-function rangeOf(
-  first: TrafficRange["first"],
-  last: TrafficRange["last"],
-  protocol: number,
-  port: number | undefined,
-): TrafficRange {
-  return { first, last, protocol, firstPort: port ?? 0, lastPort: port ?? 65_535 };
-}
 
 function eachOfReqid(turn: Turn, reqid: number, spi: number, act: (sa: IkeSa, serial: number) => void): void {
   for (const serial of turn.core.table.ofReqid(reqid)) {

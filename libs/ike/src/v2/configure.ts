@@ -6,9 +6,9 @@ import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
-import { lookAgain } from "./roaming.js";
 import type { IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
+import { configureShunts } from "./shunts.js";
 import { release, reqidFor, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
@@ -22,6 +22,7 @@ export function configure(turn: Turn, config: IkeConfig): void {
   if (!sameAddressing(before, config)) core.leases.configure(config.pools ?? [], ownAddresses(config));
   const ids = new Set(config.peers.map((p) => p.id));
   const gone: Entries[] = [];
+  configureShunts(turn, config, gone);
   for (const state of [...core.peers.values()]) if (!ids.has(state.config.id)) removePeer(turn, state, gone);
   for (const peer of config.peers) {
     const state = core.peers.get(peer.id);
@@ -94,9 +95,7 @@ function removePeer(turn: Turn, state: PeerState, gone: Entries[]): void {
 /** Whether the IKE SAs that stand are those of another peer now. Other changes count from the next exchange on. */
 function isAnother(a: PeerConfig, b: PeerConfig): boolean {
   return (
-    differs(a, b, "forceEncapsulation") ||
-    differs(a.local, b.local, "port") ||
-    (a.local.address === undefined) !== (b.local.address === undefined) ||
+    differs(a, b, "local", "forceEncapsulation") ||
     differs(a.remote, b.remote, "endpoint") ||
     !sameValue(a.localAuth.map(claimOf), b.localAuth.map(claimOf)) ||
     !sameValue(a.remoteAuth.map(claimOf), b.remoteAuth.map(claimOf))
@@ -115,7 +114,6 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
     return;
   }
   state.config = config;
-  if (differs(before.local, config.local, "address")) relocate(turn, state, gone);
   const stale = new Set<string>();
   for (const child of [...state.children.values()]) {
     const next = config.children.find((c) => c.id === child.config.id);
@@ -132,28 +130,11 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
   }
 }
 
-/** This end has another address: IKE SAs that can move do, others have to be made anew from there. */
-function relocate(turn: Turn, state: PeerState, gone: Entries[]): void {
-  let moves = false;
-  for (const { serial } of turn.ofPeer(state.config.id)) {
-    const sa = turn.edit(serial);
-    if (sa && !sa.mobike) retire(turn, sa, "config-changed");
-    else if (sa?.mobike?.decides && sa.phase === "established") lookAgain(turn, sa);
-    moves ||= sa?.mobike !== undefined;
-  }
-  // Policies of SAs that move go with them.
-  if (moves) return;
-  for (const child of state.children.values()) {
-    if (!child.trap) continue;
-    gone.push(child.trap);
-    child.trap = undefined;
-    setTrap(turn, state, child);
-  }
-}
-
 function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: ChildConfig, gone: Entries[]): void {
   const before = child.config;
   child.config = next;
+  // A new configuration is a new reason to try, also for what was given up.
+  child.wanted ||= child.sticky;
   if (before.startAction !== next.startAction) {
     child.sticky = next.startAction === "start";
     child.wanted ||= child.sticky;

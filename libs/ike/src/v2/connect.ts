@@ -2,6 +2,7 @@ import type { DhGroup } from "../crypto/types.js";
 import type { PeerState } from "./core.js";
 import { NONCE_BYTES, UNPROVEN } from "./handshake.js";
 import { newSa } from "./new-sa.js";
+import { begin } from "./queue.js";
 import type { IkeSa, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -41,6 +42,6 @@ export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): 
 }
 
 export function beginInit(turn: Turn, sa: IkeSa, group: DhGroup): void {
-  sa.asking = { task: { kind: "init" }, mid: 0, datagrams: [], tries: 0, resendAt: 0, answered: false };
-  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "init-offer", group });
+  sa.asking = [];
+  turn.crypto(sa, begin(turn, sa, { kind: "init" }), { kind: "dh-generate", group }, { go: "init-offer", group });
 }

@@ -1,7 +1,7 @@
 import type { IpAddress, Rng } from "@sallyport/base";
 import type { PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
-import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig } from "../config.js";
+import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig, type ShuntConfig } from "../config.js";
 import type { LastError, Refusal } from "../status.js";
 import { CookieJar } from "./cookie.js";
 import { type Entries, Holdings } from "./holdings.js";
@@ -47,6 +47,11 @@ export interface ChildRuntime {
   trap: Entries | undefined;
 }
 
+export interface Shunt {
+  readonly config: ShuntConfig;
+  readonly entries: Entries;
+}
+
 const EMPTY: IkeConfig = { limits: DEFAULT_LIMITS, natPort: 4500, peers: [] };
 
 /** The engine's shared state: tables and counters around the IKE SAs. */
@@ -55,10 +60,9 @@ export class Core {
   readonly table = new SaTable();
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();
+  readonly shunts = new Map<string, Shunt>();
   readonly holdings = new Holdings();
   readonly leases = new Leases();
-  /** This machine's addresses, as far as they were told. */
-  addresses: readonly IpAddress[] = [];
   index = new PeerIndex([]);
   readonly cookies: CookieJar;
   readonly counters: Record<string, number> = {};

@@ -25,8 +25,8 @@ import { deletedEarly } from "./informational.js";
 import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
-import { enqueueFirst, finish, postpone } from "./queue.js";
-import type { Accepted, Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
+import { again, enqueueFirst, finish, postpone } from "./queue.js";
+import type { Accepted, Asking, Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;
@@ -34,9 +34,8 @@ const MAX_GROUP_CHANGES = 4;
 
 type ChildTask = Extract<Task, { kind: "create-child" | "rekey-child" }>;
 
-function childTask(sa: IkeSa): ChildTask | undefined {
-  const task = sa.asking?.task;
-  return task?.kind === "create-child" || task?.kind === "rekey-child" ? task : undefined;
+function childTask({ task }: Asking): ChildTask | undefined {
+  return task.kind === "create-child" || task.kind === "rekey-child" ? task : undefined;
 }
 
 function oldOf(sa: IkeSa, task: ChildTask | undefined): Child | undefined {
@@ -49,7 +48,9 @@ function configOf(turn: Turn, sa: IkeSa, task: ChildTask): ChildConfig | undefin
 }
 
 /** Begins CREATE_CHILD_SA for a new CHILD SA or the rekey of one; false when there is nothing to do any more. */
-export function beginCreate(turn: Turn, sa: IkeSa, task: ChildTask): boolean {
+export function beginCreate(turn: Turn, sa: IkeSa, asking: Asking): boolean {
+  const task = childTask(asking);
+  if (!task) return false;
   const old = oldOf(sa, task);
   const config = configOf(turn, sa, task);
   if (!config || (task.kind === "rekey-child" && old?.state !== "installed")) return false;
@@ -64,33 +65,33 @@ export function beginCreate(turn: Turn, sa: IkeSa, task: ChildTask): boolean {
   const reqid = old?.reqid ?? runtime?.reqid;
   if (reqid === undefined) return false;
   if (old) changeChild(sa, old.serial, { state: "rekeying" });
-  turn.dataplane(sa, "asking", allocation(sa, config, reqid), { go: "child-offer-spi" });
+  turn.dataplane(sa, asking, allocation(sa, config, reqid), { go: "child-offer-spi" });
   return true;
 }
 
-export function offerSpi(turn: Turn, sa: IkeSa, outcome: Outcome): void {
-  const task = childTask(sa);
+export function offerSpi(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
+  const task = childTask(asking);
   const config = task && configOf(turn, sa, task);
   const spiIn = outcome.ok ? Number(outcome.values?.[0]) : 0;
   if (!task || !config) {
-    give(turn, sa);
+    give(turn, sa, asking);
     return;
   }
   if (!outcome.ok) {
-    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }
   if (!isUsableSpi(spiIn)) {
-    failed(turn, sa, task, errorOf(turn, "", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
+    failed(turn, sa, asking, task, errorOf(turn, "", { code: "ike/data-plane", message: `SPI ${spiIn} was given` }));
     return;
   }
   const old = oldOf(sa, task);
-  const group = firstGroup(config, old?.suite);
+  const group = task.group ?? firstGroup(config, old?.suite);
   if (group) {
-    generate(turn, sa, spiIn, group);
+    generate(turn, sa, asking, spiIn, group);
     return;
   }
-  send(turn, sa, task, config, spiIn, undefined);
+  send(turn, sa, asking, task, config, spiIn, undefined);
 }
 
 /** The group of the pair that is rekeyed saves a round trip. */
@@ -99,27 +100,28 @@ function firstGroup(config: ChildConfig, old: ChildSuite | undefined): DhGroup |
   return old?.group && groups.includes(old.group) ? old.group : groups[0];
 }
 
-function generate(turn: Turn, sa: IkeSa, spiIn: number, group: DhGroup): void {
-  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "child-offer-dh", spiIn, group });
+function generate(turn: Turn, sa: IkeSa, asking: Asking, spiIn: number, group: DhGroup): void {
+  turn.crypto(sa, asking, { kind: "dh-generate", group }, { go: "child-offer-dh", spiIn, group });
 }
 
-export function offerDh(turn: Turn, sa: IkeSa, spiIn: number, outcome: Outcome): void {
-  const task = childTask(sa);
+export function offerDh(turn: Turn, sa: IkeSa, asking: Asking, spiIn: number, outcome: Outcome): void {
+  const task = childTask(asking);
   const config = task && configOf(turn, sa, task);
   if (!task || !config) {
-    give(turn, sa);
+    give(turn, sa, asking);
     return;
   }
   if (!outcome.ok) {
-    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }
-  send(turn, sa, task, config, spiIn, (outcome.crypto as CryptoResults["dh-generate"]).pair);
+  send(turn, sa, asking, task, config, spiIn, (outcome.crypto as CryptoResults["dh-generate"]).pair);
 }
 
 function send(
   turn: Turn,
   sa: IkeSa,
+  asking: Asking,
   task: ChildTask,
   config: ChildConfig,
   spiIn: number,
@@ -146,46 +148,48 @@ function send(
     ...(pair ? [{ kind: "KE", group: groupNumber(pair), data: pair.publicValue } as const] : []),
     ...p.ts,
   ];
-  ask(turn, sa, payloads, { child: offer });
+  ask(turn, sa, asking, payloads, { child: offer });
 }
 
 /** The answer to our CREATE_CHILD_SA. */
-export function createAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const task = childTask(sa);
-  const offer = sa.asking?.child;
+export function createAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
+  const task = childTask(asking);
+  const offer = asking.child;
   if (!task || !offer) {
-    give(turn, sa);
+    give(turn, sa, asking);
     return;
   }
   const error = errorIn(payloads);
   if (error) {
-    refused(turn, sa, task, offer, error.type, payloads);
+    refused(turn, sa, asking, task, offer, error.type, payloads);
     return;
   }
-  const accepted = judge(turn, sa, task, offer, payloads);
+  const accepted = judge(turn, sa, asking, task, offer, payloads);
   if (!accepted) return;
   const nr = must(payloads, "Nonce").data;
   const ke = find(payloads, "KE");
   const { pair } = offer;
   if (accepted.suite.group === undefined) {
-    install(turn, sa, task, offer, accepted, nr, undefined);
+    install(turn, sa, asking, task, offer, accepted, nr, undefined);
     return;
   }
   if (!pair || accepted.suite.group !== pair.group || ke?.group !== groupNumber(pair)) {
     failed(
       turn,
       sa,
+      asking,
       task,
       errorOf(turn, "CREATE_CHILD_SA", { code: "ike/invalid-syntax", message: "the peer's KE does not fit" }),
     );
     return;
   }
-  turn.crypto(sa, "asking", { kind: "dh-compute", pair, peerValue: ke.data }, { go: "child-keys", accepted, nr });
+  turn.crypto(sa, asking, { kind: "dh-compute", pair, peerValue: ke.data }, { go: "child-keys", accepted, nr });
 }
 
 function judge(
   turn: Turn,
   sa: IkeSa,
+  asking: Asking,
   task: ChildTask,
   offer: ChildOffer,
   payloads: readonly Payload[],
@@ -194,7 +198,7 @@ function judge(
     return acceptAnswer(offer, payloads);
   } catch (error) {
     if (!isFault(error)) throw error;
-    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", error));
+    failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", error));
     enqueueFirst(turn, sa, { kind: "reject-child", spiIn: offer.spiIn });
     return undefined;
   }
@@ -203,6 +207,7 @@ function judge(
 function refused(
   turn: Turn,
   sa: IkeSa,
+  asking: Asking,
   task: ChildTask,
   offer: ChildOffer,
   notify: number,
@@ -213,54 +218,61 @@ function refused(
       const wanted = errorIn(payloads);
       const group = wanted && dhGroupOf(NOTIFY_DATA.INVALID_KE_PAYLOAD.read(wanted));
       const allowed = group && offer.config.proposals.some((p) => p.pfs.includes(group));
-      const changes = sa.asking?.groupChanges ?? 0;
-      if (group && allowed && group !== offer.pair?.group && changes < MAX_GROUP_CHANGES && sa.asking) {
-        sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
-        generate(turn, sa, offer.spiIn, group);
-        return;
-      }
-      break;
+      const changes = task.groupChanges ?? 0;
+      if (!group || !allowed || group === offer.pair?.group || changes >= MAX_GROUP_CHANGES) break;
+      settleOld(sa, oldOf(sa, task));
+      freeSpi(turn, sa, offer);
+      again(turn, sa, asking, { ...task, group, groupChanges: changes + 1 });
+      return;
     }
     case NOTIFY.TEMPORARY_FAILURE: {
       const old = oldOf(sa, task);
-      if (old?.state === "rekeying") changeChild(sa, old.serial, { state: "installed" });
+      settleOld(sa, old);
       freeSpi(turn, sa, offer);
       if (old?.state === "rekeyed") {
-        give(turn, sa);
+        give(turn, sa, asking);
         return;
       }
-      postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+      postpone(turn, sa, asking, PAUSE_MS * (0.5 + turn.core.fraction()));
       return;
     }
     case NOTIFY.CHILD_SA_NOT_FOUND: {
       const old = oldOf(sa, task);
       freeSpi(turn, sa, offer);
-      finish(sa);
+      finish(sa, asking);
       if (old && old.state !== "rekeyed") closeChild(turn, sa, old, "deleted-by-peer");
       ensure(turn, sa.peer?.id);
       return;
     }
   }
-  failed(turn, sa, task, childRefused(turn, "CREATE_CHILD_SA", notify, offer));
+  failed(turn, sa, asking, task, childRefused(turn, "CREATE_CHILD_SA", notify, offer));
 }
 
-export function childKeys(turn: Turn, sa: IkeSa, accepted: Accepted, nr: Uint8Array, outcome: Outcome): void {
-  const task = childTask(sa);
-  const offer = sa.asking?.child;
+export function childKeys(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  accepted: Accepted,
+  nr: Uint8Array,
+  outcome: Outcome,
+): void {
+  const task = childTask(asking);
+  const offer = asking.child;
   if (!task || !offer) {
-    give(turn, sa);
+    give(turn, sa, asking);
     return;
   }
   if (!outcome.ok) {
-    failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }
-  install(turn, sa, task, offer, accepted, nr, (outcome.crypto as CryptoResults["dh-compute"]).shared);
+  install(turn, sa, asking, task, offer, accepted, nr, (outcome.crypto as CryptoResults["dh-compute"]).shared);
 }
 
 function install(
   turn: Turn,
   sa: IkeSa,
+  asking: Asking,
   task: ChildTask,
   offer: ChildOffer,
   accepted: Accepted,
@@ -276,7 +288,7 @@ function install(
   });
   const yields = yieldsToRival(sa, oldOf(sa, task), built.child.lowestNonce);
   const held = yields ? { ...built, child: { ...built.child, sending: false, heldOutbound: built.outbound } } : built;
-  turn.dataplane(sa, "asking", installOps(turn, sa, held), { go: "child-installed", built: held });
+  turn.dataplane(sa, asking, installOps(turn, sa, held), { go: "child-installed", built: held });
 }
 
 /** A rekey stays where it was; narrower selectors than configured need a reqid of their own. */
@@ -286,18 +298,18 @@ function reqidFor(turn: Turn, sa: IkeSa, offer: ChildOffer, accepted: Accepted, 
   return reqidOf(turn, sa, offer.config, local, remote);
 }
 
-export function installed(turn: Turn, sa: IkeSa, built: Built, outcome: Outcome): void {
-  const task = childTask(sa);
+export function installed(turn: Turn, sa: IkeSa, asking: Asking, built: Built, outcome: Outcome): void {
+  const task = childTask(asking);
   if (!outcome.ok) {
     undoInstall(turn, sa, built, outcome.at);
     enqueueFirst(turn, sa, { kind: "reject-child", spiIn: built.child.spiIn });
-    if (task) failed(turn, sa, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
+    if (task) failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }
   const old = oldOf(sa, task);
-  const deleted = sa.asking?.deleted;
+  const deleted = asking.deleted;
   adoptChild(turn, sa, built.child, old?.serial);
-  finish(sa);
+  finish(sa, asking);
   settle(turn, sa, old, built);
   deletedEarly(turn, sa, built.child, deleted);
 }
@@ -315,14 +327,19 @@ function settle(turn: Turn, sa: IkeSa, old: Child | undefined, built: Built): vo
 }
 
 /** A rekey that fails leaves the old pair, which is tried again before it expires; a new child is tried again by `ensure`. */
-function failed(turn: Turn, sa: IkeSa, task: ChildTask, error: ReturnType<typeof errorOf>): void {
+function failed(turn: Turn, sa: IkeSa, asking: Asking, task: ChildTask, error: ReturnType<typeof errorOf>): void {
   const config = configOf(turn, sa, task);
   const old = oldOf(sa, task);
-  if (sa.asking?.child) freeSpi(turn, sa, sa.asking.child);
-  finish(sa);
+  if (asking.child) freeSpi(turn, sa, asking.child);
+  finish(sa, asking);
   if (old?.state === "rekeying")
     changeChild(sa, old.serial, { state: "installed", rekeyAt: turn.now + retryRekeyMs(turn, old) });
   if (config) childFailed(turn, sa, config.id, error);
+}
+
+/** The pair that was to be rekeyed stays as it is. */
+function settleOld(sa: IkeSa, old: Child | undefined): void {
+  if (old?.state === "rekeying") changeChild(sa, old.serial, { state: "installed" });
 }
 
 function retryRekeyMs(turn: Turn, old: Child): number {
@@ -331,9 +348,9 @@ function retryRekeyMs(turn: Turn, old: Child): number {
 }
 
 /** The SA that the exchange was about is gone. */
-function give(turn: Turn, sa: IkeSa): void {
-  if (sa.asking?.child) freeSpi(turn, sa, sa.asking.child);
-  finish(sa);
+function give(turn: Turn, sa: IkeSa, asking: Asking): void {
+  if (asking.child) freeSpi(turn, sa, asking.child);
+  finish(sa, asking);
 }
 
 function freeSpi(turn: Turn, sa: IkeSa, offer: ChildOffer): void {

@@ -3,9 +3,8 @@ import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
 import { exchangeName, maxTries, resendAfter } from "./message.js";
-import { enqueue, enqueueFirst } from "./queue.js";
-import { probePaths } from "./roaming.js";
-import type { IkeSa } from "./sa.js";
+import { change, enqueue, enqueueFirst } from "./queue.js";
+import type { Asking, IkeSa } from "./sa.js";
 import { keepaliveAt, probeAt } from "./timers.js";
 import type { Turn } from "./turn.js";
 
@@ -17,18 +16,13 @@ export function due(turn: Turn, sa: IkeSa): void {
     dropped(turn, sa);
     return;
   }
-  const asking = sa.asking;
-  if (asking && asking.datagrams.length > 0 && !asking.answered && asking.resendAt <= now) {
-    if (asking.tries >= maxTries(sa)) {
-      unanswered(turn, sa);
-      return;
-    }
-    const tries = asking.tries + 1;
-    sa.asking = { ...asking, tries, resendAt: now + resendAfter(sa, tries) };
-    turn.count("retransmissions");
-    turn.send(sa, asking.datagrams);
-    probePaths(turn, sa, asking.datagrams, tries);
+  const overdue = sa.asking.filter((a) => a.mid !== undefined && !a.answered && a.resendAt <= now);
+  const given = overdue.find((a) => a.tries >= maxTries(sa));
+  if (given) {
+    unanswered(turn, sa, given);
+    return;
   }
+  for (const asking of overdue) resend(turn, sa, asking);
   if (probeAt(sa) <= now) enqueue(turn, sa, { kind: "probe" });
   if (keepaliveAt(sa) <= now) {
     turn.effects.push({ do: "keepalive", local: sa.local, remote: sa.remote });
@@ -52,9 +46,16 @@ function dropped(turn: Turn, sa: IkeSa): void {
   turn.drop(sa);
 }
 
-function unanswered(turn: Turn, sa: IkeSa): void {
-  const task = sa.asking?.task;
-  switch (task?.kind) {
+function resend(turn: Turn, sa: IkeSa, asking: Asking): void {
+  const tries = asking.tries + 1;
+  change(sa, asking, { tries, resendAt: turn.now + resendAfter(sa, tries) });
+  turn.count("retransmissions");
+  turn.send(sa, asking.datagrams);
+}
+
+function unanswered(turn: Turn, sa: IkeSa, asking: Asking): void {
+  const { task } = asking;
+  switch (task.kind) {
     case "init":
     case "auth": {
       const exchange = exchangeName(task);
@@ -72,7 +73,7 @@ function unanswered(turn: Turn, sa: IkeSa): void {
         closeSa(turn, sa, "replaced");
         return;
       }
-      peerDead(turn, sa);
+      peerDead(turn, sa, asking);
       return;
   }
 }

@@ -1,6 +1,6 @@
 import { Fault, type IpAddress, type Rng } from "@sallyport/base";
 import type { Effect, Input, Lessee } from "../api.js";
-import type { EngineStatus } from "../status.js";
+import type { EngineStatus, PolicyStatus } from "../status.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
@@ -8,17 +8,16 @@ import { due } from "./due.js";
 import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
-import { settle } from "./moves.js";
+import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
-import { receive, refuseRequest } from "./receive.js";
+import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
 import { engineStatus } from "./report.js";
-import { networkChanged } from "./roaming.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
 
 const INTERNAL_ERROR_MS = 1_000;
 
-type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "routed" | "failed" }>;
+type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "failed" }>;
 
 /**
  * The IKEv2 engine: inputs in, effects out, no I/O of its own. `handle` never throws; what an input could not do is counted and
@@ -35,17 +34,40 @@ export class IkeEngine {
     const turn = new Turn(this.#core, input.now);
     try {
       this.#step(turn, input);
-      goOn(turn);
+      for (const sa of turn.touched()) pump(turn, sa);
     } catch (error) {
       turn.revert();
       this.#counted(turn, error, input);
       if (input.on === "timer") this.#giveUp(turn, input.timer);
     }
-    return turn.commit();
+    const effects = turn.commit();
+    for (const { serial, early } of turn.touched()) if (early.length > 0) effects.push(...this.#early(serial, input));
+    return effects;
+  }
+
+  /** Requests that came before their turn, each in a step of its own: one that fails takes none of the others with it. */
+  #early(serial: number, input: Input): Effect[] {
+    const effects: Effect[] = [];
+    for (;;) {
+      const turn = new Turn(this.#core, input.now);
+      try {
+        if (!serveEarly(turn, serial)) return effects;
+        for (const sa of turn.touched()) pump(turn, sa);
+      } catch (error) {
+        turn.revert();
+        this.#counted(turn, error, input);
+        forgetEarly(turn, serial);
+      }
+      effects.push(...turn.commit());
+    }
   }
 
   status(): EngineStatus {
     return engineStatus(this.#core);
+  }
+
+  policies(): readonly PolicyStatus[] {
+    return policyStatus(this.#core);
   }
 
   /** Who holds a virtual address that this end has given. */
@@ -71,12 +93,8 @@ export class IkeEngine {
         return;
       case "crypto-done":
       case "dataplane-done":
-      case "routed":
       case "failed":
         this.#result(turn, input);
-        return;
-      case "network":
-        networkChanged(turn, input.addresses);
         return;
       case "command":
         command(turn, input.command);
@@ -110,8 +128,8 @@ export class IkeEngine {
     if (!sa || !wait) return;
     sa.waits = sa.waits.filter((w) => w !== wait);
     try {
-      resume(turn, sa, wait.then, outcomeOf(input));
-      goOn(turn);
+      resume(turn, sa, wait, outcomeOf(input));
+      for (const touched of turn.touched()) pump(turn, touched);
     } catch (error) {
       turn.revert();
       this.#failedResume(turn, sa.serial, wait, error, input);
@@ -128,14 +146,13 @@ export class IkeEngine {
       turn.drop(sa);
       return;
     }
-    if (wait.of === "moving") return;
-    if (wait.of === "asking" || !sa.serving) {
+    if (wait.of !== "serving" || !sa.serving) {
       closeSa(turn, sa, "failed");
       return;
     }
-    const { mid, exchange, from } = sa.serving;
+    const { mid, exchange } = sa.serving;
     const cause = error instanceof Fault ? error : fault("ike/temporary-failure", "internal error");
-    refuseRequest(turn, serial, { header: { messageId: mid, exchange }, from }, cause);
+    refuseRequest(turn, serial, { header: { messageId: mid, exchange } }, cause);
     const after = turn.edit(serial);
     if (after) after.waits = after.waits.filter((w) => w.id !== wait.id);
   }
@@ -161,22 +178,12 @@ export class IkeEngine {
   }
 }
 
-/** What every step ends with: CHILD SAs where they belong, and the next exchanges. */
-function goOn(turn: Turn): void {
-  for (const sa of turn.touched()) {
-    if (!sa.mobike?.before) settle(turn, sa);
-    pump(turn, sa);
-  }
-}
-
 function outcomeOf(input: Result): Outcome {
   switch (input.on) {
     case "crypto-done":
       return { ok: true, crypto: input.result };
     case "dataplane-done":
       return { ok: true, values: input.values };
-    case "routed":
-      return { ok: true, values: input.sources };
     case "failed":
       return { ok: false, at: input.at, failure: input.failure };
   }

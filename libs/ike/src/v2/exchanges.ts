@@ -1,4 +1,3 @@
-import type { IpAddress } from "@sallyport/base";
 import { EXCHANGE } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
 import { authAnswered, authOfferSpi, authSigned, authVerified } from "./auth.js";
@@ -7,10 +6,9 @@ import { answerDh, answerInstalled, answerSpi } from "./child-answer.js";
 import { beginCreate, childKeys, createAnswered, installed, offerDh, offerSpi } from "./create-child.js";
 import { beginInformational, informationalAnswered, serveInformational } from "./informational.js";
 import { initKeys, initOffer } from "./init.js";
-import { beginMobike, mobikeAnswered } from "./mobike.js";
+import { askingOf } from "./queue.js";
 import { beginRekey, rekeyAnswered, rekeyKeys, rekeyOffer, serveRekeyDh } from "./rekey-ike.js";
-import { routed } from "./roaming.js";
-import type { IkeSa, Outcome, Phase, Task, TaskKind, Then } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome, Phase, ServingThen, TaskKind, Wait } from "./sa.js";
 import { serveAuth, serveAuthSigned, serveAuthVerified } from "./serve-auth.js";
 import { serveCreate } from "./serve-create.js";
 import { initAnswer } from "./serve-init.js";
@@ -32,42 +30,22 @@ export const EXCHANGES: Readonly<Record<number, ExchangeRow>> = {
 };
 
 /** Begins a task whose turn has come; false: it has become pointless. */
-export const BEGIN: Readonly<Partial<Record<TaskKind, (turn: Turn, sa: IkeSa, task: Task) => boolean>>> = {
-  "create-child": (turn, sa, task) => task.kind === "create-child" && beginCreate(turn, sa, task),
-  "rekey-child": (turn, sa, task) => task.kind === "rekey-child" && beginCreate(turn, sa, task),
+export const BEGIN: Readonly<Partial<Record<TaskKind, (turn: Turn, sa: IkeSa, asking: Asking) => boolean>>> = {
+  "create-child": beginCreate,
+  "rekey-child": beginCreate,
   "rekey-ike": beginRekey,
   "delete-child": beginInformational,
   "reject-child": beginInformational,
   "delete-ike": beginInformational,
   report: beginInformational,
+  window: beginInformational,
   probe: beginInformational,
-  "update-addresses": beginMobike,
-  "tell-addresses": beginMobike,
-  "check-route": beginMobike,
-};
-
-/** Which tasks an IKE SA may begin in each phase. */
-export const ALLOWED: Readonly<Record<Phase, readonly TaskKind[]>> = {
-  init: [],
-  auth: [],
-  established: [
-    "create-child",
-    "rekey-child",
-    "rekey-ike",
-    "delete-child",
-    "reject-child",
-    "delete-ike",
-    "probe",
-    "update-addresses",
-    "tell-addresses",
-    "check-route",
-  ],
-  rekeyed: ["delete-ike"],
-  deleting: ["delete-ike", "report"],
 };
 
 /** Takes the authenticated response to a request of ours. */
-export const ANSWERED: Readonly<Record<TaskKind, (turn: Turn, sa: IkeSa, payloads: readonly Payload[]) => void>> = {
+export const ANSWERED: Readonly<
+  Record<TaskKind, (turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]) => void>
+> = {
   init: (turn) => turn.count("illegal-transition"),
   auth: authAnswered,
   "create-child": createAnswered,
@@ -77,44 +55,48 @@ export const ANSWERED: Readonly<Record<TaskKind, (turn: Turn, sa: IkeSa, payload
   "reject-child": informationalAnswered,
   "delete-ike": informationalAnswered,
   report: informationalAnswered,
+  window: informationalAnswered,
   probe: informationalAnswered,
-  "update-addresses": mobikeAnswered,
-  "tell-addresses": mobikeAnswered,
-  "check-route": mobikeAnswered,
 };
 
-type Resume<G extends Then["go"]> = (turn: Turn, sa: IkeSa, then: Extract<Then, { go: G }>, outcome: Outcome) => void;
+type ResumeAsking<T> = (turn: Turn, sa: IkeSa, asking: Asking, then: T, outcome: Outcome) => void;
+type ResumeServing<T> = (turn: Turn, sa: IkeSa, then: T, outcome: Outcome) => void;
 
-const RESUME: { readonly [G in Then["go"]]: Resume<G> } = {
-  routed: (t, sa, { remotes }, o) =>
-    routed(t, sa, remotes, o.ok ? ((o.values ?? []) as readonly (IpAddress | undefined)[]) : []),
-  "init-offer": (t, sa, _, o) => initOffer(t, sa, o),
-  "init-keys": (t, sa, then, o) => initKeys(t, sa, then, o),
+const ASKING: { readonly [G in AskingThen["go"]]: ResumeAsking<Extract<AskingThen, { go: G }>> } = {
+  "init-offer": (t, sa, a, _, o) => initOffer(t, sa, a, o),
+  "init-keys": (t, sa, a, { suite }, o) => initKeys(t, sa, a, suite, o),
+  "auth-offer-spi": (t, sa, a, _, o) => authOfferSpi(t, sa, a, o),
+  "auth-signed": (t, sa, a, then, o) => authSigned(t, sa, a, then, o),
+  "auth-verified": (t, sa, a, { payloads }, o) => authVerified(t, sa, a, payloads, o),
+  "auth-child-installed": (t, sa, a, { built }, o) => authChildInstalled(t, sa, a, built, o),
+  "child-offer-spi": (t, sa, a, _, o) => offerSpi(t, sa, a, o),
+  "child-offer-dh": (t, sa, a, { spiIn }, o) => offerDh(t, sa, a, spiIn, o),
+  "child-keys": (t, sa, a, { accepted, nr }, o) => childKeys(t, sa, a, accepted, nr, o),
+  "child-installed": (t, sa, a, { built }, o) => installed(t, sa, a, built, o),
+  "ike-offer-dh": (t, sa, a, _, o) => rekeyOffer(t, sa, a, o),
+  "ike-keys": (t, sa, a, { suite, spi, nr }, o) => rekeyKeys(t, sa, a, suite, spi, nr, o),
+};
+
+const SERVING: { readonly [G in ServingThen["go"]]: ResumeServing<Extract<ServingThen, { go: G }>> } = {
   "init-answer": (t, sa, { suite, chosen }, o) => initAnswer(t, sa, suite, chosen, o),
-  "auth-offer-spi": (t, sa, _, o) => authOfferSpi(t, sa, o),
-  "auth-signed": (t, sa, then, o) => authSigned(t, sa, then, o),
-  "auth-verified": (t, sa, { payloads }, o) => authVerified(t, sa, payloads, o),
-  "auth-child-installed": (t, sa, { built }, o) => authChildInstalled(t, sa, built, o),
   "serve-auth-verified": (t, sa, { serving }, o) => serveAuthVerified(t, sa, serving, o),
   "serve-auth-signed": (t, sa, then, o) => serveAuthSigned(t, sa, then, o),
   "serve-child-spi": (t, sa, { answer, before }, o) => answerSpi(t, sa, answer, before, o),
   "serve-child-dh": (t, sa, { answer, before }, o) => answerDh(t, sa, answer, before, o),
   "serve-child-installed": (t, sa, th, o) => answerInstalled(t, sa, th.answer, th.before, th.built, th.ke, o),
-  "child-offer-spi": (t, sa, _, o) => offerSpi(t, sa, o),
-  "child-offer-dh": (t, sa, { spiIn }, o) => offerDh(t, sa, spiIn, o),
-  "child-keys": (t, sa, { accepted, nr }, o) => childKeys(t, sa, accepted, nr, o),
-  "child-installed": (t, sa, { built }, o) => installed(t, sa, built, o),
-  "ike-offer-dh": (t, sa, _, o) => rekeyOffer(t, sa, o),
-  "ike-keys": (t, sa, { suite, spi, nr }, o) => rekeyKeys(t, sa, suite, spi, nr, o),
   "serve-ike-dh": (t, sa, then, o) => serveRekeyDh(t, sa, then, o),
 };
 
 /** Goes on where an effect was awaited. */
-export function resume<G extends Then["go"]>(
-  turn: Turn,
-  sa: IkeSa,
-  then: Extract<Then, { go: G }>,
-  outcome: Outcome,
-): void {
-  (RESUME[then.go] as Resume<G>)(turn, sa, then, outcome);
+export function resume(turn: Turn, sa: IkeSa, wait: Wait, outcome: Outcome): void {
+  if (wait.of === "serving") {
+    (SERVING[wait.then.go] as ResumeServing<ServingThen>)(turn, sa, wait.then, outcome);
+    return;
+  }
+  const asking = askingOf(sa, wait.of);
+  if (!asking) {
+    turn.count("stale-result");
+    return;
+  }
+  (ASKING[wait.then.go] as ResumeAsking<AskingThen>)(turn, sa, asking, wait.then, outcome);
 }

@@ -1,5 +1,6 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { PolicySpec } from "@sallyport/dataplane";
+import fc from "fast-check";
 import { sameValue } from "./equal.js";
 import { Holdings } from "./holdings.js";
 
@@ -30,12 +31,59 @@ test("a policy is there as long as anybody holds it, and put in place once", () 
   expect(holdings.size).toBe(0);
 });
 
-test("one that says something else replaces it in place", () => {
+test("one that says something else replaces it in place, and gives it back", () => {
   const holdings = new Holdings();
-  holdings.holdPolicy(policy("10.2.0.0/16", 1));
-  const other = policy("10.2.0.0/16", 2);
+  const [one, other] = [policy("10.2.0.0/16", 1), policy("10.2.0.0/16", 2)];
+  holdings.holdPolicy(one);
   expect(holdings.holdPolicy(other)).toEqual([{ op: "installPolicy", args: [other] }]);
+  expect(holdings.inForce(other) && !holdings.inForce(one)).toBe(true);
+  expect(holdings.releasePolicy(other)).toEqual([{ op: "installPolicy", args: [one] }]);
   expect(holdings.releasePolicy(other)).toEqual([]);
+  expect(holdings.releasePolicy(one)).toEqual([{ op: "removePolicy", args: ["out", one.selector] }]);
+});
+
+test("of several for the same packets the lowest priority value is in force, of equals the latest", () => {
+  interface Step {
+    readonly hold: boolean;
+    readonly reqid: number;
+    readonly priority: number;
+  }
+  const spec = ({ reqid, priority }: Step) => ({ ...policy("10.2.0.0/16", reqid), priority });
+  const step = fc.record({
+    hold: fc.boolean(),
+    reqid: fc.integer({ min: 1, max: 3 }),
+    priority: fc.constantFrom(1, 2),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const holdings = new Holdings();
+      const claims: Step[] = [];
+      let inForce: PolicySpec | undefined;
+      for (const s of steps) {
+        const held = claims.some((c) => c.reqid === s.reqid && c.priority === s.priority);
+        if (!s.hold && !held) continue;
+        const ops = s.hold ? holdings.holdPolicy(spec(s)) : holdings.releasePolicy(spec(s));
+        if (s.hold) claims.push(s);
+        else
+          claims.splice(
+            claims.findIndex((c) => c.reqid === s.reqid && c.priority === s.priority),
+            1,
+          );
+        for (const op of ops) {
+          if (op.op === "installPolicy") inForce = op.args[0];
+          else if (op.op === "removePolicy") inForce = undefined;
+        }
+        const best = Math.min(...claims.map((c) => c.priority));
+        expect(inForce?.priority).toBe(claims.length === 0 ? undefined : best);
+        if (inForce) {
+          const { template } = inForce;
+          expect(claims.some((c) => c.priority === best && c.reqid === template?.reqid)).toBe(true);
+        }
+        if (s.hold && s.priority === best) expect(ops.length === 0 || inForce?.template?.reqid === s.reqid).toBe(true);
+        expect(holdings.size).toBe(claims.length === 0 ? 0 : 1);
+      }
+    }),
+  );
 });
 
 test("a route moves when its far end does", () => {

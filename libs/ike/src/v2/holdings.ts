@@ -12,26 +12,35 @@ interface Held<T> {
   count: number;
 }
 
-function portText(port: number | undefined): string {
-  return port === undefined ? "*" : String(port);
+/** The policy in force, and what other owners want for the same packets. */
+interface HeldPolicy extends Held<PolicySpec> {
+  others: readonly Held<PolicySpec>[] | undefined;
+}
+
+function portText(port: number | undefined, bits = 16): string {
+  return port === undefined ? "*" : `${port}/${bits}`;
 }
 
 export function selectorKey(s: Selector): string {
-  return `${s.source}[${portText(s.sourcePort)}]>${s.destination}[${portText(s.destinationPort)}]/${s.protocol}`;
+  const [from, to] = [portText(s.sourcePort, s.sourcePortBits), portText(s.destinationPort, s.destinationPortBits)];
+  return `${s.source}[${from}]>${s.destination}[${to}]/${s.protocol}`;
 }
 
-function samePolicy(a: PolicySpec, b: PolicySpec): boolean {
+/** Whether both lead to the same SAs, or do the same without one. */
+function sameOutcome(a: PolicySpec, b: PolicySpec): boolean {
   const [x, y] = [a.template, b.template];
-  if (a.action !== b.action || a.priority !== b.priority || (x === undefined) !== (y === undefined)) return false;
-  if (x === undefined || y === undefined) return true;
+  if (a.action !== b.action || x === undefined || y === undefined) return a.action === b.action && x === y;
   return (
     x.reqid === y.reqid &&
     x.mode === y.mode &&
-    x.level === y.level &&
     x.protocol === y.protocol &&
     x.source.equals(y.source) &&
     x.destination.equals(y.destination)
   );
+}
+
+function samePolicy(a: PolicySpec, b: PolicySpec): boolean {
+  return a.priority === b.priority && a.template?.level === b.template?.level && sameOutcome(a, b);
 }
 
 function sameRoute(a: RouteSpec, b: RouteSpec): boolean {
@@ -41,10 +50,11 @@ function sameRoute(a: RouteSpec, b: RouteSpec): boolean {
 
 /**
  * Policies and routes that several owners share – a trap, a CHILD SA and the one that replaces it – each in the data plane
- * once, as long as anybody holds it. A rekey therefore never takes a policy away.
+ * once, as long as anybody holds it. A rekey therefore never takes a policy away. Where owners want different things for the same
+ * packets, the lowest priority value is in force, of equals the latest (POL-14).
  */
 export class Holdings {
-  readonly #policies = new Map<string, Held<PolicySpec>>();
+  readonly #policies = new Map<string, HeldPolicy>();
   readonly #routes = new Map<string, Held<RouteSpec>>();
 
   get size(): number {
@@ -55,25 +65,57 @@ export class Holdings {
     return this.#policies.has(`${direction} ${selectorKey(selector)}`);
   }
 
+  /** Whether this very policy is in force, and not another one for the same packets. */
+  inForce(spec: PolicySpec): boolean {
+    const held = this.#policies.get(`${spec.direction} ${selectorKey(spec.selector)}`);
+    return held !== undefined && sameOutcome(held.spec, spec);
+  }
+
   holdPolicy(spec: PolicySpec): DataPlaneOp[] {
     const key = `${spec.direction} ${selectorKey(spec.selector)}`;
     const held = this.#policies.get(key);
     if (held === undefined) {
-      this.#policies.set(key, { spec, count: 1 });
+      this.#policies.set(key, { spec, count: 1, others: undefined });
       return [{ op: "installPolicy", args: [spec] }];
     }
-    held.count++;
-    if (samePolicy(held.spec, spec)) return [];
-    held.spec = spec;
+    if (samePolicy(held.spec, spec)) {
+      held.count++;
+      return [];
+    }
+    const known = held.others?.find((o) => samePolicy(o.spec, spec));
+    const mine = { spec, count: (known?.count ?? 0) + 1 };
+    const rest = held.others?.filter((o) => o !== known) ?? [];
+    if (spec.priority > held.spec.priority) {
+      held.others = [...rest, mine];
+      return [];
+    }
+    this.#policies.set(key, { ...mine, others: [...rest, { spec: held.spec, count: held.count }] });
     return [{ op: "installPolicy", args: [spec] }];
   }
 
   releasePolicy(spec: PolicySpec): DataPlaneOp[] {
     const key = `${spec.direction} ${selectorKey(spec.selector)}`;
     const held = this.#policies.get(key);
-    if (held === undefined || --held.count > 0) return [];
-    this.#policies.delete(key);
-    return [{ op: "removePolicy", args: [spec.direction, spec.selector] }];
+    if (held === undefined) return [];
+    const all: Held<PolicySpec>[] = [held, ...(held.others ?? [])];
+    const mine = all.find((h) => samePolicy(h.spec, spec)) ?? all.find((h) => sameOutcome(h.spec, spec));
+    if (mine === undefined || --mine.count > 0) return [];
+    const rest = all.filter((h) => h !== mine);
+    if (mine !== held) {
+      held.others = rest.length > 1 ? rest.slice(1) : undefined;
+      return [];
+    }
+    const next = rest.reduceRight<Held<PolicySpec> | undefined>(
+      (best, h) => (best && best.spec.priority <= h.spec.priority ? best : h),
+      undefined,
+    );
+    if (next === undefined) {
+      this.#policies.delete(key);
+      return [{ op: "removePolicy", args: [spec.direction, spec.selector] }];
+    }
+    const others = rest.filter((h) => h !== next);
+    this.#policies.set(key, { ...next, others: others.length > 0 ? others : undefined });
+    return [{ op: "installPolicy", args: [next.spec] }];
   }
 
   holdRoute(spec: RouteSpec): DataPlaneOp[] {

@@ -4,11 +4,11 @@ import type { DeletePayload, Payload } from "../wire/types.js";
 import { childBySerial, closeChild, switchOutbound } from "./child.js";
 import { closeSa, ensure } from "./lifecycle.js";
 import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
-import { mappingProbe, mappingProbed, serveMobike } from "./mobike.js";
-import { finish } from "./queue.js";
-import type { Child, IkeSa, Task } from "./sa.js";
+import { change, finish } from "./queue.js";
+import type { Asking, Child, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
 import type { Turn } from "./turn.js";
+import { answerWindow, openWindow, takeWindow, windowNotifies } from "./window.js";
 
 const NO_SPIS: readonly Uint8Array[] = [];
 
@@ -28,7 +28,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
     distrusted(turn, sa, error.type);
     return;
   }
-  const moved = serveMobike(turn, sa, payloads, sa.serving?.from ?? sa);
+  const window = answerWindow(sa, payloads);
   const answer: number[] = [];
   for (const d of deletes) {
     if (d.protocol !== PROTOCOL.ESP) continue;
@@ -36,7 +36,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
       const child = sa.children.find((c) => c.spiOut === spiNumber(spi));
       if (!child) {
         turn.count("delete-of-unknown-child");
-        if (sa.asking?.child) sa.asking = { ...sa.asking, deleted: [...(sa.asking.deleted ?? []), spiNumber(spi)] };
+        noteDeleted(sa, spiNumber(spi));
         continue;
       }
       // Our own Delete of it is under way: both sides close, neither lists it in its answer (§1.4.1).
@@ -44,17 +44,25 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
       childDeleted(turn, sa, child);
     }
   }
-  const deleted = answer.length > 0 ? [deletion(answer)] : [];
-  respond(turn, sa, [...deleted, ...moved, ...answerConfig(sa, payloads)]);
+  respond(turn, sa, [...(answer.length > 0 ? [deletion(answer)] : []), ...answerConfig(sa, payloads), ...window]);
   if (deletes.length > 0) ensure(turn, sa.peer?.id);
 }
+
+/** It may be the one that we are about to have. */
+function noteDeleted(sa: IkeSa, spi: number): void {
+  for (const asking of sa.asking) {
+    if (asking.child) change(sa, asking, { deleted: [...(asking.deleted ?? []), spi].slice(-MAX_NOTED) });
+  }
+}
+
+/** Of one request, which is answered soon. */
+const MAX_NOTED = 64;
 
 function ikeDeleted(turn: Turn, sa: IkeSa): void {
   const superseded = sa.phase === "rekeyed" || sa.rivalSerial !== undefined;
   respond(turn, sa, []);
-  if (sa.phase === "deleting" && sa.asking?.task.kind !== "delete-ike") return;
-  const task = sa.asking?.task;
-  const ours = task?.kind === "delete-ike" ? task.reason : undefined;
+  const ours = sa.asking.flatMap(({ task }) => (task.kind === "delete-ike" ? [task.reason] : []))[0];
+  if (sa.phase === "deleting" && !ours) return;
   closeSa(turn, sa, ours ?? (superseded ? "replaced" : "deleted-by-peer"), true);
 }
 
@@ -96,13 +104,14 @@ const RESTART_MS = 1_000;
 
 function delayRestart(turn: Turn, sa: IkeSa, child: Child): void {
   const runtime = turn.core.peers.get(sa.peer?.id ?? "")?.children.get(child.config.id);
-  if (!runtime || sa.asking?.task.kind === "rekey-child") return;
+  if (!runtime || sa.asking.some(({ task }) => task.kind === "rekey-child" && task.serial === child.serial)) return;
   runtime.wanted &&= runtime.sticky;
   runtime.retryAt = turn.now + RESTART_MS * (1 + turn.core.fraction());
 }
 
 /** Begins an INFORMATIONAL exchange; false when it has become pointless. */
-export function beginInformational(turn: Turn, sa: IkeSa, task: Task): boolean {
+export function beginInformational(turn: Turn, sa: IkeSa, asking: Asking): boolean {
+  const { task } = asking;
   switch (task.kind) {
     case "delete-child": {
       const there = sa.children.filter((c) => task.serials.includes(c.serial) && c.state !== "deleting");
@@ -110,30 +119,34 @@ export function beginInformational(turn: Turn, sa: IkeSa, task: Task): boolean {
       sa.children = sa.children.map((c) =>
         there.includes(c) ? { ...c, state: "deleting", rekeyAt: undefined, expireAt: undefined } : c,
       );
-      ask(turn, sa, [deletion(there.map((c) => c.spiIn))]);
+      ask(turn, sa, asking, [deletion(there.map((c) => c.spiIn))]);
       return true;
     }
     case "reject-child":
-      ask(turn, sa, [deletion([task.spiIn])]);
+      ask(turn, sa, asking, [deletion([task.spiIn])]);
       return true;
     case "delete-ike":
       sa.phase = "deleting";
-      ask(turn, sa, [{ kind: "D", protocol: PROTOCOL.IKE, spis: NO_SPIS }]);
+      ask(turn, sa, asking, [{ kind: "D", protocol: PROTOCOL.IKE, spis: NO_SPIS }]);
       return true;
     case "report":
-      ask(turn, sa, [{ ...notification("AUTHENTICATION_FAILED"), type: task.notify }]);
+      ask(turn, sa, asking, [{ ...notification("AUTHENTICATION_FAILED"), type: task.notify }]);
+      return true;
+    case "window":
+      openWindow(sa);
+      ask(turn, sa, asking, windowNotifies(sa));
       return true;
     default:
-      ask(turn, sa, mappingProbe(turn, sa));
+      ask(turn, sa, asking, []);
       return true;
   }
 }
 
-export function informationalAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const task = sa.asking?.task;
-  finish(sa);
-  if (task?.kind === "probe") mappingProbed(turn, sa, payloads);
-  if (task?.kind === "delete-child") {
+export function informationalAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
+  const { task } = asking;
+  takeWindow(sa, payloads);
+  finish(sa, asking);
+  if (task.kind === "delete-child") {
     for (const serial of task.serials) {
       const child = childBySerial(sa, serial);
       if (!child) continue;
@@ -143,6 +156,6 @@ export function informationalAnswered(turn: Turn, sa: IkeSa, payloads: readonly 
     }
     ensure(turn, sa.peer?.id);
   }
-  if (task?.kind === "delete-ike") closeSa(turn, sa, task.reason);
-  if (task?.kind === "report") closeSa(turn, sa, "failed");
+  if (task.kind === "delete-ike") closeSa(turn, sa, task.reason);
+  if (task.kind === "report") closeSa(turn, sa, "failed");
 }

@@ -9,38 +9,39 @@ import { errorOf, refusedBy } from "./failures.js";
 import { announcements, handshakeOf, requestedAuthorities, setKeys } from "./handshake.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, must, notifyIn } from "./message.js";
-import { detectNat, detectsNat, encapsulates, natNotifies } from "./nat.js";
+import { detectNat, natNotifies } from "./nat.js";
 import { ikeProposals, isAnswerTo } from "./proposals.js";
-import type { IkeSa, Outcome } from "./sa.js";
+import { change, finish } from "./queue.js";
+import type { Asking, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const MAX_REFUSALS = 4;
 const NOTHING = new Uint8Array(0);
 
 /** The key pair is there: IKE_SA_INIT goes out. */
-export function initOffer(turn: Turn, sa: IkeSa, outcome: Outcome): void {
+export function initOffer(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
   if (!outcome.ok) {
     connectFailed(turn, sa, errorOf(turn, "IKE_SA_INIT", outcome.failure));
     return;
   }
   const { pair } = outcome.crypto as CryptoResults["dh-generate"];
   sa.handshake = { ...handshakeOf(sa), pair };
-  sendInit(turn, sa);
+  sendInit(turn, sa, asking);
 }
 
-function sendInit(turn: Turn, sa: IkeSa): void {
+function sendInit(turn: Turn, sa: IkeSa, asking: Asking): void {
   const h = handshakeOf(sa);
   if (!h.pair || !sa.peer) return;
   const cookie: Payload[] = h.cookie ? [NOTIFY_DATA.COOKIE.build(h.cookie)] : [];
-  ask(turn, sa, [
+  const [sent] = ask(turn, sa, asking, [
     ...cookie,
     { kind: "SA", proposals: ikeProposals(sa.peer.proposals) },
     { kind: "KE", group: DH[h.pair.group].transformId, data: h.pair.publicValue },
     { kind: "Nonce", data: h.ni },
-    ...(sa.peer.mobike.forbidNat ? [] : natNotifies(turn, sa, 0n)),
+    ...natNotifies(turn, sa, 0n),
     ...announcements([sa.peer]),
   ]);
-  sa.handshake = { ...h, sent: sa.asking?.datagrams[0] ?? NOTHING };
+  sa.handshake = { ...h, sent: sent ?? NOTHING };
 }
 
 /**
@@ -48,8 +49,8 @@ function sendInit(turn: Turn, sa: IkeSa): void {
  * (RFC 7296 §2.21.1); a refusal is taken at its word.
  */
 export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void {
-  const asking = sa.asking;
-  if (asking?.task.kind !== "init" || asking.answered || asking.datagrams.length === 0) {
+  const asking = sa.asking.find((a) => a.mid === 0 && !a.answered);
+  if (!asking) {
     turn.count("stale-response");
     return;
   }
@@ -64,7 +65,7 @@ export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void 
       return;
     }
     sa.handshake = { ...h, cookie: NOTIFY_DATA.COOKIE.read(cookie), refusals: h.refusals + 1 };
-    sendInit(turn, sa);
+    sendInit(turn, sa, asking);
     return;
   }
   const error = errorIn(payloads);
@@ -77,7 +78,7 @@ export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void 
     connectFailed(turn, sa, refusedBy(turn, "IKE_SA_INIT", error.type, ours));
     return;
   }
-  accept(turn, sa, message);
+  accept(turn, sa, asking, message);
 }
 
 /** RFC 7296 §1.2: the responder names the group it wants. */
@@ -95,7 +96,7 @@ function otherGroup(turn: Turn, sa: IkeSa, id: number): void {
   beginInit(turn, sa, group);
 }
 
-function accept(turn: Turn, sa: IkeSa, message: Message): void {
+function accept(turn: Turn, sa: IkeSa, asking: Asking, message: Message): void {
   const h = handshakeOf(sa);
   const payloads = message.payloads;
   const ours = ikeProposals(sa.peer?.proposals ?? []);
@@ -124,23 +125,13 @@ function accept(turn: Turn, sa: IkeSa, message: Message): void {
       authorities: requestedAuthorities(payloads),
     },
   };
-  if (sa.asking) sa.asking = { ...sa.asking, answered: true };
+  change(sa, asking, { answered: true });
   const job = { kind: "dh-compute", pair: h.pair, peerValue: ke.data } as const;
-  turn.crypto(sa, "asking", job, { go: "init-keys", suite, floats: floats(sa, payloads) });
-}
-
-/** Whether the rest goes over the port of NAT traversal: through a NAT, or since the path may lead through one later (RFC 4555 §3.3). */
-function floats(sa: IkeSa, payloads: readonly Payload[]): boolean {
-  return encapsulates(sa) || (sa.peer?.mobike.enabled === true && !sa.peer.mobike.forbidNat && detectsNat(payloads));
+  turn.crypto(sa, asking, job, { go: "init-keys", suite });
 }
 
 /** g^ir is there: keys, the port of NAT traversal when one is needed, and IKE_AUTH (RFC 7296 §2.23). */
-export function initKeys(
-  turn: Turn,
-  sa: IkeSa,
-  { suite, floats }: { readonly suite: IkeSuite; readonly floats: boolean },
-  outcome: Outcome,
-): void {
+export function initKeys(turn: Turn, sa: IkeSa, asking: Asking, suite: IkeSuite, outcome: Outcome): void {
   if (!outcome.ok) {
     connectFailed(turn, sa, errorOf(turn, "IKE_SA_INIT", outcome.failure));
     return;
@@ -149,7 +140,8 @@ export function initKeys(
   setKeys(sa, suite, shared);
   sa.phase = "auth";
   sa.nextOurs = 1;
-  if (floats) {
+  finish(sa, asking);
+  if (sa.nat.local || sa.nat.remote || sa.nat.forced) {
     const port = turn.core.config.natPort;
     sa.local = { address: sa.local.address, port };
     sa.remote = { address: sa.remote.address, port };

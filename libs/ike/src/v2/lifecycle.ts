@@ -7,12 +7,13 @@ import type { ChildRuntime, PeerState } from "./core.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { exchangeName } from "./message.js";
-import { enqueue, finish } from "./queue.js";
+import { enqueue } from "./queue.js";
 import { ikeStatus } from "./report.js";
 import { releaseAddresses } from "./request-config.js";
-import type { IkeSa, PacketSelector, Task } from "./sa.js";
+import type { Asking, IkeSa, PacketSelector, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { enforceUniqueness, identityKey, retire } from "./unique.js";
+import { openWindow } from "./window.js";
 
 /** How long an IKE SA that the peer has deleted repeats its answer to the Delete. */
 const ECHO_MS = 10_000;
@@ -38,6 +39,7 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
   sa.expireAt = hardAt(peer.lifetime, turn.now);
   sa.identity = identityKey(sa);
+  openWindow(sa);
   const state = turn.core.peers.get(peer.id);
   if (state) {
     state.tries = 0;
@@ -57,10 +59,9 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   const about = { peer: sa.peer?.id, remote: sa.remote, error, at: turn.now };
   const auth = error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate/.test(error.code);
   turn.emit(auth ? { event: "auth-failed", ...about } : { event: "negotiation-failed", child: undefined, ...about });
-  const spiIn = sa.asking?.child?.spiIn;
-  if (spiIn !== undefined) turn.apply([removeIn({ spiIn, path: sa })]);
+  freeOffers(turn, sa);
   if (tell) {
-    finish(sa);
+    sa.asking = [];
     sa.phase = "deleting";
     sa.handshake = undefined;
     sa.queue = [{ kind: "report", notify: NOTIFY.AUTHENTICATION_FAILED }];
@@ -69,7 +70,10 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   if (!state) return;
   state.lastError = error;
   const at = turn.now + backoff(turn, state.tries++);
-  for (const child of state.children.values()) child.wanted &&= child.sticky;
+  const { keyingTries = 0 } = state.config;
+  const givesUp = keyingTries > 0 && state.tries >= keyingTries;
+  if (givesUp) state.tries = 0;
+  for (const child of state.children.values()) child.wanted &&= child.sticky && !givesUp;
   if (![...state.children.values()].some((c) => c.wanted)) return;
   state.retryAt = at;
   turn.emit({
@@ -127,12 +131,12 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
   for (const child of sa.children) closeChild(turn, sa, child, reason);
   turn.apply(sa.fading.map((f) => removeIn(f)));
   sa.fading = [];
-  if (sa.asking?.child) turn.apply([removeIn({ ...sa.asking.child, path: sa })]);
+  freeOffers(turn, sa);
   releaseAddresses(turn, sa);
   if (wasUp)
     turn.emit({ event: "ike-down", reason, peer: sa.peer?.id, at: turn.now, ike: { ...before, children: [] } });
   if (echo) {
-    sa.asking = undefined;
+    sa.asking = [];
     sa.queue = [];
     sa.identity = undefined;
     sa.establishedAt = undefined;
@@ -141,6 +145,11 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
     sa.dropAt = turn.now + ECHO_MS;
   } else turn.drop(sa);
   afterDown(turn, sa, reason);
+}
+
+/** SPIs of CHILD SAs that will not come. */
+function freeOffers(turn: Turn, sa: IkeSa): void {
+  turn.apply(sa.asking.flatMap(({ child }) => (child ? [removeIn({ spiIn: child.spiIn, path: sa })] : [])));
 }
 
 /** CHILD SAs go on under another IKE SA (RFC 7296 §2.18). */
@@ -176,13 +185,13 @@ function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
 }
 
 /** The peer has not answered any of the retransmissions (RFC 7296 §2.4). */
-export function peerDead(turn: Turn, sa: IkeSa): void {
+export function peerDead(turn: Turn, sa: IkeSa, asking: Asking): void {
   turn.emit({ event: "peer-dead", peer: sa.peer?.id, remote: sa.remote, at: turn.now });
   const state = turn.core.peers.get(sa.peer?.id ?? "");
   if (state)
     state.lastError = errorOf(
       turn,
-      sa.asking ? exchangeName(sa.asking.task) : "",
+      exchangeName(asking.task),
       fault("ike/no-response", "the peer does not answer any more"),
     );
   if (state && sa.peer?.passive === false) {
@@ -201,15 +210,14 @@ function isMissing(sas: readonly IkeSa[], child: ChildRuntime): boolean {
     (sa) =>
       sa.children.some((c) => c.config.id === id && (c.state === "installed" || c.state === "rekeying")) ||
       sa.queue.some((t) => t.kind === "create-child" && t.child === id) ||
-      (sa.asking !== undefined && askingFor(sa, id)) ||
+      sa.asking.some((a) => asksFor(a, id)) ||
       servingChild(sa),
   );
 }
 
-function askingFor(sa: IkeSa, id: string): boolean {
-  const asking = sa.asking;
-  if (asking?.task.kind === "create-child") return asking.task.child === id;
-  return asking?.task.kind === "auth" && asking.child?.config.id === id;
+function asksFor({ task, child }: Asking, id: string): boolean {
+  if (task.kind === "create-child") return task.child === id;
+  return task.kind === "auth" && child?.config.id === id;
 }
 
 /** The peer makes a CHILD SA right now: which one is not asked. */

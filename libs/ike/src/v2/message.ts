@@ -5,6 +5,7 @@ import { NOTIFY_DATA } from "../wire/notify-data.js";
 import { EXCHANGE, FIRST_STATUS_NOTIFY, NOTIFY, type NotifyName, nameOf, PROTOCOL } from "../wire/registry.js";
 import type { Header, NotifyPayload, Payload, PayloadKind, PayloadOf } from "../wire/types.js";
 import { fault } from "./faults.js";
+import { change } from "./queue.js";
 import type { Asking, IkeSa, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -87,24 +88,30 @@ const EXCHANGE_OF: Readonly<Record<Task["kind"], number>> = {
   "reject-child": EXCHANGE.INFORMATIONAL,
   "delete-ike": EXCHANGE.INFORMATIONAL,
   report: EXCHANGE.INFORMATIONAL,
+  window: EXCHANGE.INFORMATIONAL,
   probe: EXCHANGE.INFORMATIONAL,
-  "update-addresses": EXCHANGE.INFORMATIONAL,
-  "tell-addresses": EXCHANGE.INFORMATIONAL,
-  "check-route": EXCHANGE.INFORMATIONAL,
 };
 
 export function exchangeName(task: Task): string {
   return nameOf(EXCHANGE, EXCHANGE_OF[task.kind]);
 }
 
-/** Sends the request of the exchange under way and starts its retransmissions (RFC 7296 §2.1). */
-export function ask(turn: Turn, sa: IkeSa, payloads: readonly Payload[], more: Partial<Asking> = {}): void {
-  const asking = sa.asking;
-  if (!asking) throw fault("ike/unexpected", "no exchange under way");
-  const head = header(sa, EXCHANGE_OF[asking.task.kind], false, asking.mid);
-  const datagrams = sa.phase === "init" ? [encodeMessage(head, payloads)] : seal(turn, sa, head, payloads);
-  sa.asking = { ...asking, ...more, datagrams, tries: 0, resendAt: turn.now + resendAfter(sa, 0) };
+/** Sends the request of an exchange and starts its retransmissions (RFC 7296 §2.1). Gives what was sent. */
+export function ask(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  payloads: readonly Payload[],
+  more: Partial<Asking> = {},
+): readonly Uint8Array[] {
+  const first = sa.phase === "init";
+  const mid = first ? 0 : sa.nextOurs++;
+  const head = header(sa, EXCHANGE_OF[asking.task.kind], false, mid);
+  const datagrams = first ? [encodeMessage(head, payloads)] : seal(turn, sa, head, payloads);
+  const resendAt = turn.now + resendAfter(sa, 0);
+  change(sa, asking, { ...more, mid, datagrams, tries: 0, resendAt, answered: false });
   turn.send(sa, datagrams);
+  return datagrams;
 }
 
 const UNKNOWN_PEER = { initial: 500, backoff: 1.8, max: 20_000, tries: 5 };
@@ -122,10 +129,12 @@ export function maxTries(sa: IkeSa): number {
 export function respond(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const serving = sa.serving;
   if (!serving) throw fault("ike/unexpected", "no request to answer");
-  sa.response = seal(turn, sa, header(sa, serving.exchange, true, serving.mid), payloads);
-  sa.nextTheirs = serving.mid + 1;
+  const { mid } = serving;
+  const datagrams = seal(turn, sa, header(sa, serving.exchange, true, mid), payloads);
+  sa.responses = [...sa.responses.filter((r) => r.mid > mid - sa.window.receive), { mid, datagrams }];
+  sa.nextTheirs = mid + 1;
   sa.serving = undefined;
-  turn.send(sa, sa.response, serving.from.remote, serving.from.local);
+  turn.send(sa, datagrams);
 }
 
 /** An answer in the clear: IKE_SA_INIT and errors without an IKE SA. */

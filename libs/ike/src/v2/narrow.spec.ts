@@ -1,7 +1,7 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import fc from "fast-check";
 import type { TrafficRange } from "../config.js";
-import { narrow, rangesText, reversed, sameRanges, toRanges, toSelector, toSelectors, within } from "./narrow.js";
+import { narrow, rangesText, sameRanges, toRanges, toSelector, within } from "./narrow.js";
 
 function anyRange(family: 4 | 6): TrafficRange {
   const { first, last } = Prefix.any(family);
@@ -72,32 +72,6 @@ test("the piece that holds the packet's selector comes first", () => {
   });
   expect(narrow([packet, own(0, 15)], [own(0, 3), own(8, 11)])).toEqual([own(0, 3), own(8, 11)]);
   expect(narrow([packet], [own(0, 3), own(8, 11)])).toEqual([packet]);
-});
-
-test("selectors for the data plane let through exactly the pairs of both lists", () => {
-  fc.assert(
-    fc.property(range, range, (wide, remote) => {
-      const local = { ...wide, lastPort: wide.firstPort };
-      const selectors = toSelectors([local], [remote]);
-      const meets = local.protocol === 0 || remote.protocol === 0 || local.protocol === remote.protocol;
-      expect(selectors !== undefined).toBe(meets);
-      for (const s of selectors ?? []) {
-        expect(s.protocol).toBe(local.protocol || remote.protocol);
-        expect(s.sourcePort).toBeGreaterThanOrEqual(local.firstPort);
-        expect(s.destinationPort).toBeLessThanOrEqual(remote.lastPort);
-        expect(reversed(reversed(s))).toEqual(s);
-      }
-      const sizes = (selectors ?? []).reduce((n, s) => n + 2 ** (64 - s.source.length - s.destination.length), 0);
-      const span = (r: TrafficRange) => (r.last.bytes[3] as number) - (r.first.bytes[3] as number) + 1;
-      const ports = (r: TrafficRange) => r.lastPort - r.firstPort + 1;
-      if (meets) expect(sizes).toBe(span(local) * span(remote) * ports(local) * ports(remote));
-    }),
-  );
-});
-
-test("port ranges that would become too many selectors are refused", () => {
-  expect(toSelectors([{ ...anyRange(4), firstPort: 1, lastPort: 1000 }], [anyRange(4)])).toBeUndefined();
-  expect(toSelectors([anyRange(4)], [anyRange(6)])).toBeUndefined();
 });
 
 test("reversed ranges, foreign kinds and OPAQUE of a TS payload stand for nothing (hostile input 9)", () => {

@@ -1,14 +1,11 @@
 import { type Endpoint, IpAddress, rangeToPrefixes } from "@sallyport/base";
-import type { Selector } from "@sallyport/dataplane";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import type { VirtualAddresses } from "../status.js";
 import type { AddressSelector, TrafficSelector } from "../wire/types.js";
-import { once } from "./memo.js";
 
 const ANY_PORT = 65_535;
-/** A port range that is no single port becomes one selector a port; more than this is refused. */
-const MAX_PORTS = 64;
-const MAX_SELECTORS = 256;
+/** Pieces of an answer; one octet counts the selectors of a payload (RFC 7296 §3.13). */
+const MAX_PIECES = 255;
 
 export function toSelector(r: TrafficRange): AddressSelector {
   return {
@@ -21,7 +18,10 @@ export function toSelector(r: TrafficRange): AddressSelector {
   };
 }
 
-/** Ranges of a TS payload; selectors of unknown types and reversed ones stand for nothing (hostile input 9). */
+/**
+ * Ranges of a TS payload. Selectors of unknown types and reversed ones stand for nothing (hostile input 9); so do OPAQUE ports
+ * (65535 to 0, RFC 7296 §3.13.1), since no data plane can tell such packets apart: they are narrowed away.
+ */
 export function toRanges(selectors: readonly TrafficSelector[]): TrafficRange[] {
   const out: TrafficRange[] = [];
   for (const s of selectors) {
@@ -47,12 +47,6 @@ function sameRange(a: TrafficRange, b: TrafficRange): boolean {
     a.lastPort === b.lastPort &&
     a.first.equals(b.first) &&
     a.last.equals(b.last)
-  );
-}
-
-export function inRange(range: TrafficRange, address: IpAddress): boolean {
-  return (
-    range.first.family === address.family && compare(range.first, address) <= 0 && compare(address, range.last) <= 0
   );
 }
 
@@ -88,7 +82,7 @@ export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRa
       if (piece && !pieces.some((p) => contains(p, piece))) pieces.push(piece);
     }
   }
-  const out = pieces.filter((p, i) => !pieces.some((q, j) => j !== i && contains(q, p))).slice(0, MAX_SELECTORS);
+  const out = pieces.filter((p, i) => !pieces.some((q, j) => j !== i && contains(q, p))).slice(0, MAX_PIECES);
   return out.length === ours.length && out.every((p, i) => sameRange(p, ours[i] as TrafficRange)) ? ours : out;
 }
 
@@ -145,58 +139,6 @@ export function fit(
   }
   const [l, r] = [want.local[0], want.remote[0]];
   return l && r && local.some((p) => contains(p, l)) && remote.some((p) => contains(p, r)) ? 1 : 0;
-}
-
-function portsOf(r: TrafficRange): (number | undefined)[] | undefined {
-  if (r.firstPort === 0 && r.lastPort === ANY_PORT) return [undefined];
-  if (r.lastPort - r.firstPort >= MAX_PORTS) return undefined;
-  return Array.from({ length: r.lastPort - r.firstPort + 1 }, (_, i) => r.firstPort + i);
-}
-
-/** Selectors of lists that many SAs share are made once. */
-const made = new WeakMap<readonly TrafficRange[], WeakMap<readonly TrafficRange[], readonly Selector[] | "too many">>();
-
-/** Outbound data plane selectors, the product of both lists; undefined when they would be too many. */
-export function toSelectors(
-  local: readonly TrafficRange[],
-  remote: readonly TrafficRange[],
-): readonly Selector[] | undefined {
-  const byRemote = once(made, local, () => new WeakMap());
-  const selectors = once(byRemote, remote, () => product(local, remote) ?? "too many");
-  return selectors === "too many" ? undefined : selectors;
-}
-
-function product(local: readonly TrafficRange[], remote: readonly TrafficRange[]): Selector[] | undefined {
-  const out: Selector[] = [];
-  for (const l of local) {
-    for (const r of remote) {
-      if (l.first.family !== r.first.family) continue;
-      if (l.protocol !== 0 && r.protocol !== 0 && l.protocol !== r.protocol) continue;
-      const [sourcePorts, destinationPorts] = [portsOf(l), portsOf(r)];
-      if (!sourcePorts || !destinationPorts) return undefined;
-      for (const source of rangeToPrefixes(l.first, l.last)) {
-        for (const destination of rangeToPrefixes(r.first, r.last)) {
-          for (const sourcePort of sourcePorts) {
-            for (const destinationPort of destinationPorts) {
-              if (out.length >= MAX_SELECTORS) return undefined;
-              out.push({ source, destination, protocol: l.protocol || r.protocol, sourcePort, destinationPort });
-            }
-          }
-        }
-      }
-    }
-  }
-  return out.length > 0 ? out : undefined;
-}
-
-export function reversed(s: Selector): Selector {
-  return {
-    source: s.destination,
-    destination: s.source,
-    protocol: s.protocol,
-    sourcePort: s.destinationPort,
-    destinationPort: s.sourcePort,
-  };
 }
 
 /** `10.1.0.0/16`, `10.1.0.0-10.1.0.9[tcp 80]` … for messages about selectors. */

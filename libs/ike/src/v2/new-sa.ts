@@ -4,6 +4,7 @@ import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const NOTHING = new Uint8Array(0);
+const ONE_EACH = { send: 1, receive: 1 };
 
 /** A fresh IKE SA at its first exchange. */
 export function newSa(
@@ -34,7 +35,6 @@ export function newSa(
     protector: undefined,
     handshake: undefined,
     nat: { local: false, remote: false, forced: about.forced },
-    mobike: undefined,
     localId: undefined,
     remoteId: undefined,
     subject: undefined,
@@ -43,12 +43,14 @@ export function newSa(
     fragments: false,
     nextOurs: 0,
     nextTheirs: 0,
-    asking: undefined,
+    asking: [],
     serving: undefined,
+    early: [],
+    window: ONE_EACH,
     queue: [],
     waits: [],
-    response: [],
-    partial: undefined,
+    responses: [],
+    partials: [],
     children: [],
     fading: [],
     lowestNonce: NOTHING,

@@ -8,7 +8,7 @@ import { fault } from "./faults.js";
 import { credentialFor, handshakeOf } from "./handshake.js";
 import { expectedText, identificationText, toIdentity } from "./identity.js";
 import { all } from "./message.js";
-import type { IkeSa, Outcome, Then } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome, ServingThen } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** What this end (`mine`) or the peer signs (RFC 7296 §2.15): the same IKE_SA_INIT in every round (RFC 4739 §2). */
@@ -31,10 +31,10 @@ function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
 export type Proof = readonly Payload[] | "signing";
 
 /**
- * Begins our proof that we are `id`. A signature goes on at `sa`'s `auth-signed` or `serve-auth-signed`. Fault
+ * Begins our proof that we are `id`. A signature goes on at `auth-signed` of `asking`, or at `serve-auth-signed`. Fault
  * `ike/authentication-failed` when the peer knows no hash and no method for our key.
  */
-export function prove(turn: Turn, sa: IkeSa, round: LocalAuth, id: Identification): Proof {
+export function prove(turn: Turn, sa: IkeSa, asking: Asking | "serving", round: LocalAuth, id: Identification): Proof {
   if (round.method === "psk") return [secretProof(sa, round.secret, id)];
   const { proving, peerHashes } = handshakeOf(sa);
   const { key, keyKind, chain } = credentialFor(round.credentials, proving.authorities);
@@ -45,12 +45,12 @@ export function prove(turn: Turn, sa: IkeSa, round: LocalAuth, id: Identificatio
   }
   const job: CryptoJob = { kind: "sign", key, scheme, octets: octetsOf(sa, id, true) };
   const { method } = scheme;
-  if (sa.initiator) turn.crypto(sa, "asking", job, { go: "auth-signed", method, chain });
-  else turn.crypto(sa, "serving", job, { go: "serve-auth-signed", method, chain });
+  if (asking !== "serving") turn.crypto(sa, asking, job, { go: "auth-signed", method, chain });
+  else turn.serveCrypto(sa, job, { go: "serve-auth-signed", method, chain });
   return "signing";
 }
 
-type Signed = Extract<Then, { go: "auth-signed" | "serve-auth-signed" }>;
+type Signed = Extract<AskingThen | ServingThen, { go: "auth-signed" | "serve-auth-signed" }>;
 
 /** The signature is there. */
 export function signedProof({ method, chain }: Signed, outcome: Outcome & { readonly ok: true }): Payload[] {

@@ -1,21 +1,25 @@
-import { ALLOWED, BEGIN } from "./exchanges.js";
-import { finish } from "./queue.js";
+import { BEGIN } from "./exchanges.js";
+import { ALLOWED, nextTask } from "./order.js";
+import { begin, finish } from "./queue.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
-/** Begins the next exchange that waits, when the window is free (RFC 7296 §2.3). */
+/** Begins the exchanges that wait, as far as the window reaches (RFC 7296 §2.3). */
 export function pump(turn: Turn, sa: IkeSa): void {
-  while (sa.asking === undefined && sa.queue.length > 0 && turn.now >= sa.pauseUntil) {
-    const at = sa.queue.findIndex((t) => ALLOWED[sa.phase].includes(t.kind));
-    const task = sa.queue[at];
+  while (turn.now >= sa.pauseUntil) {
+    const task = nextTask(sa);
     if (!task) {
-      sa.queue = [];
+      forgetForbidden(sa);
       return;
     }
-    sa.queue = sa.queue.filter((_, i) => i !== at);
-    sa.asking = { task, mid: sa.nextOurs, datagrams: [], tries: 0, resendAt: 0, answered: false };
-    sa.nextOurs++;
-    if (BEGIN[task.kind]?.(turn, sa, task)) return;
-    finish(sa);
+    sa.queue = sa.queue.filter((t) => t !== task);
+    const asking = begin(turn, sa, task);
+    if (!BEGIN[task.kind]?.(turn, sa, asking)) finish(sa, asking);
   }
+}
+
+/** What waits and will never be allowed again. */
+function forgetForbidden(sa: IkeSa): void {
+  if (sa.asking.length > 0 || sa.queue.length === 0) return;
+  if (!sa.queue.some((t) => ALLOWED[sa.phase].includes(t.kind))) sa.queue = [];
 }

@@ -1,4 +1,4 @@
-import { isFault } from "@sallyport/base";
+import { type Endpoint, isFault } from "@sallyport/base";
 import type { Input } from "../api.js";
 import {
   addFragment,
@@ -17,10 +17,10 @@ import { isFatal, notifyOf } from "./faults.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
 import { answerStranger, clearResponse, respond } from "./message.js";
-import { isOn, movePeer } from "./moves.js";
+import { movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
-import { takePath } from "./roaming.js";
-import type { From, IkeSa } from "./sa.js";
+import { change } from "./queue.js";
+import type { Arrived, Asking, IkeSa, Responded } from "./sa.js";
 import { serveInit } from "./serve-init.js";
 import type { Turn } from "./turn.js";
 
@@ -71,22 +71,32 @@ function inInit(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
 }
 
 function awaits(turn: Turn, sa: IkeSa, peek: HeaderPeek): boolean {
-  const asking = sa.asking;
-  if (asking?.mid === peek.messageId && asking.datagrams.length > 0 && !asking.answered) return true;
+  if (askedAs(sa, peek.messageId)) return true;
   turn.count("stale-response");
   return false;
 }
 
-/** Message-ID window of size 1 (RFC 7296 §2.3): the next request, or the last one again. */
-function accepts(turn: Turn, sa: IkeSa, peek: HeaderPeek): boolean {
-  if (peek.messageId === sa.nextTheirs) {
-    if (!sa.serving) return true;
-    turn.count("request-in-progress");
+function askedAs(sa: IkeSa, mid: number): Asking | undefined {
+  return sa.asking.find((a) => a.mid === mid && !a.answered);
+}
+
+function respondedTo(sa: IkeSa, mid: number): Responded | undefined {
+  return sa.responses.find((r) => r.mid === mid);
+}
+
+/** The window of message IDs (RFC 7296 §2.3): the next requests, or one of the last ones again. */
+function accepts(turn: Turn, sa: IkeSa, { messageId: mid, exchange }: HeaderPeek): boolean {
+  if (mid < sa.nextTheirs) {
+    if (exchange !== EXCHANGE.IKE_SA_INIT && respondedTo(sa, mid)) return true;
+    turn.count("request-replayed");
     return false;
   }
-  if (peek.messageId === sa.nextTheirs - 1 && sa.response.length > 0 && peek.exchange !== EXCHANGE.IKE_SA_INIT)
-    return true;
-  turn.count(peek.messageId < sa.nextTheirs ? "request-replayed" : "request-outside-window");
+  if (mid >= sa.nextTheirs + sa.window.receive) {
+    turn.count("request-outside-window");
+    return false;
+  }
+  if (sa.serving?.mid !== mid && !sa.early.some((e) => e.header.messageId === mid)) return true;
+  turn.count("request-in-progress");
   return false;
 }
 
@@ -99,75 +109,104 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
   const plaintext = sa.protector.open(message);
   const draft = turn.edit(sa.serial);
   if (!draft) return;
-  const again = !peek.response && peek.messageId === sa.nextTheirs - 1;
-  if (again) {
+  const before = peek.response ? undefined : respondedTo(sa, peek.messageId);
+  if (before) {
     if (message.encrypted.fragment && message.encrypted.fragment.number !== 1) return;
     turn.count("retransmission-answered");
-    turn.send(draft, sa.response, from.remote, from.local);
+    turn.send(draft, before.datagrams, from.remote, from.local);
     return;
   }
   const whole = assemble(draft, peek, message, plaintext);
   draft.lastSeenAt = turn.now;
   if (!whole) return;
-  locate(turn, draft, from);
-  dispatch(turn, draft, message, whole, from);
+  const arrived: Arrived = { header: message.header, clear: message.payloads, ...whole };
+  if (peek.response) {
+    locate(turn, draft, from);
+    answered(turn, draft, arrived);
+    return;
+  }
+  // Of requests that overtook each other, the newest says where the peer is.
+  if (draft.early.every((e) => e.header.messageId < peek.messageId)) locate(turn, draft, from);
+  if (draft.serving || peek.messageId > draft.nextTheirs) draft.early = [...draft.early, arrived];
+  else serve(turn, draft, arrived);
 }
 
-interface Whole {
-  readonly firstPayload: number;
-  readonly plaintext: Uint8Array;
-}
-
-/** RFC 7383 §2.6: one message at a time is put together, and only from authenticated fragments. */
-function assemble(sa: IkeSa, peek: HeaderPeek, message: Message, plaintext: Uint8Array): Whole | undefined {
+/** RFC 7383 §2.6: only authenticated fragments of messages within the windows are kept. */
+function assemble(
+  sa: IkeSa,
+  peek: HeaderPeek,
+  message: Message,
+  plaintext: Uint8Array,
+): Pick<Arrived, "firstPayload" | "plaintext"> | undefined {
   const { encrypted } = message;
   if (!encrypted?.fragment) return { firstPayload: encrypted?.firstPayload ?? 0, plaintext };
   const { messageId: mid, response } = peek;
-  const before = sa.partial?.mid === mid && sa.partial.response === response ? sa.partial.parts : undefined;
+  const before = sa.partials.find((p) => p.mid === mid && p.response === response);
   const { reassembly, complete } = addFragment(
-    before,
+    before?.parts,
     { firstPayload: encrypted.firstPayload, fragment: encrypted.fragment },
     plaintext,
   );
-  sa.partial = complete ? undefined : { mid, response, parts: reassembly };
+  const others = sa.partials.filter((p) => p !== before && (p.response ? askedAs(sa, p.mid) : p.mid >= sa.nextTheirs));
+  sa.partials = complete ? others : [...others, { mid, response, parts: reassembly }];
   return complete;
 }
 
 /** Where the peer's valid messages come from is where it is, as long as no NAT is before this end (RFC 7296 §2.23). */
-function locate(turn: Turn, sa: IkeSa, from: From): void {
-  if (isOn(sa, from)) return;
+function locate(turn: Turn, sa: IkeSa, from: { readonly local: Endpoint; readonly remote: Endpoint }): void {
+  const moved = !same(sa.remote, from.remote) || !same(sa.local, from.local);
+  if (!moved) return;
   if (sa.phase === "auth") {
     sa.local = from.local;
     sa.remote = from.remote;
-  } else if (sa.mobike) takePath(turn, sa, from);
-  else if (sa.phase === "established" && !sa.nat.local && encapsulates(sa)) movePeer(turn, sa, from.remote);
+  } else if (sa.phase === "established" && !sa.nat.local && encapsulates(sa)) movePeer(turn, sa, from.remote);
 }
 
-function dispatch(turn: Turn, sa: IkeSa, message: Message, whole: Whole, { local, remote }: Datagram): void {
-  const { header } = message;
-  if (header.response) {
-    answered(turn, sa, message, whole);
-    return;
-  }
+function same(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && (a.address === b.address || a.address.equals(b.address));
+}
+
+function serve(turn: Turn, sa: IkeSa, arrived: Arrived): void {
+  const { header } = arrived;
   const row = EXCHANGES[header.exchange];
   if (!row?.phases.includes(sa.phase) || (row.role === "responder" && sa.initiator)) {
     turn.count("illegal-transition");
     return;
   }
-  const from = { local, remote };
-  sa.serving = { mid: header.messageId, exchange: header.exchange, from };
+  sa.serving = { mid: header.messageId, exchange: header.exchange };
   try {
-    row.serve(turn, sa, read(message, whole));
+    row.serve(turn, sa, read(arrived));
   } catch (error) {
     if (!isFault(error)) throw error;
-    refuseRequest(turn, sa.serial, { header, from }, error);
+    refuseRequest(turn, sa.serial, arrived, error);
   }
 }
 
-function read(message: Message, whole: Whole): Payload[] {
-  const inner = decodeInner(whole.firstPayload, whole.plaintext);
+function nextEarly(sa: IkeSa): Arrived | undefined {
+  return sa.serving ? undefined : sa.early.find((e) => e.header.messageId === sa.nextTheirs);
+}
+
+/** Serves the request whose turn has come meanwhile; false when there is none. */
+export function serveEarly(turn: Turn, serial: number): boolean {
+  const now = turn.look(serial);
+  const sa = now && nextEarly(now) && turn.edit(serial);
+  const arrived = sa && nextEarly(sa);
+  if (!arrived) return false;
+  sa.early = sa.early.filter((e) => e !== arrived);
+  serve(turn, sa, arrived);
+  return true;
+}
+
+/** What came early can not be served: the peer sends it again. */
+export function forgetEarly(turn: Turn, serial: number): void {
+  const sa = turn.edit(serial);
+  if (sa) sa.early = [];
+}
+
+function read(arrived: Arrived): Payload[] {
+  const inner = decodeInner(arrived.firstPayload, arrived.plaintext);
   // Message 0 is IKE_SA_INIT and 1 the first of IKE_AUTH.
-  checkPlacement({ header: message.header, clear: message.payloads, inner }, message.header.messageId > 1);
+  checkPlacement({ header: arrived.header, clear: arrived.clear, inner }, arrived.header.messageId > 1);
   return inner;
 }
 
@@ -175,14 +214,15 @@ function read(message: Message, whole: Whole): Payload[] {
 export function refuseRequest(
   turn: Turn,
   serial: number,
-  at: { readonly header: { readonly messageId: number; readonly exchange: number }; readonly from: From },
+  at: { readonly header: { readonly messageId: number; readonly exchange: number } },
   error: Parameters<typeof notifyOf>[0],
 ): void {
   turn.revert();
   turn.count(error.code);
   const sa = turn.edit(serial);
   if (!sa) return;
-  sa.serving = { mid: at.header.messageId, exchange: at.header.exchange, from: at.from };
+  sa.early = sa.early.filter((e) => e.header.messageId !== at.header.messageId);
+  sa.serving = { mid: at.header.messageId, exchange: at.header.exchange };
   const name = notifyOf(error);
   const data = name === "UNSUPPORTED_CRITICAL_PAYLOAD" ? new Uint8Array([Number(error.value) & 0xff]) : undefined;
   sa.lastSeenAt = turn.now;
@@ -190,23 +230,23 @@ export function refuseRequest(
   if (isFatal(error) || sa.phase === "auth") closeSa(turn, sa, "failed", true);
 }
 
-function answered(turn: Turn, sa: IkeSa, message: Message, whole: Whole): void {
-  const asking = sa.asking;
+function answered(turn: Turn, sa: IkeSa, arrived: Arrived): void {
+  const asking = askedAs(sa, arrived.header.messageId);
   if (!asking) {
     turn.count("stale-response");
     return;
   }
   let payloads: Payload[];
   try {
-    payloads = read(message, whole);
+    payloads = read(arrived);
   } catch (error) {
     if (!isFault(error)) throw error;
     turn.count(error.code);
     closeSa(turn, sa, "failed");
     return;
   }
-  sa.asking = { ...asking, answered: true };
-  ANSWERED[asking.task.kind](turn, sa, payloads);
+  change(sa, asking, { answered: true });
+  ANSWERED[asking.task.kind](turn, sa, asking, payloads);
 }
 
 /** A request to an IKE SA that is not (any more): its sender is told, a few times a second (RFC 7296 §2.21.4). */

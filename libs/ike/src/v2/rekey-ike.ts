@@ -1,6 +1,6 @@
 import type { CryptoResults } from "../api.js";
 import { DH, deriveRekeyedIkeKeys, dhGroupOf, ikeSuite, protector } from "../crypto/index.js";
-import type { DhGroup, IkeSuite } from "../crypto/types.js";
+import type { IkeSuite } from "../crypto/types.js";
 import { NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
 import type { Payload, Proposal } from "../wire/types.js";
 import { hardAt, softAt } from "./child.js";
@@ -11,9 +11,9 @@ import { inherit } from "./lifecycle.js";
 import { ask, errorIn, must, respond, spi64, spi64Bytes } from "./message.js";
 import { isLower, lower, newSa } from "./new-sa.js";
 import { choose, ikeProposals, isAnswerTo } from "./proposals.js";
-import { abandon, enqueueFirst, finish, postpone } from "./queue.js";
+import { abandon, again, enqueueFirst, finish, postpone } from "./queue.js";
 import { ikeStatus } from "./report.js";
-import type { IkeOffer, IkeSa, Outcome } from "./sa.js";
+import type { Asking, IkeOffer, IkeSa, Outcome, TaskKind } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;
@@ -23,23 +23,20 @@ const PATIENCE_MS = 60_000;
 const MAX_GROUP_CHANGES = 4;
 
 /** Begins the rekey of the IKE SA (RFC 7296 §1.3.2); false when it is no time for it. */
-export function beginRekey(turn: Turn, sa: IkeSa): boolean {
+export function beginRekey(turn: Turn, sa: IkeSa, asking: Asking): boolean {
   const groups = sa.peer?.proposals.flatMap((p) => p.dh) ?? [];
   const current = sa.suite?.group;
-  const group = current && groups.includes(current) ? current : groups[0];
+  const wanted = asking.task.kind === "rekey-ike" ? asking.task.group : undefined;
+  const group = wanted ?? (current && groups.includes(current) ? current : groups[0]);
   if (sa.phase !== "established" || !group) return false;
   sa.rekeyAt = undefined;
-  generate(turn, sa, group);
+  turn.crypto(sa, asking, { kind: "dh-generate", group }, { go: "ike-offer-dh" });
   return true;
 }
 
-function generate(turn: Turn, sa: IkeSa, group: DhGroup): void {
-  turn.crypto(sa, "asking", { kind: "dh-generate", group }, { go: "ike-offer-dh" });
-}
-
-export function rekeyOffer(turn: Turn, sa: IkeSa, outcome: Outcome): void {
+export function rekeyOffer(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
   if (!outcome.ok || !sa.peer) {
-    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+    rekeyFailed(turn, sa, asking, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
     return;
   }
   const { pair } = outcome.crypto as CryptoResults["dh-generate"];
@@ -47,6 +44,7 @@ export function rekeyOffer(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   ask(
     turn,
     sa,
+    asking,
     [
       { kind: "SA", proposals: ikeProposals(sa.peer.proposals, spi64Bytes(offer.spi)) },
       { kind: "Nonce", data: offer.nonce },
@@ -60,25 +58,25 @@ function outcomeFailure(outcome: Outcome) {
   return outcome.ok ? { code: "ike/not-configured", message: "the peer was removed" } : outcome.failure;
 }
 
-export function rekeyAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const offer = sa.asking?.ike;
+export function rekeyAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
+  const offer = asking.ike;
   if (!offer || !sa.peer) {
-    finish(sa);
+    finish(sa, asking);
     return;
   }
   const ours = ikeProposals(sa.peer.proposals, spi64Bytes(offer.spi));
   const error = errorIn(payloads);
   if (error?.type === NOTIFY.INVALID_KE_PAYLOAD) {
-    otherGroup(turn, sa, offer, NOTIFY_DATA.INVALID_KE_PAYLOAD.read(error));
+    otherGroup(turn, sa, asking, offer, NOTIFY_DATA.INVALID_KE_PAYLOAD.read(error));
     return;
   }
   if (error?.type === NOTIFY.TEMPORARY_FAILURE) {
-    if (settleForRival(turn, sa)) return;
-    postpone(turn, sa, PAUSE_MS * (0.5 + turn.core.fraction()));
+    if (settleForRival(turn, sa, asking)) return;
+    postpone(turn, sa, asking, PAUSE_MS * (0.5 + turn.core.fraction()));
     return;
   }
   if (error) {
-    rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", error.type, proposalsText(ours)));
+    rekeyFailed(turn, sa, asking, refusedBy(turn, "CREATE_CHILD_SA", error.type, proposalsText(ours)));
     return;
   }
   const answer = must(payloads, "SA").proposals;
@@ -94,28 +92,28 @@ export function rekeyAnswered(turn: Turn, sa: IkeSa, payloads: readonly Payload[
   ) {
     const facts = { ours: proposalsText(ours), theirs: proposalsText(answer) };
     const cause = fault("ike/no-proposal-chosen", "the peer answered with a proposal that was not offered", { facts });
-    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", cause));
+    rekeyFailed(turn, sa, asking, errorOf(turn, "CREATE_CHILD_SA", cause));
     return;
   }
   const nr = must(payloads, "Nonce").data;
   const job = { kind: "dh-compute", pair: offer.pair, peerValue: ke.data } as const;
-  turn.crypto(sa, "asking", job, { go: "ike-keys", suite: ikeSuite(chosen), spi, nr });
+  turn.crypto(sa, asking, job, { go: "ike-keys", suite: ikeSuite(chosen), spi, nr });
 }
 
-function otherGroup(turn: Turn, sa: IkeSa, offer: IkeOffer, id: number): void {
+function otherGroup(turn: Turn, sa: IkeSa, asking: Asking, offer: IkeOffer, id: number): void {
   const group = dhGroupOf(id);
-  const changes = sa.asking?.groupChanges ?? 0;
+  const changes = asking.task.kind === "rekey-ike" ? (asking.task.groupChanges ?? 0) : MAX_GROUP_CHANGES;
   const allowed = group && sa.peer?.proposals.some((p) => p.dh.includes(group));
-  if (!sa.asking || !group || !allowed || group === offer.pair.group || changes >= MAX_GROUP_CHANGES) {
-    rekeyFailed(turn, sa, refusedBy(turn, "CREATE_CHILD_SA", NOTIFY.INVALID_KE_PAYLOAD));
+  if (!group || !allowed || group === offer.pair.group || changes >= MAX_GROUP_CHANGES) {
+    rekeyFailed(turn, sa, asking, refusedBy(turn, "CREATE_CHILD_SA", NOTIFY.INVALID_KE_PAYLOAD));
     return;
   }
-  sa.asking = { ...sa.asking, mid: sa.nextOurs++, answered: false, datagrams: [], groupChanges: changes + 1 };
-  generate(turn, sa, group);
+  if (settleForRival(turn, sa, asking)) return;
+  again(turn, sa, asking, { kind: "rekey-ike", group, groupChanges: changes + 1 });
 }
 
-function rekeyFailed(turn: Turn, sa: IkeSa, error: ReturnType<typeof errorOf>): void {
-  finish(sa);
+function rekeyFailed(turn: Turn, sa: IkeSa, asking: Asking, error: ReturnType<typeof errorOf>): void {
+  finish(sa, asking);
   turn.emit({
     event: "negotiation-failed",
     peer: sa.peer?.id,
@@ -126,16 +124,16 @@ function rekeyFailed(turn: Turn, sa: IkeSa, error: ReturnType<typeof errorOf>): 
   });
   const state = turn.core.peers.get(sa.peer?.id ?? "");
   if (state) state.lastError = error;
-  if (settleForRival(turn, sa)) return;
+  if (settleForRival(turn, sa, asking)) return;
   const left = (sa.expireAt ?? turn.now + 4 * RETRY_MS) - turn.now;
   sa.rekeyAt = turn.now + Math.max(1_000, Math.min(RETRY_MS, left / 4)) * (0.5 + turn.core.fraction());
 }
 
 /** Our rekey came to nothing, the one that the peer began meanwhile counts (RFC 7296 §2.25.2). */
-function settleForRival(turn: Turn, sa: IkeSa): boolean {
+function settleForRival(turn: Turn, sa: IkeSa, asking: Asking): boolean {
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
   if (!rival) return false;
-  finish(sa);
+  finish(sa, asking);
   give(turn, sa, rival);
   return true;
 }
@@ -178,6 +176,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   });
   sa.protector = protector(m.suite, sa.keys, m.initiator);
   sa.lowestNonce = lower(m.ni, m.nr);
+  sa.nat = old.nat;
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
@@ -193,16 +192,12 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
 /** `heir` takes over; `old` only waits for its Delete. */
 function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   inherit(old, heir);
-  heir.local = old.local;
-  heir.remote = old.remote;
-  heir.nat = old.nat;
-  heir.mobike = old.mobike && { ...old.mobike, seenAs: undefined };
-  if (old.mobike?.before) enqueueFirst(turn, heir, { kind: old.mobike.decides ? "update-addresses" : "check-route" });
   old.phase = "rekeyed";
   old.rivalSerial = undefined;
   old.rekeyAt = undefined;
   old.expireAt = undefined;
   old.dropAt = turn.now + PATIENCE_MS;
+  if (heir.initiator && old.window.send > 1) enqueueFirst(turn, heir, { kind: "window" });
   turn.emit({ event: "ike-rekeyed", replaces: old.serial, peer: heir.peer?.id, at: turn.now, ike: ikeStatus(heir) });
 }
 
@@ -215,16 +210,24 @@ function discard(turn: Turn, sa: IkeSa): void {
 }
 
 /** Our rekey is through. */
-export function rekeyKeys(turn: Turn, sa: IkeSa, suite: IkeSuite, spi: bigint, nr: Uint8Array, outcome: Outcome): void {
-  const offer = sa.asking?.ike;
+export function rekeyKeys(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  suite: IkeSuite,
+  spi: bigint,
+  nr: Uint8Array,
+  outcome: Outcome,
+): void {
+  const offer = asking.ike;
   if (!outcome.ok || !offer) {
-    rekeyFailed(turn, sa, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
+    rekeyFailed(turn, sa, asking, errorOf(turn, "CREATE_CHILD_SA", outcomeFailure(outcome)));
     return;
   }
   const { shared } = outcome.crypto as CryptoResults["dh-compute"];
   const made = make(turn, sa, { suite, shared, ni: offer.nonce, nr, spiI: offer.spi, spiR: spi, initiator: true });
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
-  finish(sa);
+  finish(sa, asking);
   if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
     discard(turn, made);
     enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
@@ -236,10 +239,11 @@ export function rekeyKeys(turn: Turn, sa: IkeSa, suite: IkeSuite, spi: bigint, n
   enqueueFirst(turn, sa, { kind: "delete-ike", reason: "replaced" });
 }
 
+const ABOUT_CHILDREN: ReadonlySet<TaskKind> = new Set(["create-child", "rekey-child", "delete-child"]);
+
 /** The peer rekeys the IKE SA. */
 export function serveRekey(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const task = sa.asking?.task.kind;
-  if (task === "create-child" || task === "rekey-child" || task === "delete-child") {
+  if (sa.asking.some((a) => ABOUT_CHILDREN.has(a.task.kind))) {
     throw fault("ike/temporary-failure", "a CHILD SA is being negotiated");
   }
   const ours = ikeProposals(sa.peer?.proposals ?? []);
@@ -264,7 +268,7 @@ export function serveRekey(turn: Turn, sa: IkeSa, payloads: readonly Payload[]):
   if (spi === 0n) throw fault("ike/invalid-syntax", "the new SPI is zero");
   const ni = must(payloads, "Nonce").data;
   const job = { kind: "dh-respond", group: suite.group, peerValue: ke.data } as const;
-  turn.crypto(sa, "serving", job, { go: "serve-ike-dh", suite, chosen: match.chosen, spi, ni });
+  turn.serveCrypto(sa, job, { go: "serve-ike-dh", suite, chosen: match.chosen, spi, ni });
 }
 
 export function serveRekeyDh(
@@ -283,13 +287,11 @@ export function serveRekeyDh(
     { kind: "Nonce", data: nr },
     { kind: "KE", group: DH[suite.group].transformId, data: publicValue },
   ]);
-  const asking = sa.asking;
-  if (asking?.task.kind === "rekey-ike") {
-    if (asking.datagrams.length > 0) {
-      sa.rivalSerial = made.serial;
-      return;
-    }
-    abandon(sa);
+  const own = sa.asking.find((a) => a.task.kind === "rekey-ike");
+  if (own?.mid !== undefined) {
+    sa.rivalSerial = made.serial;
+    return;
   }
+  if (own) abandon(sa, own);
   give(turn, sa, made);
 }

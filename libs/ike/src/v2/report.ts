@@ -22,7 +22,8 @@ function suiteText(suite: IkeSuite | ChildSuite): string {
 
 function stateOf(sa: IkeSa): IkeState {
   if (sa.phase === "init" || sa.phase === "auth") return "connecting";
-  if (sa.phase === "established") return sa.asking?.task.kind === "rekey-ike" ? "rekeying" : "established";
+  if (sa.phase === "established")
+    return sa.asking.some((a) => a.task.kind === "rekey-ike") ? "rekeying" : "established";
   return sa.phase;
 }
 

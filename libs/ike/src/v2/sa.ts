@@ -1,11 +1,11 @@
-import type { Endpoint, IpAddress } from "@sallyport/base";
+import type { Endpoint } from "@sallyport/base";
 import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
 import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
 import type { DownReason, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
-import type { Identification, Payload, Proposal } from "../wire/types.js";
+import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
 
 /**
  * `init`: IKE_SA_INIT is under way. `auth`: keys exist, nobody is authenticated. `rekeyed`: another IKE SA has taken its place
@@ -18,35 +18,6 @@ export interface Path {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly encapsulated: boolean;
-}
-
-/** The two ends of a message as this end sees them. */
-export interface From {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** A pair of addresses that packets can go between. */
-export interface Crossing {
-  readonly local: IpAddress;
-  readonly remote: IpAddress;
-}
-
-/** What an IKE SA remembers for RFC 4555; absent where the peer does not speak it. */
-export interface Mobike {
-  /** Whether this end decides on the path: it began the first of the IKE SAs that have replaced each other (RFC 4555 §2.1). */
-  readonly decides: boolean;
-  /** Where the peer can be reached besides the address in use. */
-  readonly theirs: readonly IpAddress[];
-  /** Pairs that the routing table knows a way between, best first, and those that the peer has refused. */
-  readonly paths: readonly Crossing[];
-  readonly refused: readonly Crossing[];
-  /** Our further addresses as they were told last. */
-  readonly told: string | undefined;
-  /** Where CHILD SAs still are while a move of the IKE SA is not agreed on yet. */
-  readonly before: From | undefined;
-  /** Our address as the peer has seen it, hashed. */
-  readonly seenAs?: Uint8Array | undefined;
 }
 
 /** A CHILD SA pair. `outbound` is held back by the responder of a rekey until the peer can receive (RFC 7296 §2.8). */
@@ -83,20 +54,24 @@ export interface Child {
 export type Task =
   | { readonly kind: "init" }
   | { readonly kind: "auth" }
-  | { readonly kind: "create-child"; readonly child: string; readonly packet?: PacketSelector }
-  | { readonly kind: "rekey-child"; readonly serial: number }
+  | ({ readonly kind: "create-child"; readonly child: string; readonly packet?: PacketSelector } & Again)
+  | ({ readonly kind: "rekey-child"; readonly serial: number } & Again)
   | { readonly kind: "delete-child"; readonly serials: readonly number[]; readonly reason: DownReason }
   /** Tells the peer that a CHILD SA which it has made was not taken. */
   | { readonly kind: "reject-child"; readonly spiIn: number }
-  | { readonly kind: "rekey-ike" }
+  | ({ readonly kind: "rekey-ike" } & Again)
   | { readonly kind: "delete-ike"; readonly reason: DownReason }
   | { readonly kind: "report"; readonly notify: number }
-  | { readonly kind: "probe" }
-  /** RFC 4555: we are here now; we can be reached here as well; are you there? */
-  | { readonly kind: "update-addresses" }
-  | { readonly kind: "tell-addresses" }
-  | { readonly kind: "check-route" };
+  /** Tells the peer how many requests may be under way at once (RFC 7296 §2.3). */
+  | { readonly kind: "window" }
+  | { readonly kind: "probe" };
 export type TaskKind = Task["kind"];
+
+/** What INVALID_KE_PAYLOAD has taught: the group to begin with, and how often that happened in a row (RFC 7296 §1.3). */
+export interface Again {
+  readonly group?: DhGroup;
+  readonly groupChanges?: number;
+}
 
 /** The packet that raised an acquire, as two single-address ranges (RFC 7296 §2.9). */
 export interface PacketSelector {
@@ -124,31 +99,43 @@ export interface IkeOffer {
   readonly pair: DhKeyPair;
 }
 
-/** The one request of ours that is under way (window of 1, RFC 7296 §2.3). `datagrams` is empty while it is prepared. */
+/** A request of ours that is under way (RFC 7296 §2.3). */
 export interface Asking {
+  /** Names it while it has no message ID yet. */
+  readonly id: number;
   readonly task: Task;
-  readonly mid: number;
+  /** Undefined while it is prepared: message IDs are given out as requests are sent, so that they have no gaps (§2.2). */
+  readonly mid: number | undefined;
   readonly datagrams: readonly Uint8Array[];
   readonly tries: number;
   readonly resendAt: Millis;
   /** The response is in and its effects are awaited: nothing is sent again. */
   readonly answered: boolean;
-  /** INVALID_KE_PAYLOADs taken in a row. */
-  readonly groupChanges?: number;
   readonly child?: ChildOffer | undefined;
   /** SPIs of unknown CHILD SAs that the peer has deleted meanwhile: this one may be among them. */
   readonly deleted?: readonly number[];
   readonly ike?: IkeOffer | undefined;
-  /** Where a request of RFC 4555 was sent first, and what the peer has to send back. */
-  readonly sent?: From & { readonly cookie: Uint8Array };
 }
 
-/** The request of the peer that is being answered. */
+/** The request of the peer that is being answered: one at a time, in the order of message IDs. */
 export interface Serving {
   readonly mid: number;
   readonly exchange: number;
-  /** Where the answer goes (RFC 7296 §2.11). */
-  readonly from: From;
+}
+
+/** An authenticated message, opened and whole. */
+export interface Arrived {
+  readonly header: Header;
+  /** Payloads outside SK. */
+  readonly clear: readonly Payload[];
+  readonly firstPayload: number;
+  readonly plaintext: Uint8Array;
+}
+
+/** An answer of ours, for retransmissions of the request. */
+export interface Responded {
+  readonly mid: number;
+  readonly datagrams: readonly Uint8Array[];
 }
 
 /** The peer's half of a CHILD SA negotiation, judged and waiting for effects. */
@@ -226,16 +213,24 @@ export interface Proving {
   readonly first: readonly Payload[];
 }
 
-/** Where an awaited effect goes on; data only, so that a state can be copied, compared and dropped. */
-export type Then =
-  | { readonly go: "routed"; readonly remotes: readonly IpAddress[] }
+/** Where an awaited effect of a request of ours goes on; data only, so that a state can be copied, compared and dropped. */
+export type AskingThen =
   | { readonly go: "init-offer"; readonly group: DhGroup }
-  | { readonly go: "init-keys"; readonly suite: IkeSuite; readonly floats: boolean }
-  | { readonly go: "init-answer"; readonly suite: IkeSuite; readonly chosen: Proposal }
+  | { readonly go: "init-keys"; readonly suite: IkeSuite }
   | { readonly go: "auth-offer-spi" }
   | { readonly go: "auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
   | { readonly go: "auth-child-installed"; readonly built: Built }
+  | { readonly go: "child-offer-spi" }
+  | { readonly go: "child-offer-dh"; readonly spiIn: number; readonly group: DhGroup }
+  | { readonly go: "child-keys"; readonly accepted: Accepted; readonly nr: Uint8Array }
+  | { readonly go: "child-installed"; readonly built: Built }
+  | { readonly go: "ike-offer-dh" }
+  | { readonly go: "ike-keys"; readonly suite: IkeSuite; readonly spi: bigint; readonly nr: Uint8Array };
+
+/** The same for the request of the peer that is being answered. */
+export type ServingThen =
+  | { readonly go: "init-answer"; readonly suite: IkeSuite; readonly chosen: Proposal }
   | { readonly go: "serve-auth-verified"; readonly serving: AuthServing }
   | { readonly go: "serve-auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "serve-child-spi"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
@@ -247,12 +242,6 @@ export type Then =
       readonly built: Built;
       readonly ke: Uint8Array | undefined;
     }
-  | { readonly go: "child-offer-spi" }
-  | { readonly go: "child-offer-dh"; readonly spiIn: number; readonly group: DhGroup }
-  | { readonly go: "child-keys"; readonly accepted: Accepted; readonly nr: Uint8Array }
-  | { readonly go: "child-installed"; readonly built: Built }
-  | { readonly go: "ike-offer-dh" }
-  | { readonly go: "ike-keys"; readonly suite: IkeSuite; readonly spi: bigint; readonly nr: Uint8Array }
   | {
       readonly go: "serve-ike-dh";
       readonly suite: IkeSuite;
@@ -265,14 +254,12 @@ export type Outcome =
   | { readonly ok: true; readonly crypto?: CryptoResult; readonly values?: readonly unknown[] }
   | { readonly ok: false; readonly at: number; readonly failure: Failure };
 
-export interface Wait {
-  readonly id: EffectId;
-  readonly then: Then;
-  /** Whether it belongs to our request or to the peer's. */
-  readonly of: "asking" | "serving" | "moving";
-}
+/** `of` names the request that it belongs to: `Asking.id`, or the peer's that is being answered. */
+export type Wait =
+  | { readonly id: EffectId; readonly of: number; readonly then: AskingThen }
+  | { readonly id: EffectId; readonly of: "serving"; readonly then: ServingThen };
 
-/** The message of the peer that is being put together (RFC 7383 §2.6). */
+/** A message of the peer that is being put together (RFC 7383 §2.6). */
 export interface Partial {
   readonly mid: number;
   readonly response: boolean;
@@ -318,7 +305,6 @@ export interface IkeSa {
   protector: SkProtector | undefined;
   handshake: Handshake | undefined;
   nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };
-  mobike: Mobike | undefined;
   localId: Identification | undefined;
   remoteId: Identification | undefined;
   subject: string | undefined;
@@ -331,13 +317,18 @@ export interface IkeSa {
   /** Message ID of our next request and of the peer's next one. */
   nextOurs: number;
   nextTheirs: number;
-  asking: Asking | undefined;
+  /** Requests of ours under way, in the order in which they were begun; at most `window.send`. */
+  asking: readonly Asking[];
   serving: Serving | undefined;
+  /** Requests that came before their turn, at most `window.receive`. */
+  early: readonly Arrived[];
+  /** How many requests the peer takes at once, and how many this end does (RFC 7296 §2.3). */
+  window: { readonly send: number; readonly receive: number };
   queue: readonly Task[];
   waits: readonly Wait[];
-  /** Our response to request `nextTheirs - 1`, for retransmissions. */
-  response: readonly Uint8Array[];
-  partial: Partial | undefined;
+  /** Our responses to the last `window.receive` requests. */
+  responses: readonly Responded[];
+  partials: readonly Partial[];
   children: readonly Child[];
   /** Inbound SPIs that outlive their CHILD SA a moment, for packets still under way. */
   fading: readonly { readonly spiIn: number; readonly path: Path; readonly at: Millis }[];

@@ -11,7 +11,6 @@ import { handshakeOf, requestedAuthorities } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, sameIdentification } from "./identity.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
-import { agreeMobike, announceMobike } from "./mobike.js";
 import {
   badProof,
   mismatch,
@@ -23,10 +22,11 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
-import type { AuthServing, IkeSa, Outcome, Proving, Then } from "./sa.js";
+import type { AuthServing, IkeSa, Outcome, Proving, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
+import { answerWindow } from "./window.js";
 
 /** How long a refused IKE SA repeats its answer. */
 const REFUSED_MS = 10_000;
@@ -137,7 +137,7 @@ function verifyNext(
   const round = peer && roundOf(sa, peer);
   const job = round && verifyJob(sa, round, id, auth, payloads);
   if (!peer || !job) return false;
-  turn.crypto(sa, "serving", job, { go: "serve-auth-verified", serving: { peer, others, id, payloads } });
+  turn.serveCrypto(sa, job, { go: "serve-auth-verified", serving: { peer, others, id, payloads } });
   return true;
 }
 
@@ -194,7 +194,7 @@ function answerRound(turn: Turn, sa: IkeSa): void {
   try {
     requireMultiple(sa, peer);
     sa.localId = localIdentification(round, sa.local);
-    const proof = prove(turn, sa, round, sa.localId);
+    const proof = prove(turn, sa, "serving", round, sa.localId);
     if (proof !== "signing") complete(turn, sa, proof);
   } catch (error) {
     if (!isFault(error)) throw error;
@@ -202,7 +202,7 @@ function answerRound(turn: Turn, sa: IkeSa): void {
   }
 }
 
-type Signed = Extract<Then, { go: "serve-auth-signed" }>;
+type Signed = Extract<ServingThen, { go: "serve-auth-signed" }>;
 
 export function serveAuthSigned(turn: Turn, sa: IkeSa, then: Signed, outcome: Outcome): void {
   if (outcome.ok) complete(turn, sa, signedProof(then, outcome));
@@ -226,15 +226,13 @@ function complete(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     refuse(turn, sa, peer, sa.remoteId, fault("ike/authentication-failed", "this identity has an IKE SA already"));
     return;
   }
-  authenticated(turn, sa, before);
+  authenticated(turn, sa, [...before, ...answerWindow(sa, proving.first)]);
 }
 
 /** Both ends have proved themselves: what the first request asked for is given. */
-function authenticated(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
+function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void {
   const { ni, nr, proving } = handshakeOf(sa);
   const { first } = proving;
-  agreeMobike(turn, sa, first);
-  const before = [...proof, ...announceMobike(turn, sa)];
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
   try {
     const answer = [...before, ...serveAddresses(turn, sa, first)];

@@ -40,14 +40,14 @@ function quiet(code: string): boolean {
 }
 
 function serveChild(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  if (sa.asking?.task.kind === "rekey-ike") throw fault("ike/temporary-failure", "the IKE SA is being rekeyed");
+  if (sa.asking.some((a) => a.task.kind === "rekey-ike"))
+    throw fault("ike/temporary-failure", "the IKE SA is being rekeyed");
   if (!find(payloads, "TSi") || !find(payloads, "TSr")) throw fault("ike/invalid-syntax", "no traffic selectors");
   const old = rekeyed(sa, payloads);
   const nonces = { ni: must(payloads, "Nonce").data, nr: turn.core.rng.bytes(NONCE_BYTES) };
   const answer = judge(turn, sa, payloads, nonces, false, old);
-  const asking = sa.asking;
-  const ours = asking?.task.kind === "rekey-child" && asking.task.serial === old?.serial;
-  if (ours && asking.datagrams.length === 0) abandon(sa);
+  const ours = sa.asking.find(({ task }) => task.kind === "rekey-child" && task.serial === old?.serial);
+  if (ours?.mid === undefined && ours) abandon(sa, ours);
   beginAnswer(turn, sa, answer, []);
 }
 
@@ -57,7 +57,8 @@ function rekeyed(sa: IkeSa, payloads: readonly Payload[]): Child | undefined {
   if (!notify) return undefined;
   const { protocol, spi } = NOTIFY_DATA.REKEY_SA.read(notify);
   const child = protocol === PROTOCOL.ESP ? sa.children.find((c) => c.spiOut === spi) : undefined;
-  if (!child && sa.asking?.child) throw fault("ike/temporary-failure", "this may be the CHILD SA that is being made");
+  if (!child && sa.asking.some((a) => a.child))
+    throw fault("ike/temporary-failure", "this may be the CHILD SA that is being made");
   if (!child) throw fault("ike/child-not-found", `no CHILD SA with SPI ${spi}`, { value: String(spi) });
   if (child.state === "deleting" || child.state === "rekeyed") {
     throw fault("ike/temporary-failure", "the CHILD SA is about to go");

@@ -83,7 +83,8 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
 /** A retransmission gets the same answer, unless the request differs from the first. */
 function again(turn: Turn, serial: number, from: From): void {
   const sa = turn.edit(serial);
-  if (!sa?.handshake || sa.response.length === 0) {
+  const response = sa?.responses.find((r) => r.mid === 0);
+  if (!sa?.handshake || !response) {
     turn.count("init-in-progress");
     return;
   }
@@ -93,7 +94,7 @@ function again(turn: Turn, serial: number, from: From): void {
     return;
   }
   turn.count("retransmission-answered");
-  turn.send(sa, sa.response, from.remote, from.local);
+  turn.send(sa, response.datagrams, from.remote, from.local);
 }
 
 function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
@@ -221,7 +222,7 @@ function open(
   sa.dropAt = turn.now + turn.core.config.limits.halfOpenSeconds * 1000;
   turn.add(sa);
   const job = { kind: "dh-respond", group: suite.group, peerValue: with_.peerValue } as const;
-  turn.crypto(sa, "serving", job, { go: "init-answer", suite, chosen });
+  turn.serveCrypto(sa, job, { go: "init-answer", suite, chosen });
 }
 
 /** g^ir is there: keys and the IKE_SA_INIT response. */
@@ -246,6 +247,6 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
   sa.handshake = { ...h, sent };
   sa.phase = "auth";
   sa.nextTheirs = 1;
-  sa.response = [sent];
-  turn.send(sa, sa.response);
+  sa.responses = [{ mid: 0, datagrams: [sent] }];
+  turn.send(sa, [sent]);
 }

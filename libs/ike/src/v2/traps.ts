@@ -4,7 +4,8 @@ import type { DataPlaneOp } from "../api.js";
 import type { ChildConfig, PeerConfig } from "../config.js";
 import type { ChildRuntime, Core, PeerState } from "./core.js";
 import type { Entries, Holdings } from "./holdings.js";
-import { configured, endsOf, reversed, toSelectors } from "./narrow.js";
+import { configured, endsOf } from "./narrow.js";
+import { reversed, toSelectors } from "./selectors.js";
 import type { Turn } from "./turn.js";
 
 /** What carries packets of `selectors` into SAs of `reqid` between two outer addresses. */

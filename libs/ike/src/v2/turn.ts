@@ -1,10 +1,13 @@
-import type { IpAddress } from "@sallyport/base";
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import type { IkeEvent } from "../status.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
-import type { IkeSa, Then, Wait } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, ServingThen } from "./sa.js";
 import { nextDeadline } from "./timers.js";
+
+type WaitOf =
+  | { readonly of: number; readonly then: AskingThen }
+  | { readonly of: "serving"; readonly then: ServingThen };
 
 /**
  * One step of the engine. Steps change drafts and collect effects; `commit` makes both real. A step that throws is simply
@@ -66,17 +69,22 @@ export class Turn {
     sa.lastSentAt = this.now;
   }
 
-  crypto(sa: IkeSa, of: "asking" | "serving", job: CryptoJob, then: Then): void {
-    this.effects.push({ do: "crypto", id: this.#wait(sa, of, then), job });
+  /** A job whose result goes on at `then`, for a request of ours. */
+  crypto(sa: IkeSa, asking: Asking, job: CryptoJob, then: AskingThen): void {
+    this.effects.push({ do: "crypto", id: this.#wait(sa, { of: asking.id, then }), job });
   }
 
-  dataplane(sa: IkeSa, of: "asking" | "serving", ops: readonly DataPlaneOp[], then: Then): void {
-    this.effects.push({ do: "dataplane", id: this.#wait(sa, of, then), ops });
+  /** The same for the peer's. */
+  serveCrypto(sa: IkeSa, job: CryptoJob, then: ServingThen): void {
+    this.effects.push({ do: "crypto", id: this.#wait(sa, { of: "serving", then }), job });
   }
 
-  /** Asks whence packets to `remotes` would leave; goes on at `routed`. */
-  route(sa: IkeSa, remotes: readonly IpAddress[]): void {
-    this.effects.push({ do: "route", id: this.#wait(sa, "moving", { go: "routed", remotes }), remotes });
+  dataplane(sa: IkeSa, asking: Asking, ops: readonly DataPlaneOp[], then: AskingThen): void {
+    this.effects.push({ do: "dataplane", id: this.#wait(sa, { of: asking.id, then }), ops });
+  }
+
+  serveDataplane(sa: IkeSa, ops: readonly DataPlaneOp[], then: ServingThen): void {
+    this.effects.push({ do: "dataplane", id: this.#wait(sa, { of: "serving", then }), ops });
   }
 
   /** Data plane work that nobody waits for. */
@@ -100,10 +108,10 @@ export class Turn {
     this.#timers.push({ do: "disarm", timer });
   }
 
-  #wait(sa: IkeSa, of: Wait["of"], then: Then): number {
+  #wait(sa: IkeSa, wait: WaitOf): number {
     const id = this.core.newEffect(sa.serial);
     this.#begun.push({ id, serial: sa.serial });
-    sa.waits = [...sa.waits, { id, of, then }];
+    sa.waits = [...sa.waits, { id, ...wait }];
     return id;
   }
 

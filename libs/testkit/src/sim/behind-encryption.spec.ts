@@ -1,61 +1,9 @@
 import { EXCHANGE, NOTIFY, NOTIFY_DATA, notification, type Payload, PROTOCOL } from "@sallyport/ike";
 import fc from "fast-check";
-import { ADDRESSES, configOf, peerOf } from "./configs.js";
-import type { Packet } from "./network.js";
-import { SeededRng } from "./rng.js";
-import { ESP_OFFER, IKE_OFFER, type Reply, ScriptedPeer } from "./scripted-peer.js";
-import { Simulation } from "./simulation.js";
+import { IKE_OFFER, type Reply } from "./scripted-peer.js";
+import { childPayloads, deletion, nonce, SECRET, spiBytes, stage, stageUp } from "./stage.spec-helper.js";
 
-const SECRET = new TextEncoder().encode("a secret of some length");
 const { IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL } = EXCHANGE;
-
-const spiBytes = (spi: number) => Uint8Array.of(spi >>> 24, (spi >>> 16) & 255, (spi >>> 8) & 255, spi & 255);
-
-function childPayloads(spi: number, extra: readonly Payload[] = []): Payload[] {
-  const config = peerOf("a").children[0];
-  const selector = (r: NonNullable<typeof config>["local"][number] | undefined) => {
-    if (!r) throw new Error("no range");
-    return [{ kind: "range", protocol: 0, startPort: 0, endPort: 65_535, start: r.first, end: r.last } as const];
-  };
-  return [
-    { kind: "SA", proposals: [{ number: 1, protocol: PROTOCOL.ESP, spi: spiBytes(spi), transforms: ESP_OFFER }] },
-    ...extra,
-    { kind: "TSi", selectors: selector(config?.local[0]) },
-    { kind: "TSr", selectors: selector(config?.remote[0]) },
-  ];
-}
-
-const nonce = (): Payload => ({ kind: "Nonce", data: new Uint8Array(32).fill(9) });
-const deletion = (...spis: number[]): Payload => ({ kind: "D", protocol: PROTOCOL.ESP, spis: spis.map(spiBytes) });
-
-/** A real engine at `b` and a scripted initiator in the place of `a`. */
-function stage(seed = 1) {
-  const sim = new Simulation(seed);
-  const b = sim.addPeer("b", ADDRESSES.b);
-  b.configure(configOf(peerOf("b", { passive: true })));
-  const out: Packet[] = [];
-  sim.network.taps.push((p) => {
-    out.push(p);
-    return undefined;
-  });
-  const local = { address: b.address, port: 500 };
-  const remote = { ...local, address: peerOf("a").local.address ?? b.address };
-  const peer = new ScriptedPeer(77n, new SeededRng(seed), (datagram) => {
-    out.length = 0;
-    b.receive(local, remote, datagram);
-    return out.map((p) => p.datagram);
-  });
-  peer.init();
-  return { sim, b, peer };
-}
-
-function up(seed?: number) {
-  const s = stage(seed);
-  s.peer.ask(IKE_AUTH, s.peer.authPayloads("a.example", SECRET, childPayloads(0x2000)));
-  expect(s.b.established()).toHaveLength(1);
-  return s;
-}
-
 const notifies = (reply: Reply | undefined) => reply?.payloads.flatMap((p) => (p.kind === "N" ? [p.type] : [])) ?? [];
 
 describe("before authentication, with the right keys (hostile input 15, 16)", () => {
@@ -109,14 +57,14 @@ describe("before authentication, with the right keys (hostile input 15, 16)", ()
 
 describe("after authentication (hostile input 17)", () => {
   test("a second IKE_AUTH is dropped", () => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     expect(peer.ask(IKE_AUTH, peer.authPayloads("a.example", SECRET, childPayloads(0x2001)))).toBeUndefined();
     expect(b.count("illegal-transition")).toBe(1);
     expect(b.dataPlane.sas.size).toBe(2);
   });
 
   test("a Delete twice, of what never was, of SPI 0: answered, nothing else", () => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     expect(peer.ask(INFORMATIONAL, [deletion(0, 0xdead, 0xffff_ffff)])?.payloads).toEqual([]);
     expect(b.dataPlane.sas.size).toBe(2);
     const reply = peer.ask(INFORMATIONAL, [deletion(0x2000, 0x2000)]);
@@ -127,7 +75,7 @@ describe("after authentication (hostile input 17)", () => {
   });
 
   test.each([0, 1, 4, 255])("REKEY_SA with protocol %i is INVALID_SYNTAX and no crash", (protocol) => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     const rekey: Payload = { ...notification("REKEY_SA"), protocol, spi: spiBytes(0x2000) };
     const reply = peer.ask(CREATE_CHILD_SA, childPayloads(0x2100, [nonce(), rekey]));
     expect(notifies(reply)).toEqual([NOTIFY.INVALID_SYNTAX]);
@@ -135,7 +83,7 @@ describe("after authentication (hostile input 17)", () => {
   });
 
   test("REKEY_SA of an unknown SPI is CHILD_SA_NOT_FOUND with that SPI", () => {
-    const { peer } = up();
+    const { peer } = stageUp();
     const rekey = NOTIFY_DATA.REKEY_SA.build({ protocol: PROTOCOL.ESP, spi: 0xabcd });
     const reply = peer.ask(CREATE_CHILD_SA, childPayloads(0x2100, [nonce(), rekey]));
     const n = reply?.payloads.find((p) => p.kind === "N");
@@ -144,14 +92,14 @@ describe("after authentication (hostile input 17)", () => {
   });
 
   test.each([0, 1, 255])("the reserved SPI %i is refused", (spi) => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     const reply = peer.ask(CREATE_CHILD_SA, childPayloads(spi, [nonce()]));
     expect(notifies(reply)).toEqual([NOTIFY.INVALID_SYNTAX]);
     expect(b.dataPlane.outbound().every((s) => s.spi > 255)).toBe(true);
   });
 
   test("CHILD SAs of one IKE SA are bounded", () => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     let refused = 0;
     for (let i = 0; i < 300; i++) {
       const reply = peer.ask(CREATE_CHILD_SA, childPayloads(0x3000 + i, [nonce()]));
@@ -174,7 +122,7 @@ describe("after authentication (hostile input 17)", () => {
       [sa(spiBytes(4)), nonce(), ke(3)],
     ];
     for (const payloads of cases) {
-      const { b, peer } = up();
+      const { b, peer } = stageUp();
       expect(notifies(peer.ask(CREATE_CHILD_SA, payloads)).length).toBeGreaterThan(0);
       expect(b.engine.sizes().ikeSas).toBe(1);
       expect(b.count("internal-error")).toBe(0);
@@ -182,7 +130,7 @@ describe("after authentication (hostile input 17)", () => {
   });
 
   test("a retransmitted request gets the very same octets, without being done again", () => {
-    const { b, peer } = up();
+    const { b, peer } = stageUp();
     const datagram = peer.seal(CREATE_CHILD_SA, childPayloads(0x2100, [nonce()]));
     const first = peer.send(datagram);
     const again = peer.send(datagram);
@@ -223,7 +171,7 @@ test("whatever authenticated payloads come in whatever order: no defect, bounded
   });
   fc.assert(
     fc.property(fc.boolean(), fc.array(request, { maxLength: 12 }), (authenticated, requests) => {
-      const { sim, b, peer } = authenticated ? up() : stage();
+      const { sim, b, peer } = authenticated ? stageUp() : stage();
       for (const { exchange, payloads } of requests) {
         if (!peer.ask(exchange, payloads)) peer.mid = b.established().length > 0 ? peer.mid : 1;
       }

@@ -8,6 +8,7 @@ import {
   type IkeProposal,
   PEER_DEFAULTS,
   type PeerConfig,
+  type ShuntConfig,
   type TrafficRange,
 } from "@sallyport/ike";
 
@@ -72,6 +73,12 @@ export function peerOf(mine: "a" | "b", more: Partial<PeerConfig> = {}): PeerCon
     children: [childOf(mine)],
     ...more,
   };
+}
+
+/** A shunt for the two networks of `childOf`. */
+export function shuntOf(mine: "a" | "b", more: Partial<ShuntConfig> = {}): ShuntConfig {
+  const { local, remote } = childOf(mine);
+  return { id: "shunt", name: "shunt", action: "discard", local, remote, priority: 1_990, ...more };
 }
 
 export function configOf(...peers: PeerConfig[]): IkeConfig {

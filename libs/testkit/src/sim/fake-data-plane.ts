@@ -7,7 +7,11 @@ function idText(id: Pick<SaId, "destination" | "spi">): string {
 }
 
 function policyKey({ direction, selector: s }: Pick<PolicySpec, "direction" | "selector">): string {
-  return `${direction} ${s.source}[${s.sourcePort ?? "*"}] ${s.destination}[${s.destinationPort ?? "*"}] ${s.protocol}`;
+  const [from, to] = [
+    `${s.sourcePort ?? "*"}/${s.sourcePortBits}`,
+    `${s.destinationPort ?? "*"}/${s.destinationPortBits}`,
+  ];
+  return `${direction} ${s.source}[${from}] ${s.destination}[${to}] ${s.protocol}`;
 }
 
 function refused(message: string, field: string): Fault {
@@ -20,7 +24,7 @@ export class FakeDataPlane {
   readonly policies = new Map<string, PolicySpec>();
   readonly routes = new Map<string, RouteSpec>();
   readonly addresses = new Set<string>();
-  readonly reserved = new Map<number, number>();
+  readonly reserved = new Set<string>();
   /** Ops in order, for tests about order. */
   readonly log: string[] = [];
   /** Throws in the place of an operation. */
@@ -33,14 +37,14 @@ export class FakeDataPlane {
     if (fault) throw fault;
     switch (op.op) {
       case "allocateSpi":
-        this.reserved.set(++this.#spi, op.args[0].reqid);
+        this.reserved.add(idText({ ...op.args[0], spi: ++this.#spi }));
         return this.#spi;
       case "installSa":
         return this.#install(op.args[0]);
       case "moveSa":
         return this.#move(op.args[0], op.args[1]);
       case "removeSa":
-        this.reserved.delete(op.args[0].spi);
+        this.reserved.delete(idText(op.args[0]));
         this.sas.delete(idText(op.args[0]));
         return undefined;
       case "installPolicy":
@@ -69,16 +73,15 @@ export class FakeDataPlane {
   #install(sa: SaSpec): void {
     const id = idText(sa);
     if (this.sas.has(id)) throw refused(`SA ${id} is there already`, "spi");
-    if (sa.direction === "in" && !this.reserved.delete(sa.spi)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
+    if (sa.direction === "in" && !this.reserved.delete(id)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
     this.sas.set(id, sa);
   }
 
   #move(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): void {
     const sa = this.sas.get(idText(id));
     if (!sa) throw refused(`no SA ${idText(id)}`, "spi");
-    const { encapsulation: _, ...rest } = sa;
     this.sas.delete(idText(id));
-    this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...rest, ...to });
+    this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...sa, ...to });
   }
 
   /** What an adapter's `adopt` gives. */

@@ -11,10 +11,11 @@ const LIFETIME = { soft: 60, jitter: 20, hard: 90 };
 const LASTING = { soft: 36_000, jitter: 0, hard: 40_000 };
 
 /** Both ends start by themselves, and rekey children about every minute and the IKE SA every two unless told otherwise. */
-function restless(lifetime?: typeof LASTING) {
+function restless(window: number, lifetime?: typeof LASTING) {
   const one = (mine: "a" | "b") =>
     configOf(
       peerOf(mine, {
+        window,
         lifetime: lifetime ?? { soft: 120, jitter: 40, hard: 200 },
         children: [childOf(mine, { startAction: "start", lifetime: lifetime ?? LIFETIME, proposals: [PFS] })],
       }),
@@ -79,7 +80,8 @@ interface Act {
 
 /** What both ends disagree about after three minutes of bad weather and some of good. */
 function aftermath(seed: number, faults: Faults, acts: readonly Act[]): string[] {
-  const config = restless();
+  const window = 1 + (seed & 3);
+  const config = restless(window);
   const { sim, a, b } = pair({ seed, ...config });
   a.cryptoDelay = seed & 7;
   b.dataPlaneDelay = (seed >> 3) & 15;
@@ -90,8 +92,8 @@ function aftermath(seed: number, faults: Faults, acts: readonly Act[]): string[]
   sim.run(180);
   sim.faults({ loss: 0, duplication: 0, delay: 10, jitter: 0 });
   sim.run(120);
-  a.configure(restless(LASTING).a);
-  b.configure(restless(LASTING).b);
+  a.configure(restless(window, LASTING).a);
+  b.configure(restless(window, LASTING).b);
   sim.run(400);
   return disagreements(a, b);
 }

@@ -18,17 +18,20 @@ export function addressFrom(bytes: Uint8Array, family: number): IpAddress {
 
 export const protocolFrom = (number: number): IpsecProtocol => (number === IPPROTO.ah ? "ah" : "esp");
 
+const portMask = (bits: number): number => (0xffff << (16 - bits)) & 0xffff;
+
 /** struct xfrm_selector. Undefined matches every packet of both families. */
 export function writeSelector(writer: NetlinkWriter, selector: Selector | undefined, user: number): void {
   if (!selector) {
     writer.zero(52).u32(user);
     return;
   }
-  const port = (value: number | undefined) => writer.be16(value ?? 0).be16(value === undefined ? 0 : 0xffff);
+  const port = (value: number | undefined, bits = 16) =>
+    writer.be16(value ?? 0).be16(value === undefined ? 0 : portMask(bits));
   writeAddress(writer, selector.destination.address);
   writeAddress(writer, selector.source.address);
-  port(selector.destinationPort);
-  port(selector.sourcePort);
+  port(selector.destinationPort, selector.destinationPortBits);
+  port(selector.sourcePort, selector.sourcePortBits);
   writer.u16(familyNumber(selector.source.family)).u8(selector.destination.length).u8(selector.source.length);
   writer.u8(selector.protocol).zero(3).u32(0).u32(user);
 }
@@ -44,10 +47,11 @@ export function readSelector(reader: NetlinkReader): OwnedSelector {
   const source = reader.bytes(16, "saddr");
   const port = (field: string) => {
     const value = reader.be16(field);
-    return reader.be16(`${field} mask`) === 0 ? undefined : value;
+    const bits = 16 - Math.log2(0x10000 - reader.be16(`${field} mask`));
+    return { value: bits === 0 ? undefined : value, bits: bits === 0 || bits === 16 ? undefined : bits };
   };
-  const destinationPort = port("dport");
-  const sourcePort = port("sport");
+  const to = port("dport");
+  const from = port("sport");
   const family = reader.u16("family");
   const destinationLength = reader.u8("prefixlen_d");
   const sourceLength = reader.u8("prefixlen_s");
@@ -60,8 +64,10 @@ export function readSelector(reader: NetlinkReader): OwnedSelector {
       source: Prefix.of(addressFrom(source, family), sourceLength),
       destination: Prefix.of(addressFrom(destination, family), destinationLength),
       protocol,
-      ...(sourcePort === undefined ? {} : { sourcePort }),
-      ...(destinationPort === undefined ? {} : { destinationPort }),
+      ...(from.value === undefined ? {} : { sourcePort: from.value }),
+      ...(to.value === undefined ? {} : { destinationPort: to.value }),
+      ...(from.bits === undefined ? {} : { sourcePortBits: from.bits }),
+      ...(to.bits === undefined ? {} : { destinationPortBits: to.bits }),
     },
   };
 }

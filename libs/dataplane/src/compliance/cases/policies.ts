@@ -257,12 +257,12 @@ export const policies: readonly ComplianceCase[] = [
 /** The same members in the same order. */
 function inOrder(policy: PolicySpec) {
   const { direction, action, priority, selector, template } = policy;
-  const { source, destination, protocol, sourcePort, destinationPort } = selector;
+  const { source, destination, protocol, sourcePort, destinationPort, sourcePortBits, destinationPortBits } = selector;
   return {
     direction,
     action,
     priority,
-    selector: { source, destination, protocol, sourcePort, destinationPort },
+    selector: { source, destination, protocol, sourcePort, destinationPort, sourcePortBits, destinationPortBits },
     template: template && {
       source: template.source,
       destination: template.destination,
