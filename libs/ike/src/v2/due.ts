@@ -33,6 +33,11 @@ export function due(turn: Turn, sa: IkeSa): void {
 }
 
 function dropped(turn: Turn, sa: IkeSa): void {
+  const refused = sa.handshake?.refused;
+  if (refused) {
+    connectFailed(turn, sa, refused);
+    return;
+  }
   if (sa.initiator && sa.phase === "auth") {
     const cause = fault("ike/no-response", "the peer does not come to an end of authentication");
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause));

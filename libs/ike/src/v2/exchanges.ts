@@ -38,6 +38,7 @@ export const BEGIN: Readonly<Partial<Record<TaskKind, (turn: Turn, sa: IkeSa, as
   "reject-child": beginInformational,
   "delete-ike": beginInformational,
   report: beginInformational,
+  "wrong-mid": beginInformational,
   window: beginInformational,
   probe: beginInformational,
 };
@@ -55,6 +56,7 @@ export const ANSWERED: Readonly<
   "reject-child": informationalAnswered,
   "delete-ike": informationalAnswered,
   report: informationalAnswered,
+  "wrong-mid": informationalAnswered,
   window: informationalAnswered,
   probe: informationalAnswered,
 };

@@ -1,4 +1,4 @@
-import { NOTIFY, notification } from "../wire/index.js";
+import { NOTIFY, NOTIFY_DATA, notification } from "../wire/index.js";
 import { nameOf, PROTOCOL } from "../wire/registry.js";
 import type { DeletePayload, Payload } from "../wire/types.js";
 import { childBySerial, closeChild, switchOutbound } from "./child.js";
@@ -131,6 +131,9 @@ export function beginInformational(turn: Turn, sa: IkeSa, asking: Asking): boole
       return true;
     case "report":
       ask(turn, sa, asking, [{ ...notification("AUTHENTICATION_FAILED"), type: task.notify }]);
+      return true;
+    case "wrong-mid":
+      ask(turn, sa, asking, [NOTIFY_DATA.INVALID_MESSAGE_ID.build(task.mid)]);
       return true;
     case "window":
       openWindow(sa);

@@ -1,6 +1,7 @@
 import type { CryptoResults } from "../api.js";
 import { DH, dhGroupOf, ikeSuite } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
+import type { LastError } from "../status.js";
 import { checkPlacement, decodeMessage, NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
 import type { Message, Payload } from "../wire/types.js";
 import { startAuth } from "./auth.js";
@@ -46,7 +47,7 @@ function sendInit(turn: Turn, sa: IkeSa, asking: Asking): void {
 
 /**
  * An IKE_SA_INIT response. Nobody has signed it, so what is malformed or does not fit is dropped and the right one awaited
- * (RFC 7296 §2.21.1); a refusal is taken at its word.
+ * (RFC 7296 §2.21.1).
  */
 export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void {
   const asking = sa.asking.find((a) => a.mid === 0 && !a.answered);
@@ -75,11 +76,19 @@ export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void 
   }
   if (error) {
     const ours = proposalsText(ikeProposals(sa.peer?.proposals ?? []));
-    connectFailed(turn, sa, refusedBy(turn, "IKE_SA_INIT", error.type, ours));
+    refused(turn, sa, refusedBy(turn, "IKE_SA_INIT", error.type, ours));
     return;
   }
   accept(turn, sa, asking, message);
 }
+
+/** Anybody may have written it: a better answer is awaited for a moment. */
+function refused(turn: Turn, sa: IkeSa, error: LastError): void {
+  sa.handshake = { ...handshakeOf(sa), refused: error };
+  sa.dropAt ??= turn.now + REFUSAL_MS;
+}
+
+const REFUSAL_MS = 1_000;
 
 /** RFC 7296 §1.2: the responder names the group it wants. */
 function otherGroup(turn: Turn, sa: IkeSa, id: number): void {
@@ -89,7 +98,7 @@ function otherGroup(turn: Turn, sa: IkeSa, id: number): void {
   if (!group || !offered || group === h.pair?.group || h.refusals >= MAX_REFUSALS) {
     const ours = proposalsText(ikeProposals(sa.peer?.proposals ?? []));
     const error = refusedBy(turn, "IKE_SA_INIT", NOTIFY.INVALID_KE_PAYLOAD, ours);
-    connectFailed(turn, sa, { ...error, theirs: `group ${group ?? id}` });
+    refused(turn, sa, { ...error, theirs: `group ${group ?? id}` });
     return;
   }
   sa.handshake = { ...h, refusals: h.refusals + 1 };
@@ -110,12 +119,14 @@ function accept(turn: Turn, sa: IkeSa, asking: Asking, message: Message): void {
     return;
   }
   const nr = must(payloads, "Nonce").data;
+  sa.dropAt = undefined;
   sa.spiR = spiR;
   sa.nat = { ...sa.nat, ...detectNat(sa, spiR, payloads) };
   sa.fragments = notifyIn(payloads, "IKEV2_FRAGMENTATION_SUPPORTED") !== undefined;
   const hashes = notifyIn(payloads, "SIGNATURE_HASH_ALGORITHMS");
   sa.handshake = {
     ...h,
+    refused: undefined,
     nr,
     received: message.bytes,
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),

@@ -62,6 +62,7 @@ export function newSa(
     dropAt: undefined,
     pauseUntil: 0,
     rivalSerial: undefined,
+    remarkedAt: Number.NEGATIVE_INFINITY,
     armedAt: Number.POSITIVE_INFINITY,
   };
 }

@@ -12,6 +12,7 @@ export const ALLOWED: Readonly<Record<Phase, readonly TaskKind[]>> = {
     "delete-child",
     "reject-child",
     "delete-ike",
+    "wrong-mid",
     "window",
     "probe",
   ],

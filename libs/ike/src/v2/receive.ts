@@ -6,8 +6,8 @@ import {
   decodeInner,
   decodeMessage,
   EXCHANGE,
-  FLAG,
   type HeaderPeek,
+  NOTIFY,
   notification,
   peekHeader,
 } from "../wire/index.js";
@@ -16,13 +16,15 @@ import { ANSWERED, EXCHANGES } from "./exchanges.js";
 import { isFatal, notifyOf } from "./faults.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
-import { answerStranger, clearResponse, respond } from "./message.js";
+import { errorIn, respond } from "./message.js";
 import { movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
 import { change } from "./queue.js";
 import type { Arrived, Asking, IkeSa, Responded } from "./sa.js";
 import { serveInit } from "./serve-init.js";
+import { otherVersion, outsideWindow, stranger, unprotected } from "./stray.js";
 import type { Turn } from "./turn.js";
+import { retire } from "./unique.js";
 
 export type Datagram = Extract<Input, { on: "datagram" }>;
 
@@ -57,7 +59,7 @@ export function receive(turn: Turn, from: Datagram): void {
     turn.count("wrong-peer-spi");
     return;
   }
-  if (peek.response ? !awaits(turn, sa, peek) : !accepts(turn, sa, peek)) return;
+  if (peek.response ? !awaits(turn, sa, peek) : !accepts(turn, sa, from, peek)) return;
   inWindow(turn, sa, from, peek);
 }
 
@@ -85,14 +87,15 @@ function respondedTo(sa: IkeSa, mid: number): Responded | undefined {
 }
 
 /** The window of message IDs (RFC 7296 §2.3): the next requests, or one of the last ones again. */
-function accepts(turn: Turn, sa: IkeSa, { messageId: mid, exchange }: HeaderPeek): boolean {
+function accepts(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): boolean {
+  const { messageId: mid, exchange } = peek;
   if (mid < sa.nextTheirs) {
     if (exchange !== EXCHANGE.IKE_SA_INIT && respondedTo(sa, mid)) return true;
     turn.count("request-replayed");
     return false;
   }
   if (mid >= sa.nextTheirs + sa.window.receive) {
-    turn.count("request-outside-window");
+    outsideWindow(turn, sa, from, peek);
     return false;
   }
   if (sa.serving?.mid !== mid && !sa.early.some((e) => e.header.messageId === mid)) return true;
@@ -103,7 +106,7 @@ function accepts(turn: Turn, sa: IkeSa, { messageId: mid, exchange }: HeaderPeek
 function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void {
   const message = decodeMessage(from.datagram);
   if (!message.encrypted || !sa.protector) {
-    turn.count("unprotected");
+    unprotected(turn, message);
     return;
   }
   const plaintext = sa.protector.open(message);
@@ -247,23 +250,6 @@ function answered(turn: Turn, sa: IkeSa, arrived: Arrived): void {
   }
   change(sa, asking, { answered: true });
   ANSWERED[asking.task.kind](turn, sa, asking, payloads);
-}
-
-/** A request to an IKE SA that is not (any more): its sender is told, a few times a second (RFC 7296 §2.21.4). */
-function stranger(turn: Turn, from: Datagram, peek: HeaderPeek): void {
-  turn.count("unknown-ike-spi");
-  if (!peek.response)
-    answerStranger(turn, from, asSender(clearResponse(peek, [notification("INVALID_IKE_SPI")]), peek));
-}
-
-/** The initiator flag says who made the IKE SA, not who speaks; the answer to a responder's request carries it. */
-function asSender(datagram: Uint8Array, peek: HeaderPeek): Uint8Array {
-  if (!peek.initiator) datagram[19] = (datagram[19] ?? 0) | FLAG.INITIATOR;
-  return datagram;
-}
-
-function otherVersion(turn: Turn, from: Datagram, peek: HeaderPeek): void {
-  turn.count("other-version");
-  if (peek.majorVersion < 3 || peek.response) return;
-  answerStranger(turn, from, clearResponse(peek, [notification("INVALID_MAJOR_VERSION")]));
+  // Whoever answers so has given up the IKE SA, or soon will (RFC 7296 §2.21.3).
+  if (errorIn(payloads)?.type === NOTIFY.INVALID_SYNTAX && sa.phase === "established") retire(turn, sa, "failed");
 }

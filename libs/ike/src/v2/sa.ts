@@ -3,7 +3,7 @@ import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
 import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
-import type { DownReason, VirtualAddresses } from "../status.js";
+import type { DownReason, LastError, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
 
@@ -62,6 +62,8 @@ export type Task =
   | ({ readonly kind: "rekey-ike" } & Again)
   | { readonly kind: "delete-ike"; readonly reason: DownReason }
   | { readonly kind: "report"; readonly notify: number }
+  /** Tells the peer of a request outside the window. */
+  | { readonly kind: "wrong-mid"; readonly mid: number }
   /** Tells the peer how many requests may be under way at once (RFC 7296 §2.3). */
   | { readonly kind: "window" }
   | { readonly kind: "probe" };
@@ -276,6 +278,8 @@ export interface Handshake {
   readonly sent: Uint8Array;
   readonly received: Uint8Array;
   readonly pair: DhKeyPair | undefined;
+  /** The refusal of somebody who need not be the responder: it counts when no better answer comes (RFC 7296 §2.21.1). */
+  readonly refused?: LastError | undefined;
   /** Groups that the responder has refused already, and cookies already echoed: neither loops. */
   readonly refusals: number;
   readonly cookie: Uint8Array | undefined;
@@ -344,5 +348,7 @@ export interface IkeSa {
   pauseUntil: Millis;
   /** The IKE SA that a rekey begun by the peer made, while our own rekey is under way (RFC 7296 §2.8.2). */
   rivalSerial: number | undefined;
+  /** When a hint of nobody in particular was followed last, or the peer told of a wrong message ID: both are rare. */
+  remarkedAt: Millis;
   armedAt: Millis;
 }

@@ -57,7 +57,7 @@ describe("liveness", () => {
     expect(a.of("ike-down")).toEqual([]);
     sim.run(70);
     expect(b.count("unknown-ike-spi")).toBeGreaterThan(0);
-    expect(a.count("unprotected")).toBeGreaterThan(0);
+    expect(a.count("invalid-ike-spi-hint")).toBeGreaterThan(0);
     expect(a.of("peer-dead")).toHaveLength(1);
   });
 

@@ -12,7 +12,7 @@ describe("refusals in IKE_SA_INIT", () => {
   test("NO_PROPOSAL_CHOSEN names both sides' proposals at both ends", () => {
     const strict = { ...IKE_PROPOSAL, prf: ["hmac-sha2-512"] as const };
     const { sim, a, b } = pair({ b: configOf(peerOf("b", { proposals: [strict] })) });
-    sim.run(0.5);
+    sim.run(1.5);
     expect(a.of("negotiation-failed")[0]?.error).toMatchObject({
       code: "ike/no-proposal-chosen",
       ours: "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",

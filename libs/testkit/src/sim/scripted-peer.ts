@@ -123,6 +123,21 @@ export class ScriptedPeer {
     return this.#protector.seal(this.#header(exchange, mid), payloads, this.rng);
   }
 
+  /** What a request of the engine says. */
+  open(request: Uint8Array): Reply {
+    const { header, encrypted, ...message } = decodeMessage(request);
+    if (!encrypted || !this.#protector) throw new Error("no protected request");
+    const plaintext = this.#protector.open({ header, encrypted, ...message });
+    return { header, payloads: decodeInner(encrypted.firstPayload, plaintext) };
+  }
+
+  /** Answers a request of the engine. */
+  answer(request: Uint8Array, payloads: readonly Payload[]): void {
+    const { exchange, messageId } = this.open(request).header;
+    const header = { ...this.#header(exchange, messageId), response: true };
+    if (this.#protector) this.send(this.#protector.seal(header, payloads, this.rng));
+  }
+
   send(datagram: Uint8Array): Reply | undefined {
     let last: Reply | undefined;
     for (const answer of this.carry(datagram)) {
