@@ -32,18 +32,20 @@ export function endpointOf(sockaddr: Uint8Array): Endpoint {
 
 /** The address in four record words from `at`. */
 export function addressOfWords(meta: Uint32Array, at: number, family: number): IpAddress {
-  const words = family === 4 ? 1 : 4;
-  const bytes = new Uint8Array(words * 4);
-  const view = new DataView(bytes.buffer);
-  for (let word = 0; word < words; word++) view.setUint32(word * 4, meta[at + word] ?? 0);
-  return IpAddress.from(bytes);
+  if (family === 4) return IpAddress.fromBigInt(4, BigInt(meta[at] ?? 0));
+  let value = 0n;
+  for (let word = 0; word < 4; word++) value = (value << 32n) | BigInt(meta[at + word] ?? 0);
+  return IpAddress.fromBigInt(6, value);
 }
 
 function wordsOfAddress(meta: Uint32Array, at: number, address: IpAddress): void {
-  const view = new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.byteLength);
-  for (let word = 0; word < 4; word++) {
-    meta[at + word] = word * 4 < address.bytes.length ? view.getUint32(word * 4) : 0;
+  if (address.family === 4) {
+    meta[at] = Number(address.toBigInt());
+    meta.fill(0, at + 1, at + 4);
+    return;
   }
+  for (let word = 0; word < 4; word++)
+    meta[at + word] = Number(BigInt.asUintN(32, address.toBigInt() >> BigInt(96 - 32 * word)));
 }
 
 /** Writes family, port and address of the far end into the record that starts at `record`. */

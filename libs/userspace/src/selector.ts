@@ -5,8 +5,9 @@ import type { InnerPacket } from "./packet.js";
 /** An address as four 32-bit words, IPv4 in the first. */
 export function addressWords(address: IpAddress): Uint32Array {
   const words = new Uint32Array(4);
-  const view = new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.byteLength);
-  for (let word = 0; word * 4 < address.bytes.length; word++) words[word] = view.getUint32(word * 4);
+  const { bytes } = address;
+  const view = new DataView(bytes.buffer);
+  for (let word = 0; word * 4 < bytes.length; word++) words[word] = view.getUint32(word * 4);
   return words;
 }
 

@@ -78,4 +78,5 @@ export class XfrmNetlink {
 }
 
 export const saText = (id: SaId): string => `${id.protocol} 0x${id.spi.toString(16)} to ${id.destination}`;
-export const saKey = saText;
+/** Joined and not a template, which would stay a tree of its parts, several times as large, as long as it is a key. */
+export const saKey = (id: SaId): string => [id.protocol, id.spi, id.destination].join(" ");

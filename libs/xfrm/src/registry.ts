@@ -12,8 +12,16 @@ interface Entry {
   /** Monotonic milliseconds. */
   readonly addedAt: number;
   /** Counted before the SA was added anew by a move. */
-  readonly carried: { readonly bytes: bigint; readonly packets: bigint };
+  readonly carried: Carried;
 }
+
+interface Carried {
+  readonly bytes: bigint;
+  readonly packets: bigint;
+}
+
+/** Of every SA that was not moved. */
+const NOTHING: Carried = { bytes: 0n, packets: 0n };
 
 /** Which SAs of the kernel are ours in this run, and what the kernel does not keep of them. */
 export class Registry {
@@ -36,7 +44,7 @@ export class Registry {
     return this.#reserved.has(saKey(id));
   }
 
-  add(id: SaId, reqid: number, direction: "in" | "out", carried = { bytes: 0n, packets: 0n }, ageSeconds = 0): void {
+  add(id: SaId, reqid: number, direction: "in" | "out", carried = NOTHING, ageSeconds = 0): void {
     this.#reserved.delete(saKey(id));
     const { destination, protocol, spi } = id;
     const addedAt = this.now() - ageSeconds * 1000;

@@ -61,3 +61,29 @@ it("reaches further than setTimeout does", () => {
   advance(month - 2 ** 31 + 1);
   expect(due).toEqual([1]);
 });
+
+it("fires many in their order, however they were armed, disarmed and armed again", () => {
+  const at = (timer: number) => ((timer * 7919) % 1000) + 1;
+  for (let timer = 0; timer < 3000; timer++) timers.arm(timer, 10);
+  for (let timer = 0; timer < 3000; timer++) timers.arm(timer, at(timer));
+  for (let timer = 0; timer < 3000; timer += 3) timers.disarm(timer);
+  advance(500);
+  expect(due.every((timer) => at(timer) <= 500)).toBe(true);
+  advance(500);
+  const expected = Array.from({ length: 3000 }, (_, timer) => timer).filter((timer) => timer % 3 !== 0);
+  expect([...due].sort((a, b) => a - b)).toEqual(expected);
+});
+
+it("lets others have their turn when a timer is armed for now whenever it fires", () => {
+  let fired = 0;
+  timers = new Timers(
+    () => now,
+    (timer) => {
+      fired++;
+      timers.arm(timer, now);
+    },
+  );
+  timers.arm(1, 0);
+  advance(0);
+  expect(fired).toBe(1);
+});

@@ -12,12 +12,12 @@ function integrityKeyBytes(algorithm: IntegrityAlgorithm | undefined): number {
   return algorithm ? INTEGRITY[algorithm].keyBytes : 0;
 }
 
-/** Cuts `material` into consecutive copies of the sizes given. */
+/** Cuts `material` into consecutive views of the sizes given. */
 function cut<N extends number[]>(material: Uint8Array, ...sizes: N): { [K in keyof N]: Uint8Array } {
   let at = 0;
   return sizes.map((size) => {
     at += size;
-    return material.slice(at - size, at);
+    return material.subarray(at - size, at);
   }) as { [K in keyof N]: Uint8Array };
 }
 
@@ -55,4 +55,16 @@ export function deriveChildKeys(input: ChildKeyInput): ChildKeys {
     initiator: { encryption: ei, integrity: ai },
     responder: { encryption: er, integrity: ar },
   };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** What an IKE SA still needs once both ends are authenticated: SK_d. Its protector has what protects messages. */
+export function lastingKeys({ d }: IkeKeys): IkeKeys {
+  return { d: d.slice(), ai: NOTHING, ar: NOTHING, ei: NOTHING, er: NOTHING, pi: NOTHING, pr: NOTHING };
+}
+
+/** Overwrites them. */
+export function wipeKeys(keys: IkeKeys): void {
+  for (const key of Object.values(keys) as Uint8Array[]) key.fill(0);
 }

@@ -198,13 +198,18 @@ it("refuses a padding longer than the plaintext, though its ICV is right", () =>
   const { encrypted } = decodeMessage(bytes);
   const sealWith = (padLength: number) => {
     bytes[bytes.length - 17] = padLength;
-    bodyCipher(suite.encryption, keysOf(suite).ei, undefined, new Uint8Array(0)).seal(
-      bytes,
-      encrypted?.bodyOffset ?? 0,
-    );
+    const keys = { encryption: keysOf(suite).ei, integrity: new Uint8Array(0) };
+    bodyCipher(suite.encryption, suite.keyBits, undefined).seal(keys, bytes, encrypted?.bodyOffset ?? 0);
     return decodeMessage(bytes);
   };
   expect(responder.open(sealWith(0))).toHaveLength(0);
   expect(() => responder.open(sealWith(1))).toThrow(integrityFault);
   expect(() => responder.open(sealWith(255))).toThrow(integrityFault);
+});
+
+it("neither seals nor opens as before once its keys are wiped", () => {
+  const { initiator, responder } = ends(SAMPLES[0] as IkeSuite);
+  const sealed = decodeMessage(initiator.seal(HEADER, [], counting()));
+  responder.wipe();
+  expect(() => responder.open(sealed)).toThrow(integrityFault);
 });

@@ -5,7 +5,8 @@ import { LIMITS } from "../wire/limits.js";
 import { encodeHeader, encodeInner, HEADER_BYTES } from "../wire/message.js";
 import { PAYLOAD } from "../wire/registry.js";
 import type { FragmentInfo, Header, Message, Payload } from "../wire/types.js";
-import { type BodyCipher, bodyCipher } from "./cipher.js";
+import { concat } from "./bytes.js";
+import { type BodyCipher, bodyCipher, type DirectionKeys } from "./cipher.js";
 import { fault } from "./faults.js";
 import type { IkeKeys, IkeSuite, SkProtector } from "./types.js";
 
@@ -15,22 +16,41 @@ const PAD_LENGTH = 1;
 
 /** The SK and SKF payloads of one IKE SA (RFC 7296 §3.14, RFC 5282, RFC 7383), for its original initiator or responder. */
 export function protector(suite: IkeSuite, keys: IkeKeys, initiator: boolean): SkProtector {
-  const { encryption, integrity } = suite;
-  const fromInitiator = bodyCipher(encryption, keys.ei, integrity, keys.ai);
-  const fromResponder = bodyCipher(encryption, keys.er, integrity, keys.ar);
-  return initiator ? new Protector(fromInitiator, fromResponder) : new Protector(fromResponder, fromInitiator);
+  const { ai, ar, ei, er } = keys;
+  const material = initiator ? concat(ei, ai, er, ar) : concat(er, ar, ei, ai);
+  return new Protector(bodyCipher(suite.encryption, suite.keyBits, suite.integrity), material, ei.length);
 }
 
+/** There may be tens of thousands: it holds the octets of its keys and nothing made from them. */
 class Protector implements SkProtector {
-  readonly overhead: number;
-  readonly #out: BodyCipher;
-  readonly #in: BodyCipher;
+  readonly #cipher: BodyCipher;
+  /** Keys of what goes out, then of what comes in: for each cipher key and salt, then integrity key. */
+  readonly #material: Uint8Array;
+  readonly #encryptionBytes: number;
   #counter: bigint | undefined;
 
-  constructor(out: BodyCipher, inbound: BodyCipher) {
-    this.#out = out;
-    this.#in = inbound;
-    this.overhead = GENERIC_HEADER + FRAGMENT_HEADER + out.ivBytes + out.icvBytes + out.blockBytes;
+  constructor(cipher: BodyCipher, material: Uint8Array, encryptionBytes: number) {
+    this.#cipher = cipher;
+    this.#material = material;
+    this.#encryptionBytes = encryptionBytes;
+  }
+
+  get overhead(): number {
+    const { ivBytes, icvBytes, blockBytes } = this.#cipher;
+    return GENERIC_HEADER + FRAGMENT_HEADER + ivBytes + icvBytes + blockBytes;
+  }
+
+  wipe(): void {
+    this.#material.fill(0);
+  }
+
+  #keys(direction: "out" | "in"): DirectionKeys {
+    const half = this.#material.length / 2;
+    const at = direction === "out" ? 0 : half;
+    return {
+      encryption: this.#material.subarray(at, at + this.#encryptionBytes),
+      integrity: this.#material.subarray(at + this.#encryptionBytes, at + half),
+    };
   }
 
   seal(header: Header, payloads: readonly Payload[], rng: Rng): Uint8Array {
@@ -43,7 +63,7 @@ class Protector implements SkProtector {
     if (HEADER_BYTES + GENERIC_HEADER + this.#bodyBytes(plaintext.length) <= maxBytes) {
       return [this.#seal(header, firstPayload, plaintext, rng)];
     }
-    const { ivBytes, icvBytes, blockBytes } = this.#out;
+    const { ivBytes, icvBytes, blockBytes } = this.#cipher;
     const room = maxBytes - HEADER_BYTES - GENERIC_HEADER - FRAGMENT_HEADER - ivBytes - icvBytes;
     const perFragment = room - (room % blockBytes) - PAD_LENGTH;
     const total = perFragment > 0 ? Math.ceil(plaintext.length / perFragment) : Number.POSITIVE_INFINITY;
@@ -61,12 +81,12 @@ class Protector implements SkProtector {
   }
 
   #bodyBytes(plaintextBytes: number): number {
-    const { ivBytes, icvBytes, blockBytes } = this.#out;
+    const { ivBytes, icvBytes, blockBytes } = this.#cipher;
     return ivBytes + Math.ceil((plaintextBytes + PAD_LENGTH) / blockBytes) * blockBytes + icvBytes;
   }
 
   #seal(header: Header, firstPayload: number, plaintext: Uint8Array, rng: Rng, fragment?: FragmentInfo): Uint8Array {
-    const cipher = this.#out;
+    const cipher = this.#cipher;
     const body = this.#bodyBytes(plaintext.length);
     const bodyOffset = HEADER_BYTES + GENERIC_HEADER + (fragment ? FRAGMENT_HEADER : 0);
     const w = new Writer(bodyOffset + body);
@@ -75,13 +95,13 @@ class Protector implements SkProtector {
     w.bytes(this.#iv(rng)).bytes(plaintext);
     const padding = body - cipher.ivBytes - plaintext.length - PAD_LENGTH - cipher.icvBytes;
     const message = w.zero(padding).u8(padding).zero(cipher.icvBytes).done();
-    cipher.seal(message, bodyOffset);
+    cipher.seal(this.#keys("out"), message, bodyOffset);
     return message;
   }
 
   /** CBC wants unpredictable IVs. Counters must never repeat under one key: counted on from a random start. */
   #iv(rng: Rng): Uint8Array {
-    const { ivBytes, randomIv } = this.#out;
+    const { ivBytes, randomIv } = this.#cipher;
     const iv = new Uint8Array(ivBytes);
     if (randomIv) {
       iv.set(rng.bytes(ivBytes));
@@ -100,11 +120,11 @@ class Protector implements SkProtector {
 
   open(message: Message): Uint8Array {
     const { bytes, encrypted } = message;
-    const { ivBytes, icvBytes, blockBytes } = this.#in;
+    const { ivBytes, icvBytes, blockBytes } = this.#cipher;
     if (!encrypted) throw refused();
     const sealed = bytes.length - encrypted.bodyOffset - ivBytes - icvBytes;
     if (sealed < PAD_LENGTH || sealed % blockBytes !== 0) throw refused();
-    const padded = this.#in.open(bytes, encrypted.bodyOffset);
+    const padded = this.#cipher.open(this.#keys("in"), bytes, encrypted.bodyOffset);
     if (!padded) throw refused();
     const end = padded.length - PAD_LENGTH - (padded[padded.length - 1] ?? 0);
     if (end < 0) throw refused();

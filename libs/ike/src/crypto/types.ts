@@ -161,4 +161,6 @@ export interface SkProtector {
   open(message: Message): Uint8Array;
   /** Octets that protection adds at most to a message (for fragment sizes). */
   readonly overhead: number;
+  /** Overwrites the keys; nothing can be sealed or opened any more. */
+  wipe(): void;
 }

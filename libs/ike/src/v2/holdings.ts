@@ -21,9 +21,10 @@ function portText(port: number | undefined, bits = 16): string {
   return port === undefined ? "*" : `${port}/${bits}`;
 }
 
-export function selectorKey(s: Selector): string {
+/** Joined and not a template, which would stay a tree of its parts, several times as large, as long as it is a key. */
+function policyKey(direction: PolicyDirection, s: Selector): string {
   const [from, to] = [portText(s.sourcePort, s.sourcePortBits), portText(s.destinationPort, s.destinationPortBits)];
-  return `${s.source}[${from}]>${s.destination}[${to}]/${s.protocol}`;
+  return [direction, s.source, from, s.destination, to, s.protocol].join(" ");
 }
 
 /** Whether both lead to the same SAs, or do the same without one. */
@@ -62,17 +63,17 @@ export class Holdings {
   }
 
   holds(direction: PolicyDirection, selector: Selector): boolean {
-    return this.#policies.has(`${direction} ${selectorKey(selector)}`);
+    return this.#policies.has(policyKey(direction, selector));
   }
 
   /** Whether this very policy is in force, and not another one for the same packets. */
   inForce(spec: PolicySpec): boolean {
-    const held = this.#policies.get(`${spec.direction} ${selectorKey(spec.selector)}`);
+    const held = this.#policies.get(policyKey(spec.direction, spec.selector));
     return held !== undefined && sameOutcome(held.spec, spec);
   }
 
   holdPolicy(spec: PolicySpec): DataPlaneOp[] {
-    const key = `${spec.direction} ${selectorKey(spec.selector)}`;
+    const key = policyKey(spec.direction, spec.selector);
     const held = this.#policies.get(key);
     if (held === undefined) {
       this.#policies.set(key, { spec, count: 1, others: undefined });
@@ -94,7 +95,7 @@ export class Holdings {
   }
 
   releasePolicy(spec: PolicySpec): DataPlaneOp[] {
-    const key = `${spec.direction} ${selectorKey(spec.selector)}`;
+    const key = policyKey(spec.direction, spec.selector);
     const held = this.#policies.get(key);
     if (held === undefined) return [];
     const all: Held<PolicySpec>[] = [held, ...(held.others ?? [])];

@@ -2,6 +2,7 @@ import { type Endpoint, IpAddress } from "@sallyport/base";
 import type { Identity, IdentityMatch, LocalAuth, RemoteAuth } from "../config.js";
 import { ID, nameOf } from "../wire/registry.js";
 import type { Identification } from "../wire/types.js";
+import { once } from "./memo.js";
 
 const utf8 = new TextEncoder();
 
@@ -9,8 +10,15 @@ function addressIdentity(address: IpAddress): Identity {
   return { type: address.family === 4 ? "ipv4" : "ipv6", address };
 }
 
+/** A configured identity is that of many SAs. */
+const made = new WeakMap<Identity, Identification>();
+
 /** RFC 7296 §3.5. */
 export function toIdentification(id: Identity): Identification {
+  return once(made, id, () => encoded(id));
+}
+
+function encoded(id: Identity): Identification {
   switch (id.type) {
     case "ipv4":
     case "ipv6":

@@ -1,4 +1,5 @@
 import type { Millis } from "../api.js";
+import { lastingKeys } from "../crypto/index.js";
 import type { DownReason, LastError } from "../status.js";
 import { NOTIFY } from "../wire/registry.js";
 import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
@@ -36,6 +37,7 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   sa.establishedAt = turn.now;
   sa.dropAt = undefined;
   sa.handshake = undefined;
+  keepWhatLasts(sa);
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
   sa.expireAt = hardAt(peer.lifetime, turn.now);
   sa.identity = identityKey(sa);
@@ -51,6 +53,13 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   turn.emit({ event: "ike-up", peer: peer.id, at: turn.now, ike: ikeStatus(sa) });
   enforceUniqueness(turn, sa, initialContact);
   if (state && !sa.initiator) ensure(turn, peer.id);
+}
+
+/** There may be tens of thousands: nothing that only the handshake needed, and no view that holds a whole message. */
+function keepWhatLasts(sa: IkeSa): void {
+  if (sa.keys) sa.keys = lastingKeys(sa.keys);
+  if (sa.remoteId) sa.remoteId = { idType: sa.remoteId.idType, data: sa.remoteId.data.slice() };
+  sa.lowestNonce = sa.lowestNonce.slice();
 }
 
 /** Our attempt has failed. `tell`: the peer thinks that it succeeded and has to hear otherwise. */

@@ -33,11 +33,8 @@ export function toRanges(selectors: readonly TrafficSelector[]): TrafficRange[] 
 }
 
 function compare(a: IpAddress, b: IpAddress): number {
-  for (let i = 0; i < a.bytes.length; i++) {
-    const d = (a.bytes[i] as number) - (b.bytes[i] as number);
-    if (d !== 0) return d;
-  }
-  return 0;
+  const [x, y] = [a.toBigInt(), b.toBigInt()];
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 function sameRange(a: TrafficRange, b: TrafficRange): boolean {

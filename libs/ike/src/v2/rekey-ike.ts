@@ -1,5 +1,5 @@
 import type { CryptoResults } from "../api.js";
-import { DH, deriveRekeyedIkeKeys, dhGroupOf, ikeSuite, protector } from "../crypto/index.js";
+import { DH, deriveRekeyedIkeKeys, dhGroupOf, ikeSuite, lastingKeys, protector } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
 import { NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
 import type { Payload, Proposal } from "../wire/types.js";
@@ -175,7 +175,8 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
     oldPrf: suite.prf,
   });
   sa.protector = protector(m.suite, sa.keys, m.initiator);
-  sa.lowestNonce = lower(m.ni, m.nr);
+  sa.keys = lastingKeys(sa.keys);
+  sa.lowestNonce = lower(m.ni, m.nr).slice();
   sa.nat = old.nat;
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;

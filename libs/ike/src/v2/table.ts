@@ -1,3 +1,4 @@
+import { wipeKeys } from "../crypto/index.js";
 import type { IkeSa } from "./sa.js";
 
 /** Half-open: a stranger asked, memory is held for him, nobody is authenticated (RFC 7296 §2.6). */
@@ -10,27 +11,46 @@ export function initKey(initiatorSpi: bigint, source: string): string {
   return `${initiatorSpi}@${source}`;
 }
 
-function addTo<K>(map: Map<K, Set<number>>, key: K, serial: number): void {
-  const set = map.get(key);
-  if (set) set.add(serial);
-  else map.set(key, new Set([serial]));
-}
-
-function takeFrom<K>(map: Map<K, Set<number>>, key: K, serial: number): void {
-  const set = map.get(key);
-  if (set?.delete(serial) && set.size === 0) map.delete(key);
-}
-
 const NONE: ReadonlySet<number> = new Set();
+
+/** Serials by key. A lone one is kept as it is: most keys have one, and a Set takes 200 octets. */
+class Index<K> {
+  readonly #serials = new Map<K, number | Set<number>>();
+
+  get(key: K): ReadonlySet<number> {
+    const found = this.#serials.get(key);
+    if (found === undefined) return NONE;
+    return typeof found === "number" ? new Set([found]) : found;
+  }
+
+  add(key: K, serial: number): void {
+    const found = this.#serials.get(key);
+    if (found === undefined) this.#serials.set(key, serial);
+    else if (typeof found !== "number") found.add(serial);
+    else if (found !== serial) this.#serials.set(key, new Set([found, serial]));
+  }
+
+  delete(key: K, serial: number): void {
+    const found = this.#serials.get(key);
+    if (found === serial) this.#serials.delete(key);
+    else if (typeof found === "object" && found.delete(serial) && found.size === 0) this.#serials.delete(key);
+  }
+}
+
+/** Nobody needs its keys any more. */
+function wipe(sa: IkeSa): void {
+  sa.protector?.wipe();
+  if (sa.keys) wipeKeys(sa.keys);
+}
 
 /** Every IKE SA, found by serial, by our SPI, by peer, by the reqid of its children; nothing here scans. */
 export class SaTable {
   readonly #sas = new Map<number, IkeSa>();
   readonly #bySpi = new Map<bigint, number>();
   readonly #byInit = new Map<string, number>();
-  readonly #byPeer = new Map<string, Set<number>>();
-  readonly #byIdentity = new Map<string, Set<number>>();
-  readonly #byReqid = new Map<number, Set<number>>();
+  readonly #byPeer = new Index<string>();
+  readonly #byIdentity = new Index<string>();
+  readonly #byReqid = new Index<number>();
   readonly #halfOpenBySource = new Map<string, number>();
   #halfOpen = 0;
 
@@ -63,15 +83,15 @@ export class SaTable {
   }
 
   ofPeer(id: string): ReadonlySet<number> {
-    return this.#byPeer.get(id) ?? NONE;
+    return this.#byPeer.get(id);
   }
 
   ofIdentity(identity: string): ReadonlySet<number> {
-    return this.#byIdentity.get(identity) ?? NONE;
+    return this.#byIdentity.get(identity);
   }
 
   ofReqid(reqid: number): ReadonlySet<number> {
-    return this.#byReqid.get(reqid) ?? NONE;
+    return this.#byReqid.get(reqid);
   }
 
   /** Puts `next` in the place of what `next.serial` named; undefined `next` removes it. */
@@ -80,6 +100,7 @@ export class SaTable {
     if (old !== undefined) this.#unindex(old, next);
     if (next === undefined) {
       this.#sas.delete(serial);
+      if (old) wipe(old);
       return;
     }
     this.#index(next, old);
@@ -89,9 +110,9 @@ export class SaTable {
   #unindex(old: IkeSa, next: IkeSa | undefined): void {
     const serial = old.serial;
     if (next === undefined) this.#bySpi.delete(ourSpi(old));
-    if (old.peer && old.peer.id !== next?.peer?.id) takeFrom(this.#byPeer, old.peer.id, serial);
-    if (old.identity && old.identity !== next?.identity) takeFrom(this.#byIdentity, old.identity, serial);
-    if (old.children !== next?.children) for (const c of old.children) takeFrom(this.#byReqid, c.reqid, serial);
+    if (old.peer && old.peer.id !== next?.peer?.id) this.#byPeer.delete(old.peer.id, serial);
+    if (old.identity && old.identity !== next?.identity) this.#byIdentity.delete(old.identity, serial);
+    if (old.children !== next?.children) for (const c of old.children) this.#byReqid.delete(c.reqid, serial);
     if (isHalfOpen(old) && (next === undefined || !isHalfOpen(next))) this.#countHalfOpen(old, -1);
     const key = old.handshake?.halfOpenKey;
     if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(key);
@@ -100,9 +121,9 @@ export class SaTable {
   #index(next: IkeSa, old: IkeSa | undefined): void {
     const serial = next.serial;
     if (old === undefined) this.#bySpi.set(ourSpi(next), serial);
-    if (next.peer && next.peer.id !== old?.peer?.id) addTo(this.#byPeer, next.peer.id, serial);
-    if (next.identity && next.identity !== old?.identity) addTo(this.#byIdentity, next.identity, serial);
-    if (next.children !== old?.children) for (const c of next.children) addTo(this.#byReqid, c.reqid, serial);
+    if (next.peer && next.peer.id !== old?.peer?.id) this.#byPeer.add(next.peer.id, serial);
+    if (next.identity && next.identity !== old?.identity) this.#byIdentity.add(next.identity, serial);
+    if (next.children !== old?.children) for (const c of next.children) this.#byReqid.add(c.reqid, serial);
     if (isHalfOpen(next) && (old === undefined || !isHalfOpen(old))) this.#countHalfOpen(next, 1);
     const key = next.handshake?.halfOpenKey;
     if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.set(key, serial);

@@ -74,6 +74,7 @@ function encodeSelectors(w: Writer, selectors: readonly TrafficSelector[]): void
 
 function encodeRange(w: Writer, s: AddressSelector): void {
   w.u8(s.start.family === 4 ? TS_TYPE.IPV4_ADDR_RANGE : TS_TYPE.IPV6_ADDR_RANGE).u8(s.protocol);
-  w.u16(8 + 2 * s.start.bytes.length).u16(s.startPort);
-  w.u16(s.endPort).bytes(s.start.bytes).bytes(s.end.bytes);
+  const [start, end] = [s.start.bytes, s.end.bytes];
+  w.u16(8 + 2 * start.length).u16(s.startPort);
+  w.u16(s.endPort).bytes(start).bytes(end);
 }

@@ -4,6 +4,7 @@ import { IpAddress, Prefix } from "@sallyport/base";
 import {
   CHILD_DEFAULTS,
   DEFAULT_LIMITS,
+  type IdentityMatch,
   type IkeConfig,
   type LocalAuth,
   PEER_DEFAULTS,
@@ -12,11 +13,18 @@ import {
   type TrafficRange,
 } from "@sallyport/ike";
 
-export type AuthKind = "psk" | "ecdsa";
+export type Group = "x25519" | "ecp256" | "modp2048";
+export type AuthKind = "psk" | "rsa" | "ecdsa";
 
 /** What both ends and both responders are told; made anew by each run. */
 export interface Scenario {
+  readonly group: Group;
   readonly auth: AuthKind;
+  /** `many`: every handshake is that of another road warrior, with an identity and an inner address of its own (PSK only). */
+  readonly clients: "one" | "many";
+  /** `books`: what the kernel's adapter keeps of each SA, without a kernel. */
+  readonly dataPlane: "userspace" | "books";
+  readonly limits: "none" | "default";
   readonly secret: string;
   /** PEM. */
   readonly authority: string;
@@ -26,7 +34,9 @@ export interface Scenario {
 
 export const SERVER = { address: "10.77.0.1", id: "server.bench", subnet: "10.77.1.0/24", inner: "10.77.1.1" };
 export const CLIENT = { address: "10.77.0.2", id: "client.bench", subnet: "10.77.2.0/24" };
-export const IKE_PROPOSAL = "aes256gcm16-prfsha256-x25519";
+/** Inner addresses of many clients: a /32 each from here on. */
+const CLIENTS = { first: 0x0a80_0000, subnet: "10.128.0.0/9" };
+export const ikeProposal = (group: Group) => `aes256gcm16-prfsha256-${group}`;
 export const ESP_PROPOSAL = "aes256gcm16";
 export const PORTS = { ike: 500, natt: 4500 };
 export const ANCHOR = "authority";
@@ -35,9 +45,21 @@ export const CONCURRENCY = 32;
 
 const der = (pem: string) => Uint8Array.from(new X509Certificate(pem).raw);
 
-/** One end's engine configuration. The responder takes any number of IKE SAs of the same client, which never says INITIAL_CONTACT. */
-export function configOf(scenario: Scenario, end: "server" | "client"): IkeConfig {
-  const [own, other] = end === "server" ? [SERVER, CLIENT] : [CLIENT, SERVER];
+/** The inner side and the identity of client `n`. */
+function clientOf(scenario: Scenario, n: number): { readonly id: string; readonly subnet: string } {
+  if (scenario.clients === "one") return CLIENT;
+  const address = IpAddress.fromBigInt(4, BigInt(CLIENTS.first + n));
+  return { id: `c${n}.${CLIENT.id}`, subnet: `${address}/32` };
+}
+
+/**
+ * One end's engine configuration. The responder takes any number of IKE SAs of the same client, which never says INITIAL_CONTACT.
+ * `n` tells many clients apart.
+ */
+export function configOf(scenario: Scenario, end: "server" | "client", n = 0): IkeConfig {
+  const client = { ...CLIENT, ...clientOf(scenario, n) };
+  const everyClient = scenario.clients === "one" ? CLIENT : { ...CLIENT, subnet: CLIENTS.subnet };
+  const [own, other] = end === "server" ? [SERVER, everyClient] : [client, SERVER];
   const cipher = { algorithm: "aes-gcm-16", keyBits: 256 } as const;
   const peer: PeerConfig = {
     ...PEER_DEFAULTS,
@@ -49,9 +71,9 @@ export function configOf(scenario: Scenario, end: "server" | "client"): IkeConfi
       accept: [Prefix.any(4)],
     },
     passive: end === "server",
-    proposals: [{ encryption: [cipher], integrity: [], prf: ["hmac-sha2-256"], dh: ["x25519"] }],
+    proposals: [{ encryption: [cipher], integrity: [], prf: ["hmac-sha2-256"], dh: [scenario.group] }],
     localAuth: [localAuth(scenario, end, own.id)],
-    remoteAuth: [remoteAuth(scenario, other.id)],
+    remoteAuth: [remoteAuth(scenario, end === "server" && scenario.clients === "many" ? undefined : other.id)],
     dpdInterval: 0,
     natKeepalive: 0,
     initialContact: false,
@@ -72,8 +94,9 @@ export function configOf(scenario: Scenario, end: "server" | "client"): IkeConfi
     ],
   };
   const many = 1_000_000;
+  const none = { cookieThreshold: many, halfOpen: many, halfOpenPerSource: many };
   return {
-    limits: { ...DEFAULT_LIMITS, cookieThreshold: many, halfOpen: many, halfOpenPerSource: many },
+    limits: { ...DEFAULT_LIMITS, ...(scenario.limits === "none" ? none : {}) },
     natPort: PORTS.natt,
     peers: [peer],
   };
@@ -89,15 +112,16 @@ function localAuth(scenario: Scenario, end: "server" | "client", name: string): 
       {
         // As the agent names its keys.
         key: createHash("sha256").update(der(scenario[end].certificate)).digest("hex"),
-        keyKind: { type: "ec", curve: "P-256" },
+        keyKind: scenario.auth === "rsa" ? { type: "rsa", bits: 2048 } : { type: "ec", curve: "P-256" },
         chain: [der(scenario[end].certificate)],
       },
     ],
   };
 }
 
-function remoteAuth(scenario: Scenario, name: string): RemoteAuth {
-  const identity = { match: "is", identity: { type: "fqdn", name } } as const;
+function remoteAuth(scenario: Scenario, name: string | undefined): RemoteAuth {
+  const identity: IdentityMatch =
+    name === undefined ? { match: "any" } : { match: "is", identity: { type: "fqdn", name } };
   if (scenario.auth === "psk") return { method: "psk", identity, secrets: [Buffer.from(scenario.secret)] };
   const spki = new X509Certificate(scenario.authority).publicKey.export({ type: "spki", format: "der" });
   return {

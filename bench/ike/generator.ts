@@ -35,7 +35,6 @@ const TIMEOUT_MS = 5_000;
 const rng: Rng = { bytes: (n) => randomFillSync(new Uint8Array(n)) };
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const scenario = JSON.parse((await lines.next()).value as string) as Scenario;
-const config = configOf(scenario, "client");
 const privateKey = createPrivateKey(scenario.client.privateKey);
 const keys: CryptoKeys = {
   privateKey: () => privateKey,
@@ -73,6 +72,7 @@ interface Handshake {
   readonly started: number;
   readonly receive: (local: Endpoint, remote: Endpoint, datagram: Uint8Array) => void;
 }
+let clients = 0;
 /** By the initiator's SPI in hexadecimal. */
 const underWay = new Map<string, Handshake>();
 const spiOf = (message: Uint8Array) => Buffer.from(message.buffer, message.byteOffset, 8).toString("hex");
@@ -107,6 +107,7 @@ function begin(ended: (failure: string | undefined, ms: number) => void): void {
   };
   const receive: Handshake["receive"] = (local, remote, datagram) =>
     carryOut(engine.handle({ on: "datagram", now: performance.now(), local, remote, datagram }));
+  const config = configOf(scenario, "client", clients++);
   carryOut(engine.handle({ on: "config", now: started, config }));
 }
 

@@ -1,0 +1,131 @@
+/**
+ * Our responder: the agent's own engine host, transport, crypto and data plane. Reads its scenario as one line of JSON from standard
+ * input, then commands, one a line, each answered with a line; ends on SIGTERM.
+ */
+import { X509Certificate } from "node:crypto";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { createInterface } from "node:readline";
+import { writeHeapSnapshot } from "node:v8";
+import { IkeEngine } from "@sallyport/ike";
+import type { GatewayIntent } from "@sallyport/intent";
+import { openBooks } from "./books.ts";
+import { ANCHOR, configOf, PORTS, type Scenario, SERVER } from "./scenario.ts";
+
+/** The agent is compiled; its types are those of its source. */
+const [clock, credentials, engineHost, cryptoPool, carrier, log, udp] = (await Promise.all(
+  ["clock", "credentials", "engine-host", "crypto-pool", "carrier", "log", "udp-transport"].map(
+    (name) => import(new URL(`../../apps/agent/dist/daemon/${name}.js`, import.meta.url).href),
+  ),
+)) as [
+  typeof import("../../apps/agent/src/daemon/clock.ts"),
+  typeof import("../../apps/agent/src/daemon/credentials.ts"),
+  typeof import("../../apps/agent/src/daemon/engine-host.ts"),
+  typeof import("../../apps/agent/src/daemon/crypto-pool.ts"),
+  typeof import("../../apps/agent/src/daemon/carrier.ts"),
+  typeof import("../../apps/agent/src/daemon/log.ts"),
+  typeof import("../../apps/agent/src/daemon/udp-transport.ts"),
+];
+
+/** Answer to `delay`: how long the event loop was held since the last time, in milliseconds. */
+export interface Delay {
+  readonly max: number;
+  readonly p99: number;
+}
+
+/** Answer to `memory`, in octets. */
+export interface Memory {
+  readonly rss: number;
+  readonly heapUsed: number;
+  readonly external: number;
+  readonly ikeSas: number;
+}
+
+const nobody: GatewayIntent = {
+  schema: 1,
+  revision: 0,
+  gateway: { id: "bench", name: "bench" },
+  identity: { type: "fqdn", value: SERVER.id },
+  ports: PORTS,
+  trustAnchors: [],
+  connections: [],
+  options: { commitConfirmSeconds: 60, reportSeconds: 60 },
+};
+const logger = log.createLogger(new log.LogBuffer(), "warn");
+
+async function openData({ dataPlane }: Scenario) {
+  if (dataPlane === "userspace") {
+    return carrier.openCarrier({
+      choice: "userspace",
+      ports: PORTS,
+      tunName: "bench0",
+      clock: clock.systemClock,
+      log: logger,
+    });
+  }
+  const sockets = [PORTS.ike, PORTS.natt].map((port) => udp.openIkeSocket(4, port));
+  const transport = new udp.UdpTransport(sockets, PORTS, logger);
+  transport.start();
+  return { dataPlane: undefined, transport };
+}
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const scenario = JSON.parse((await lines.next()).value as string) as Scenario;
+const { transport, dataPlane } = await openData(scenario);
+
+/** An engine without an SA. One that was before is forgotten with all that it held. */
+async function begin() {
+  const keys = new credentials.Credentials();
+  keys.load([{ privateKey: scenario.server.privateKey, certificates: scenario.server.certificate }]);
+  const anchor = new X509Certificate(scenario.authority).raw.toString("base64");
+  keys.useAnchors({ ...nobody, trustAnchors: [{ id: ANCHOR, der: anchor }] });
+  const engine = new IkeEngine({ rng: new clock.SystemRng() });
+  const host = new engineHost.EngineHost({
+    engine,
+    clock: clock.systemClock,
+    transport,
+    dataPlane: dataPlane ?? openBooks(),
+    crypto: new cryptoPool.CryptoPool(keys),
+    log: logger,
+    onEvent: () => {},
+  });
+  await host.configure(configOf(scenario, "server"));
+  return { engine, host };
+}
+
+const held = monitorEventLoopDelay({ resolution: 1 });
+held.enable();
+// An orderly end, at which a profile is written.
+process.once("SIGTERM", () => process.exit(0));
+
+let running = await begin();
+
+const COMMANDS: Readonly<Record<string, (argument: string) => unknown>> = {
+  delay(): Delay {
+    const delay = { max: held.max / 1e6, p99: held.percentile(99) / 1e6 };
+    held.reset();
+    return delay;
+  },
+  memory(): Memory {
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return { rss, heapUsed, external, ikeSas: running.engine.sizes().ikeSas };
+  },
+  snapshot(file) {
+    return writeHeapSnapshot(file);
+  },
+  collect() {
+    globalThis.gc?.();
+    return true;
+  },
+  /** Back to no SA at all, with all that was compiled; not with the userspace data plane, whose SAs would stay. */
+  async renew() {
+    running.host.close();
+    running = await begin();
+    return true;
+  },
+};
+
+console.log("ready");
+for await (const line of lines) {
+  const [name = "", argument = ""] = line.split(" ");
+  console.log(JSON.stringify((await COMMANDS[name]?.(argument)) ?? null));
+}
