@@ -4,8 +4,8 @@ import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
 import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
+import { childChange } from "./changes.js";
 import type { Core } from "./core.js";
-import { isOtherChild } from "./equal.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
 import { configured, endsOf, rangesText, sameRanges } from "./narrow.js";
@@ -202,9 +202,14 @@ function wasDone(op: DataPlaneOp, entries: Entries, count: number): boolean {
  */
 export function adoptChild(turn: Turn, sa: IkeSa, made: Child, replaces: number | undefined): void {
   const runtime = sa.peer && turn.core.peers.get(sa.peer.id)?.children.get(made.config.id);
-  const current = runtime && !isOtherChild(made.config, runtime.config) ? runtime.config : undefined;
+  const current = runtime && childChange(made.config, runtime.config) !== "replace" ? runtime.config : undefined;
   const child: Child = current ? { ...made, config: current } : { ...made, state: "rekeyed", rekeyAt: undefined };
   sa.children = [...sa.children, child];
+  if (current && childChange(made.config, current) !== "keep") {
+    const { core } = turn;
+    const before = entriesFor(core, sa, made);
+    turn.apply([...hold(core.holdings, entriesFor(core, sa, child)), ...release(core.holdings, before)]);
+  }
   if (!current) enqueue(turn, sa, { kind: "delete-child", serials: [made.serial], reason: "config-changed" });
   if (runtime) {
     runtime.tries = 0;

@@ -1,15 +1,17 @@
 import type { PolicySpec, SaState } from "@sallyport/dataplane";
-import type { ChildConfig, IkeConfig, LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
+import type { ChildConfig, IkeConfig, PeerConfig } from "../config.js";
+import { childChange, peerChange } from "./changes.js";
+import { entriesFor } from "./child.js";
 import type { ChildRuntime, PeerState } from "./core.js";
-import { differs, isOtherChild, sameValue } from "./equal.js";
+import { sameValue } from "./equal.js";
 import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
-import type { IkeSa } from "./sa.js";
+import type { Child, IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
 import { configureShunts } from "./shunts.js";
-import { release, reqidFor, setTrap } from "./traps.js";
+import { hold, release, reqidFor, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
@@ -92,23 +94,10 @@ function removePeer(turn: Turn, state: PeerState, gone: Entries[]): void {
   if (state.retryAt !== undefined) turn.disarm(state.timer);
 }
 
-/** Whether the IKE SAs that stand are those of another peer now. Other changes count from the next exchange on. */
-function isAnother(a: PeerConfig, b: PeerConfig): boolean {
-  return (
-    differs(a, b, "local", "forceEncapsulation") ||
-    differs(a.remote, b.remote, "endpoint") ||
-    !sameValue(a.localAuth.map(claimOf), b.localAuth.map(claimOf)) ||
-    !sameValue(a.remoteAuth.map(claimOf), b.remoteAuth.map(claimOf))
-  );
-}
-
-function claimOf({ method, identity }: LocalAuth | RemoteAuth) {
-  return { method, identity };
-}
-
 function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entries[]): void {
   const before = state.config;
-  if (isAnother(before, config)) {
+  const change = peerChange(before, config);
+  if (change === "replace") {
     removePeer(turn, state, gone);
     addPeer(turn, config);
     return;
@@ -117,16 +106,16 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
   const stale = new Set<string>();
   for (const child of [...state.children.values()]) {
     const next = config.children.find((c) => c.id === child.config.id);
-    if (!next || isOtherChild(child.config, next)) {
+    if (!next || childChange(child.config, next) === "replace") {
       stale.add(child.config.id);
       removeChild(turn, state, child, gone);
     } else updateChild(turn, state, child, next, gone);
   }
   for (const child of config.children) if (!state.children.has(child.id)) addChild(turn, state, child);
-  const rekey = differs(before, config, "proposals");
   for (const { serial } of turn.ofPeer(config.id)) {
     const sa = turn.edit(serial);
-    if (sa) refresh(turn, sa, config, stale, rekey);
+    if (sa) refresh(turn, sa, config, stale, gone);
+    if (sa && change === "rekey" && sa.phase === "established") enqueue(turn, sa, { kind: "rekey-ike" });
   }
 }
 
@@ -139,7 +128,8 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
     child.sticky = next.startAction === "start";
     child.wanted ||= child.sticky;
   }
-  if (differs(before, next, "startAction", "dpdAction")) {
+  const traps = [before, next].map((c) => [c.startAction, c.dpdAction, c.level, c.priority, c.routes, c.routeSource]);
+  if (!sameValue(traps[0], traps[1])) {
     if (child.trap) gone.push(child.trap);
     child.trap = undefined;
     setTrap(turn, state, child);
@@ -147,23 +137,28 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
 }
 
 /** A standing IKE SA takes over the new configuration. */
-function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, rekey: boolean): void {
+function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
   sa.peer = config;
-  const gone: number[] = [];
+  const { core } = turn;
+  const deleted: number[] = [];
   sa.children = sa.children.map((child) => {
     if (stale.has(child.config.id)) {
-      gone.push(child.serial);
+      deleted.push(child.serial);
       return { ...child, state: "rekeyed", rekeyAt: undefined };
     }
     const next = config.children.find((c) => c.id === child.config.id) ?? child.config;
-    if (child.state === "installed" && differs(child.config, next, "proposals", "esn", "replayWindow")) {
+    const change = childChange(child.config, next);
+    const kept: Child = { ...child, config: next };
+    if (change === "rekey" && child.state === "installed")
       enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
-    }
-    return { ...child, config: next };
+    if (change === "keep") return kept;
+    turn.apply(hold(core.holdings, entriesFor(core, sa, kept)));
+    gone.push(entriesFor(core, sa, child));
+    return kept;
   });
-  if (rekey && sa.phase === "established") enqueue(turn, sa, { kind: "rekey-ike" });
+  // Its heir is made first.
   ensure(turn, config.id);
-  if (gone.length > 0) enqueue(turn, sa, { kind: "delete-child", serials: gone, reason: "config-changed" });
+  if (deleted.length > 0) enqueue(turn, sa, { kind: "delete-child", serials: deleted, reason: "config-changed" });
 }
 
 /** What the data plane kept from an earlier run. */

@@ -1,5 +1,4 @@
 import { IpAddress, Prefix } from "@sallyport/base";
-import type { ChildConfig } from "../config.js";
 
 /** Equality of configuration values: plain objects, arrays, octets, addresses and prefixes, compared by content. */
 export function sameValue(a: unknown, b: unknown): boolean {
@@ -13,14 +12,4 @@ export function sameValue(a: unknown, b: unknown): boolean {
   const keys = new Set([...Object.keys(x), ...Object.keys(y)]);
   for (const key of keys) if (!sameValue(x[key], y[key])) return false;
   return true;
-}
-
-/** Whether any of the named fields differs. */
-export function differs<T extends object>(a: T, b: T, ...fields: readonly (keyof T)[]): boolean {
-  return fields.some((field) => !sameValue(a[field], b[field]));
-}
-
-/** Whether the SAs and policies of a child have to be made anew. */
-export function isOtherChild(a: ChildConfig, b: ChildConfig): boolean {
-  return differs(a, b, "mode", "local", "remote", "reqid", "level", "priority", "routes", "routeSource");
 }
