@@ -56,6 +56,9 @@ export interface Certificate {
   readonly nameConstraints: NameConstraints | undefined;
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
+  /** Where it says that lists of revoked certificates (RFC 5280 §4.2.1.13) and OCSP responders (§4.2.2.1) are; http only. */
+  readonly crlUris: readonly string[];
+  readonly ocspUris: readonly string[];
   /** OIDs of critical extensions that nothing here understands. */
   readonly unhandledCritical: readonly string[];
 }
@@ -69,6 +72,11 @@ export function fingerprintOf(der: Uint8Array): string {
   return createHash("sha256").update(der).digest("hex");
 }
 
+const OCSP = "1.3.6.1.5.5.7.48.1";
+const MAX_URIS = 4;
+
+const webUris = (uris: readonly string[]) => uris.filter((u) => u.startsWith("http://")).slice(0, MAX_URIS);
+
 interface Extensions {
   names: GeneralNames;
   ca: boolean;
@@ -78,6 +86,8 @@ interface Extensions {
   nameConstraints: NameConstraints | undefined;
   subjectKeyId: string | undefined;
   authorityKeyId: string | undefined;
+  crlUris: readonly string[];
+  ocspUris: readonly string[];
   unhandledCritical: string[];
 }
 
@@ -109,12 +119,30 @@ const EXTENSIONS: Readonly<Record<string, (e: Extensions, value: Node, field: st
   },
   // Policies are not used to decide anything here, and demanding none is all that a plain certificatePolicies asks.
   "2.5.29.32": () => {},
+  "2.5.29.31": (e, value, field) => {
+    e.crlUris = webUris(
+      sequence(value, field).flatMap((point) => {
+        const name = sequence(point, field).find((p) => contextTag(p) === 0);
+        const full = name && children(name, field).find((p) => contextTag(p) === 0);
+        return full ? readGeneralNames(children(full, field), field, [4, 16]).uri : [];
+      }),
+    );
+  },
   "2.5.29.35": (e, value, field) => {
     const id = sequence(value, field).find((p) => contextTag(p) === 0);
     if (id !== undefined) e.authorityKeyId = hex(content(id, field));
   },
   "2.5.29.37": (e, value, field) => {
     e.extendedKeyUsage = sequence(value, field).map((p) => oid(p, field));
+  },
+  "1.3.6.1.5.5.7.1.1": (e, value, field) => {
+    e.ocspUris = webUris(
+      sequence(value, field).flatMap((access) => {
+        const [method, place] = sequence(access, field);
+        const asked = oid(method, field) === OCSP && contextTag(place) === 6;
+        return asked && place ? readGeneralNames([place], field, [4, 16]).uri : [];
+      }),
+    );
   },
 };
 
@@ -128,6 +156,8 @@ function readExtensions(list: Node | undefined, field: string): Extensions {
     nameConstraints: undefined,
     subjectKeyId: undefined,
     authorityKeyId: undefined,
+    crlUris: [],
+    ocspUris: [],
     unhandledCritical: [],
   };
   if (list === undefined) return found;

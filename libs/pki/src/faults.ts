@@ -14,6 +14,8 @@ export const fault = faultTable({
   "pki/expired": { retry: false, expose: true },
   "pki/not-yet-valid": { retry: false, expose: true },
   "pki/revoked": { retry: false, expose: true },
+  /** Whether it is revoked could not be found out, and the policy is strict; `value` says why. */
+  "pki/revocation-unknown": { retry: true, expose: true },
   /** basicConstraints, keyUsage, extended key usage, name constraints or an unknown critical extension forbid this use. */
   "pki/forbidden-use": { retry: false, expose: true },
   /** The certificate does not prove the identity. */
