@@ -96,8 +96,8 @@ export type Effect =
   /** Replaces what was armed under the same id; fires once. */
   | { readonly do: "arm"; readonly timer: TimerId; readonly at: Millis }
   | { readonly do: "disarm"; readonly timer: TimerId }
+  /** `id` 0, of both kinds: nobody waits; the runner logs a failure. */
   | { readonly do: "crypto"; readonly id: EffectId; readonly job: CryptoJob }
-  /** `id` 0: nobody waits; the runner logs a failure. */
   | { readonly do: "dataplane"; readonly id: EffectId; readonly ops: readonly DataPlaneOp[] }
   | { readonly do: "emit"; readonly event: IkeEvent };
 

@@ -68,7 +68,9 @@ export type LocalAuth =
       readonly method: "certificate";
       readonly identity: Identity | "auto";
       readonly credentials: NonEmpty<CertificateCredential>;
-    };
+    }
+  /** As initiator: who this end is to EAP. As responder without `eap`: the EAP method of the peer's round proves both (RFC 5998). */
+  | { readonly method: "eap"; readonly identity: Identity | "auto"; readonly eap?: EapPeerConfig | undefined };
 
 /** A trust anchor: `ref` names it for the runner, `keyHash` is SHA-1 of its SubjectPublicKeyInfo (RFC 7296 §3.7). */
 export interface TrustAnchor {
@@ -79,7 +81,15 @@ export interface TrustAnchor {
 /** What proof this end takes from the peer in one round. Several secrets are accepted at once so that a PSK can be rotated. */
 export type RemoteAuth =
   | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
-  | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] };
+  | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] }
+  | {
+      readonly method: "eap";
+      readonly identity: IdentityMatch;
+      /** As responder: how EAP is served. As initiator without it: the EAP method of our own round proves the peer too (RFC 5998). */
+      readonly eap?: EapServerConfig | undefined;
+      /** Whom EAP has to authenticate: a name, `*`, or a `*` followed by the end of it; any user unless said (IDENT-14). */
+      readonly user?: string | undefined;
+    };
 
 /** Passwords as octets (UTF-8) by user name. An empty password never matches. */
 export type EapUsers = ReadonlyMap<string, Uint8Array>;

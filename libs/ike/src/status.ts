@@ -65,6 +65,8 @@ export interface IkeStatus {
   readonly remoteId: string | undefined;
   /** Subject of the peer's certificate. */
   readonly remoteCertificate: string | undefined;
+  /** Whom EAP has authenticated at this end. */
+  readonly user?: string | undefined;
   /** e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/X25519`. */
   readonly suite: string;
   readonly nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };

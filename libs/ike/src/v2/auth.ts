@@ -2,12 +2,14 @@ import { type Fault, isFault } from "@sallyport/base";
 import type { CryptoResults, Failure } from "../api.js";
 import { notification } from "../wire/index.js";
 import { NOTIFY } from "../wire/registry.js";
-import type { Payload } from "../wire/types.js";
+import type { Identification, Payload } from "../wire/types.js";
 import { authenticated } from "./auth-child.js";
+import { answerEapRequest, judgeKeyProof, resumeEap } from "./auth-eap.js";
+import { nextExchange } from "./auth-exchange.js";
 import { allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
 import { errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
-import { certificateRequests, handshakeOf, takesRounds } from "./handshake.js";
+import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRounds } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, find, notifyIn } from "./message.js";
@@ -21,9 +23,9 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
-import { begin, change, finish } from "./queue.js";
+import { begin, change } from "./queue.js";
 import { requestAddresses } from "./request-config.js";
-import type { Asking, AskingThen, IkeSa, Outcome, PacketSelector, Proving } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome, PacketSelector } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
 import { windowNotifies } from "./window.js";
@@ -77,11 +79,6 @@ export function authOfferSpi(turn: Turn, sa: IkeSa, asking: Asking, outcome: Out
   beginRound(turn, sa, change(sa, asking, { child }));
 }
 
-function changeProving(sa: IkeSa, change: Partial<Proving>): void {
-  const h = handshakeOf(sa);
-  sa.handshake = { ...h, proving: { ...h.proving, ...change } };
-}
-
 /** Our next proof; an empty request when only the responder has more to prove. */
 function beginRound(turn: Turn, sa: IkeSa, asking: Asking): void {
   const { peer } = sa;
@@ -93,6 +90,7 @@ function beginRound(turn: Turn, sa: IkeSa, asking: Asking): void {
   try {
     requireMultiple(sa, peer);
     sa.localId = localIdentification(round, sa.local);
+    if (round.method === "eap") changeProving(sa, { eap: { role: "peer", state: undefined, done: undefined } });
     const proof = prove(turn, sa, asking, round, sa.localId);
     if (proof !== "signing") sendRound(turn, sa, asking, proof);
   } catch (error) {
@@ -117,11 +115,12 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
   const { proving } = handshakeOf(sa);
   if (!peer || !localId) return;
   const isFirst = proving.ours === 0;
-  const ours = proving.ours + 1;
+  // A round of EAP is over with the AUTH at its end.
+  const ours = proving.eap ? proving.ours : proving.ours + 1;
   changeProving(sa, { ours });
   const certificates = proof.slice(0, -1);
   const auth = proof.slice(-1);
-  const another = peer.localAuth.length > ours ? [notification("ANOTHER_AUTH_FOLLOWS")] : [];
+  const another = !proving.eap && peer.localAuth.length > ours ? [notification("ANOTHER_AUTH_FOLLOWS")] : [];
   if (!isFirst) {
     ask(turn, sa, asking, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
     return;
@@ -140,6 +139,7 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
     ...requestAddresses(turn, sa),
     ...(child ? [...child.before, child.sa, ...child.ts] : []),
     ...takesRounds([peer]),
+    ...takesEapAlone(peer),
     ...windowNotifies(sa),
     ...another,
   ]);
@@ -147,34 +147,42 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
 
 /** A response of IKE_AUTH: first who the peer is and its proof, then what comes next. */
 export function authAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
+  const { proving } = handshakeOf(sa);
+  const [idr, auth, eap] = [find(payloads, "IDr"), find(payloads, "AUTH"), find(payloads, "EAP")];
+  const error = errorIn(payloads);
+  const awaited = proving.expected || proving.eap !== undefined;
+  if (error?.type === NOTIFY.AUTHENTICATION_FAILED || (error && awaited && !idr && !auth && !eap)) {
+    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", error.type), ours: ourClaim(sa) });
+  } else if (idr) judgeProof(turn, sa, asking, payloads, { idType: idr.idType, data: idr.data });
+  else if (auth) {
+    const { refusal, alone } = judgeKeyProof(sa, auth);
+    if (refusal) distrust(turn, sa, refusal);
+    else if (alone) roundProven(turn, sa, asking, payloads);
+    else goOn(turn, sa, asking, payloads);
+  } else if (proving.expected && !mayProveLater(sa)) distrust(turn, sa, noProof(sa));
+  else goOn(turn, sa, asking, payloads);
+}
+
+function judgeProof(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[], id: Identification): void {
   const { peer } = sa;
   const { proving } = handshakeOf(sa);
-  const [idr, auth] = [find(payloads, "IDr"), find(payloads, "AUTH")];
   const round = peer?.remoteAuth[proving.theirs];
-  const error = errorIn(payloads);
-  if (!peer || error?.type === NOTIFY.AUTHENTICATION_FAILED || (error && proving.expected && !(idr && auth))) {
-    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", error?.type ?? 0), ours: ourClaim(sa) });
+  const auth = find(payloads, "AUTH");
+  if (!peer) return;
+  if (!proving.expected || !round) {
+    distrust(turn, sa, wrongRounds(peer.remoteAuth.length, proving.theirs, true));
     return;
   }
-  if (!proving.expected) {
-    if (idr || auth) distrust(turn, sa, wrongRounds(peer.remoteAuth.length, proving.theirs, true));
-    else goOn(turn, sa, asking, payloads);
-    return;
-  }
-  if (!round || !idr || !auth) {
-    distrust(
-      turn,
-      sa,
-      fault("ike/authentication-failed", "the peer gives no proof", { facts: { ours: expectation(sa) } }),
-    );
-    return;
-  }
-  const id = { idType: idr.idType, data: idr.data };
   if (!identityAllowed(round.identity, round.method, peer.remote.endpoint, id)) {
     distrust(turn, sa, mismatch(peer, round, id));
     return;
   }
   sa.remoteId = id;
+  if (!auth) {
+    if (round.method === "eap" && proving.eap) goOn(turn, sa, asking, payloads);
+    else distrust(turn, sa, noProof(sa));
+    return;
+  }
   if (provesSecret(sa, round, id, auth)) {
     roundProven(turn, sa, asking, payloads);
     return;
@@ -187,13 +195,23 @@ export function authAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: re
   turn.crypto(sa, asking, job, { go: "auth-verified", payloads });
 }
 
-function ourClaim(sa: IkeSa): string {
-  const round = sa.peer?.localAuth[Math.max(0, handshakeOf(sa).proving.ours - 1)];
-  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}`;
+/** While EAP is under way: the responder's further rounds, and its only one when that is EAP itself. */
+function mayProveLater(sa: IkeSa): boolean {
+  const { eap, theirs } = handshakeOf(sa).proving;
+  const alone = sa.remoteId !== undefined && sa.peer?.remoteAuth[0].method === "eap";
+  return eap !== undefined && (theirs > 0 || alone);
 }
 
-function expectation(sa: IkeSa): string {
-  return sa.peer?.remoteAuth.map((round) => round.method).join(", then ") ?? "?";
+/** No credential of ours goes to a responder that has not proved itself in the way that it should (hostile input 19). */
+function noProof(sa: IkeSa): Fault {
+  const ours = sa.peer?.remoteAuth.map((round) => round.method).join(", then ") ?? "?";
+  return fault("ike/authentication-failed", "the peer does not prove itself", { facts: { ours, theirs: "no AUTH" } });
+}
+
+function ourClaim(sa: IkeSa): string {
+  const { ours, eap } = handshakeOf(sa).proving;
+  const round = sa.peer?.localAuth[eap ? ours : ours - 1];
+  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}`;
 }
 
 /** The peer has to be told that it failed (RFC 7296 §2.21.2). */
@@ -228,17 +246,28 @@ function roundProven(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly P
   goOn(turn, sa, asking, payloads);
 }
 
-/**
- * Our round has been taken: the next one, until neither end has any more to prove. What is offered for the CHILD SA stands until
- * the last one is answered.
- */
+/** Our round has been taken, as far as it went: the next step, until neither end has any more to prove. */
 function goOn(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
   const { proving } = handshakeOf(sa);
-  if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
+  const packet = find(payloads, "EAP");
+  if (proving.eap || packet) {
+    sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
+    const refusal = answerEapRequest(turn, sa, asking, packet);
+    if (refusal) refusedInEap(turn, sa, refusal);
+  } else if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
     authenticated(turn, sa, asking, payloads);
-    return;
+  } else {
+    sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
+    beginRound(turn, sa, nextExchange(turn, sa, asking));
   }
-  sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
-  finish(sa, asking);
-  beginRound(turn, sa, change(sa, begin(turn, sa, { kind: "auth" }), { child: asking.child }));
+}
+
+export function authEap(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
+  const refusal = resumeEap(turn, sa, asking, outcome);
+  if (refusal) refusedInEap(turn, sa, refusal);
+}
+
+/** Who has sent EAP-Failure knows. */
+function refusedInEap(turn: Turn, sa: IkeSa, refusal: Fault): void {
+  connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", refusal), refusal.code !== "ike/eap-refused");
 }

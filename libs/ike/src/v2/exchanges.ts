@@ -1,6 +1,6 @@
 import { EXCHANGE } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
-import { authAnswered, authOfferSpi, authSigned, authVerified } from "./auth.js";
+import { authAnswered, authEap, authOfferSpi, authSigned, authVerified } from "./auth.js";
 import { authChildInstalled } from "./auth-child.js";
 import { answerDh, answerInstalled, answerSpi } from "./child-answer.js";
 import { beginCreate, childKeys, createAnswered, installed, offerDh, offerSpi } from "./create-child.js";
@@ -11,6 +11,7 @@ import { beginRekey, rekeyAnswered, rekeyKeys, rekeyOffer, serveRekeyDh } from "
 import type { Asking, AskingThen, IkeSa, Outcome, Phase, ServingThen, TaskKind, Wait } from "./sa.js";
 import { serveAuth, serveAuthSigned, serveAuthVerified } from "./serve-auth.js";
 import { serveCreate } from "./serve-create.js";
+import { serveAuthEap } from "./serve-eap.js";
 import { initAnswer } from "./serve-init.js";
 import type { Turn } from "./turn.js";
 
@@ -70,6 +71,7 @@ const ASKING: { readonly [G in AskingThen["go"]]: ResumeAsking<Extract<AskingThe
   "auth-offer-spi": (t, sa, a, _, o) => authOfferSpi(t, sa, a, o),
   "auth-signed": (t, sa, a, then, o) => authSigned(t, sa, a, then, o),
   "auth-verified": (t, sa, a, { payloads }, o) => authVerified(t, sa, a, payloads, o),
+  "auth-eap": (t, sa, a, _, o) => authEap(t, sa, a, o),
   "auth-child-installed": (t, sa, a, { built }, o) => authChildInstalled(t, sa, a, built, o),
   "child-offer-spi": (t, sa, a, _, o) => offerSpi(t, sa, a, o),
   "child-offer-dh": (t, sa, a, { spiIn }, o) => offerDh(t, sa, a, spiIn, o),
@@ -82,6 +84,7 @@ const ASKING: { readonly [G in AskingThen["go"]]: ResumeAsking<Extract<AskingThe
 const SERVING: { readonly [G in ServingThen["go"]]: ResumeServing<Extract<ServingThen, { go: G }>> } = {
   "init-answer": (t, sa, { suite, chosen }, o) => initAnswer(t, sa, suite, chosen, o),
   "serve-auth-verified": (t, sa, { serving }, o) => serveAuthVerified(t, sa, serving, o),
+  "serve-eap": (t, sa, _, o) => serveAuthEap(t, sa, o),
   "serve-auth-signed": (t, sa, then, o) => serveAuthSigned(t, sa, then, o),
   "serve-child-spi": (t, sa, { answer, before }, o) => answerSpi(t, sa, answer, before, o),
   "serve-child-dh": (t, sa, { answer, before }, o) => answerDh(t, sa, answer, before, o),

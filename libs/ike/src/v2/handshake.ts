@@ -15,7 +15,20 @@ export function handshakeOf(sa: IkeSa): Handshake {
 }
 
 /** Before IKE_AUTH: both ends have everything to prove. */
-export const UNPROVEN: Proving = { ours: 0, theirs: 0, expected: true, multiple: false, authorities: [], first: [] };
+export const UNPROVEN: Proving = {
+  ours: 0,
+  theirs: 0,
+  expected: true,
+  multiple: false,
+  authorities: [],
+  first: [],
+  eap: undefined,
+};
+
+export function changeProving(sa: IkeSa, change: Partial<Proving>): void {
+  const h = handshakeOf(sa);
+  sa.handshake = { ...h, proving: { ...h.proving, ...change } };
+}
 
 function usesCertificates(peer: PeerConfig): boolean {
   return [...peer.localAuth, ...peer.remoteAuth].some((round) => round.method === "certificate");
@@ -28,6 +41,11 @@ function hasRounds(peer: PeerConfig): boolean {
 /** RFC 4739 §3.1: told by the responder in IKE_SA_INIT, by the initiator in its first IKE_AUTH. */
 export function takesRounds(peers: readonly PeerConfig[]): Payload[] {
   return peers.some(hasRounds) ? [notification("MULTIPLE_AUTH_SUPPORTED")] : [];
+}
+
+/** RFC 5998 §3: told by an initiator that lets an EAP method of its own round prove the responder too. */
+export function takesEapAlone({ remoteAuth }: PeerConfig): Payload[] {
+  return remoteAuth[0].method === "eap" ? [notification("EAP_ONLY_AUTHENTICATION")] : [];
 }
 
 /** Extensions that both sides announce in IKE_SA_INIT. */

@@ -108,7 +108,7 @@ export function identityAllowed(
   if (match.match === "is") return sameIdentification(toIdentification(match.identity), id);
   if (match.match === "ignore") return true;
   if (toIdentity(id) === undefined) return false;
-  if (match.match === "any" || method === "certificate" || endpoint === undefined) return true;
+  if (match.match === "any" || method !== "psk" || endpoint === undefined) return true;
   return sameIdentification(toIdentification(addressIdentity(endpoint.address)), id);
 }
 

@@ -66,7 +66,8 @@ function keepWhatLasts(sa: IkeSa): void {
 export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = false): void {
   const state = turn.core.peers.get(sa.peer?.id ?? "");
   const about = { peer: sa.peer?.id, remote: sa.remote, error, at: turn.now };
-  const auth = error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate/.test(error.code);
+  const auth =
+    error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate|eap/.test(error.code);
   turn.emit(auth ? { event: "auth-failed", ...about } : { event: "negotiation-failed", child: undefined, ...about });
   freeOffers(turn, sa);
   if (tell) {

@@ -38,6 +38,7 @@ export function newSa(
     localId: undefined,
     remoteId: undefined,
     subject: undefined,
+    user: undefined,
     identity: undefined,
     virtual: undefined,
     fragments: false,

@@ -2,6 +2,7 @@ import type { Fault } from "@sallyport/base";
 import type { CryptoJob, CryptoResults } from "../api.js";
 import type { LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
 import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
+import { type EapDone, methodText } from "../eap/index.js";
 import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { fault } from "./faults.js";
@@ -27,14 +28,23 @@ function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
   });
 }
 
-/** Our proof in a round: AUTH with the certificates that go before it, or a signature that is awaited. */
+/** Our proof in a round: AUTH with the certificates that go before it – none yet with EAP –, or a signature that is awaited. */
 export type Proof = readonly Payload[] | "signing";
 
 /**
- * Begins our proof that we are `id`. A signature goes on at `auth-signed` of `asking`, or at `serve-auth-signed`. Fault
- * `ike/authentication-failed` when the peer knows no hash and no method for our key.
+/**
+ * Begins our proof that we are `id`. A signature goes on at `auth-signed` of `asking` or, with the payloads that go out `beside`
+ * it, at `serve-auth-signed`. Fault `ike/authentication-failed` when the peer knows no hash and no method for our key.
  */
-export function prove(turn: Turn, sa: IkeSa, asking: Asking | "serving", round: LocalAuth, id: Identification): Proof {
+export function prove(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking | "serving",
+  round: LocalAuth,
+  id: Identification,
+  beside: readonly Payload[] = [],
+): Proof {
+  if (round.method === "eap") return [];
   if (round.method === "psk") return [secretProof(sa, round.secret, id)];
   const { proving, peerHashes } = handshakeOf(sa);
   const { key, keyKind, chain } = credentialFor(round.credentials, proving.authorities);
@@ -46,7 +56,7 @@ export function prove(turn: Turn, sa: IkeSa, asking: Asking | "serving", round: 
   const job: CryptoJob = { kind: "sign", key, scheme, octets: octetsOf(sa, id, true) };
   const { method } = scheme;
   if (asking !== "serving") turn.crypto(sa, asking, job, { go: "auth-signed", method, chain });
-  else turn.serveCrypto(sa, job, { go: "serve-auth-signed", method, chain });
+  else turn.serveCrypto(sa, job, { go: "serve-auth-signed", method, chain, beside });
   return "signing";
 }
 
@@ -65,6 +75,27 @@ export function signedProof({ method, chain }: Signed, outcome: Outcome & { read
 function secretProof(sa: IkeSa, secret: Uint8Array, id: Identification): AuthPayload {
   if (!sa.suite) throw fault("ike/unexpected", "no keys yet");
   return { kind: "AUTH", method: AUTH_METHOD.SHARED_KEY, data: pskAuth(sa.suite.prf, secret, octetsOf(sa, id, true)) };
+}
+
+/** What keys both AUTH payloads after EAP: the MSK, and SK_pi or SK_pr of their makers when the method gives none (RFC 7296 §2.16). */
+function eapSecret(sa: IkeSa, { msk }: EapDone, mine: boolean): Uint8Array {
+  if (!sa.keys) throw fault("ike/unexpected", "no keys yet");
+  return msk ?? (mine === sa.initiator ? sa.keys.pi : sa.keys.pr);
+}
+
+export function eapProof(sa: IkeSa, done: EapDone, id: Identification): AuthPayload {
+  return secretProof(sa, eapSecret(sa, done, true), id);
+}
+
+export function provesEap(sa: IkeSa, done: EapDone, id: Identification, auth: AuthPayload): boolean {
+  if (auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
+  return verifyPskAuth(sa.suite.prf, eapSecret(sa, done, false), octetsOf(sa, id, false), auth.data);
+}
+
+/** Who passed EAP does not prove to be the one that holds its key. */
+export function badEapProof(done: EapDone): Fault {
+  const facts = { ours: `AUTH by the key of ${methodText(done.method)}`, theirs: "another AUTH" };
+  return fault("ike/authentication-failed", "AUTH after EAP does not verify", { facts });
 }
 
 /** Whether one of the accepted secrets made `auth`; an empty secret proves nothing (hostile input 28). */
@@ -105,10 +136,11 @@ export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification
   });
 }
 
-export function badProof(round: RemoteAuth, auth: AuthPayload): Fault {
-  const theirs = auth.method === AUTH_METHOD.SHARED_KEY ? "psk" : `signature method ${auth.method}`;
+/** `auth` undefined: the peer wants EAP. */
+export function badProof(round: RemoteAuth, auth: AuthPayload | undefined): Fault {
+  const theirs = !auth ? "eap" : auth.method === AUTH_METHOD.SHARED_KEY ? "psk" : `signature method ${auth.method}`;
   const ours = round.method;
-  const same = ours === "psk" && auth.method === AUTH_METHOD.SHARED_KEY;
+  const same = ours === "psk" && auth?.method === AUTH_METHOD.SHARED_KEY;
   const message = same ? "the peer does not have the pre-shared key" : "the peer proves itself by another method";
   return fault("ike/authentication-failed", message, { facts: { ours, theirs } });
 }

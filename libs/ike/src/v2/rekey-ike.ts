@@ -181,6 +181,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
+  sa.user = old.user;
   sa.identity = old.identity;
   sa.virtual = old.virtual;
   sa.fragments = old.fragments;

@@ -61,6 +61,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     localId: sa.localId && identificationText(sa.localId),
     remoteId: sa.remoteId && identificationText(sa.remoteId),
     remoteCertificate: sa.subject,
+    ...(sa.user !== undefined && { user: sa.user }),
     suite: sa.suite ? suiteText(sa.suite) : "",
     nat: sa.nat,
     virtual: sa.virtual,

@@ -3,6 +3,7 @@ import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
 import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
+import type { EapDone, EapPeer, EapServer } from "../eap/index.js";
 import type { DownReason, LastError, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
@@ -200,6 +201,12 @@ export interface AuthServing {
   readonly payloads: readonly Payload[];
 }
 
+/** EAP in the round that is under way (RFC 7296 §2.16); `done`: it has succeeded, and AUTH by its key is awaited. */
+export type EapRun = { readonly done: EapDone | undefined } & (
+  | { readonly role: "peer"; readonly state: EapPeer | undefined }
+  | { readonly role: "server"; readonly state: EapServer }
+);
+
 /** How far both ends have proved themselves (RFC 7296 §2.15, RFC 4739 §2). */
 export interface Proving {
   /** Rounds of ours that have been sent, and rounds of the peer's that were verified. */
@@ -213,6 +220,7 @@ export interface Proving {
   readonly authorities: readonly Uint8Array[];
   /** The first request, for a responder: what it asks for, the last response gives. */
   readonly first: readonly Payload[];
+  readonly eap: EapRun | undefined;
 }
 
 /** Where an awaited effect of a request of ours goes on; data only, so that a state can be copied, compared and dropped. */
@@ -222,6 +230,7 @@ export type AskingThen =
   | { readonly go: "auth-offer-spi" }
   | { readonly go: "auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
+  | { readonly go: "auth-eap" }
   | { readonly go: "auth-child-installed"; readonly built: Built }
   | { readonly go: "child-offer-spi" }
   | { readonly go: "child-offer-dh"; readonly spiIn: number; readonly group: DhGroup }
@@ -234,7 +243,14 @@ export type AskingThen =
 export type ServingThen =
   | { readonly go: "init-answer"; readonly suite: IkeSuite; readonly chosen: Proposal }
   | { readonly go: "serve-auth-verified"; readonly serving: AuthServing }
-  | { readonly go: "serve-auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
+  | { readonly go: "serve-eap" }
+  | {
+      readonly go: "serve-auth-signed";
+      readonly method: number;
+      readonly chain: readonly Uint8Array[];
+      /** What goes out with the signature. */
+      readonly beside: readonly Payload[];
+    }
   | { readonly go: "serve-child-spi"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
   | { readonly go: "serve-child-dh"; readonly answer: ChildAnswer; readonly before: readonly Payload[] }
   | {
@@ -312,6 +328,8 @@ export interface IkeSa {
   localId: Identification | undefined;
   remoteId: Identification | undefined;
   subject: string | undefined;
+  /** Whom EAP has authenticated. */
+  user: string | undefined;
   /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
   identity: string | undefined;
   /** What the configuration payload gave; shared by the IKE SAs of a rekey. */

@@ -1,20 +1,24 @@
-import { type Fault, isFault } from "@sallyport/base";
-import type { CryptoResults, Failure } from "../api.js";
+import { isFault } from "@sallyport/base";
+import type { CryptoResults } from "../api.js";
 import type { PeerConfig, RemoteAuth } from "../config.js";
+import type { EapDone, EapServer } from "../eap/index.js";
 import { notification } from "../wire/index.js";
 import { AUTH_METHOD } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { beginAnswer, judge, refusal } from "./child-answer.js";
-import { errorOf, refusedStranger } from "./failures.js";
+import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
-import { handshakeOf, requestedAuthorities } from "./handshake.js";
-import { identificationText, identityAllowed, localIdentification, sameIdentification } from "./identity.js";
+import { changeProving, handshakeOf, requestedAuthorities } from "./handshake.js";
+import { identityAllowed, localIdentification, sameIdentification } from "./identity.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
 import {
+  badEapProof,
   badProof,
+  eapProof,
   mismatch,
   prove,
+  provesEap,
   provesSecret,
   requireMultiple,
   roundsText,
@@ -22,27 +26,49 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
-import type { AuthServing, IkeSa, Outcome, Proving, ServingThen } from "./sa.js";
+import type { AuthServing, IkeSa, Outcome, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
+import { eapOf, openEap, takeEap } from "./serve-eap.js";
+import { isNamed, refuse } from "./serve-refuse.js";
 import type { Turn } from "./turn.js";
 import { isRefusedAsSecond } from "./unique.js";
 import { answerWindow } from "./window.js";
 
-/** How long a refused IKE SA repeats its answer. */
-const REFUSED_MS = 10_000;
 /** Configurations whose trust anchors one chain is held against. */
 const MAX_TRIED = 8;
 
-function changeProving(sa: IkeSa, change: Partial<Proving>): void {
-  const h = handshakeOf(sa);
-  sa.handshake = { ...h, proving: { ...h.proving, ...change } };
-}
-
 /** A request of IKE_AUTH: the first, or one with which another round begins (RFC 4739 §2). */
 export function serveAuth(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
-  const { proving } = handshakeOf(sa);
-  if (proving.first.length === 0) firstRound(turn, sa, payloads);
+  const { eap, first } = handshakeOf(sa).proving;
+  if (first.length === 0) firstRound(turn, sa, payloads);
+  else if (eap?.role === "server") withinEap(turn, sa, payloads, eap.state, eap.done);
   else laterRound(turn, sa, payloads);
+}
+
+/** EAP goes on, or its key proves who has come through it (RFC 7296 §2.16). */
+function withinEap(
+  turn: Turn,
+  sa: IkeSa,
+  payloads: readonly Payload[],
+  state: EapServer,
+  done: EapDone | undefined,
+): void {
+  const { peer, remoteId, localId } = sa;
+  const [packet, auth] = [find(payloads, "EAP"), find(payloads, "AUTH")];
+  if (!peer || !remoteId || !localId || find(payloads, "IDi") || (done ? packet || !auth : auth || !packet)) {
+    const facts = { ours: done ? "AUTH" : "EAP", theirs: payloads.map((p) => p.kind).join(", ") || "nothing" };
+    refuse(turn, sa, peer, remoteId, fault("ike/authentication-failed", "the peer does not go on with EAP", { facts }));
+  } else if (packet) takeEap(turn, sa, state, packet);
+  else if (done && auth) {
+    if (!provesEap(sa, done, remoteId, auth)) {
+      refuse(turn, sa, peer, remoteId, badEapProof(done));
+      return;
+    }
+    if (!counted(turn, sa, peer, payloads)) return;
+    const alone = peer.localAuth[handshakeOf(sa).proving.ours]?.method === "eap";
+    changeProving(sa, { eap: undefined });
+    complete(turn, sa, { before: [eapProof(sa, done, localId)], rounds: alone ? 1 : 0, beside: [] });
+  }
 }
 
 /** Which peer it is, is decided by its identity, the one it asks for, and the kind and number of its proofs. */
@@ -65,7 +91,8 @@ function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const asked = known.filter((p) => !idr || sameIdentification(idr, localIdentification(p.localAuth[0], sa.local)));
   const matching = asked.length > 0 ? asked : known;
   const several = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
-  const fitting = matching.filter((p) => p.remoteAuth.length > 1 === several);
+  const byEap = !find(payloads, "AUTH");
+  const fitting = matching.filter((p) => (byEap ? eapOf(sa, p) : p.remoteAuth.length > 1 === several));
   verifyRound(turn, sa, fitting.length > 0 ? fitting : matching, id, payloads);
 }
 
@@ -79,7 +106,7 @@ function laterRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   } else if (!proving.expected) {
     if (idi || find(payloads, "AUTH"))
       refuse(turn, sa, peer, id, wrongRounds(peer.remoteAuth.length, proving.theirs, true));
-    else answerRound(turn, sa);
+    else answerRound(turn, sa, []);
   } else if (!idi) {
     const facts = { ours: roundsText(peer.remoteAuth.length) };
     refuse(
@@ -104,13 +131,12 @@ function verifyRound(
   const [closest] = matching;
   const round = closest && roundOf(sa, closest);
   if (!closest || !round) return;
-  if (!auth) {
-    const facts = { ours: round.method, theirs: "eap" };
-    refuse(turn, sa, only(matching), id, fault("ike/authentication-failed", "the peer wants EAP", { facts }));
-    return;
-  }
   if (!identityAllowed(round.identity, round.method, closest.remote.endpoint, id)) {
     refuse(turn, sa, closest, id, mismatch(closest, round, id));
+    return;
+  }
+  if (!auth) {
+    beginEap(turn, sa, matching, id, round);
     return;
   }
   if (auth.method === AUTH_METHOD.SHARED_KEY) {
@@ -123,6 +149,19 @@ function verifyRound(
   if (!verifyNext(turn, sa, signers.slice(0, MAX_TRIED), id, payloads, auth)) {
     refuse(turn, sa, only(matching), id, badProof(round, auth));
   }
+}
+
+function beginEap(turn: Turn, sa: IkeSa, matching: readonly PeerConfig[], id: Identification, round: RemoteAuth): void {
+  const peer = matching.find((p) => eapOf(sa, p));
+  const config = peer && eapOf(sa, peer);
+  if (!peer || !config) {
+    refuse(turn, sa, only(matching), id, badProof(round, undefined));
+    return;
+  }
+  sa.peer = peer;
+  sa.remoteId = id;
+  const request = openEap(turn, sa, config, id);
+  if (request) answerRound(turn, sa, [request]);
 }
 
 function verifyNext(
@@ -143,10 +182,6 @@ function verifyNext(
 
 function roundOf(sa: IkeSa, peer: PeerConfig): RemoteAuth | undefined {
   return peer.remoteAuth[handshakeOf(sa).proving.theirs];
-}
-
-function isNamed({ remoteAuth: [round], remote }: PeerConfig, id: Identification): boolean {
-  return identityAllowed(round.identity, round.method, remote.endpoint, id);
 }
 
 function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
@@ -174,28 +209,36 @@ function proven(turn: Turn, sa: IkeSa, { peer, id, payloads }: AuthServing): voi
   }
   sa.peer = state.config;
   sa.remoteId = id;
-  const expected = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
-  const theirs = handshakeOf(sa).proving.theirs + 1;
-  if (expected !== theirs < sa.peer.remoteAuth.length) {
-    refuse(turn, sa, sa.peer, id, wrongRounds(sa.peer.remoteAuth.length, theirs, expected));
-    return;
-  }
-  changeProving(sa, { theirs, expected });
-  answerRound(turn, sa);
+  if (counted(turn, sa, sa.peer, payloads)) answerRound(turn, sa, []);
 }
 
-function answerRound(turn: Turn, sa: IkeSa): void {
+/** One more of the initiator's rounds is over; false: it has not the number of them that it should. */
+function counted(turn: Turn, sa: IkeSa, peer: PeerConfig, payloads: readonly Payload[]): boolean {
+  const expected = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
+  const theirs = handshakeOf(sa).proving.theirs + 1;
+  if (expected === theirs < peer.remoteAuth.length) {
+    changeProving(sa, { theirs, expected });
+    return true;
+  }
+  refuse(turn, sa, peer, sa.remoteId, wrongRounds(peer.remoteAuth.length, theirs, expected));
+  return false;
+}
+
+/** Our own next proof, with what goes out beside it. */
+function answerRound(turn: Turn, sa: IkeSa, beside: readonly Payload[]): void {
   const { peer } = sa;
-  const round = peer?.localAuth[handshakeOf(sa).proving.ours];
+  const { proving } = handshakeOf(sa);
+  const round = peer?.localAuth[proving.ours];
   if (!peer || !round) {
-    complete(turn, sa, []);
+    complete(turn, sa, { before: [], rounds: 0, beside });
     return;
   }
   try {
     requireMultiple(sa, peer);
+    if (round.method === "eap" && !proving.eap) throw badProof(peer.remoteAuth[0], undefined);
     sa.localId = localIdentification(round, sa.local);
-    const proof = prove(turn, sa, "serving", round, sa.localId);
-    if (proof !== "signing") complete(turn, sa, proof);
+    const proof = prove(turn, sa, "serving", round, sa.localId, beside);
+    if (proof !== "signing") complete(turn, sa, ownRound(sa.localId, proof, beside));
   } catch (error) {
     if (!isFault(error)) throw error;
     refuse(turn, sa, peer, sa.remoteId, error);
@@ -205,21 +248,33 @@ function answerRound(turn: Turn, sa: IkeSa): void {
 type Signed = Extract<ServingThen, { go: "serve-auth-signed" }>;
 
 export function serveAuthSigned(turn: Turn, sa: IkeSa, then: Signed, outcome: Outcome): void {
-  if (outcome.ok) complete(turn, sa, signedProof(then, outcome));
+  if (!sa.localId) return;
+  if (outcome.ok) complete(turn, sa, ownRound(sa.localId, signedProof(then, outcome), then.beside));
   else refuse(turn, sa, sa.peer, sa.remoteId, outcome.failure);
 }
 
-/** Our round is ready. It is the last response once neither end has any more to prove. */
-function complete(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
-  const { peer, localId } = sa;
+/** What this end puts into a response of IKE_AUTH before the CHILD SA, and the rounds of ours that are over with it. */
+interface Part {
+  readonly before: readonly Payload[];
+  readonly rounds: 0 | 1;
+  /** EAP: the exchange goes on. */
+  readonly beside: readonly Payload[];
+}
+
+function ownRound(id: Identification, proof: readonly Payload[], beside: readonly Payload[]): Part {
+  return { before: [{ kind: "IDr", ...id }, ...proof], rounds: proof.length > 0 ? 1 : 0, beside };
+}
+
+/** Our part is ready. It is the last response once neither end has any more to prove. */
+function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void {
+  const { peer } = sa;
   const { proving } = handshakeOf(sa);
-  if (!peer || !localId) return;
-  const before: Payload[] = proof.length > 0 ? [{ kind: "IDr", ...localId }, ...proof] : [];
-  const ours = proving.ours + Math.sign(proof.length);
+  if (!peer) return;
+  const ours = proving.ours + rounds;
   changeProving(sa, { ours });
-  const another = ours < peer.localAuth.length;
-  if (another || proving.expected) {
-    respond(turn, sa, [...before, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
+  const another = rounds > 0 && ours < peer.localAuth.length;
+  if (another || proving.expected || ours < peer.localAuth.length) {
+    respond(turn, sa, [...before, ...beside, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
     return;
   }
   if (isRefusedAsSecond(turn, sa)) {
@@ -243,28 +298,4 @@ function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void 
     if (isFault(error)) childFailed(turn, sa, undefined, errorOf(turn, "IKE_AUTH", error));
     respond(turn, sa, [...before, notify]);
   }
-}
-
-/** AUTHENTICATION_FAILED and nothing else: the peer learns no reason, our side learns both values (RFC 7296 §2.21.2). */
-function refuse(
-  turn: Turn,
-  sa: IkeSa,
-  peer: PeerConfig | undefined,
-  id: Identification | undefined,
-  cause: Fault | Failure,
-): void {
-  turn.count("authentication-failed");
-  const error = errorOf(turn, "IKE_AUTH", cause, { theirs: `${id ? identificationText(id) : "?"}${theirsOf(cause)}` });
-  const named = peer !== undefined && id !== undefined && isNamed(peer, id);
-  refusedStranger(turn, peer, { remote: sa.remote, named }, error);
-  turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
-  respond(turn, sa, [notification("AUTHENTICATION_FAILED")]);
-  sa.phase = "deleting";
-  sa.handshake = undefined;
-  sa.dropAt = turn.now + REFUSED_MS;
-}
-
-function theirsOf(cause: Fault | Failure): string {
-  const theirs = isFault(cause) && cause.code !== "ike/identity-mismatch" ? cause.facts.theirs : undefined;
-  return theirs ? ` by ${theirs}` : "";
 }

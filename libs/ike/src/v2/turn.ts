@@ -1,4 +1,5 @@
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
+import { closeEap } from "../eap/index.js";
 import type { IkeEvent } from "../status.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
@@ -8,6 +9,11 @@ import { nextDeadline } from "./timers.js";
 type WaitOf =
   | { readonly of: number; readonly then: AskingThen }
   | { readonly of: "serving"; readonly then: ServingThen };
+
+function openSession(sa: IkeSa | undefined) {
+  const state = sa?.handshake?.proving.eap?.state;
+  return state && closeEap(state);
+}
 
 /**
  * One step of the engine. Steps change drafts and collect effects; `commit` makes both real. A step that throws is simply
@@ -131,6 +137,12 @@ export class Turn {
     this.#timers.length = 0;
   }
 
+  /** A session of TLS that nobody waits for any more is of no use to the runner either. */
+  #closeEap(old: IkeSa | undefined, next: IkeSa | undefined): void {
+    const job = openSession(old);
+    if (job && openSession(next)?.session !== job.session) this.effects.push({ do: "crypto", id: 0, job });
+  }
+
   commit(): Effect[] {
     for (const { id, serial } of this.#begun) if (!this.#drafts.get(serial)) this.core.forgetEffect(id);
     for (const [serial, draft] of this.#drafts) {
@@ -147,6 +159,7 @@ export class Turn {
         }
       }
       if (old?.virtual !== draft?.virtual) this.core.leases.moved(serial, holderOf(old), holderOf(draft));
+      this.#closeEap(old, draft);
       this.core.table.replace(serial, draft);
     }
     return this.#timers.length > 0 ? [...this.#timers, ...this.effects] : this.effects;

@@ -11,7 +11,9 @@ const OVERLAP_MS = 500;
 const PATIENCE_MS = 30_000;
 
 export function identityKey(sa: IkeSa): string | undefined {
-  return sa.peer && sa.remoteId && `${sa.peer.id} ${identificationText(sa.remoteId)}`;
+  // With EAP, IDi is often no more than the address that a device has behind its NAT.
+  const who = sa.user ?? (sa.remoteId && identificationText(sa.remoteId));
+  return sa.peer && who && `${sa.peer.id} ${who}`;
 }
 
 /** Established IKE SAs with the same peer and identity – or, before it is known, with the same peer. */

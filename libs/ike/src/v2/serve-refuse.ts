@@ -1,0 +1,45 @@
+import { type Fault, isFault } from "@sallyport/base";
+import type { Failure } from "../api.js";
+import type { PeerConfig } from "../config.js";
+import { notification } from "../wire/index.js";
+import type { Identification, Payload } from "../wire/types.js";
+import { errorOf, refusedStranger } from "./failures.js";
+import { identificationText, identityAllowed } from "./identity.js";
+import { respond } from "./message.js";
+import type { IkeSa } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+/** How long a refused IKE SA repeats its answer. */
+const REFUSED_MS = 10_000;
+
+export function isNamed({ remoteAuth: [round], remote }: PeerConfig, id: Identification): boolean {
+  return identityAllowed(round.identity, round.method, remote.endpoint, id);
+}
+
+/**
+ * AUTHENTICATION_FAILED – or `answer`: EAP-Failure – and nothing else: the peer learns no reason, our side learns both values
+ * (RFC 7296 §2.21.2).
+ */
+export function refuse(
+  turn: Turn,
+  sa: IkeSa,
+  peer: PeerConfig | undefined,
+  id: Identification | undefined,
+  cause: Fault | Failure,
+  answer: Payload = notification("AUTHENTICATION_FAILED"),
+): void {
+  turn.count("authentication-failed");
+  const error = errorOf(turn, "IKE_AUTH", cause, { theirs: `${id ? identificationText(id) : "?"}${theirsOf(cause)}` });
+  const named = peer !== undefined && id !== undefined && isNamed(peer, id);
+  refusedStranger(turn, peer, { remote: sa.remote, named }, error);
+  turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
+  respond(turn, sa, [answer]);
+  sa.phase = "deleting";
+  sa.handshake = undefined;
+  sa.dropAt = turn.now + REFUSED_MS;
+}
+
+function theirsOf(cause: Fault | Failure): string {
+  const theirs = isFault(cause) && cause.code !== "ike/identity-mismatch" ? cause.facts.theirs : undefined;
+  return theirs ? ` by ${theirs}` : "";
+}

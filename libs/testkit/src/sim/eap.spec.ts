@@ -1,0 +1,259 @@
+import { createHash } from "node:crypto";
+import { Fault, Prefix } from "@sallyport/base";
+import {
+  type CryptoKeys,
+  type EapMethod,
+  type EapPeerConfig,
+  type EapServerConfig,
+  type EapTlsJob,
+  type EapTlsResult,
+  type IkeConfig,
+  type PeerConfig,
+  type RemoteAuth,
+} from "@sallyport/ike";
+import fc from "fast-check";
+import { disagreements } from "./agreement.js";
+import { configOf, peerOf } from "./configs.js";
+import { SimKeys, trusting } from "./sim-keys.js";
+import { pair } from "./simulation.js";
+
+const utf8 = new TextEncoder();
+const CA = "root";
+const ID_B = { type: "fqdn", name: "b.example" } as const;
+const ID_A = { type: "fqdn", name: "a.example" } as const;
+const USERS = new Map([
+  [
+    "people",
+    new Map([
+      ["alice", utf8.encode("wonderland")],
+      ["bob", utf8.encode("builder")],
+    ]),
+  ],
+]);
+const TLS = { key: "k", chain: [], trust: [], versions: { min: "1.2", max: "1.3" } } as const;
+
+/** Three flights that end with the same key at both ends: what a runner's TLS is to the engine. */
+class Keys extends SimKeys implements CryptoKeys {
+  readonly open = new Map<string, "server" | "peer">();
+  refuses = false;
+
+  eapTls({ session, open, input }: EapTlsJob): EapTlsResult {
+    if (open) this.open.set(session, open.role);
+    const role = this.open.get(session);
+    const text = new TextDecoder().decode(input);
+    const finished = { msk: createHash("sha512").update("msk").digest(), version: "1.3", subject: "tls" } as const;
+    if (this.refuses && text === "server hello") {
+      this.open.delete(session);
+      throw new Fault("sim/untrusted", "not this server", { retry: false, expose: true });
+    }
+    if (role === "peer" && text === "") return { output: utf8.encode("client hello") };
+    if (role === "server" && text === "client hello") return { output: utf8.encode("server hello") };
+    this.open.delete(session);
+    if (role === "peer" && text === "server hello") return { output: utf8.encode("client finished"), finished };
+    if (role === "server" && text === "client finished") return { output: new Uint8Array(0), finished };
+    throw new Fault("sim/tls", `no TLS: ${text}`, { retry: false, expose: true });
+  }
+
+  closeEapTls({ session }: { readonly session: string }): void {
+    this.open.delete(session);
+  }
+}
+
+interface Case {
+  readonly method?: EapMethod;
+  readonly client?: Partial<EapPeerConfig>;
+  readonly server?: Partial<EapServerConfig>;
+  readonly a?: Partial<PeerConfig>;
+  readonly b?: Partial<PeerConfig>;
+  /** RFC 5998. */
+  readonly alone?: boolean;
+  readonly identity?: RemoteAuth["identity"];
+}
+
+/** A client `a` with EAP and a gateway `b` with a certificate. */
+function lab({ method = "mschapv2", client, server, a, b, alone, identity = { match: "any" } }: Case = {}) {
+  const keys = new Keys();
+  const eap: EapPeerConfig = {
+    methods: [method],
+    identity: "alice",
+    password: utf8.encode("wonderland"),
+    tls: TLS,
+    ...client,
+  };
+  const serving: EapServerConfig = { methods: [method], identity: "ask", users: "people", tls: TLS, ...server };
+  const own = { method: "eap", identity: ID_B } as const;
+  const ofA = peerOf("a", {
+    localAuth: [{ method: "eap", identity: ID_A, eap }],
+    remoteAuth: [alone ? { method: "eap", identity: { match: "is", identity: ID_B } } : trusting(ID_B, CA)],
+    ...a,
+  });
+  const ofB = peerOf("b", {
+    localAuth: [alone ? own : keys.issue(CA, ID_B)],
+    remoteAuth: [{ method: "eap", identity, eap: serving }],
+    ...b,
+  });
+  const served = (...peers: PeerConfig[]): IkeConfig => ({ ...configOf(...peers), eapUsers: USERS });
+  return { keys, ofB, served, ...pair({ keys, a: configOf(ofA), b: served(ofB) }) };
+}
+
+describe("EAP (RFC 7296 §2.16)", () => {
+  test.each<EapMethod>(["md5", "gtc", "mschapv2", "tls"])(
+    "%s proves the client after the gateway's certificate",
+    (method) => {
+      const { sim, keys, a, b } = lab({ method });
+      sim.run(1);
+      expect(disagreements(a, b)).toEqual([]);
+      expect(b.established()[0]).toMatchObject({ remoteId: "a.example", user: "alice" });
+      expect(a.established()[0]).toMatchObject({ remoteId: "b.example", remoteCertificate: "b.example" });
+      expect(keys.open.size).toBe(0);
+    },
+  );
+
+  test("any method in bad weather, and a slow runner", () => {
+    fc.assert(
+      fc.property(fc.constantFrom<EapMethod>("md5", "gtc", "mschapv2", "tls"), fc.nat(40), (method, delay) => {
+        const { sim, a, b } = lab({ method });
+        a.cryptoDelay = delay;
+        b.cryptoDelay = 40 - delay;
+        sim.faults({ loss: 0.2, duplication: 0.2, delay: 10, jitter: 60 });
+        sim.run(150);
+        sim.faults({ loss: 0, duplication: 0, delay: 10, jitter: 0 });
+        sim.run(90);
+        expect(disagreements(a, b)).toEqual([]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("the user is who IDi says when the gateway does not ask (EAP-08)", () => {
+    const email = { type: "email", name: "alice" } as const;
+    const { sim, a, b } = lab({
+      server: { identity: "ike" },
+      a: {
+        localAuth: [
+          {
+            method: "eap",
+            identity: email,
+            eap: { methods: ["md5"], identity: "alice", password: utf8.encode("wonderland") },
+          },
+        ],
+      },
+      method: "md5",
+    });
+    sim.run(1);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
+  test("EAP as the second round (RFC 4739)", () => {
+    const keys = new Keys();
+    const eap: EapPeerConfig = { methods: ["md5"], identity: "bob", password: utf8.encode("builder") };
+    const server: EapServerConfig = { methods: ["md5"], identity: "ask", users: "people" };
+    const user = { type: "email", name: "bob@example.org" } as const;
+    const { sim, a, b } = pair({
+      keys,
+      a: configOf(
+        peerOf("a", {
+          localAuth: [keys.issue(CA, ID_A), { method: "eap", identity: user, eap }],
+          remoteAuth: [trusting(ID_B, CA)],
+        }),
+      ),
+      b: {
+        ...configOf(
+          peerOf("b", {
+            localAuth: [keys.issue(CA, ID_B)],
+            remoteAuth: [trusting(ID_A, CA), { method: "eap", identity: { match: "any" }, eap: server }],
+          }),
+        ),
+        eapUsers: USERS,
+      },
+    });
+    sim.run(1);
+    expect(disagreements(a, b)).toEqual([]);
+    expect(b.established()[0]).toMatchObject({
+      remoteCertificate: "a.example",
+      remoteId: "bob@example.org",
+      user: "bob",
+    });
+  });
+
+  test("a wrong password: EAP-Failure, both ends say so, nothing stands", () => {
+    const { sim, a, b } = lab({ client: { password: utf8.encode("looking glass") } });
+    sim.run(1);
+    expect(b.peer("a")?.lastError).toMatchObject({ code: "ike/eap-credentials", exchange: "IKE_AUTH" });
+    expect(a.of("auth-failed")[0]?.error.code).toMatch(/^ike\/eap/);
+    expect([...a.established(), ...b.established()]).toEqual([]);
+    sim.run(60);
+    expect(b.dataPlane.inbound()).toEqual([]);
+    expect(JSON.stringify([a.events, b.events], (_, v) => (typeof v === "bigint" ? String(v) : v))).not.toMatch(
+      /wonderland|looking/,
+    );
+  });
+
+  test("configurations of one address are told apart by the user (IDENT-14)", () => {
+    const { sim, a, b, ofB, served } = lab({ client: { identity: "bob", password: utf8.encode("builder") } });
+    const [round] = ofB.remoteAuth;
+    if (round.method !== "eap") throw new Error("EAP is wanted");
+    const anywhere = { endpoint: undefined, accept: [Prefix.any(4)] };
+    b.configure(
+      served(
+        { ...ofB, id: "alices", remote: anywhere, remoteAuth: [{ ...round, user: "alice" }] },
+        { ...ofB, id: "a", remote: anywhere, remoteAuth: [{ ...round, user: "*ob" }] },
+      ),
+    );
+    sim.run(3);
+    expect(disagreements(a, b)).toEqual([]);
+    b.configure(served({ ...ofB, id: "alices", remote: anywhere, remoteAuth: [{ ...round, user: "alice" }] }));
+    sim.run(5);
+    expect(b.established()).toEqual([]);
+    expect(b.of("auth-failed").at(-1)?.error).toMatchObject({ code: "ike/identity-mismatch", ours: "alice" });
+  });
+
+  test.each([
+    ["client's", 2],
+    ["gateway's", 3],
+  ] as const)("the %s TLS session is closed in the runner when its IKE SA is dropped", (_, last) => {
+    const { sim, keys, a, b } = lab({ method: "tls" });
+    let toB = 0;
+    sim.network.taps.push((packet) => (packet.to.address.equals(b.address) && ++toB > last ? undefined : packet));
+    sim.run(1);
+    expect(keys.open.size).toBe(1);
+    sim.run(200);
+    a.command({ command: "terminate", peer: "b" });
+    sim.run(60);
+    expect([...keys.open]).toEqual([]);
+    expect(b.engine.sizes().ikeSas).toBe(0);
+  });
+});
+
+describe("EAP alone (RFC 5998)", () => {
+  test("EAP-TLS proves both ends", () => {
+    const { sim, a, b } = lab({ method: "tls", alone: true });
+    sim.run(1);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
+  test.each<EapMethod>(["md5", "gtc", "mschapv2"])(
+    "%s does not prove a gateway: the client sends nothing to it",
+    (method) => {
+      const { sim, a, b } = lab({ method, alone: true });
+      sim.run(1);
+      expect([...a.established(), ...b.established()]).toEqual([]);
+      expect(b.peer("a")?.lastError).toMatchObject({ code: "ike/not-configured", ours: method });
+    },
+  );
+
+  test("a client that wants a certificate gives a gateway without one nothing", () => {
+    const { sim, a, b } = lab({ method: "tls", alone: true, a: { remoteAuth: [trusting(ID_B, CA)] } });
+    sim.run(1);
+    expect([...a.established(), ...b.established()]).toEqual([]);
+    expect(b.of("auth-failed")[0]?.error).toMatchObject({ ours: "EAP alone (RFC 5998)" });
+  });
+
+  test("a client refuses a gateway that fails in EAP-TLS", () => {
+    const { sim, keys, a, b } = lab({ method: "tls", alone: true });
+    keys.refuses = true;
+    sim.run(1);
+    expect([...a.established(), ...b.established()]).toEqual([]);
+    expect(a.of("auth-failed")[0]?.error).toMatchObject({ code: "ike/eap-tls", exchange: "IKE_AUTH" });
+  });
+});
