@@ -54,7 +54,7 @@ type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
  */
 const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
-  [/^(remote\.|localAddress)/, "re-established"],
+  [/^(remote\.|localAddress|addressRequest)/, "re-established"],
   [/^(local|peer)\.(identity|method)/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
@@ -68,7 +68,9 @@ function impactOf(rules: Rules, changes: readonly FieldChange[]): Impact {
 }
 
 function leafText(value: unknown): string | undefined {
-  return value === undefined ? undefined : Array.isArray(value) ? value.join(", ") : String(value);
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) return String(value);
+  return value.map((v: unknown) => (typeof v === "object" ? JSON.stringify(v) : String(v))).join(", ");
 }
 
 /** Differences of two plain values, by path. Lists are compared as a whole. */
@@ -146,10 +148,11 @@ function policyText(p: PolicyIntent): string {
 /** From `a` to `b`. Empty lists: `sameIntent`. A change of the gateway's own ports re-establishes every connection. */
 export function diffIntent(a: GatewayIntent, b: GatewayIntent): IntentDiff {
   const anchors = (list: readonly TrustAnchorIntent[]) => Object.fromEntries(list.map((t) => [t.id, t.der]));
-  const own = ({ connections: _, revision: __, trustAnchors, policies, ...rest }: GatewayIntent) => ({
+  const own = ({ connections: _, revision: __, trustAnchors, policies, pools = [], ...rest }: GatewayIntent) => ({
     ...rest,
     policies: policies?.map(policyText).join("; "),
     trustAnchors: anchors(trustAnchors),
+    pools: Object.fromEntries(pools.map(({ id, ...pool }) => [id, pool])),
   });
   const fields = fieldChanges(own(a), own(b));
   const moved = fields.some(({ field }) => field.startsWith("ports."));

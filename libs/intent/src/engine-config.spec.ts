@@ -2,7 +2,8 @@ import { IpAddress } from "@sallyport/base";
 import fc from "fast-check";
 import { fleet, fleets, gateway, PARTNER } from "../testing/fleets.js";
 import { compile, compileAll } from "./compile.js";
-import { ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
+import { type LocalFacts, toIkeConfig } from "./engine-config.js";
+import { ikeIdentity } from "./identity.js";
 import type { GatewayIntent } from "./model.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
@@ -10,6 +11,7 @@ const facts: LocalFacts = {
   credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
   resolved: new Map(),
   localAddress: () => HERE,
+  ownNetworks: [],
   ownAddresses: [HERE, IpAddress.parse("10.1.0.1")],
   forcesEncapsulation: false,
 };

@@ -6,8 +6,8 @@ import {
   type ChildConfig,
   DEFAULT_LIMITS,
   type EspProposal,
+  type IdentityMatch,
   type IkeConfig,
-  type Identity as IkeIdentity,
   type IkeProposal,
   type KeyKind,
   type LocalAuth,
@@ -18,10 +18,11 @@ import {
   type TrafficRange,
   type TrustAnchor,
 } from "@sallyport/ike";
+import { conflictOf, modeConfigOf, poolsOf, requestOf } from "./engine-addressing.js";
 import { fault } from "./faults.js";
-import type { ChildIntent, ConnectionIntent, GatewayIntent, Identity, PolicyIntent } from "./model.js";
+import { ikeIdentity } from "./identity.js";
+import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "./model.js";
 import { parseProposals } from "./proposals.js";
-import { Secret } from "./secret.js";
 import { parseSelector } from "./selectors.js";
 
 /** What the gateway's own certificate and key are; `chain` is DER, end entity first, without the anchor. */
@@ -41,6 +42,8 @@ export interface LocalFacts {
   readonly localAddress: (remote: IpAddress) => IpAddress | undefined;
   /** The gateway's addresses; the first one within a child's local subnets is the source of the gateway's own packets. */
   readonly ownAddresses: readonly IpAddress[];
+  /** Networks that it is in itself. */
+  readonly ownNetworks: readonly Prefix[];
   /** The data plane sends ESP in UDP only. */
   readonly forcesEncapsulation: boolean;
 }
@@ -85,6 +88,8 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     } else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
     const localAuth = localAuthOf(connection, facts.credential);
     if (!localAuth) lack("local", "this gateway has no certificate yet", "a certificate");
+    const conflict = conflictOf(intent, connection, facts.ownNetworks);
+    if (conflict) lack("modeConfig.poolIds", conflict, "pools apart from the networks of this gateway");
     const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;
     if (!localAuth || !mine || (connection.role === "initiator" && !calls)) return [];
     return [
@@ -111,13 +116,16 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         initialContact: connection.initialContact ?? PEER_DEFAULTS.initialContact,
         uniqueness: connection.uniqueness ?? PEER_DEFAULTS.uniqueness,
         forceEncapsulation: facts.forcesEncapsulation,
+        ...modeConfigOf(connection),
+        ...requestOf(connection),
         children: connection.children.map((c, j) =>
           childConfig(c, calls, order(c.id), facts, `${path}.children[${j}]`),
         ),
       },
     ];
   });
-  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, peers, shunts: shuntsOf(intent) }, missing };
+  const [pools, shunts] = [poolsOf(intent, facts.ownAddresses), shuntsOf(intent)];
+  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, pools, peers, shunts }, missing };
 }
 
 /** Between two places: room for what peers narrow, which stands right before its template. */
@@ -186,23 +194,6 @@ function anchorOf(ref: string, der: string, field: string): TrustAnchor {
   }
 }
 
-/** The engine's form of an identity. */
-export function ikeIdentity({ type, value }: Identity): IkeIdentity {
-  switch (type) {
-    case "fqdn":
-    case "email":
-      return { type, name: value };
-    case "address": {
-      const address = IpAddress.parse(value);
-      return { type: address.family === 4 ? "ipv4" : "ipv6", address };
-    }
-    case "dn":
-      return { type, data: Uint8Array.from(Buffer.from(value, "base64")) };
-    case "key-id":
-      return { type, data: new Secret(value).bytes() };
-  }
-}
-
 function localAuthOf({ local }: ConnectionIntent, credential: Credential | undefined): LocalAuth | undefined {
   const identity = ikeIdentity(local.identity);
   if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
@@ -210,7 +201,8 @@ function localAuthOf({ local }: ConnectionIntent, credential: Credential | undef
 }
 
 function remoteAuthOf({ peer }: ConnectionIntent, anchors: ReadonlyMap<string, TrustAnchor>): RemoteAuth {
-  const identity = { match: "is", identity: ikeIdentity(peer.identity) } as const;
+  const identity: IdentityMatch =
+    peer.identity.type === "any" ? { match: "any" } : { match: "is", identity: ikeIdentity(peer.identity) };
   if (peer.method === "psk") return { method: "psk", identity, secrets: [peer.secret.bytes()] };
   return { method: "certificate", identity, trust: peer.trustAnchorIds.flatMap((id) => anchors.get(id) ?? []) };
 }

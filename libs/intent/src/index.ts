@@ -7,11 +7,13 @@ export {
   type Impact,
   type IntentDiff,
 } from "./diff.js";
-export { type Credential, type EngineConfig, ikeIdentity, type LocalFacts, toIkeConfig } from "./engine-config.js";
+export { type Credential, type EngineConfig, type LocalFacts, toIkeConfig } from "./engine-config.js";
+export { isHostName } from "./fields.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
+export { ikeIdentity } from "./identity.js";
 export * from "./model.js";
 export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";
-export { isHostName, parseIntent } from "./parse.js";
+export { parseIntent } from "./parse.js";
 export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";
 export { type Proof, type ProvenChild, prove, proveExternal } from "./prove.js";

@@ -188,6 +188,8 @@ export interface GatewayIntent {
   /** Absent: the gateway is not enrolled, or needs none. */
   readonly certificate?: CertificateReference | undefined;
   readonly trustAnchors: readonly TrustAnchorIntent[];
+  /** Addresses for road warriors; `ModeConfigIntent.poolIds` names them. */
+  readonly pools?: readonly PoolIntent[] | undefined;
   readonly connections: readonly ConnectionIntent[];
   /** The order of policies, first match wins (POL-14). Absent or empty: only tunnels, in no order. */
   readonly policies?: readonly PolicyIntent[] | undefined;
@@ -223,6 +225,57 @@ export interface IntentOptions {
   readonly reportSeconds: number;
 }
 
+/** Addresses of one family that road warriors are given. Those that `UserIntent.addresses` names are nobody else's. */
+export interface PoolIntent {
+  readonly id: string;
+  readonly name: string;
+  /**
+   * Prefixes and ranges such as `10.9.0.10-10.9.0.99`, apart from each other and from the networks of the gateway itself. Of a prefix
+   * the first address and, with IPv4, the last are not given.
+   */
+  readonly addresses: readonly string[];
+  /** Addresses, prefixes and ranges that are not given. */
+  readonly except?: readonly string[] | undefined;
+}
+
+/** What a caller is told with its address; each list replaces that of everybody. */
+interface ToldIntent {
+  /** In order of preference. */
+  readonly poolIds?: readonly string[] | undefined;
+  /** Addresses of name servers. */
+  readonly dns?: readonly string[] | undefined;
+  /** Domains that are asked of `dns` (RFC 8598); absent: it is told none. */
+  readonly splitDns?: readonly string[] | undefined;
+  /** Networks that are reached through the tunnel. A hint to the caller: what it may reach is a child's `localSubnets`. */
+  readonly splitInclude?: readonly string[] | undefined;
+}
+
+/** What is different for one caller (IDENT-14). */
+export interface UserIntent extends ToldIntent {
+  readonly identity: Identity;
+  /** Its own, at most one of each family. */
+  readonly addresses?: readonly string[] | undefined;
+}
+
+/** Gives callers addresses and what belongs to them (RFC 7296 §2.19). */
+export interface ModeConfigIntent extends ToldIntent {
+  readonly poolIds: readonly string[];
+  /** Whether a caller that asks for no address gets no CHILD SA; absent: yes. */
+  readonly required?: boolean | undefined;
+  /** Told as the netmask of an IPv4 address; absent: none is told. */
+  readonly addressPrefixLength?: number | undefined;
+  readonly users?: readonly UserIntent[] | undefined;
+}
+
+/** Asks the peer for addresses (`request-only`). Children without local subnets are for the addresses that it gives. */
+export interface AddressRequestIntent {
+  readonly families: readonly ("ipv4" | "ipv6")[];
+  /** Whether name servers are asked for; absent: yes. Nothing uses them unless the agent is told to (`--resolver-hook`). */
+  readonly dns?: boolean | undefined;
+  /** Networks behind this gateway whose packets go out with the address that the peer gave (source NAT, MC-05). */
+  readonly hides?: readonly string[] | undefined;
+}
+
 export interface ConnectionIntent {
   /** The tunnel's id, the same at both ends. */
   readonly id: string;
@@ -243,6 +296,10 @@ export interface ConnectionIntent {
   readonly uniqueness?: "replace" | "keep" | "never" | undefined;
   /** Attempts in a row before this end gives up until it is asked again; absent or 0: for ever. */
   readonly keyingTries?: number | undefined;
+  /** We give the peer addresses. */
+  readonly modeConfig?: ModeConfigIntent | undefined;
+  /** The peer gives us addresses; never together with `modeConfig`. */
+  readonly addressRequest?: AddressRequestIntent | undefined;
   readonly children: readonly ChildIntent[];
 }
 
@@ -263,7 +320,10 @@ export type LocalAuth = { readonly identity: Identity } & (
   | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
 );
 
-export type PeerAuth = { readonly identity: Identity } & (
+/** `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all. */
+export type PeerIdentity = Identity | { readonly type: "any" };
+
+export type PeerAuth = { readonly identity: PeerIdentity } & (
   | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] }
   | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
 );
@@ -275,7 +335,8 @@ export interface ChildIntent {
   readonly mode: "tunnel";
   /**
    * Traffic selectors: prefixes, or ranges of addresses, perhaps of one protocol and of some of its ports or ICMP types:
-   * `10.1.0.0/16`, `10.1.0.0/16[tcp/443]`, `10.1.0.5-10.1.0.9[udp/1024-2047]`, `10.1.0.0/16[icmp/8]`.
+   * `10.1.0.0/16`, `10.1.0.0/16[tcp/443]`, `10.1.0.5-10.1.0.9[udp/1024-2047]`, `10.1.0.0/16[icmp/8]`. Empty: the virtual address of
+   * that end, or its outer address where it has none.
    */
   readonly localSubnets: readonly string[];
   readonly remoteSubnets: readonly string[];

@@ -1,50 +1,17 @@
-import { Buffer } from "node:buffer";
-import { IpAddress, isFault, Prefix } from "@sallyport/base";
+import { IpAddress, isFault } from "@sallyport/base";
 import { MAX_SELECTORS, toSelectors } from "@sallyport/ike";
 import { z } from "zod";
+import { addressRequest, checkAddressing, checkPools, modeConfig, pool } from "./addressing.js";
 import { fault } from "./faults.js";
+import { address, by, id, identity, isBase64, isHostName, name, prefix } from "./fields.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
 import { type ProposalUse, parseProposals } from "./proposals.js";
 import { Secret } from "./secret.js";
 import { parseSelector, selectorText } from "./selectors.js";
 
-const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
-
-export function isHostName(text: string): boolean {
-  return text.length <= 253 && !/^[\d.]+$/.test(text) && text.split(".").every((l) => HOST_LABEL.test(l));
-}
-
-function isAddress(text: string): boolean {
-  try {
-    IpAddress.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isBase64(text: string): boolean {
-  return Buffer.from(text, "base64").toString("base64") === text;
-}
-
-/** Runs a parser of values; what it throws becomes the issue. */
-function by<T>(parse: (text: string) => T) {
-  return z.string().transform((text, ctx): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      ctx.addIssue({ code: "custom", message: (isFault(error) ? error.expected : undefined) ?? String(error) });
-      return z.NEVER;
-    }
-  });
-}
-
-const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z 0-9 . _ -");
-const name = z.string().min(1).max(200);
-const prefix = by((t) => Prefix.parse(t).toString());
 const selector = by((t) => selectorText(parseSelector(t)));
 // One octet counts the selectors of a payload, RFC 7296 §3.13.
-const selectors = z.array(selector).min(1).max(255);
+const selectors = z.array(selector).max(255);
 const host = z.string().transform((text, ctx) => {
   if (isHostName(text)) return text.toLowerCase();
   try {
@@ -57,16 +24,6 @@ const host = z.string().transform((text, ctx) => {
 const port = z.int().min(1).max(65_535);
 const der = z.string().min(1).refine(isBase64, "DER in base64");
 const seconds = z.int().min(1).max(31_536_000);
-
-const identity = z
-  .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
-  .superRefine((v, ctx) => {
-    const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["value"], message });
-    if (v.type === "fqdn" && !isHostName(v.value)) refuse("a DNS name");
-    if (v.type === "email" && !/^[^@\s]+@[^@\s]+$/.test(v.value)) refuse("a mailbox such as me@example.org");
-    if (v.type === "dn" && !isBase64(v.value)) refuse("a Name's DER in base64");
-    if (v.type === "address" && !isAddress(v.value)) refuse("an IPv4 or IPv6 address");
-  });
 
 const proposals = (use: ProposalUse) =>
   z
@@ -81,6 +38,7 @@ const proposals = (use: ProposalUse) =>
       }
     });
 
+const peerIdentity = z.union([z.strictObject({ type: z.literal("any") }), identity]);
 const psk = { method: z.literal("psk"), identity, keyId: id, secret: z.string().min(1).max(1024) };
 const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
 const localAuth = z.discriminatedUnion("method", [
@@ -88,8 +46,8 @@ const localAuth = z.discriminatedUnion("method", [
   z.strictObject(psk).transform(sealed),
 ]);
 const peerAuth = z.discriminatedUnion("method", [
-  z.strictObject({ method: z.literal("certificate"), identity, trustAnchorIds: z.array(id).min(1) }),
-  z.strictObject(psk).transform(sealed),
+  z.strictObject({ method: z.literal("certificate"), identity: peerIdentity, trustAnchorIds: z.array(id).min(1) }),
+  z.strictObject({ ...psk, identity: peerIdentity }).transform(sealed),
 ]);
 
 /** Whether a data plane could not hold the policies for these selectors. */
@@ -125,13 +83,16 @@ const connection = z
     peer: peerAuth,
     ikeRekeySeconds: seconds,
     dpd: z.strictObject({ intervalSeconds: z.int().min(0).max(86_400) }),
-    localAddress: by((t) => IpAddress.parse(t).toString()).optional(),
+    localAddress: address.optional(),
     initialContact: z.boolean().optional(),
     uniqueness: z.enum(["replace", "keep", "never"]).optional(),
     keyingTries: z.int().min(0).max(1_000).optional(),
+    modeConfig: modeConfig.optional(),
+    addressRequest: addressRequest.optional(),
     children: z.array(child).min(1).max(256),
   })
   .superRefine((c, ctx) => {
+    checkAddressing(c, ctx);
     c.children.forEach((x, j) => {
       if (!tooFine(x.localSubnets, x.remoteSubnets)) return;
       const message = `selectors that make at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports, and at least one`;
@@ -143,7 +104,7 @@ const connection = z
   });
 
 const policy = z.discriminatedUnion("action", [
-  z.strictObject({ action: z.enum(["discard", "none"]), id, name, local: selectors, remote: selectors }),
+  z.strictObject({ action: z.enum(["discard", "none"]), id, name, local: selectors.min(1), remote: selectors.min(1) }),
   z.strictObject({ action: z.literal("encrypt"), child: id.optional() }),
 ]);
 
@@ -200,6 +161,7 @@ const intent = z
     ports,
     certificate: certificate.optional(),
     trustAnchors: z.array(z.strictObject({ id, der })).max(256),
+    pools: z.array(pool).max(1_000).optional(),
     connections: z.array(connection).max(10_000),
     policies: z.array(policy).max(MAX_POLICIES).optional(),
     options: z.strictObject({
@@ -225,6 +187,7 @@ const intent = z
       ctx,
     );
     checkPolicies(v, ctx);
+    checkPools(v.pools ?? [], v.connections, ctx);
     const anchors = new Set(v.trustAnchors.map((t) => t.id));
     v.connections.forEach((c, i) => {
       if (c.peer.method !== "certificate") return;

@@ -15,7 +15,8 @@ import {
   type IkeStatus,
   type Input,
 } from "@sallyport/ike";
-import { ikeIdentity, toIkeConfig } from "./engine-config.js";
+import { toIkeConfig } from "./engine-config.js";
+import { ikeIdentity } from "./identity.js";
 import type { ConnectionIntent, GatewayIntent } from "./model.js";
 
 /** One end of the tunnel that is proved. */
@@ -116,6 +117,7 @@ export class ProofEnd {
         resolved: new Map(connection.remote.host === undefined ? [] : [[connection.remote.host, peerAddress]]),
         localAddress: () => address,
         ownAddresses: [],
+        ownNetworks: [],
         forcesEncapsulation: false,
       },
     );

@@ -2,11 +2,13 @@ import { type Fault, type IpAddress, isFault } from "@sallyport/base";
 import type { IkeEvent, IkeStatus, LastError, TrafficRange } from "@sallyport/ike";
 import { fault } from "./faults.js";
 import { DEFAULT_PORTS, unknown } from "./fleet.js";
+import { identityText } from "./identity.js";
 import type {
   ChildIntent,
   ConnectionIntent,
   DeclaredPeer,
   GatewayIntent,
+  Identity,
   LocalAuth,
   PeerAuth,
   RemoteEndpoint,
@@ -89,11 +91,15 @@ function addresses(a: ConnectionIntent, b: ConnectionIntent): readonly [IpAddres
 
 const OTHER_ROLE = { initiator: "responder", responder: "initiator", both: "both" } as const;
 
+/** Who may be anybody is proved as somebody. */
+function somebody(identity: PeerAuth["identity"]): Identity {
+  return identity.type === "any" ? { type: "fqdn", value: "anybody.invalid" } : identity;
+}
+
 function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: DeclaredPeer) {
+  const identity = declared.localIdentity ?? somebody(ours.peer.identity);
   const local: LocalAuth =
-    ours.peer.method === "psk"
-      ? { ...ours.peer, identity: declared.localIdentity ?? ours.peer.identity }
-      : { method: "certificate", identity: declared.localIdentity ?? ours.peer.identity };
+    ours.peer.method === "psk" ? { ...ours.peer, identity } : { method: "certificate", identity };
   const expected = declared.remoteIdentity ?? ours.local.identity;
   const peer: PeerAuth =
     ours.local.method === "psk"
@@ -114,6 +120,8 @@ function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: Declare
   const connection: ConnectionIntent = {
     ...ours,
     role: OTHER_ROLE[ours.role],
+    modeConfig: undefined,
+    addressRequest: undefined,
     remote,
     ikeProposals: declared.ikeProposals ?? ours.ikeProposals,
     local,
@@ -217,7 +225,7 @@ function isRefusal(e: IkeEvent): e is IkeEvent & { readonly error: LastError } {
 
 /** What the two ends have to agree on, as the intents say it. */
 function views(connection: ConnectionIntent, child: ChildIntent | undefined) {
-  const by = (auth: LocalAuth | PeerAuth) => `${auth.identity.value} by ${auth.method}`;
+  const by = (auth: LocalAuth | PeerAuth) => `${identityText(auth.identity)} by ${auth.method}`;
   return {
     ikeProposals: connection.ikeProposals.join(", "),
     espProposals: child?.espProposals.join(", ") ?? "",

@@ -1,5 +1,5 @@
 import { networkInterfaces } from "node:os";
-import { type Clock, type Fault, IpAddress, type Prefix } from "@sallyport/base";
+import { type Clock, type Fault, IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
 import type { DataPlaneOp, Failure, IkeConfig } from "@sallyport/ike";
 import { type Credential, diffIntent, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
@@ -130,9 +130,7 @@ export class IntentApplier {
       credential: this.options.credential(intent),
       resolved: this.#addresses,
       localAddress: (remote) => this.#locals.get(remote.toString()),
-      ownAddresses: Object.values(networkInterfaces()).flatMap((list) =>
-        (list ?? []).filter((a) => !a.scopeid && !isLoopback(a.address)).map((a) => IpAddress.parse(a.address)),
-      ),
+      ...ownNetwork(),
       forcesEncapsulation: this.options.dataPlane.capabilities.forcesEncapsulation,
     };
   }
@@ -148,6 +146,20 @@ export class IntentApplier {
     const local = await network.localAddressFor(address).catch(() => undefined);
     if (local) this.#locals.set(address.toString(), local);
   }
+}
+
+/** The gateway's addresses, and the networks of more than one address that they are in. */
+function ownNetwork(): Pick<LocalFacts, "ownAddresses" | "ownNetworks"> {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const own = all.filter((a) => !a.scopeid && !isLoopback(a.address));
+  return {
+    ownAddresses: own.map((a) => IpAddress.parse(a.address)),
+    ownNetworks: own.flatMap(({ address, cidr }) => {
+      const length = Number(cidr?.split("/")[1]);
+      const parsed = IpAddress.parse(address);
+      return length < parsed.bytes.length * 8 ? [Prefix.of(parsed, length)] : [];
+    }),
+  };
 }
 
 /** Other addresses of the loopback device are this gateway's own as much as any. */

@@ -35,6 +35,7 @@ function ikeLines(sa: IkeStatus, now: number): string[] {
     `  IKEv2 ${sa.state}, ${side}, ${sa.localId ?? "?"} … ${sa.remoteId ?? "?"}, SPIs ${sa.spiInitiator}_i ${sa.spiResponder}_r`,
     `    ${sa.suite}${nat.length > 0 ? `, ${nat.join(", ")}` : ""}${sa.rekeyAt === undefined ? "" : `, rekey in ${duration(sa.rekeyAt - now)}`}`,
   ];
+  if (sa.virtual) lines.push(virtualLine(sa.virtual));
   for (const child of sa.children) {
     const spi = (n: number) => n.toString(16).padStart(8, "0");
     lines.push(
@@ -44,6 +45,16 @@ function ikeLines(sa: IkeStatus, now: number): string[] {
     );
   }
   return lines;
+}
+
+function virtualLine({ local, remote, dns, domains, subnets }: NonNullable<IkeStatus["virtual"]>): string {
+  const about = [
+    local.length > 0 && `we have ${local.join(", ")} from the peer`,
+    remote.length > 0 && `the peer has ${remote.join(", ")} from us`,
+    dns.length > 0 && `name servers ${dns.join(", ")}${domains.length > 0 ? ` for ${domains.join(", ")}` : ""}`,
+    subnets.length > 0 && `networks ${subnets.join(", ")}`,
+  ];
+  return `    ${about.filter(Boolean).join("; ")}`;
 }
 
 function peerLines(peer: PeerStatus, now: number): string[] {
@@ -92,6 +103,7 @@ export function statusText(status: AgentStatus): string {
     : "no intent yet";
   return [
     `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
+    ...status.pools.map(({ pool, size, taken }) => `pool ${pool}: ${taken} of ${size} addresses taken`),
     ...status.peers.flatMap((p) => peerLines(p, status.now)),
     ...policyLines(status),
     ...refusalLines(status),

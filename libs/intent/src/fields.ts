@@ -1,0 +1,49 @@
+import { Buffer } from "node:buffer";
+import { IpAddress, isFault, Prefix } from "@sallyport/base";
+import { z } from "zod";
+
+const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
+
+export function isHostName(text: string): boolean {
+  return text.length <= 253 && !/^[\d.]+$/.test(text) && text.split(".").every((l) => HOST_LABEL.test(l));
+}
+
+function isAddress(text: string): boolean {
+  try {
+    IpAddress.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function isBase64(text: string): boolean {
+  return Buffer.from(text, "base64").toString("base64") === text;
+}
+
+/** Runs a parser of values; what it throws becomes the issue. */
+export function by<T>(parse: (text: string) => T) {
+  return z.string().transform((text, ctx): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      ctx.addIssue({ code: "custom", message: (isFault(error) ? error.expected : undefined) ?? String(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+export const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z 0-9 . _ -");
+export const name = z.string().min(1).max(200);
+export const prefix = by((t) => Prefix.parse(t).toString());
+export const address = by((t) => IpAddress.parse(t).toString());
+
+export const identity = z
+  .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
+  .superRefine((v, ctx) => {
+    const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["value"], message });
+    if (v.type === "fqdn" && !isHostName(v.value)) refuse("a DNS name");
+    if (v.type === "email" && !/^[^@\s]+@[^@\s]+$/.test(v.value)) refuse("a mailbox such as me@example.org");
+    if (v.type === "dn" && !isBase64(v.value)) refuse("a Name's DER in base64");
+    if (v.type === "address" && !isAddress(v.value)) refuse("an IPv4 or IPv6 address");
+  });

@@ -1,0 +1,27 @@
+import { Buffer } from "node:buffer";
+import { IpAddress } from "@sallyport/base";
+import type { Identity as IkeIdentity } from "@sallyport/ike";
+import type { Identity, PeerIdentity } from "./model.js";
+import { Secret } from "./secret.js";
+
+/** The engine's form of an identity. */
+export function ikeIdentity({ type, value }: Identity): IkeIdentity {
+  switch (type) {
+    case "fqdn":
+    case "email":
+      return { type, name: value };
+    case "address": {
+      const address = IpAddress.parse(value);
+      return { type: address.family === 4 ? "ipv4" : "ipv6", address };
+    }
+    case "dn":
+      return { type, data: Uint8Array.from(Buffer.from(value, "base64")) };
+    case "key-id":
+      return { type, data: new Secret(value).bytes() };
+  }
+}
+
+/** For messages. */
+export function identityText(identity: PeerIdentity): string {
+  return identity.type === "any" ? "any" : identity.value;
+}
