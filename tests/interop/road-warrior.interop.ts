@@ -1,0 +1,366 @@
+import { type ConnectionIntent, type GatewayIntent, Secret } from "@sallyport/intent";
+import {
+  type Agent,
+  eventually,
+  layOut,
+  type PeerConnection,
+  ping,
+  remove,
+  type Strongswan,
+  startAgent,
+  startStrongswan,
+  type Topology,
+} from "@sallyport/testkit";
+import { DATA_PLANE, PEER_DATA_PLANE } from "./lab.js";
+import { scenario } from "./scenario.js";
+
+/** A gateway with two callers that run strongSwan, and one that calls a gateway that does. */
+const NS = {
+  gateway: "sp-rw-gateway",
+  one: "sp-rw-one",
+  two: "sp-rw-two",
+  caller: "sp-rw-caller",
+  office: "sp-rw-office",
+};
+const PSK = "people on the road";
+const IKE = ["aes256-sha256-x25519"];
+const ESP = ["aes256gcm16"];
+const HOUR = 3600;
+const ANYWHERE = ["0.0.0.0/0", "::/0"];
+
+/** What is behind the gateways, on their loopbacks. */
+const BEHIND = { four: "10.2.0.1", six: "2001:db8:2::1" };
+const BEHIND_OFFICE = { four: "10.3.0.1", six: "2001:db8:3::1" };
+
+const TOPOLOGY: Topology = {
+  ipv6: true,
+  namespaces: [
+    { name: NS.gateway, loopback: [`${BEHIND.four}/32`, `${BEHIND.six}/128`] },
+    { name: NS.one },
+    { name: NS.two },
+    { name: NS.caller, loopback: ["10.4.0.1/32"] },
+    { name: NS.office, loopback: [`${BEHIND_OFFICE.four}/32`, `${BEHIND_OFFICE.six}/128`] },
+  ],
+  cables: [
+    [
+      { namespace: NS.gateway, device: "wan1", addresses: ["192.0.2.1/30"] },
+      { namespace: NS.one, device: "wan", addresses: ["192.0.2.2/30"] },
+    ],
+    [
+      { namespace: NS.gateway, device: "wan2", addresses: ["192.0.2.5/30"] },
+      { namespace: NS.two, device: "wan", addresses: ["192.0.2.6/30"] },
+    ],
+    [
+      { namespace: NS.office, device: "wan", addresses: ["192.0.2.9/30"] },
+      { namespace: NS.caller, device: "wan", addresses: ["192.0.2.10/30"] },
+    ],
+  ],
+};
+
+const secret = { keyId: "road", secret: new Secret(PSK) };
+const child = (
+  id: string,
+  change: Partial<ConnectionIntent["children"][number]>,
+): ConnectionIntent["children"][number] => ({
+  id,
+  name: id,
+  mode: "tunnel",
+  localSubnets: [],
+  remoteSubnets: [],
+  espProposals: ESP,
+  rekeySeconds: HOUR,
+  startAction: "none",
+  ...change,
+});
+
+function intent(name: string, connection: ConnectionIntent, pools?: GatewayIntent["pools"]): GatewayIntent {
+  return {
+    schema: 1,
+    revision: 1,
+    gateway: { id: name, name },
+    identity: { type: "fqdn", value: name },
+    ports: { ike: 500, natt: 4500 },
+    trustAnchors: [],
+    pools,
+    connections: [connection],
+    options: { commitConfirmSeconds: 60, reportSeconds: 5 },
+  };
+}
+
+const PEOPLE: ConnectionIntent = {
+  id: "people",
+  name: "people",
+  role: "responder",
+  remote: { ports: { ike: 500, natt: 4500 } },
+  ikeProposals: IKE,
+  local: { method: "psk", identity: { type: "fqdn", value: "gateway.test" }, ...secret },
+  peer: { method: "psk", identity: { type: "any" }, ...secret },
+  ikeRekeySeconds: 4 * HOUR,
+  dpd: { intervalSeconds: 0 },
+  modeConfig: {
+    poolIds: ["four", "six"],
+    dns: ["10.2.0.53", "2001:db8:2::53"],
+    splitInclude: ["10.2.0.0/16", "2001:db8:2::/48"],
+    users: [{ identity: { type: "email", value: "two@example.org" }, addresses: ["10.9.0.77"] }],
+  },
+  children: [child("everywhere", { localSubnets: ANYWHERE })],
+};
+
+const CALLER: ConnectionIntent = {
+  id: "office",
+  name: "office",
+  role: "initiator",
+  remote: { host: "192.0.2.9", ports: { ike: 500, natt: 4500 } },
+  ikeProposals: IKE,
+  local: { method: "psk", identity: { type: "email", value: "caller@example.org" }, ...secret },
+  peer: { method: "psk", identity: { type: "fqdn", value: "office.test" }, ...secret },
+  ikeRekeySeconds: 4 * HOUR,
+  dpd: { intervalSeconds: 0 },
+  addressRequest: { families: ["ipv4", "ipv6"] },
+  children: [child("office-net", { remoteSubnets: ["10.3.0.0/16", "2001:db8:3::/48"] })],
+};
+
+/** A caller of ours on strongSwan, as a phone is set up. */
+const caller = (name: string, to: string, from: string): PeerConnection => ({
+  name: "home",
+  localAddress: from,
+  remoteAddress: to,
+  proposals: IKE,
+  vips: ["0.0.0.0", "::"],
+  local: { auth: "psk", id: `${name}@example.org` },
+  remote: { auth: "psk", id: "gateway.test" },
+  children: [{ name: "home-all", remoteTs: ["10.2.0.0/16", "2001:db8:2::/48"], proposals: ESP }],
+});
+
+const gateway = (pool = "10.9.0.0/24") =>
+  intent("gateway.test", PEOPLE, [
+    { id: "four", name: "four", addresses: [pool] },
+    { id: "six", name: "six", addresses: ["2001:db8:9::/64"] },
+  ]);
+
+let served: Agent;
+let asking: Agent;
+let one: Strongswan;
+let two: Strongswan;
+let office: Strongswan;
+
+const person = (namespace: string, connection: PeerConnection) =>
+  startStrongswan({
+    namespace,
+    dataPlane: PEER_DATA_PLANE,
+    secrets: [{ owners: [], secret: PSK }],
+    connections: [connection],
+    settings: { install_virtual_ip: "yes" },
+  });
+
+beforeAll(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  [one, two, office, served, asking] = await Promise.all([
+    person(NS.one, caller("one", "192.0.2.1", "192.0.2.2")),
+    person(NS.two, caller("two", "192.0.2.5", "192.0.2.6")),
+    startStrongswan({
+      namespace: NS.office,
+      dataPlane: PEER_DATA_PLANE,
+      secrets: [{ owners: [], secret: PSK }],
+      pools: [
+        { name: "callers", addresses: "10.8.0.0/28", dns: ["10.3.0.53"], subnets: ["10.3.0.0/16"] },
+        { name: "callers6", addresses: "2001:db8:8::/120", dns: ["2001:db8:3::53"] },
+      ],
+      connections: [
+        {
+          name: "callers",
+          localAddress: "192.0.2.9",
+          remoteAddress: "%any",
+          proposals: IKE,
+          pools: ["callers", "callers6"],
+          local: { auth: "psk", id: "office.test" },
+          remote: { auth: "psk" },
+          children: [{ name: "callers-net", localTs: ["10.3.0.0/16", "2001:db8:3::/48"], proposals: ESP }],
+        },
+      ],
+    }),
+    startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: gateway() }),
+    startAgent({ namespace: NS.caller, dataPlane: DATA_PLANE, intent: intent("caller.test", CALLER) }),
+  ]);
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([one, two, office, served, asking].map((p) => p?.stop()));
+  await remove(TOPOLOGY);
+}, 30_000);
+
+/** IPv4 and IPv6 address that a caller's strongSwan has, once it is up. */
+async function vipsOf(peer: Strongswan): Promise<readonly [string, string]> {
+  const [sa] = await peer.listSas("home");
+  const four = sa?.localVips.find((a) => !a.includes(":"));
+  const six = sa?.localVips.find((a) => a.includes(":"));
+  if (!four || !six) throw new Error(`strongSwan has ${JSON.stringify(sa?.localVips)}`);
+  return [four, six];
+}
+
+/** Our view of the IKE SAs of the connection, each with its caller's addresses. */
+async function callers(): Promise<Record<string, readonly string[]>> {
+  const { sas } = await served.peer("people");
+  return Object.fromEntries(
+    sas.filter((sa) => sa.state === "established").map((sa) => [sa.remoteId, sa.virtual?.remote.map(String) ?? []]),
+  );
+}
+
+const reaches = async (namespace: string, from: string, to: string) =>
+  expect(await ping(namespace, to, { source: from, count: 5 })).toMatchObject({ sent: 5, received: 5 });
+
+describe("we give addresses", () => {
+  scenario(
+    { proves: 7, role: "responder" },
+    "to two callers at once, of both families",
+    async () => {
+      await Promise.all([one.initiate("home-all"), two.initiate("home-all")]);
+      const [first, second] = [await vipsOf(one), await vipsOf(two)];
+      expect(first[0]).toMatch(/^10\.9\.0\./);
+      expect(second[0]).toBe("10.9.0.77");
+      expect(new Set([...first, ...second]).size).toBe(4);
+      expect(await callers()).toEqual({ "one@example.org": first, "two@example.org": second });
+      for (const [peer, vips] of [
+        [one, first],
+        [two, second],
+      ] as const) {
+        const [sa] = await peer.listSas("home");
+        expect(sa?.children[0]?.localTs).toEqual([`${vips[0]}/32`, `${vips[1]}/128`]);
+        expect(await peer.log(400)).toMatch(/installing DNS server|handling INTERNAL_IP4_DNS attribute/);
+      }
+      for (const [namespace, vips] of [
+        [NS.one, first],
+        [NS.two, second],
+      ] as const) {
+        await reaches(namespace, vips[0], BEHIND.four);
+        await reaches(namespace, vips[1], BEHIND.six);
+        await reaches(NS.gateway, BEHIND.four, vips[0]);
+      }
+      const { pools } = await served.status();
+      expect(pools).toMatchObject([
+        { pool: "four", size: 254, taken: 2 },
+        { pool: "six", taken: 2 },
+      ]);
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: [7, 3, 4], role: "responder" },
+    "that stay over rekeys of both kinds",
+    async () => {
+      const before = await vipsOf(one);
+      const [sa] = await one.listSas("home");
+      await one.rekeyChild("home-all");
+      await one.rekeyIke("home");
+      await eventually("the IKE SA is another", async () => {
+        const [now, ...more] = await one.listSas("home");
+        return now && more.length === 0 && now.initiatorSpi !== sa?.initiatorSpi ? true : undefined;
+      });
+      expect(await vipsOf(one)).toEqual(before);
+      await eventually("so it is here", async () => {
+        const now = await callers();
+        return now["one@example.org"]?.join() === before.join() && Object.keys(now).length === 2 ? true : undefined;
+      });
+      await reaches(NS.one, before[0], BEHIND.four);
+      await reaches(NS.two, "10.9.0.77", BEHIND.four);
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: [7, 22], role: "responder" },
+    "that a caller finds again after it left, and after it came anew",
+    async () => {
+      const before = await vipsOf(one);
+      await one.terminate({ ike: "home" });
+      await eventually("it is gone here", async () => ("one@example.org" in (await callers()) ? undefined : true));
+      await one.initiate("home-all");
+      expect(await vipsOf(one)).toEqual(before);
+      await one.reauthenticate("home");
+      await eventually("it has authenticated anew", async () => {
+        const sas = await one.listSas("home");
+        return sas.length === 1 && sas[0]?.state === "ESTABLISHED" && sas[0].children.length === 1 ? true : undefined;
+      });
+      expect(await vipsOf(one)).toEqual(before);
+      await reaches(NS.one, before[0], BEHIND.four);
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: [7, 14], role: "responder" },
+    "until none is left, which is said in words and disturbs nobody",
+    async () => {
+      await served.stop();
+      const few = gateway("10.9.0.1-10.9.0.1");
+      const connections = few.connections.map((c) => ({ ...c, modeConfig: { poolIds: ["four"] } }));
+      served = await startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: { ...few, connections } });
+      await one.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
+      await two.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
+      const only = (name: string, to: string, from: string) => ({ ...caller(name, to, from), vips: ["0.0.0.0"] });
+      await one.load({ connections: [only("one", "192.0.2.1", "192.0.2.2")] });
+      await two.load({ connections: [only("two", "192.0.2.5", "192.0.2.6")] });
+      await one.initiate("home-all");
+      await expect(two.initiate("home-all")).rejects.toThrow();
+      expect(await two.log(60)).toMatch(/INT_ADDR_FAIL/);
+      expect((await served.peer("people")).lastError).toMatchObject({
+        code: "ike/no-address",
+        ours: "pool four",
+        theirs: "an IPv4 address",
+      });
+      await reaches(NS.one, "10.9.0.1", BEHIND.four);
+      await one.terminate({ ike: "home" });
+      await two.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
+      await two.initiate("home-all");
+      await reaches(NS.two, "10.9.0.1", BEHIND.four);
+    },
+    40_000,
+  );
+});
+
+describe("we ask for addresses", () => {
+  scenario(
+    { proves: 7, role: "initiator" },
+    "and get them, with name servers and networks",
+    async () => {
+      await asking.ask("up", { tunnel: "office", child: "office-net" });
+      const { virtual } = await asking.established("office");
+      const [theirs] = await office.listSas("callers");
+      const local = virtual?.local.map(String) ?? [];
+      expect(local).toEqual([expect.stringMatching(/^10\.8\.0\./), expect.stringMatching(/^2001:db8:8::/)]);
+      expect([...(theirs?.remoteVips ?? [])].sort()).toEqual([...local].sort());
+      expect(theirs?.children[0]?.remoteTs).toEqual([`${local[0]}/32`, `${local[1]}/128`]);
+      expect(virtual?.dns.map(String)).toEqual(["10.3.0.53", "2001:db8:3::53"]);
+      expect(virtual?.subnets.map(String)).toEqual(["10.3.0.0/16"]);
+      // No source is named: the route has to bring the address along.
+      for (const to of [BEHIND_OFFICE.four, BEHIND_OFFICE.six]) {
+        expect(await ping(NS.caller, to, { count: 5 })).toMatchObject({ sent: 5, received: 5 });
+      }
+      expect(theirs?.children[0]?.mode).toBe("TUNNEL");
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: [7, 3, 4], role: "initiator" },
+    "that stay over rekeys and go with the IKE SA",
+    async () => {
+      const before = (await asking.established("office")).virtual?.local.map(String);
+      await asking.ask("rekey", { tunnel: "office", child: "office-net" });
+      await asking.ask("rekey", { tunnel: "office" });
+      await eventually("the far end has one IKE SA", async () => {
+        const sas = await office.listSas("callers");
+        return sas.length === 1 && sas[0]?.remoteVips.length === 2 ? true : undefined;
+      });
+      expect((await asking.established("office")).virtual?.local.map(String)).toEqual(before);
+      expect(await ping(NS.caller, BEHIND_OFFICE.four, { count: 5 })).toMatchObject({ received: 5 });
+      await asking.ask("down", { tunnel: "office" });
+      await eventually("its address is gone", async () => {
+        const result = await ping(NS.caller, before?.[0] ?? "", { count: 1, waitMs: 200 }).catch(() => undefined);
+        return result?.received ? undefined : true;
+      });
+    },
+    30_000,
+  );
+});
