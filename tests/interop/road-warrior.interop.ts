@@ -226,7 +226,7 @@ describe("we give addresses", () => {
       ] as const) {
         const [sa] = await peer.listSas("home");
         expect(sa?.children[0]?.localTs).toEqual([`${vips[0]}/32`, `${vips[1]}/128`]);
-        expect(await peer.log(400)).toMatch(/installing DNS server|handling INTERNAL_IP4_DNS attribute/);
+        expect(await peer.log(400)).toMatch(/installing DNS server|processing INTERNAL_IP4_DNS attribute/);
       }
       for (const [namespace, vips] of [
         [NS.one, first],

@@ -178,9 +178,10 @@ export interface ChildConfig {
   readonly priority: number;
   /** Binds SAs and policies; undefined: derived from the ids of peer and child, hence stable over restarts. */
   readonly reqid?: number;
-  /** Whether routes to the remote selectors are installed; the preferred source address of those routes. */
+  /** Whether routes to the remote selectors are installed. */
   readonly routes: boolean;
-  readonly routeSource?: IpAddress;
+  /** Preferred source addresses of those routes, the first of the route's family; a virtual address goes before them. */
+  readonly routeSources: readonly IpAddress[];
 }
 
 /** Addresses `first`…`last`, both inclusive, of one family. */
@@ -347,4 +348,5 @@ export const CHILD_DEFAULTS = {
   level: "require",
   priority: 2_000,
   routes: true,
+  routeSources: [],
 } as const satisfies Partial<ChildConfig>;

@@ -226,7 +226,8 @@ function childConfig(
   const proposals = parseProposals(child.espProposals, "esp", `${field}.espProposals`);
   const esn = proposals.some((p) => p.esn.includes(true));
   const local = child.localSubnets.map((text, i) => parseSelector(text, `${field}.localSubnets[${i}]`));
-  const routeSource = facts.ownAddresses.find((a) => local.some((range) => holds(range, a)));
+  const inside = facts.ownAddresses.filter((a) => local.some((range) => holds(range, a)));
+  const routeSources = ([4, 6] as const).flatMap((family) => inside.find((a) => a.family === family) ?? []);
   const bytes = child.rekeyBytes;
   return {
     ...CHILD_DEFAULTS,
@@ -251,7 +252,7 @@ function childConfig(
     dpdAction: calls ? (child.dpdAction ?? AFTER_DEATH[child.startAction]) : "clear",
     level: child.level ?? CHILD_DEFAULTS.level,
     priority,
-    ...(routeSource ? { routeSource } : {}),
+    routeSources,
   };
 }
 

@@ -19,6 +19,8 @@ export interface ApplierOptions {
   readonly dataPlane: Pick<DataPlane, "capabilities" | "tryAlgorithm">;
   /** The certificate and key that an intent names. */
   readonly credential: (intent: GatewayIntent) => Credential | undefined;
+  /** Addresses that peers gave this gateway, which come and go with their tunnels. */
+  readonly virtual?: () => readonly IpAddress[];
   readonly clock: Clock;
   readonly log: Logger;
   /** Whom to ask where a peer is and whence to call it; the system when absent. */
@@ -130,7 +132,7 @@ export class IntentApplier {
       credential: this.options.credential(intent),
       resolved: this.#addresses,
       localAddress: (remote) => this.#locals.get(remote.toString()),
-      ...ownNetwork(),
+      ...ownNetwork(this.options.virtual?.() ?? []),
       forcesEncapsulation: this.options.dataPlane.capabilities.forcesEncapsulation,
     };
   }
@@ -148,10 +150,11 @@ export class IntentApplier {
   }
 }
 
-/** The gateway's addresses, and the networks of more than one address that they are in. */
-function ownNetwork(): Pick<LocalFacts, "ownAddresses" | "ownNetworks"> {
+/** The gateway's addresses but for those that peers gave it, and the networks of more than one address that they are in. */
+function ownNetwork(virtual: readonly IpAddress[]): Pick<LocalFacts, "ownAddresses" | "ownNetworks"> {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const own = all.filter((a) => !a.scopeid && !isLoopback(a.address));
+  const given = new Set(virtual.map(String));
+  const own = all.filter((a) => !a.scopeid && !isLoopback(a.address) && !given.has(a.address));
   return {
     ownAddresses: own.map((a) => IpAddress.parse(a.address)),
     ownNetworks: own.flatMap(({ address, cidr }) => {

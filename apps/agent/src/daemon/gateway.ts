@@ -46,6 +46,7 @@ export class Gateway {
     this.#applier = new IntentApplier({
       configure: (config) => this.#host.configure(config),
       dataPlane: carrier.dataPlane,
+      virtual: () => this.status().peers.flatMap((p) => p.sas.flatMap((sa) => sa.virtual?.local ?? [])),
       credential: (intent) => options.credentials.credentialFor(intent),
       clock: systemClock,
       log: options.log,

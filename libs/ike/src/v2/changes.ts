@@ -58,7 +58,7 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   priority: "policies",
   reqid: "replace",
   routes: "policies",
-  routeSource: "policies",
+  routeSources: "policies",
 };
 
 function claimOf({ method, identity }: LocalAuth | RemoteAuth) {

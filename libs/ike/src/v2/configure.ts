@@ -128,7 +128,7 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
     child.sticky = next.startAction === "start";
     child.wanted ||= child.sticky;
   }
-  const traps = [before, next].map((c) => [c.startAction, c.dpdAction, c.level, c.priority, c.routes, c.routeSource]);
+  const traps = [before, next].map((c) => [c.startAction, c.dpdAction, c.level, c.priority, c.routes, c.routeSources]);
   if (!sameValue(traps[0], traps[1])) {
     if (child.trap) gone.push(child.trap);
     child.trap = undefined;

@@ -33,7 +33,7 @@ export function entriesOf(
   const routes = new Map<string, RouteSpec>();
   if (child.routes && mode === "tunnel") {
     for (const { destination } of selectors) {
-      const source = virtual.find((a) => a.family === destination.family) ?? child.routeSource;
+      const source = [...virtual, ...child.routeSources].find((a) => a.family === destination.family);
       routes.set(destination.toString(), { destination, via: remote, ...(source ? { source } : {}) });
     }
   }
