@@ -115,7 +115,7 @@ const CHILD: Cases<ChildConfig> = {
   priority: [next<ChildConfig>({ priority: 1_000 }, "untouched"), next<ChildConfig>({ priority: 3_000 }, "untouched")],
   reqid: next<ChildConfig>({ reqid: 77 }, "replaced"),
   routes: next<ChildConfig>({ routes: false }, "untouched"),
-  routeSources: ["policies", { routeSources: [IpAddress.parse("10.1.0.1")] }],
+  routeSources: next<ChildConfig>({ routeSources: [IpAddress.parse("10.1.0.1")] }, "untouched"),
 };
 
 const flat = <T>(cases: Cases<T>) =>
