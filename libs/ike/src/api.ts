@@ -99,6 +99,8 @@ export type Effect =
   /** `id` 0, of both kinds: nobody waits; the runner logs a failure. */
   | { readonly do: "crypto"; readonly id: EffectId; readonly job: CryptoJob }
   | { readonly do: "dataplane"; readonly id: EffectId; readonly ops: readonly DataPlaneOp[] }
+  /** Asks from which address packets to each of `remotes` would leave; answered by `routed`. */
+  | { readonly do: "route"; readonly id: EffectId; readonly remotes: readonly IpAddress[] }
   | { readonly do: "emit"; readonly event: IkeEvent };
 
 /** What the operator or the agent asks for; `peer` and `child` are config ids. */
@@ -142,6 +144,15 @@ export type Input =
       readonly at: number;
       readonly failure: Failure;
     }
+  /** In the order of the question; undefined: no way there. */
+  | {
+      readonly on: "routed";
+      readonly now: Millis;
+      readonly id: EffectId;
+      readonly sources: readonly (IpAddress | undefined)[];
+    }
+  /** Links, addresses or routes of this machine have changed; `addresses` are all that it has now. */
+  | { readonly on: "network"; readonly now: Millis; readonly addresses: readonly IpAddress[] }
   | { readonly on: "command"; readonly now: Millis; readonly command: Command }
   | { readonly on: "dataplane"; readonly now: Millis; readonly event: DataPlaneEvent }
   /** The first one starts the engine. Later ones touch only peers and children that differ by value. */

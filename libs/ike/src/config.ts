@@ -235,6 +235,19 @@ export interface AddressRequest {
   readonly hides: readonly Prefix[];
 }
 
+/** RFC 4555: how this end and the peer may change their addresses under a standing IKE SA. */
+export interface MobikeConfig {
+  readonly enabled: boolean;
+  /** Where a responder can be reached besides the address in use; undefined: all of the machine's that no child has inside. */
+  readonly addresses?: readonly IpAddress[];
+  /** Whence a responder takes messages of a peer that has moved; empty: from anywhere. */
+  readonly acceptFrom: readonly Prefix[];
+  /** Whether a responder makes sure that the peer receives at its new address before traffic goes there (§3.7). */
+  readonly checkRoutability: boolean;
+  /** An initiator lets no NAT stand between the ends (§3.9); NAT traversal is off then. */
+  readonly forbidNat: boolean;
+}
+
 export interface PeerConfig {
   /** Unique, stable over restarts and edits. */
   readonly id: string;
@@ -260,6 +273,7 @@ export interface PeerConfig {
   readonly fragmentSize: number;
   /** Claim a NAT, so that ESP goes inside UDP (RFC 3948). */
   readonly forceEncapsulation: boolean;
+  readonly mobike: MobikeConfig;
   /** Seconds between NAT keepalives when this end is behind a NAT; 0: none. */
   readonly natKeepalive: number;
   /** PEER-10: tell the peer on the first IKE SA to drop older ones with this identity. */
@@ -332,6 +346,7 @@ export const PEER_DEFAULTS = {
   fragmentation: true,
   fragmentSize: 1_232,
   forceEncapsulation: false,
+  mobike: { enabled: true, acceptFrom: [], checkRoutability: true, forbidNat: false },
   natKeepalive: 20,
   initialContact: true,
   uniqueness: "replace",

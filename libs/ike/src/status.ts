@@ -143,8 +143,10 @@ export type IkeEvent =
   | ({ readonly event: "child-up" } & OfChild)
   | ({ readonly event: "child-rekeyed"; readonly replaces: number } & OfChild)
   | ({ readonly event: "child-down"; readonly reason: DownReason } & OfChild)
-  /** The peer's address or port changed (NAT rebinding). */
+  /** The peer's address or port changed (NAT rebinding, RFC 4555). */
   | ({ readonly event: "peer-moved"; readonly from: Endpoint } & OfIke)
+  /** This end's address or port changed (RFC 4555). */
+  | ({ readonly event: "moved"; readonly from: Endpoint } & OfIke)
   /** `child` is set when the IKE SA stands and only this CHILD SA failed. */
   | ({
       readonly event: "negotiation-failed";

@@ -7,6 +7,7 @@ export { PacketTap } from "./packet-tap.js";
 export { RawSocket } from "./raw.js";
 export type { Route } from "./rtnetlink/route.js";
 export { RouteNetlink, type Rule } from "./rtnetlink/socket.js";
+export { type NetworkWatch, watchNetwork } from "./rtnetlink/watch.js";
 export { addressOfWords, setFarEnd, setLocal } from "./sockaddr.js";
 export { TunDevice } from "./tun.js";
 export * from "./types.js";

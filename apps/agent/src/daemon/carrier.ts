@@ -2,8 +2,8 @@ import type { Clock } from "@sallyport/base";
 import { type Family, IpAddress, isFault } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
 import type { UdpSocket } from "@sallyport/linux-io";
-import { openEspSocket, UserspaceDataPlane } from "@sallyport/userspace";
-import { KernelDataPlane, prepareIkeSocket } from "@sallyport/xfrm";
+import { openEspSocket, ROUTING_DEFAULTS, UserspaceDataPlane } from "@sallyport/userspace";
+import { KernelDataPlane, prepareIkeSocket, ROUTE_TABLE } from "@sallyport/xfrm";
 import { fault } from "../faults.js";
 import type { Logger } from "./log.js";
 import type { IkePorts } from "./transport.js";
@@ -28,6 +28,8 @@ export interface Carrier {
   readonly transport: UdpTransport;
   /** Sockets through which the kernel decapsulates ESP in UDP; empty with the userspace data plane. */
   readonly encapsulating: readonly UdpSocket[];
+  /** Routing tables that only the data plane writes to. */
+  readonly ownTables: readonly number[];
 }
 
 /** What was opened so far, to be closed when a later step fails. */
@@ -63,7 +65,7 @@ async function openKernel({ ports, log }: CarrierOptions, opened: Opened): Promi
     for (const socket of natt) prepareIkeSocket(socket, { encapsulation: true });
     const transport = new UdpTransport([...ike, ...natt], ports, log);
     transport.start();
-    return { dataPlane, transport, encapsulating: natt };
+    return { dataPlane, transport, encapsulating: natt, ownTables: [ROUTE_TABLE] };
   } catch (error) {
     await dataPlane.close({ keep: true });
     throw error;
@@ -91,7 +93,8 @@ async function openUserspace({ ports, tunName, clock, log }: CarrierOptions, ope
     },
   });
   transport.start(natt);
-  return { dataPlane, transport, encapsulating: [] };
+  const { table } = ROUTING_DEFAULTS;
+  return { dataPlane, transport, encapsulating: [], ownTables: [table, table + 1] };
 }
 
 /** `auto`: the kernel's data plane where the kernel has ESP, else userspace. Throws `agent/no-data-plane` or the adapter's fault. */

@@ -20,7 +20,8 @@ export function describe(event: IkeEvent): Described {
     case "ike-up":
     case "ike-rekeyed":
     case "ike-down":
-    case "peer-moved": {
+    case "peer-moved":
+    case "moved": {
       const { ike } = event;
       const facts = {
         remote: endpointText(ike.remote),
@@ -32,6 +33,14 @@ export function describe(event: IkeEvent): Described {
         return { severity: "info", code, message: `${ike.name}: IKE SA established, ${who}`, facts };
       if (event.event === "ike-rekeyed")
         return { severity: "info", code, message: `${ike.name}: IKE SA rekeyed`, facts };
+      if (event.event === "moved") {
+        return {
+          severity: "info",
+          code,
+          message: `${ike.name}: moved from ${endpointText(event.from)} to ${endpointText(ike.local)}`,
+          facts,
+        };
+      }
       if (event.event === "peer-moved") {
         return {
           severity: "info",

@@ -1,4 +1,4 @@
-import type { Clock } from "@sallyport/base";
+import type { Clock, IpAddress } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
 import {
   type Command,
@@ -14,6 +14,7 @@ import {
   type PolicyStatus,
 } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
+import { localAddressFor } from "./locate.js";
 import type { Logger } from "./log.js";
 import { Timers } from "./timers.js";
 import type { IkeTransport } from "./transport.js";
@@ -30,6 +31,8 @@ export interface EngineHostOptions {
   readonly transport: IkeTransport;
   readonly dataPlane: DataPlane;
   readonly crypto: CryptoRunner;
+  /** Whence packets to an address leave; rejects when there is no way. Absent: the routing table says so. */
+  readonly localAddressFor?: typeof localAddressFor;
   readonly log: Logger;
   readonly onEvent: (event: IkeEvent) => void;
 }
@@ -90,6 +93,11 @@ export class EngineHost {
 
   command(command: Command): void {
     this.#feed({ on: "command", now: this.#now(), command });
+  }
+
+  /** Links, addresses or routes have changed. */
+  network(addresses: readonly IpAddress[]): void {
+    this.#feed({ on: "network", now: this.#now(), addresses });
   }
 
   /** Takes over what an earlier run left in the data plane; before the first `configure`. */
@@ -183,6 +191,9 @@ export class EngineHost {
       case "emit":
         this.options.onEvent(effect.event);
         return;
+      case "route":
+        void this.#route(effect.id, effect.remotes);
+        return;
       case "crypto":
         this.#crypto(effect.id, effect.job);
         return;
@@ -190,6 +201,12 @@ export class EngineHost {
         this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#dataPlane(effect.id, effect.ops, failures));
         return;
     }
+  }
+
+  async #route(id: number, remotes: readonly IpAddress[]): Promise<void> {
+    const ask = this.options.localAddressFor ?? localAddressFor;
+    const sources = await Promise.all(remotes.map((r) => ask(r).catch(() => undefined)));
+    this.#feed({ on: "routed", now: this.#now(), id, sources });
   }
 
   #crypto(id: number, job: CryptoJob): void {

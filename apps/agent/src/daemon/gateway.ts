@@ -9,6 +9,7 @@ import type { Credentials } from "./credentials.js";
 import { CryptoPool } from "./crypto-pool.js";
 import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
+import { NetworkWatcher, ownAddresses } from "./network.js";
 import { childCounters, tunnelStates } from "./report.js";
 import type { IkePorts } from "./transport.js";
 
@@ -25,6 +26,7 @@ export class Gateway {
   readonly #crypto: CryptoPool;
   readonly #host: EngineHost;
   readonly #applier: IntentApplier;
+  readonly #watcher: NetworkWatcher;
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
   readonly #wallOffset = systemClock.wall() - systemClock.now();
@@ -52,11 +54,13 @@ export class Gateway {
       log: options.log,
       onMissing: options.onChange,
     });
+    this.#watcher = new NetworkWatcher(carrier.ownTables, () => this.#networkChanged());
   }
 
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options, await openCarrier({ ...options, clock: systemClock }));
     await gateway.#host.adopt();
+    gateway.#host.network(ownAddresses(options.tunName));
     return gateway;
   }
 
@@ -70,6 +74,12 @@ export class Gateway {
       if (before) this.options.credentials.useAnchors(before);
       throw error;
     }
+  }
+
+  #networkChanged(): void {
+    const { log, tunName } = this.options;
+    this.#host.network(ownAddresses(tunName));
+    this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
   }
 
   get ports(): IkePorts {
@@ -144,6 +154,7 @@ export class Gateway {
 
   /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */
   async close({ keep }: { keep: boolean }): Promise<void> {
+    this.#watcher.close();
     this.#applier.close();
     if (!keep) await this.#host.shutdown();
     this.#host.close();

@@ -8,6 +8,7 @@ import { handshakeOf } from "./handshake.js";
 import { deletedEarly } from "./informational.js";
 import { childFailed, ensure, establish, withoutAddress } from "./lifecycle.js";
 import { errorIn, find } from "./message.js";
+import { agreeMobike } from "./mobike.js";
 import { enqueueFirst, finish } from "./queue.js";
 import { takeAddresses } from "./request-config.js";
 import type { Asking, Built, IkeSa, Outcome } from "./sa.js";
@@ -16,6 +17,7 @@ import { takeWindow } from "./window.js";
 
 /** Both ends have proved themselves: the last response of IKE_AUTH makes the CHILD SA that the first request asked for. */
 export function authenticated(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
+  agreeMobike(turn, sa, payloads);
   const offer = asking.child;
   const { nr } = handshakeOf(sa);
   takeWindow(sa, payloads);

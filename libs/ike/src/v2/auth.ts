@@ -13,6 +13,7 @@ import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRo
 import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, find, notifyIn } from "./message.js";
+import { announceMobike } from "./mobike.js";
 import {
   badProof,
   mismatch,
@@ -140,6 +141,7 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
     ...(child ? [...child.before, child.sa, ...child.ts] : []),
     ...takesRounds([peer]),
     ...takesEapAlone(peer),
+    ...announceMobike(turn, sa),
     ...windowNotifies(sa),
     ...another,
   ]);

@@ -19,7 +19,8 @@ type Table<T, C> = { readonly [F in Exclude<keyof T, "id">]-?: C | ((before: T, 
 /** Every field has to be here. */
 export const PEER_CHANGES: Table<Omit<PeerConfig, "children">, PeerChange> = {
   name: "keep",
-  local: "replace",
+  // From another address IKE SAs with MOBIKE go on, and the others are made anew (`relocate`).
+  local: (a, b) => (sameValue(placeless(a), placeless(b)) ? "keep" : "replace"),
   // Whence the peer may call is asked when it calls.
   remote: (a, b) => (sameValue(a.remote.endpoint, b.remote.endpoint) ? "keep" : "replace"),
   passive: "keep",
@@ -34,6 +35,7 @@ export const PEER_CHANGES: Table<Omit<PeerConfig, "children">, PeerChange> = {
   fragmentation: "keep",
   fragmentSize: "keep",
   forceEncapsulation: "replace",
+  mobike: "keep",
   natKeepalive: "keep",
   initialContact: "keep",
   uniqueness: "keep",
@@ -60,6 +62,10 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   routes: "policies",
   routeSources: "policies",
 };
+
+function placeless({ local }: Pick<PeerConfig, "local">) {
+  return { port: local.port, known: local.address !== undefined };
+}
 
 function claimOf({ method, identity }: LocalAuth | RemoteAuth) {
   return { method, identity };

@@ -8,6 +8,7 @@ import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
+import { lookAgain } from "./roaming.js";
 import type { Child, IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
 import { configureShunts } from "./shunts.js";
@@ -103,6 +104,7 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
     return;
   }
   state.config = config;
+  if (!sameValue(before.local, config.local)) relocate(turn, state, gone);
   const stale = new Set<string>();
   for (const child of [...state.children.values()]) {
     const next = config.children.find((c) => c.id === child.config.id);
@@ -116,6 +118,25 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
     const sa = turn.edit(serial);
     if (sa) refresh(turn, sa, config, stale, gone);
     if (sa && change === "rekey" && sa.phase === "established") enqueue(turn, sa, { kind: "rekey-ike" });
+  }
+}
+
+/** This end has another address: IKE SAs that can move do, others have to be made anew from there. */
+function relocate(turn: Turn, state: PeerState, gone: Entries[]): void {
+  let moves = false;
+  for (const { serial } of turn.ofPeer(state.config.id)) {
+    const sa = turn.edit(serial);
+    if (sa && !sa.mobike) retire(turn, sa, "config-changed");
+    else if (sa?.mobike?.decides && sa.phase === "established") lookAgain(turn, sa);
+    moves ||= sa?.mobike !== undefined;
+  }
+  // Policies of SAs that move go with them.
+  if (moves) return;
+  for (const child of state.children.values()) {
+    if (!child.trap) continue;
+    gone.push(child.trap);
+    child.trap = undefined;
+    setTrap(turn, state, child);
   }
 }
 

@@ -63,6 +63,8 @@ export class Core {
   readonly shunts = new Map<string, Shunt>();
   readonly holdings = new Holdings();
   readonly leases = new Leases();
+  /** This machine's addresses, as far as they were told. */
+  addresses: readonly IpAddress[] = [];
   index = new PeerIndex([]);
   readonly cookies: CookieJar;
   readonly counters: Record<string, number> = {};

@@ -4,6 +4,7 @@ import { fault } from "./faults.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
 import { exchangeName, maxTries, resendAfter } from "./message.js";
 import { change, enqueue, enqueueFirst } from "./queue.js";
+import { probePaths } from "./roaming.js";
 import type { Asking, IkeSa } from "./sa.js";
 import { keepaliveAt, probeAt } from "./timers.js";
 import type { Turn } from "./turn.js";
@@ -56,6 +57,7 @@ function resend(turn: Turn, sa: IkeSa, asking: Asking): void {
   change(sa, asking, { tries, resendAt: turn.now + resendAfter(sa, tries) });
   turn.count("retransmissions");
   turn.send(sa, asking.datagrams);
+  probePaths(turn, sa, asking.datagrams, tries);
 }
 
 function unanswered(turn: Turn, sa: IkeSa, asking: Asking): void {

@@ -8,16 +8,18 @@ import { due } from "./due.js";
 import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
+import { settle } from "./moves.js";
 import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
 import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
 import { engineStatus } from "./report.js";
+import { networkChanged } from "./roaming.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
 
 const INTERNAL_ERROR_MS = 1_000;
 
-type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "failed" }>;
+type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "routed" | "failed" }>;
 
 /**
  * The IKEv2 engine: inputs in, effects out, no I/O of its own. `handle` never throws; what an input could not do is counted and
@@ -34,7 +36,7 @@ export class IkeEngine {
     const turn = new Turn(this.#core, input.now);
     try {
       this.#step(turn, input);
-      for (const sa of turn.touched()) pump(turn, sa);
+      goOn(turn);
     } catch (error) {
       turn.revert();
       this.#counted(turn, error, input);
@@ -52,7 +54,7 @@ export class IkeEngine {
       const turn = new Turn(this.#core, input.now);
       try {
         if (!serveEarly(turn, serial)) return effects;
-        for (const sa of turn.touched()) pump(turn, sa);
+        goOn(turn);
       } catch (error) {
         turn.revert();
         this.#counted(turn, error, input);
@@ -93,8 +95,12 @@ export class IkeEngine {
         return;
       case "crypto-done":
       case "dataplane-done":
+      case "routed":
       case "failed":
         this.#result(turn, input);
+        return;
+      case "network":
+        networkChanged(turn, input.addresses);
         return;
       case "command":
         command(turn, input.command);
@@ -129,7 +135,7 @@ export class IkeEngine {
     sa.waits = sa.waits.filter((w) => w !== wait);
     try {
       resume(turn, sa, wait, outcomeOf(input));
-      for (const touched of turn.touched()) pump(turn, touched);
+      goOn(turn);
     } catch (error) {
       turn.revert();
       this.#failedResume(turn, sa.serial, wait, error, input);
@@ -146,13 +152,14 @@ export class IkeEngine {
       turn.drop(sa);
       return;
     }
+    if (wait.of === "moving") return;
     if (wait.of !== "serving" || !sa.serving) {
       closeSa(turn, sa, "failed");
       return;
     }
-    const { mid, exchange } = sa.serving;
+    const { mid, exchange, from } = sa.serving;
     const cause = error instanceof Fault ? error : fault("ike/temporary-failure", "internal error");
-    refuseRequest(turn, serial, { header: { messageId: mid, exchange } }, cause);
+    refuseRequest(turn, serial, { header: { messageId: mid, exchange }, from }, cause);
     const after = turn.edit(serial);
     if (after) after.waits = after.waits.filter((w) => w.id !== wait.id);
   }
@@ -178,12 +185,22 @@ export class IkeEngine {
   }
 }
 
+/** What every step ends with: CHILD SAs where they belong, and the next exchanges. */
+function goOn(turn: Turn): void {
+  for (const sa of turn.touched()) {
+    settle(turn, sa);
+    pump(turn, sa);
+  }
+}
+
 function outcomeOf(input: Result): Outcome {
   switch (input.on) {
     case "crypto-done":
       return { ok: true, crypto: input.result };
     case "dataplane-done":
       return { ok: true, values: input.values };
+    case "routed":
+      return { ok: true, values: input.sources };
     case "failed":
       return { ok: false, at: input.at, failure: input.failure };
   }

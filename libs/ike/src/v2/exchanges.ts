@@ -1,3 +1,4 @@
+import type { IpAddress } from "@sallyport/base";
 import { EXCHANGE } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
 import { authAnswered, authEap, authOfferSpi, authSigned, authVerified } from "./auth.js";
@@ -6,8 +7,10 @@ import { answerDh, answerInstalled, answerSpi } from "./child-answer.js";
 import { beginCreate, childKeys, createAnswered, installed, offerDh, offerSpi } from "./create-child.js";
 import { beginInformational, informationalAnswered, serveInformational } from "./informational.js";
 import { initKeys, initOffer } from "./init.js";
+import { beginMobike, mobikeAnswered } from "./mobike.js";
 import { askingOf } from "./queue.js";
 import { beginRekey, rekeyAnswered, rekeyKeys, rekeyOffer, serveRekeyDh } from "./rekey-ike.js";
+import { routed } from "./roaming.js";
 import type { Asking, AskingThen, IkeSa, Outcome, Phase, ServingThen, TaskKind, Wait } from "./sa.js";
 import { serveAuth, serveAuthSigned, serveAuthVerified } from "./serve-auth.js";
 import { serveCreate } from "./serve-create.js";
@@ -42,6 +45,9 @@ export const BEGIN: Readonly<Partial<Record<TaskKind, (turn: Turn, sa: IkeSa, as
   "wrong-mid": beginInformational,
   window: beginInformational,
   probe: beginInformational,
+  "update-addresses": beginMobike,
+  "tell-addresses": beginMobike,
+  "check-route": beginMobike,
 };
 
 /** Takes the authenticated response to a request of ours. */
@@ -60,6 +66,9 @@ export const ANSWERED: Readonly<
   "wrong-mid": informationalAnswered,
   window: informationalAnswered,
   probe: informationalAnswered,
+  "update-addresses": mobikeAnswered,
+  "tell-addresses": mobikeAnswered,
+  "check-route": mobikeAnswered,
 };
 
 type ResumeAsking<T> = (turn: Turn, sa: IkeSa, asking: Asking, then: T, outcome: Outcome) => void;
@@ -67,7 +76,7 @@ type ResumeServing<T> = (turn: Turn, sa: IkeSa, then: T, outcome: Outcome) => vo
 
 const ASKING: { readonly [G in AskingThen["go"]]: ResumeAsking<Extract<AskingThen, { go: G }>> } = {
   "init-offer": (t, sa, a, _, o) => initOffer(t, sa, a, o),
-  "init-keys": (t, sa, a, { suite }, o) => initKeys(t, sa, a, suite, o),
+  "init-keys": (t, sa, a, then, o) => initKeys(t, sa, a, then, o),
   "auth-offer-spi": (t, sa, a, _, o) => authOfferSpi(t, sa, a, o),
   "auth-signed": (t, sa, a, then, o) => authSigned(t, sa, a, then, o),
   "auth-verified": (t, sa, a, { payloads }, o) => authVerified(t, sa, a, payloads, o),
@@ -94,6 +103,15 @@ const SERVING: { readonly [G in ServingThen["go"]]: ResumeServing<Extract<Servin
 
 /** Goes on where an effect was awaited. */
 export function resume(turn: Turn, sa: IkeSa, wait: Wait, outcome: Outcome): void {
+  if (wait.of === "moving") {
+    routed(
+      turn,
+      sa,
+      wait.then.remotes,
+      outcome.ok ? ((outcome.values ?? []) as readonly (IpAddress | undefined)[]) : [],
+    );
+    return;
+  }
   if (wait.of === "serving") {
     (SERVING[wait.then.go] as ResumeServing<ServingThen>)(turn, sa, wait.then, outcome);
     return;

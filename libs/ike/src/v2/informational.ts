@@ -4,6 +4,7 @@ import type { DeletePayload, Payload } from "../wire/types.js";
 import { childBySerial, closeChild, switchOutbound } from "./child.js";
 import { closeSa, ensure } from "./lifecycle.js";
 import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
+import { mappingProbe, mappingProbed, serveMobike } from "./mobike.js";
 import { change, finish } from "./queue.js";
 import type { Asking, Child, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
@@ -28,6 +29,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
     distrusted(turn, sa, error.type);
     return;
   }
+  const moved = serveMobike(turn, sa, payloads, sa.serving?.from ?? sa);
   const window = answerWindow(sa, payloads);
   const answer: number[] = [];
   for (const d of deletes) {
@@ -44,7 +46,8 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
       childDeleted(turn, sa, child);
     }
   }
-  respond(turn, sa, [...(answer.length > 0 ? [deletion(answer)] : []), ...answerConfig(sa, payloads), ...window]);
+  const deleted = answer.length > 0 ? [deletion(answer)] : [];
+  respond(turn, sa, [...deleted, ...moved, ...answerConfig(sa, payloads), ...window]);
   if (deletes.length > 0) ensure(turn, sa.peer?.id);
 }
 
@@ -140,7 +143,7 @@ export function beginInformational(turn: Turn, sa: IkeSa, asking: Asking): boole
       ask(turn, sa, asking, windowNotifies(sa));
       return true;
     default:
-      ask(turn, sa, asking, []);
+      ask(turn, sa, asking, mappingProbe(turn, sa));
       return true;
   }
 }
@@ -149,6 +152,7 @@ export function informationalAnswered(turn: Turn, sa: IkeSa, asking: Asking, pay
   const { task } = asking;
   takeWindow(sa, payloads);
   finish(sa, asking);
+  if (task.kind === "probe") mappingProbed(turn, sa, payloads);
   if (task.kind === "delete-child") {
     for (const serial of task.serials) {
       const child = childBySerial(sa, serial);

@@ -10,7 +10,7 @@ import { errorOf, refusedBy } from "./failures.js";
 import { announcements, handshakeOf, requestedAuthorities, setKeys } from "./handshake.js";
 import { connectFailed } from "./lifecycle.js";
 import { ask, errorIn, must, notifyIn } from "./message.js";
-import { detectNat, natNotifies } from "./nat.js";
+import { detectNat, detectsNat, encapsulates, natNotifies } from "./nat.js";
 import { ikeProposals, isAnswerTo } from "./proposals.js";
 import { change, finish } from "./queue.js";
 import type { Asking, IkeSa, Outcome } from "./sa.js";
@@ -39,7 +39,7 @@ function sendInit(turn: Turn, sa: IkeSa, asking: Asking): void {
     { kind: "SA", proposals: ikeProposals(sa.peer.proposals) },
     { kind: "KE", group: DH[h.pair.group].transformId, data: h.pair.publicValue },
     { kind: "Nonce", data: h.ni },
-    ...natNotifies(turn, sa, 0n),
+    ...(sa.peer.mobike.forbidNat ? [] : natNotifies(turn, sa, 0n)),
     ...announcements([sa.peer]),
   ]);
   sa.handshake = { ...h, sent: sent ?? NOTHING };
@@ -138,11 +138,22 @@ function accept(turn: Turn, sa: IkeSa, asking: Asking, message: Message): void {
   };
   change(sa, asking, { answered: true });
   const job = { kind: "dh-compute", pair: h.pair, peerValue: ke.data } as const;
-  turn.crypto(sa, asking, job, { go: "init-keys", suite });
+  turn.crypto(sa, asking, job, { go: "init-keys", suite, floats: floats(sa, payloads) });
+}
+
+/** Whether the rest goes over the port of NAT traversal: through a NAT, or since the path may lead through one later (RFC 4555 §3.3). */
+function floats(sa: IkeSa, payloads: readonly Payload[]): boolean {
+  return encapsulates(sa) || (sa.peer?.mobike.enabled === true && !sa.peer.mobike.forbidNat && detectsNat(payloads));
 }
 
 /** g^ir is there: keys, the port of NAT traversal when one is needed, and IKE_AUTH (RFC 7296 §2.23). */
-export function initKeys(turn: Turn, sa: IkeSa, asking: Asking, suite: IkeSuite, outcome: Outcome): void {
+export function initKeys(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  { suite, floats }: { readonly suite: IkeSuite; readonly floats: boolean },
+  outcome: Outcome,
+): void {
   if (!outcome.ok) {
     connectFailed(turn, sa, errorOf(turn, "IKE_SA_INIT", outcome.failure));
     return;
@@ -152,7 +163,7 @@ export function initKeys(turn: Turn, sa: IkeSa, asking: Asking, suite: IkeSuite,
   sa.phase = "auth";
   sa.nextOurs = 1;
   finish(sa, asking);
-  if (sa.nat.local || sa.nat.remote || sa.nat.forced) {
+  if (floats) {
     const port = turn.core.config.natPort;
     sa.local = { address: sa.local.address, port };
     sa.remote = { address: sa.remote.address, port };

@@ -91,6 +91,9 @@ const EXCHANGE_OF: Readonly<Record<Task["kind"], number>> = {
   "wrong-mid": EXCHANGE.INFORMATIONAL,
   window: EXCHANGE.INFORMATIONAL,
   probe: EXCHANGE.INFORMATIONAL,
+  "update-addresses": EXCHANGE.INFORMATIONAL,
+  "tell-addresses": EXCHANGE.INFORMATIONAL,
+  "check-route": EXCHANGE.INFORMATIONAL,
 };
 
 export function exchangeName(task: Task): string {
@@ -135,7 +138,7 @@ export function respond(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): vo
   sa.responses = [...sa.responses.filter((r) => r.mid > mid - sa.window.receive), { mid, datagrams }];
   sa.nextTheirs = mid + 1;
   sa.serving = undefined;
-  turn.send(sa, datagrams);
+  turn.send(sa, datagrams, serving.from.remote, serving.from.local);
 }
 
 /** An answer in the clear: IKE_SA_INIT and errors without an IKE SA. */

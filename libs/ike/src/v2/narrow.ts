@@ -47,6 +47,12 @@ function sameRange(a: TrafficRange, b: TrafficRange): boolean {
   );
 }
 
+export function inRange(range: TrafficRange, address: IpAddress): boolean {
+  return (
+    range.first.family === address.family && compare(range.first, address) <= 0 && compare(address, range.last) <= 0
+  );
+}
+
 export function sameRanges(a: readonly TrafficRange[], b: readonly TrafficRange[]): boolean {
   return a.length === b.length && a.every((x) => b.some((y) => sameRange(x, y)));
 }

@@ -1,7 +1,7 @@
 import { natDetectionHash } from "../crypto/index.js";
 import { NOTIFY, notification } from "../wire/index.js";
 import type { NotifyPayload, Payload } from "../wire/types.js";
-import type { IkeSa } from "./sa.js";
+import type { From, IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
@@ -9,12 +9,17 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** `spiR` is 0 in the request. A forced claim puts random octets where our address would be hashed. */
-export function natNotifies(turn: Turn, sa: IkeSa, spiR: bigint): NotifyPayload[] {
-  const source = sa.nat.forced ? turn.core.rng.bytes(20) : natDetectionHash(sa.spiI, spiR, sa.local);
+export function natNotifies(turn: Turn, sa: IkeSa, spiR: bigint, at: From = sa): NotifyPayload[] {
+  const source = sa.nat.forced ? turn.core.rng.bytes(20) : natDetectionHash(sa.spiI, spiR, at.local);
   return [
     notification("NAT_DETECTION_SOURCE_IP", source),
-    notification("NAT_DETECTION_DESTINATION_IP", natDetectionHash(sa.spiI, spiR, sa.remote)),
+    notification("NAT_DETECTION_DESTINATION_IP", natDetectionHash(sa.spiI, spiR, at.remote)),
   ];
+}
+
+/** Whether the peer takes part in NAT traversal. */
+export function detectsNat(payloads: readonly Payload[]): boolean {
+  return payloads.some((p) => p.kind === "N" && p.type === NOTIFY.NAT_DETECTION_DESTINATION_IP);
 }
 
 /** Who is behind a NAT, judged by the peer's notifications; nobody when it sent none. Several sources may be claimed. */
@@ -39,6 +44,6 @@ export function detectNat(
 }
 
 /** Whether ESP goes inside UDP (RFC 3948). */
-export function encapsulates(sa: IkeSa): boolean {
-  return sa.nat.local || sa.nat.remote || sa.nat.forced;
+export function encapsulates({ nat }: Pick<IkeSa, "nat">): boolean {
+  return nat.local || nat.remote || nat.forced;
 }

@@ -35,6 +35,7 @@ export function newSa(
     protector: undefined,
     handshake: undefined,
     nat: { local: false, remote: false, forced: about.forced },
+    mobike: undefined,
     localId: undefined,
     remoteId: undefined,
     subject: undefined,

@@ -11,9 +11,13 @@ function samePath(a: Path, b: Path): boolean {
   return a.encapsulated === b.encapsulated && sameEndpoint(a.local, b.local) && sameEndpoint(a.remote, b.remote);
 }
 
-/** Where CHILD SAs of this IKE SA belong; the object that one of them has already, when it says the same. */
+/**
+ * Where CHILD SAs of this IKE SA belong: where it stood before a move that is not agreed on yet. Gives the object that one of
+ * them has already, when it says the same.
+ */
 export function pathOf(sa: IkeSa): Path {
-  const path = { local: sa.local, remote: sa.remote, encapsulated: encapsulates(sa) };
+  const { local, remote, nat } = sa.mobike?.before ?? sa;
+  const path = { local, remote, encapsulated: encapsulates({ nat }) };
   return sa.children.find((c) => samePath(c.path, path))?.path ?? path;
 }
 

@@ -1,4 +1,4 @@
-import { type Endpoint, isFault } from "@sallyport/base";
+import { isFault } from "@sallyport/base";
 import type { Input } from "../api.js";
 import {
   addFragment,
@@ -17,10 +17,11 @@ import { isFatal, notifyOf } from "./faults.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
 import { errorIn, respond } from "./message.js";
-import { movePeer } from "./moves.js";
+import { isOn, movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
 import { change } from "./queue.js";
-import type { Arrived, Asking, IkeSa, Responded } from "./sa.js";
+import { takePath } from "./roaming.js";
+import type { Arrived, Asking, From, IkeSa, Responded } from "./sa.js";
 import { serveInit } from "./serve-init.js";
 import { otherVersion, outsideWindow, stranger, unprotected } from "./stray.js";
 import type { Turn } from "./turn.js";
@@ -122,7 +123,8 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
   const whole = assemble(draft, peek, message, plaintext);
   draft.lastSeenAt = turn.now;
   if (!whole) return;
-  const arrived: Arrived = { header: message.header, clear: message.payloads, ...whole };
+  const { local, remote } = from;
+  const arrived: Arrived = { header: message.header, clear: message.payloads, from: { local, remote }, ...whole };
   if (peek.response) {
     locate(turn, draft, from);
     answered(turn, draft, arrived);
@@ -156,27 +158,23 @@ function assemble(
 }
 
 /** Where the peer's valid messages come from is where it is, as long as no NAT is before this end (RFC 7296 §2.23). */
-function locate(turn: Turn, sa: IkeSa, from: { readonly local: Endpoint; readonly remote: Endpoint }): void {
-  const moved = !same(sa.remote, from.remote) || !same(sa.local, from.local);
-  if (!moved) return;
+function locate(turn: Turn, sa: IkeSa, from: From): void {
+  if (isOn(sa, from)) return;
   if (sa.phase === "auth") {
     sa.local = from.local;
     sa.remote = from.remote;
-  } else if (sa.phase === "established" && !sa.nat.local && encapsulates(sa)) movePeer(turn, sa, from.remote);
-}
-
-function same(a: Endpoint, b: Endpoint): boolean {
-  return a.port === b.port && (a.address === b.address || a.address.equals(b.address));
+  } else if (sa.mobike) takePath(turn, sa, from);
+  else if (sa.phase === "established" && !sa.nat.local && encapsulates(sa)) movePeer(turn, sa, from.remote);
 }
 
 function serve(turn: Turn, sa: IkeSa, arrived: Arrived): void {
-  const { header } = arrived;
+  const { header, from } = arrived;
   const row = EXCHANGES[header.exchange];
   if (!row?.phases.includes(sa.phase) || (row.role === "responder" && sa.initiator)) {
     turn.count("illegal-transition");
     return;
   }
-  sa.serving = { mid: header.messageId, exchange: header.exchange };
+  sa.serving = { mid: header.messageId, exchange: header.exchange, from };
   try {
     row.serve(turn, sa, read(arrived));
   } catch (error) {
@@ -217,7 +215,7 @@ function read(arrived: Arrived): Payload[] {
 export function refuseRequest(
   turn: Turn,
   serial: number,
-  at: { readonly header: { readonly messageId: number; readonly exchange: number } },
+  at: { readonly header: { readonly messageId: number; readonly exchange: number }; readonly from: From },
   error: Parameters<typeof notifyOf>[0],
 ): void {
   turn.revert();
@@ -225,7 +223,7 @@ export function refuseRequest(
   const sa = turn.edit(serial);
   if (!sa) return;
   sa.early = sa.early.filter((e) => e.header.messageId !== at.header.messageId);
-  sa.serving = { mid: at.header.messageId, exchange: at.header.exchange };
+  sa.serving = { mid: at.header.messageId, exchange: at.header.exchange, from: at.from };
   const name = notifyOf(error);
   const data = name === "UNSUPPORTED_CRITICAL_PAYLOAD" ? new Uint8Array([Number(error.value) & 0xff]) : undefined;
   sa.lastSeenAt = turn.now;

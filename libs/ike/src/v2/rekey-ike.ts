@@ -177,7 +177,6 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.protector = protector(m.suite, sa.keys, m.initiator);
   sa.keys = lastingKeys(sa.keys);
   sa.lowestNonce = lower(m.ni, m.nr).slice();
-  sa.nat = old.nat;
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
@@ -194,6 +193,11 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
 /** `heir` takes over; `old` only waits for its Delete. */
 function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   inherit(old, heir);
+  heir.local = old.local;
+  heir.remote = old.remote;
+  heir.nat = old.nat;
+  heir.mobike = old.mobike && { ...old.mobike, seenAs: undefined };
+  if (old.mobike?.before) enqueueFirst(turn, heir, { kind: old.mobike.decides ? "update-addresses" : "check-route" });
   old.phase = "rekeyed";
   old.rivalSerial = undefined;
   old.rekeyAt = undefined;

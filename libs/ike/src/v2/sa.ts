@@ -1,4 +1,4 @@
-import type { Endpoint } from "@sallyport/base";
+import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
@@ -19,6 +19,40 @@ export interface Path {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly encapsulated: boolean;
+}
+
+/** The two ends of a message as this end sees them. */
+export interface From {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
+/** Where an IKE SA stands, and what is in between. */
+export interface Standing extends From {
+  readonly nat: IkeSa["nat"];
+}
+
+/** A pair of addresses that packets can go between. */
+export interface Crossing {
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+}
+
+/** What an IKE SA remembers for RFC 4555; absent where the peer does not speak it. */
+export interface Mobike {
+  /** Whether this end decides on the path: it began the first of the IKE SAs that have replaced each other (RFC 4555 §2.1). */
+  readonly decides: boolean;
+  /** Where the peer can be reached besides the address in use. */
+  readonly theirs: readonly IpAddress[];
+  /** Pairs that the routing table knows a way between, best first, and those that the peer has refused. */
+  readonly paths: readonly Crossing[];
+  readonly refused: readonly Crossing[];
+  /** Our further addresses as they were told last. */
+  readonly told: string | undefined;
+  /** Where CHILD SAs still are while a move of the IKE SA is not agreed on yet. */
+  readonly before: Standing | undefined;
+  /** Our address as the peer has seen it, hashed. */
+  readonly seenAs?: Uint8Array | undefined;
 }
 
 /** A CHILD SA pair. `outbound` is held back by the responder of a rekey until the peer can receive (RFC 7296 §2.8). */
@@ -67,7 +101,11 @@ export type Task =
   | { readonly kind: "wrong-mid"; readonly mid: number }
   /** Tells the peer how many requests may be under way at once (RFC 7296 §2.3). */
   | { readonly kind: "window" }
-  | { readonly kind: "probe" };
+  | { readonly kind: "probe" }
+  /** RFC 4555: we are here now; we can be reached here as well; are you there? */
+  | { readonly kind: "update-addresses" }
+  | { readonly kind: "tell-addresses" }
+  | { readonly kind: "check-route" };
 export type TaskKind = Task["kind"];
 
 /** What INVALID_KE_PAYLOAD has taught: the group to begin with, and how often that happened in a row (RFC 7296 §1.3). */
@@ -118,17 +156,22 @@ export interface Asking {
   /** SPIs of unknown CHILD SAs that the peer has deleted meanwhile: this one may be among them. */
   readonly deleted?: readonly number[];
   readonly ike?: IkeOffer | undefined;
+  /** Where a request of RFC 4555 was sent first, and what the peer has to send back. */
+  readonly sent?: From & { readonly cookie: Uint8Array };
 }
 
 /** The request of the peer that is being answered: one at a time, in the order of message IDs. */
 export interface Serving {
   readonly mid: number;
   readonly exchange: number;
+  /** Where the answer goes (RFC 7296 §2.11). */
+  readonly from: From;
 }
 
 /** An authenticated message, opened and whole. */
 export interface Arrived {
   readonly header: Header;
+  readonly from: From;
   /** Payloads outside SK. */
   readonly clear: readonly Payload[];
   readonly firstPayload: number;
@@ -226,7 +269,7 @@ export interface Proving {
 /** Where an awaited effect of a request of ours goes on; data only, so that a state can be copied, compared and dropped. */
 export type AskingThen =
   | { readonly go: "init-offer"; readonly group: DhGroup }
-  | { readonly go: "init-keys"; readonly suite: IkeSuite }
+  | { readonly go: "init-keys"; readonly suite: IkeSuite; readonly floats: boolean }
   | { readonly go: "auth-offer-spi" }
   | { readonly go: "auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
@@ -272,10 +315,17 @@ export type Outcome =
   | { readonly ok: true; readonly crypto?: CryptoResult; readonly values?: readonly unknown[] }
   | { readonly ok: false; readonly at: number; readonly failure: Failure };
 
+/** The question whence packets to some addresses leave, which belongs to no exchange. */
+export interface RoutedThen {
+  readonly go: "routed";
+  readonly remotes: readonly IpAddress[];
+}
+
 /** `of` names the request that it belongs to: `Asking.id`, or the peer's that is being answered. */
 export type Wait =
   | { readonly id: EffectId; readonly of: number; readonly then: AskingThen }
-  | { readonly id: EffectId; readonly of: "serving"; readonly then: ServingThen };
+  | { readonly id: EffectId; readonly of: "serving"; readonly then: ServingThen }
+  | { readonly id: EffectId; readonly of: "moving"; readonly then: RoutedThen };
 
 /** A message of the peer that is being put together (RFC 7383 §2.6). */
 export interface Partial {
@@ -325,6 +375,7 @@ export interface IkeSa {
   protector: SkProtector | undefined;
   handshake: Handshake | undefined;
   nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };
+  mobike: Mobike | undefined;
   localId: Identification | undefined;
   remoteId: Identification | undefined;
   subject: string | undefined;

@@ -12,6 +12,7 @@ import { changeProving, handshakeOf, requestedAuthorities } from "./handshake.js
 import { identityAllowed, localIdentification, sameIdentification } from "./identity.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
+import { agreeMobike, announceMobike } from "./mobike.js";
 import {
   badEapProof,
   badProof,
@@ -285,9 +286,11 @@ function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void
 }
 
 /** Both ends have proved themselves: what the first request asked for is given. */
-function authenticated(turn: Turn, sa: IkeSa, before: readonly Payload[]): void {
+function authenticated(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
   const { ni, nr, proving } = handshakeOf(sa);
   const { first } = proving;
+  agreeMobike(turn, sa, first);
+  const before = [...proof, ...announceMobike(turn, sa)];
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
   try {
     const answer = [...before, ...serveAddresses(turn, sa, first)];

@@ -1,14 +1,16 @@
+import type { IpAddress } from "@sallyport/base";
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import { closeEap } from "../eap/index.js";
 import type { IkeEvent } from "../status.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
-import type { Asking, AskingThen, IkeSa, ServingThen } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, RoutedThen, ServingThen } from "./sa.js";
 import { nextDeadline } from "./timers.js";
 
 type WaitOf =
   | { readonly of: number; readonly then: AskingThen }
-  | { readonly of: "serving"; readonly then: ServingThen };
+  | { readonly of: "serving"; readonly then: ServingThen }
+  | { readonly of: "moving"; readonly then: RoutedThen };
 
 function openSession(sa: IkeSa | undefined) {
   const state = sa?.handshake?.proving.eap?.state;
@@ -91,6 +93,12 @@ export class Turn {
 
   serveDataplane(sa: IkeSa, ops: readonly DataPlaneOp[], then: ServingThen): void {
     this.effects.push({ do: "dataplane", id: this.#wait(sa, { of: "serving", then }), ops });
+  }
+
+  /** Asks whence packets to `remotes` would leave; goes on at `routed`. */
+  route(sa: IkeSa, remotes: readonly IpAddress[]): void {
+    const then: RoutedThen = { go: "routed", remotes };
+    this.effects.push({ do: "route", id: this.#wait(sa, { of: "moving", then }), remotes });
   }
 
   /** Data plane work that nobody waits for. */

@@ -17,6 +17,10 @@ const VALUES: { readonly [K in keyof typeof NOTIFY_DATA]: fc.Arbitrary<unknown> 
   NAT_DETECTION_DESTINATION_IP: octets(20),
   ADDITIONAL_IP4_ADDRESS: octets(4).map((a) => IpAddress.from(a)),
   ADDITIONAL_IP6_ADDRESS: octets(16).map((a) => IpAddress.from(a)),
+  NO_NATS_ALLOWED: fc.constantFrom(4, 16).chain((length) => {
+    const end = fc.record({ address: octets(length).map((a) => IpAddress.from(a)), port: fc.nat(0xffff) });
+    return fc.record({ source: end, destination: end });
+  }),
   REKEY_SA: child,
   CHILD_SA_NOT_FOUND: child,
   SIGNATURE_HASH_ALGORITHMS: fc.array(fc.nat(0xffff), { maxLength: 64 }),

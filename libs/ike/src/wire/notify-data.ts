@@ -1,4 +1,4 @@
-import { IpAddress, Reader, Writer } from "@sallyport/base";
+import { type Endpoint, IpAddress, Reader, Writer } from "@sallyport/base";
 import { atMost, malformed } from "./codec.js";
 import { decoding } from "./framer.js";
 import { LIMITS } from "./limits.js";
@@ -102,6 +102,21 @@ export const NOTIFY_DATA = {
   /** RFC 4555 §4.2.2. */
   ADDITIONAL_IP4_ADDRESS: address("ADDITIONAL_IP4_ADDRESS", 4),
   ADDITIONAL_IP6_ADDRESS: address("ADDITIONAL_IP6_ADDRESS", 16),
+  /** Where the message left and where to, RFC 4555 §4.2.6. */
+  NO_NATS_ALLOWED: dataCodec<{ readonly source: Endpoint; readonly destination: Endpoint }>(
+    "NO_NATS_ALLOWED",
+    (r) => {
+      const field = "N(NO_NATS_ALLOWED).data";
+      const octets = r.remaining === 36 ? 16 : 4;
+      const [source, destination] = [r.bytes(octets, field), r.bytes(octets, field)].map((b) => IpAddress.from(b));
+      return {
+        source: { address: source as IpAddress, port: r.u16(field) },
+        destination: { address: destination as IpAddress, port: r.u16(field) },
+      };
+    },
+    (w, { source, destination }) =>
+      w.bytes(source.address.bytes).bytes(destination.address.bytes).u16(source.port).u16(destination.port),
+  ),
   /** §1.3.3. */
   REKEY_SA: childSpi("REKEY_SA"),
   /** §2.25. */

@@ -14,6 +14,9 @@ export const RTM = {
   getRule: 34,
 } as const;
 
+/** Multicast groups, by number. */
+export const RTNLGRP = { link: 1, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9, ipv6Route: 11 } as const;
+
 /** The answer names the table that the route was found in, not main. */
 export const RTM_F_LOOKUP_TABLE = 0x1000;
 

@@ -72,6 +72,10 @@ const PEER: Cases<PeerConfig> = {
   retransmission: next<PeerConfig>({ retransmission: { initial: 100, backoff: 2, max: 1_000, tries: 3 } }, "untouched"),
   fragmentation: next<PeerConfig>({ fragmentation: false }, "untouched"),
   fragmentSize: next<PeerConfig>({ fragmentSize: 576 }, "untouched"),
+  mobike: next<PeerConfig>(
+    { mobike: { enabled: false, acceptFrom: [], checkRoutability: false, forbidNat: false } },
+    "untouched",
+  ),
   forceEncapsulation: next<PeerConfig>({ forceEncapsulation: true }, "replaced"),
   natKeepalive: next<PeerConfig>({ natKeepalive: 5 }, "untouched"),
   initialContact: next<PeerConfig>({ initialContact: false }, "untouched"),

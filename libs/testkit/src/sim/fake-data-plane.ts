@@ -80,8 +80,9 @@ export class FakeDataPlane {
   #move(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): void {
     const sa = this.sas.get(idText(id));
     if (!sa) throw refused(`no SA ${idText(id)}`, "spi");
+    const { encapsulation: _, ...rest } = sa;
     this.sas.delete(idText(id));
-    this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...sa, ...to });
+    this.sas.set(idText({ destination: to.destination, spi: id.spi }), { ...rest, ...to });
   }
 
   /** What an adapter's `adopt` gives. */

@@ -28,6 +28,10 @@ export class SimPeer {
   /** No datagram reaches this peer. */
   down = false;
   keepalives = 0;
+  /** What this machine has; the first of a family is where packets leave. */
+  addresses: readonly IpAddress[];
+  /** The routing table: whence packets to an address leave. */
+  source = (remote: IpAddress): IpAddress | undefined => this.addresses.find((a) => a.family === remote.family);
   readonly #timers = new Map<number, number>();
   #generation = 0;
   readonly #inputs: Input[] = [];
@@ -42,6 +46,12 @@ export class SimPeer {
     private readonly rng: SeededRng,
   ) {
     this.engine = new IkeEngine({ rng });
+    this.addresses = [address];
+  }
+
+  /** Tells the engine what addresses there are now, as an agent does when the kernel says that they changed. */
+  networkChanged(): void {
+    this.handle({ on: "network", now: this.clock.now, addresses: this.addresses });
   }
 
   configure(config: IkeConfig): void {
@@ -89,6 +99,7 @@ export class SimPeer {
   #run(effect: Effect): void {
     switch (effect.do) {
       case "send":
+        if (!this.addresses.some((a) => a.equals(effect.local.address))) return;
         this.network.send({ from: effect.local, to: effect.remote, datagram: effect.datagram });
         return;
       case "keepalive":
@@ -100,6 +111,11 @@ export class SimPeer {
       case "disarm":
         this.#timers.delete(effect.timer);
         return;
+      case "route": {
+        const { id, remotes } = effect;
+        this.handle({ on: "routed", now: this.clock.now, id, sources: remotes.map((r) => this.source(r)) });
+        return;
+      }
       case "crypto":
         this.#later(this.cryptoDelay, () => this.handle(this.#crypto(effect)));
         return;

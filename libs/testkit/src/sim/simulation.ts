@@ -31,6 +31,14 @@ export class Simulation {
     return peer;
   }
 
+  /** Changes a peer's addresses; the peer hears of it as from its kernel. */
+  readdress(peer: SimPeer, ...addresses: string[]): void {
+    for (const old of peer.addresses) this.peers.delete(old.toString());
+    peer.addresses = addresses.map((a) => IpAddress.parse(a));
+    for (const address of addresses) this.peers.set(address, peer);
+    peer.networkChanged();
+  }
+
   get now(): number {
     return this.clock.now;
   }
