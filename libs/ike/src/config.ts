@@ -284,6 +284,17 @@ export interface PeerConfig {
   readonly modeConfig?: ModeConfig;
   /** Asks the peer for addresses (MC-06). */
   readonly request?: AddressRequest;
+  /**
+   * Authenticates anew `after` seconds, 0: never, less a random part of up to `jitter` (RFC 7296 §2.8.3). Break before make
+   * loses packets meanwhile; a peer whose `uniqueness` is `never` takes nothing else.
+   */
+  readonly reauthentication: {
+    readonly after: number;
+    readonly jitter: number;
+    readonly mode: "make-before-break" | "break-before-make";
+  };
+  /** As responder: seconds after which the initiator has to have authenticated anew, told in AUTH_LIFETIME (RFC 4478); 0: never. */
+  readonly authLifetime: number;
   /** Requests under way at once in each direction, as far as the peer takes part (RFC 7296 §2.3): 1…16. */
   readonly window: number;
   readonly children: readonly ChildConfig[];
@@ -350,6 +361,8 @@ export const PEER_DEFAULTS = {
   natKeepalive: 20,
   initialContact: true,
   uniqueness: "replace",
+  reauthentication: { after: 0, jitter: 0, mode: "make-before-break" },
+  authLifetime: 0,
   window: 4,
 } as const satisfies Partial<PeerConfig>;
 

@@ -121,6 +121,8 @@ export type DownReason =
   | "peer-dead"
   | "expired"
   | "replaced"
+  /** Another IKE SA with the same peer follows, with a new proof of who it is (RFC 7296 §2.8.3). */
+  | "reauthentication"
   | "config-changed"
   | "failed";
 

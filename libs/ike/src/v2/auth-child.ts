@@ -10,6 +10,7 @@ import { childFailed, ensure, establish, withoutAddress } from "./lifecycle.js";
 import { errorIn, find } from "./message.js";
 import { agreeMobike } from "./mobike.js";
 import { enqueueFirst, finish } from "./queue.js";
+import { takeLifetime } from "./reauth.js";
 import { takeAddresses } from "./request-config.js";
 import type { Asking, Built, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -22,6 +23,7 @@ export function authenticated(turn: Turn, sa: IkeSa, asking: Asking, payloads: r
   const { nr } = handshakeOf(sa);
   takeWindow(sa, payloads);
   establish(turn, sa, false);
+  takeLifetime(turn, sa, payloads);
   if (!offer) {
     finish(sa, asking);
     return;

@@ -41,6 +41,8 @@ export const PEER_CHANGES: Table<Omit<PeerConfig, "children">, PeerChange> = {
   uniqueness: "keep",
   modeConfig: "keep",
   request: "replace",
+  reauthentication: "keep",
+  authLifetime: "keep",
   window: "keep",
 };
 

@@ -8,6 +8,7 @@ import type { Entries } from "./holdings.js";
 import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
+import { changeAuthentication } from "./reauth.js";
 import { lookAgain } from "./roaming.js";
 import type { Child, IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
@@ -159,7 +160,12 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
 
 /** A standing IKE SA takes over the new configuration. */
 function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
+  const before = sa.peer ?? config;
   sa.peer = config;
+  if (sa.phase === "established") {
+    if (before.window !== config.window) enqueue(turn, sa, { kind: "window" });
+    changeAuthentication(turn, sa, before, config);
+  }
   const { core } = turn;
   const deleted: number[] = [];
   sa.children = sa.children.map((child) => {

@@ -8,12 +8,15 @@ import type { Turn } from "./turn.js";
 
 const NOTHING = new Uint8Array(0);
 
-/** Begins IKE_SA_INIT with a peer; `wanted` are the CHILD SAs to make, the first of them in IKE_AUTH. */
-export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): void {
+/**
+ * Begins IKE_SA_INIT with a peer; `wanted` are the CHILD SAs to make, the first of them in IKE_AUTH. Undefined when the
+ * configuration does not say where to.
+ */
+export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): IkeSa | undefined {
   const peer = state.config;
   const [endpoint, address] = [peer.remote.endpoint, peer.local.address];
   const group = peer.proposals[0]?.dh[0];
-  if (!endpoint || !address || !group) return;
+  if (!endpoint || !address || !group) return undefined;
   const sa = newSa(turn, {
     initiator: true,
     peer,
@@ -39,6 +42,7 @@ export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): 
   };
   turn.add(sa);
   beginInit(turn, sa, group);
+  return sa;
 }
 
 export function beginInit(turn: Turn, sa: IkeSa, group: DhGroup): void {

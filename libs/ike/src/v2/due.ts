@@ -4,6 +4,7 @@ import { fault } from "./faults.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
 import { exchangeName, maxTries, resendAfter } from "./message.js";
 import { change, enqueue, enqueueFirst } from "./queue.js";
+import { authenticationDue } from "./reauth.js";
 import { probePaths } from "./roaming.js";
 import type { Asking, IkeSa } from "./sa.js";
 import { keepaliveAt, probeAt } from "./timers.js";
@@ -29,6 +30,7 @@ export function due(turn: Turn, sa: IkeSa): void {
     turn.effects.push({ do: "keepalive", local: sa.local, remote: sa.remote });
     sa.lastSentAt = now;
   }
+  authenticationDue(turn, sa);
   lifetimes(turn, sa);
   children(turn, sa);
 }

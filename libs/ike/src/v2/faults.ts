@@ -17,6 +17,7 @@ export const fault = faultTable({
   "ike/unacceptable-addresses": { retry: true, expose: true },
   "ike/peer-refused": { retry: true, expose: true },
   "ike/no-response": { retry: true, expose: true },
+  "ike/not-reauthenticated": { retry: true, expose: true },
   "ike/not-configured": { retry: false, expose: true },
   "ike/data-plane": { retry: true, expose: true },
   "ike/no-address": { retry: true, expose: true },

@@ -6,6 +6,7 @@ import { closeSa, ensure } from "./lifecycle.js";
 import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
 import { mappingProbe, mappingProbed, serveMobike } from "./mobike.js";
 import { change, finish } from "./queue.js";
+import { lifetimeNotifies, takeLifetime } from "./reauth.js";
 import type { Asking, Child, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
 import type { Turn } from "./turn.js";
@@ -31,6 +32,7 @@ export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Pay
   }
   const moved = serveMobike(turn, sa, payloads, sa.serving?.from ?? sa);
   const window = answerWindow(sa, payloads);
+  takeLifetime(turn, sa, payloads);
   const answer: number[] = [];
   for (const d of deletes) {
     if (d.protocol !== PROTOCOL.ESP) continue;
@@ -135,6 +137,12 @@ export function beginInformational(turn: Turn, sa: IkeSa, asking: Asking): boole
     case "report":
       ask(turn, sa, asking, [{ ...notification("AUTHENTICATION_FAILED"), type: task.notify }]);
       return true;
+    case "lifetime": {
+      const notifies = lifetimeNotifies(turn, sa);
+      if (notifies.length === 0) return false;
+      ask(turn, sa, asking, notifies);
+      return true;
+    }
     case "wrong-mid":
       ask(turn, sa, asking, [NOTIFY_DATA.INVALID_MESSAGE_ID.build(task.mid)]);
       return true;

@@ -9,6 +9,7 @@ import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { exchangeName } from "./message.js";
 import { enqueue } from "./queue.js";
+import { authenticatedNow, takePlace } from "./reauth.js";
 import { ikeStatus } from "./report.js";
 import { releaseAddresses } from "./request-config.js";
 import type { Asking, IkeSa, PacketSelector, Task } from "./sa.js";
@@ -36,12 +37,15 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   sa.phase = "established";
   sa.establishedAt = turn.now;
   sa.dropAt = undefined;
+  const wanted = sa.handshake?.wanted ?? [];
   sa.handshake = undefined;
   keepWhatLasts(sa);
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
   sa.expireAt = hardAt(peer.lifetime, turn.now);
   sa.identity = identityKey(sa);
   openWindow(sa);
+  authenticatedNow(turn, sa);
+  takePlace(turn, sa, wanted);
   const state = turn.core.peers.get(peer.id);
   if (state) {
     state.tries = 0;
@@ -181,7 +185,7 @@ function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
     if (reason === "peer-dead") {
       child.wanted = child.config.dpdAction === "restart";
       child.retryAt = undefined;
-    } else if (reason === "config-changed") {
+    } else if (reason === "config-changed" || reason === "reauthentication") {
       child.retryAt = undefined;
     } else {
       child.wanted = child.sticky;

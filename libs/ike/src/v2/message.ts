@@ -88,6 +88,7 @@ const EXCHANGE_OF: Readonly<Record<Task["kind"], number>> = {
   "reject-child": EXCHANGE.INFORMATIONAL,
   "delete-ike": EXCHANGE.INFORMATIONAL,
   report: EXCHANGE.INFORMATIONAL,
+  lifetime: EXCHANGE.INFORMATIONAL,
   "wrong-mid": EXCHANGE.INFORMATIONAL,
   window: EXCHANGE.INFORMATIONAL,
   probe: EXCHANGE.INFORMATIONAL,

@@ -61,6 +61,8 @@ export function newSa(
     lastSentAt: turn.now,
     rekeyAt: undefined,
     expireAt: undefined,
+    authentication: undefined,
+    replaces: undefined,
     dropAt: undefined,
     pauseUntil: 0,
     rivalSerial: undefined,

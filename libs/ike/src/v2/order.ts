@@ -1,4 +1,3 @@
-import { childBySerial } from "./child.js";
 import type { IkeSa, Phase, Task, TaskKind } from "./sa.js";
 
 /** Which tasks an IKE SA may begin in each phase. */
@@ -12,6 +11,7 @@ export const ALLOWED: Readonly<Record<Phase, readonly TaskKind[]>> = {
     "delete-child",
     "reject-child",
     "delete-ike",
+    "lifetime",
     "wrong-mid",
     "window",
     "probe",
@@ -26,15 +26,19 @@ export const ALLOWED: Readonly<Record<Phase, readonly TaskKind[]>> = {
 /** Begins when nothing else of ours is under way, and nothing begins beside it. */
 const ALONE: ReadonlySet<TaskKind> = new Set(["init", "auth", "rekey-ike", "delete-ike", "report"]);
 
+function idOf(sa: IkeSa, serial: number): string | undefined {
+  return sa.children.find((c) => c.serial === serial)?.config.id;
+}
+
 /** Configured children that a task is about: what is done to one of them is done in order. */
 function childrenOf(sa: IkeSa, task: Task): readonly (string | undefined)[] {
   switch (task.kind) {
     case "create-child":
       return [task.child];
     case "rekey-child":
-      return [childBySerial(sa, task.serial)?.config.id];
+      return [idOf(sa, task.serial)];
     case "delete-child":
-      return task.serials.map((s) => childBySerial(sa, s)?.config.id);
+      return task.serials.map((s) => idOf(sa, s));
     default:
       return [];
   }

@@ -1,11 +1,13 @@
 import { BEGIN } from "./exchanges.js";
 import { ALLOWED, nextTask } from "./order.js";
 import { begin, finish } from "./queue.js";
+import { settleReauthentication } from "./reauth.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** Begins the exchanges that wait, as far as the window reaches (RFC 7296 §2.3). */
 export function pump(turn: Turn, sa: IkeSa): void {
+  settleReauthentication(turn, sa);
   while (turn.now >= sa.pauseUntil) {
     const task = nextTask(sa);
     if (!task) {

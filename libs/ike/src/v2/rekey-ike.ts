@@ -12,6 +12,7 @@ import { ask, errorIn, must, respond, spi64, spi64Bytes } from "./message.js";
 import { isLower, lower, newSa } from "./new-sa.js";
 import { choose, ikeProposals, isAnswerTo } from "./proposals.js";
 import { abandon, again, enqueueFirst, finish, postpone } from "./queue.js";
+import { followRekey } from "./reauth.js";
 import { ikeStatus } from "./report.js";
 import type { Asking, IkeOffer, IkeSa, Outcome, TaskKind } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -184,6 +185,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.identity = old.identity;
   sa.virtual = old.virtual;
   sa.fragments = old.fragments;
+  sa.authentication = old.authentication;
   sa.establishedAt = turn.now;
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
   sa.expireAt = hardAt(peer.lifetime, turn.now);
@@ -198,6 +200,7 @@ function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   heir.nat = old.nat;
   heir.mobike = old.mobike && { ...old.mobike, seenAs: undefined };
   if (old.mobike?.before) enqueueFirst(turn, heir, { kind: old.mobike.decides ? "update-addresses" : "check-route" });
+  followRekey(turn, old, heir);
   old.phase = "rekeyed";
   old.rivalSerial = undefined;
   old.rekeyAt = undefined;

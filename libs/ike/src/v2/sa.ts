@@ -97,6 +97,8 @@ export type Task =
   | ({ readonly kind: "rekey-ike" } & Again)
   | { readonly kind: "delete-ike"; readonly reason: DownReason }
   | { readonly kind: "report"; readonly notify: number }
+  /** Tells the peer how long it is trusted (RFC 4478). */
+  | { readonly kind: "lifetime" }
   /** Tells the peer of a request outside the window. */
   | { readonly kind: "wrong-mid"; readonly mid: number }
   /** Tells the peer how many requests may be under way at once (RFC 7296 §2.3). */
@@ -411,6 +413,12 @@ export interface IkeSa {
   lastSentAt: Millis;
   rekeyAt: Millis | undefined;
   expireAt: Millis | undefined;
+  /** Who asked for authentication, when to do so anew, and when its end has come (RFC 7296 §2.8.3, RFC 4478). */
+  authentication:
+    | { readonly asked: boolean; readonly renewAt: Millis | undefined; readonly endAt: Millis | undefined }
+    | undefined;
+  /** The IKE SA that goes when this one and its CHILD SAs stand. */
+  replaces: number | undefined;
   /** When a half-open, rekeyed or superfluous IKE SA is dropped without a word. */
   dropAt: Millis | undefined;
   /** No new exchange before this, after TEMPORARY_FAILURE (RFC 7296 §2.25). */

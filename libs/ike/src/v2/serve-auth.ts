@@ -27,6 +27,7 @@ import {
   verifyJob,
   wrongRounds,
 } from "./proof.js";
+import { lifetimeNotifies } from "./reauth.js";
 import type { AuthServing, IkeSa, Outcome, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import { eapOf, openEap, takeEap } from "./serve-eap.js";
@@ -293,7 +294,7 @@ function authenticated(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
   const before = [...proof, ...announceMobike(turn, sa)];
   establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
   try {
-    const answer = [...before, ...serveAddresses(turn, sa, first)];
+    const answer = [...before, ...lifetimeNotifies(turn, sa), ...serveAddresses(turn, sa, first)];
     if (!find(first, "SA")) respond(turn, sa, answer);
     else beginAnswer(turn, sa, judge(turn, sa, first, { ni, nr }, true, undefined), answer);
   } catch (error) {

@@ -16,9 +16,22 @@ export function keepaliveAt(sa: IkeSa): Millis {
   return sa.phase === "established" && seconds > 0 && sa.nat.local ? sa.lastSentAt + seconds * 1000 : NEVER;
 }
 
+/** When this end authenticates anew, or ends what was not authenticated anew (RFC 4478). */
+export function authenticationDueAt({ phase, authentication }: IkeSa): Millis {
+  if (phase !== "established" || !authentication) return NEVER;
+  return Math.min(authentication.renewAt ?? NEVER, authentication.endAt ?? NEVER);
+}
+
 /** The earliest moment at which something of this IKE SA is due. */
 export function nextDeadline(sa: IkeSa): Millis {
-  let at = Math.min(probeAt(sa), keepaliveAt(sa), sa.dropAt ?? NEVER, sa.rekeyAt ?? NEVER, sa.expireAt ?? NEVER);
+  let at = Math.min(
+    authenticationDueAt(sa),
+    probeAt(sa),
+    keepaliveAt(sa),
+    sa.dropAt ?? NEVER,
+    sa.rekeyAt ?? NEVER,
+    sa.expireAt ?? NEVER,
+  );
   for (const a of sa.asking) if (a.datagrams.length > 0 && !a.answered) at = Math.min(at, a.resendAt);
   if (nextTask(sa)) at = Math.min(at, sa.pauseUntil);
   for (const f of sa.fading) at = Math.min(at, f.at);

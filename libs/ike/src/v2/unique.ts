@@ -7,8 +7,10 @@ import type { Turn } from "./turn.js";
 
 /** A replaced IKE SA goes only when the new one carries traffic. */
 const OVERLAP_MS = 500;
+/** The end that did not begin the new one leaves the delete of the old one to the other for so long. */
+const DEFERENCE_MS = 10_000;
 /** How long the end that has to delete a superfluous IKE SA may take. */
-const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 30_000;
 
 export function identityKey(sa: IkeSa): string | undefined {
   // With EAP, IDi is often no more than the address that a device has behind its NAT.
@@ -44,8 +46,11 @@ export function enforceUniqueness(turn: Turn, sa: IkeSa, initialContact: boolean
     const other = turn.edit(serial);
     if (!other) continue;
     const crossed = other.initiator !== sa.initiator && (other.establishedAt ?? 0) >= sa.createdAt;
-    if (crossed) supersede(turn, isLower(sa.lowestNonce, other.lowestNonce) ? sa : other, false);
-    else supersede(turn, other, initialContact);
+    if (crossed) {
+      const loser = isLower(sa.lowestNonce, other.lowestNonce) ? sa : other;
+      supersede(turn, loser, loser.initiator);
+    } else if (initialContact) forget(turn, other);
+    else supersede(turn, other, sa.initiator);
   }
 }
 
@@ -57,16 +62,20 @@ function abandonAttempts(turn: Turn, sa: IkeSa): void {
   }
 }
 
-/** Another IKE SA has taken its place: who began it deletes it, the other end waits for that. */
-function supersede(turn: Turn, loser: IkeSa, forgotten: boolean): void {
+/** The peer does not know it any more. */
+function forget(turn: Turn, loser: IkeSa): void {
   loser.phase = "rekeyed";
   loser.rekeyAt = undefined;
   loser.expireAt = undefined;
-  if (forgotten) {
-    loser.dropAt = turn.now + OVERLAP_MS;
-    return;
-  }
-  loser.pauseUntil = Math.max(loser.pauseUntil, turn.now + OVERLAP_MS);
+  loser.dropAt = turn.now + OVERLAP_MS;
+}
+
+/**
+ * Another IKE SA has taken its place: `ours`, when it is for this end to delete it, soon; else this end waits for the other to do
+ * so.
+ */
+export function supersede(turn: Turn, loser: IkeSa, ours: boolean): void {
+  loser.pauseUntil = Math.max(loser.pauseUntil, turn.now + (ours ? OVERLAP_MS : DEFERENCE_MS));
   retire(turn, loser, "replaced");
 }
 

@@ -85,7 +85,12 @@ const PEER: Cases<PeerConfig> = {
     "untouched",
   ),
   request: next<PeerConfig>({ request: { families: [4], dns: false, hides: [] } }, "replaced"),
-  window: next<PeerConfig>({ window: 4 }, "untouched"),
+  window: next<PeerConfig>({ window: 7 }, "untouched"),
+  reauthentication: next<PeerConfig>(
+    { reauthentication: { after: 36_000, jitter: 60, mode: "make-before-break" } },
+    "untouched",
+  ),
+  authLifetime: next<PeerConfig>({ authLifetime: 36_000 }, "untouched"),
   children: [
     { change: (p) => ({ ...p, children: [...p.children].reverse() }), effect: "untouched" },
     {
