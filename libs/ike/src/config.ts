@@ -127,6 +127,16 @@ export interface EapPeerConfig {
   readonly tls?: (EapTlsSettings & { readonly server?: Identity | undefined }) | undefined;
 }
 
+/** A post-quantum preshared key (RFC 8784): mixed into the keys besides whatever authenticates. */
+export interface PpkConfig {
+  /** PPK_ID of the fixed kind, 1 to 64 octets (RFC 8784 §5.1). */
+  readonly id: Uint8Array;
+  /** At least 32 octets of entropy for 128 bits against a quantum computer (RFC 8784 §6). */
+  readonly secret: Uint8Array;
+  /** Nothing is agreed on without it. */
+  readonly required: boolean;
+}
+
 /** Seconds since establishment. A rekey starts at `soft` minus a random part of up to `jitter`; at `hard` the SA is deleted. */
 export interface LifetimeConfig {
   readonly soft: number;
@@ -262,6 +272,7 @@ export interface PeerConfig {
   /** Rounds of authentication, in order (RFC 4739); each end has its own. */
   readonly localAuth: NonEmpty<LocalAuth>;
   readonly remoteAuth: NonEmpty<RemoteAuth>;
+  readonly ppk?: PpkConfig;
   readonly lifetime: LifetimeConfig;
   /** Attempts in a row after which this end begins nothing more until it is asked again (SS-04); 0: for ever. */
   readonly keyingTries?: number;

@@ -67,6 +67,8 @@ export interface IkeStatus {
   readonly remoteCertificate: string | undefined;
   /** Whom EAP has authenticated at this end. */
   readonly user?: string | undefined;
+  /** Id of the post-quantum preshared key that is in its keys (RFC 8784). */
+  readonly ppk?: string | undefined;
   /** e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/X25519`. */
   readonly suite: string;
   readonly nat: { readonly local: boolean; readonly remote: boolean; readonly forced: boolean };

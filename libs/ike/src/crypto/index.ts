@@ -1,6 +1,6 @@
 export { DH, type DhInfo, dhGroupOf, PRF, type PrfInfo, prfOf } from "./algorithms.js";
 export { generate, shared } from "./dh.js";
-export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys, lastingKeys, wipeKeys } from "./keys.js";
+export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys, lastingKeys, mixPpk, wipeKeys } from "./keys.js";
 export { natDetectionHash } from "./natd.js";
 export { prf, prfPlus } from "./prf.js";
 export { authOctets, pskAuth, verifyPskAuth } from "./psk.js";

@@ -2,7 +2,7 @@ import { ENCRYPTION, type EncryptionAlgorithm, INTEGRITY, type IntegrityAlgorith
 import { PRF } from "./algorithms.js";
 import { concat, u64 } from "./bytes.js";
 import { prf, prfPlus } from "./prf.js";
-import type { ChildKeyInput, ChildKeys, IkeKeyInput, IkeKeys, IkeRekeyInput } from "./types.js";
+import type { ChildKeyInput, ChildKeys, IkeKeyInput, IkeKeys, IkeRekeyInput, PrfAlgorithm } from "./types.js";
 
 function encryptionKeyBytes(algorithm: EncryptionAlgorithm | undefined, keyBits: number): number {
   return algorithm ? keyBits / 8 + ENCRYPTION[algorithm].saltBytes : 0;
@@ -42,6 +42,13 @@ function expand(input: IkeKeyInput, skeyseed: Uint8Array): IkeKeys {
   const material = prfPlus(suite.prf, skeyseed, seed, 3 * p + 2 * a + 2 * e);
   const [d, ai, ar, ei, er, pi, pr] = cut(material, p, a, a, e, e, p, p);
   return { d, ai, ar, ei, er, pi, pr };
+}
+
+/** SK_d, SK_pi and SK_pr with a PPK mixed in: prf+(PPK, each of them), RFC 8784 §3. The others stay. */
+export function mixPpk(algorithm: PrfAlgorithm, ppk: Uint8Array, keys: IkeKeys): IkeKeys {
+  const { keyBytes } = PRF[algorithm];
+  const mix = (key: Uint8Array) => prfPlus(algorithm, ppk, key, keyBytes);
+  return { ...keys, d: mix(keys.d), pi: mix(keys.pi), pr: mix(keys.pr) };
 }
 
 /** KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr), RFC 7296 §2.17: per direction the encryption key, then the integrity key. */

@@ -15,6 +15,7 @@ import { nextExchange } from "./auth-exchange.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf } from "./handshake.js";
 import { ask } from "./message.js";
+import { settlePpk } from "./ppk.js";
 import { badEapProof, eapProof, provesEap } from "./proof.js";
 import type { Asking, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -69,7 +70,7 @@ function sendKeyProof(turn: Turn, sa: IkeSa, asking: Asking, done: EapDone): voi
   if (!peer || !localId) return;
   const ours = handshakeOf(sa).proving.ours + 1;
   changeProving(sa, { ours });
-  const payloads: Payload[] = [eapProof(sa, done, localId)];
+  const payloads: Payload[] = [...eapProof(sa, done, localId)];
   if (ours < peer.localAuth.length) payloads.push(notification("ANOTHER_AUTH_FOLLOWS"));
   ask(turn, sa, nextExchange(turn, sa, asking), payloads);
 }
@@ -78,7 +79,11 @@ function sendKeyProof(turn: Turn, sa: IkeSa, asking: Asking, done: EapDone): voi
  * The responder's AUTH by the key of EAP. Gives whether it was the responder's own round as well (RFC 5998), for which only
  * methods will do that nobody can try passwords against.
  */
-export function judgeKeyProof(sa: IkeSa, auth: AuthPayload): { readonly refusal: Refusal; readonly alone: boolean } {
+export function judgeKeyProof(
+  sa: IkeSa,
+  auth: AuthPayload,
+  payloads: readonly Payload[],
+): { readonly refusal: Refusal; readonly alone: boolean } {
   const { proving } = handshakeOf(sa);
   const done = proving.eap?.done;
   const alone = sa.peer?.remoteAuth[proving.theirs]?.method === "eap";
@@ -89,7 +94,9 @@ export function judgeKeyProof(sa: IkeSa, auth: AuthPayload): { readonly refusal:
       refusal: fault("ike/authentication-failed", "AUTH without an identity or EAP before it", { facts }),
     };
   }
-  if (!provesEap(sa, done, sa.remoteId, auth)) return { alone, refusal: badEapProof(done) };
+  const refusal = settlePpk(sa, payloads);
+  if (refusal || !sa.keys) return { alone, refusal };
+  if (!provesEap(sa, done, sa.remoteId, { keys: sa.keys, auth })) return { alone, refusal: badEapProof(done) };
   if (alone && !EAP_METHODS[done.method].safeAlone) {
     const facts = { ours: "a certificate, or EAP-TLS", theirs: done.method };
     return { alone, refusal: fault("ike/authentication-failed", "this EAP method does not prove a server", { facts }) };

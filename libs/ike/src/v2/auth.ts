@@ -12,13 +12,16 @@ import { fault } from "./faults.js";
 import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRounds } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
 import { connectFailed } from "./lifecycle.js";
-import { ask, errorIn, find, notifyIn } from "./message.js";
+import { all, ask, errorIn, find, notifyIn } from "./message.js";
 import { announceMobike } from "./mobike.js";
+import { refusesWithoutPpk, settlePpk } from "./ppk.js";
 import {
   badProof,
   mismatch,
+  plainProof,
   prove,
   provesSecret,
+  proveWithoutPpk,
   requireMultiple,
   signedProof,
   verifyJob,
@@ -42,6 +45,11 @@ function firstChild(sa: IkeSa): { readonly packet: PacketSelector | undefined; r
 
 /** Keys are there: IKE_AUTH begins with an SPI for its CHILD SA. */
 export function startAuth(turn: Turn, sa: IkeSa): void {
+  const refusal = refusesWithoutPpk(sa);
+  if (refusal) {
+    connectFailed(turn, sa, errorOf(turn, "IKE_SA_INIT", refusal));
+    return;
+  }
   const asking = begin(turn, sa, { kind: "auth" });
   const first = firstChild(sa);
   const runtime = first && turn.core.peers.get(sa.peer?.id ?? "")?.children.get(first.id);
@@ -107,7 +115,19 @@ export function authSigned(turn: Turn, sa: IkeSa, asking: Asking, then: Signed, 
     connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
     return;
   }
-  sendRound(turn, sa, asking, signedProof(then, outcome));
+  const proof = proveWithoutPpk(turn, sa, asking, signedProof(then, outcome));
+  if (proof !== "signing") sendRound(turn, sa, asking, proof);
+}
+
+export function authSignedPlain(
+  turn: Turn,
+  sa: IkeSa,
+  asking: Asking,
+  proof: readonly Payload[],
+  outcome: Outcome,
+): void {
+  if (!outcome.ok) connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", outcome.failure));
+  else sendRound(turn, sa, asking, plainProof(sa, proof, outcome));
 }
 
 /** The first request says all that is wanted besides (RFC 7296 §1.2), later ones an identity and its proof (RFC 4739 §2). */
@@ -119,8 +139,8 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
   // A round of EAP is over with the AUTH at its end.
   const ours = proving.eap ? proving.ours : proving.ours + 1;
   changeProving(sa, { ours });
-  const certificates = proof.slice(0, -1);
-  const auth = proof.slice(-1);
+  const certificates = all(proof, "CERT");
+  const auth = proof.filter((p) => p.kind !== "CERT");
   const another = !proving.eap && peer.localAuth.length > ours ? [notification("ANOTHER_AUTH_FOLLOWS")] : [];
   if (!isFirst) {
     ask(turn, sa, asking, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
@@ -157,7 +177,7 @@ export function authAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: re
     connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", error.type), ours: ourClaim(sa) });
   } else if (idr) judgeProof(turn, sa, asking, payloads, { idType: idr.idType, data: idr.data });
   else if (auth) {
-    const { refusal, alone } = judgeKeyProof(sa, auth);
+    const { refusal, alone } = judgeKeyProof(sa, auth, payloads);
     if (refusal) distrust(turn, sa, refusal);
     else if (alone) roundProven(turn, sa, asking, payloads);
     else goOn(turn, sa, asking, payloads);
@@ -185,11 +205,17 @@ function judgeProof(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Pa
     else distrust(turn, sa, noProof(sa));
     return;
   }
-  if (provesSecret(sa, round, id, auth)) {
+  const refusal = settlePpk(sa, payloads);
+  if (refusal || !sa.keys) {
+    distrust(turn, sa, refusal ?? noProof(sa));
+    return;
+  }
+  const proven = { keys: sa.keys, auth };
+  if (provesSecret(sa, round, id, proven)) {
     roundProven(turn, sa, asking, payloads);
     return;
   }
-  const job = verifyJob(sa, round, id, auth, payloads);
+  const job = verifyJob(sa, round, id, proven, payloads);
   if (!job) {
     distrust(turn, sa, badProof(round, auth));
     return;

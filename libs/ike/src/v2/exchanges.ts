@@ -1,7 +1,7 @@
 import type { IpAddress } from "@sallyport/base";
 import { EXCHANGE } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
-import { authAnswered, authEap, authOfferSpi, authSigned, authVerified } from "./auth.js";
+import { authAnswered, authEap, authOfferSpi, authSigned, authSignedPlain, authVerified } from "./auth.js";
 import { authChildInstalled } from "./auth-child.js";
 import { answerDh, answerInstalled, answerSpi } from "./child-answer.js";
 import { beginCreate, childKeys, createAnswered, installed, offerDh, offerSpi } from "./create-child.js";
@@ -82,6 +82,7 @@ const ASKING: { readonly [G in AskingThen["go"]]: ResumeAsking<Extract<AskingThe
   "auth-offer-spi": (t, sa, a, _, o) => authOfferSpi(t, sa, a, o),
   "auth-signed": (t, sa, a, then, o) => authSigned(t, sa, a, then, o),
   "auth-verified": (t, sa, a, { payloads }, o) => authVerified(t, sa, a, payloads, o),
+  "auth-signed-plain": (t, sa, a, { proof }, o) => authSignedPlain(t, sa, a, proof, o),
   "auth-eap": (t, sa, a, _, o) => authEap(t, sa, a, o),
   "auth-child-installed": (t, sa, a, { built }, o) => authChildInstalled(t, sa, a, built, o),
   "child-offer-spi": (t, sa, a, _, o) => offerSpi(t, sa, a, o),

@@ -23,6 +23,7 @@ export const UNPROVEN: Proving = {
   authorities: [],
   first: [],
   eap: undefined,
+  ppk: "none",
 };
 
 export function changeProving(sa: IkeSa, change: Partial<Proving>): void {

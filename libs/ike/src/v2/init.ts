@@ -2,7 +2,7 @@ import type { CryptoResults } from "../api.js";
 import { DH, dhGroupOf, ikeSuite } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
 import type { LastError } from "../status.js";
-import { checkPlacement, decodeMessage, NOTIFY, NOTIFY_DATA, proposalsText } from "../wire/index.js";
+import { checkPlacement, decodeMessage, NOTIFY, NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
 import type { Message, Payload } from "../wire/types.js";
 import { startAuth } from "./auth.js";
 import { beginInit } from "./connect.js";
@@ -41,6 +41,7 @@ function sendInit(turn: Turn, sa: IkeSa, asking: Asking): void {
     { kind: "Nonce", data: h.ni },
     ...(sa.peer.mobike.forbidNat ? [] : natNotifies(turn, sa, 0n)),
     ...announcements([sa.peer]),
+    ...(sa.peer.ppk ? [notification("USE_PPK")] : []),
   ]);
   sa.handshake = { ...h, sent: sent ?? NOTHING };
 }
@@ -132,6 +133,7 @@ function accept(turn: Turn, sa: IkeSa, asking: Asking, message: Message): void {
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
     proving: {
       ...h.proving,
+      ppk: sa.peer?.ppk && notifyIn(payloads, "USE_PPK") ? "offered" : "none",
       multiple: notifyIn(payloads, "MULTIPLE_AUTH_SUPPORTED") !== undefined,
       authorities: requestedAuthorities(payloads),
     },

@@ -40,6 +40,7 @@ export function newSa(
     remoteId: undefined,
     subject: undefined,
     user: undefined,
+    ppk: undefined,
     identity: undefined,
     virtual: undefined,
     fragments: false,

@@ -2,6 +2,7 @@ import type { Fault } from "@sallyport/base";
 import type { CryptoJob, CryptoResults } from "../api.js";
 import type { LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
 import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
+import type { IkeKeys, KeyKind, SignatureScheme } from "../crypto/types.js";
 import { type EapDone, methodText } from "../eap/index.js";
 import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
@@ -9,14 +10,15 @@ import { fault } from "./faults.js";
 import { credentialFor, handshakeOf } from "./handshake.js";
 import { expectedText, identificationText, toIdentity } from "./identity.js";
 import { all } from "./message.js";
+import { type Judged, namePpk, ownKeys, wantsPlainProof } from "./ppk.js";
 import type { Asking, AskingThen, IkeSa, Outcome, ServingThen } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** What this end (`mine`) or the peer signs (RFC 7296 §2.15): the same IKE_SA_INIT in every round (RFC 4739 §2). */
-function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
+function octetsOf(sa: IkeSa, keys: IkeKeys, id: Identification, mine: boolean): Uint8Array {
   const h = handshakeOf(sa);
-  const { keys, suite } = sa;
-  if (!keys || !suite) throw fault("ike/unexpected", "no keys yet");
+  const { suite } = sa;
+  if (!suite) throw fault("ike/unexpected", "no keys yet");
   const byInitiator = mine === sa.initiator;
   return authOctets({
     prf: suite.prf,
@@ -32,7 +34,6 @@ function octetsOf(sa: IkeSa, id: Identification, mine: boolean): Uint8Array {
 export type Proof = readonly Payload[] | "signing";
 
 /**
-/**
  * Begins our proof that we are `id`. A signature goes on at `auth-signed` of `asking` or, with the payloads that go out `beside`
  * it, at `serve-auth-signed`. Fault `ike/authentication-failed` when the peer knows no hash and no method for our key.
  */
@@ -45,25 +46,32 @@ export function prove(
   beside: readonly Payload[] = [],
 ): Proof {
   if (round.method === "eap") return [];
-  if (round.method === "psk") return [secretProof(sa, round.secret, id)];
-  const { proving, peerHashes } = handshakeOf(sa);
-  const { key, keyKind, chain } = credentialFor(round.credentials, proving.authorities);
-  const scheme = chooseScheme(keyKind, peerHashes);
-  if (!scheme) {
-    const facts = { ours: keyKind.type, theirs: peerHashes ? `hashes ${peerHashes.join(", ")}` : "no RFC 7427" };
-    throw fault("ike/authentication-failed", "the peer knows no signature method for our key", { facts });
-  }
-  const job: CryptoJob = { kind: "sign", key, scheme, octets: octetsOf(sa, id, true) };
-  const { method } = scheme;
+  if (round.method === "psk") return secretProof(sa, id, () => round.secret);
+  const { key, keyKind, chain } = credentialFor(round.credentials, handshakeOf(sa).proving.authorities);
+  const job = signJob(sa, key, schemeFor(sa, keyKind), ownKeys(sa), id);
+  const { method } = job.scheme;
   if (asking !== "serving") turn.crypto(sa, asking, job, { go: "auth-signed", method, chain });
   else turn.serveCrypto(sa, job, { go: "serve-auth-signed", method, chain, beside });
   return "signing";
 }
 
+function schemeFor(sa: IkeSa, keyKind: KeyKind): SignatureScheme {
+  const { peerHashes } = handshakeOf(sa);
+  const scheme = chooseScheme(keyKind, peerHashes);
+  if (scheme) return scheme;
+  const facts = { ours: keyKind.type, theirs: peerHashes ? `hashes ${peerHashes.join(", ")}` : "no RFC 7427" };
+  throw fault("ike/authentication-failed", "the peer knows no signature method for our key", { facts });
+}
+
+function signJob(sa: IkeSa, key: string, scheme: SignatureScheme, keys: IkeKeys, id: Identification) {
+  return { kind: "sign", key, scheme, octets: octetsOf(sa, keys, id, true) } as const satisfies CryptoJob;
+}
+
 type Signed = Extract<AskingThen | ServingThen, { go: "auth-signed" | "serve-auth-signed" }>;
+type Done = Outcome & { readonly ok: true };
 
 /** The signature is there. */
-export function signedProof({ method, chain }: Signed, outcome: Outcome & { readonly ok: true }): Payload[] {
+export function signedProof({ method, chain }: Signed, outcome: Done): Payload[] {
   const { data } = outcome.crypto as CryptoResults["sign"];
   const certificates = chain.map(
     (der): Payload => ({ kind: "CERT", encoding: CERT_ENCODING.X509_SIGNATURE, data: der }),
@@ -71,26 +79,47 @@ export function signedProof({ method, chain }: Signed, outcome: Outcome & { read
   return [...certificates, { kind: "AUTH", method, data }];
 }
 
-/** AUTH by a secret that both ends have. */
-function secretProof(sa: IkeSa, secret: Uint8Array, id: Identification): AuthPayload {
-  if (!sa.suite) throw fault("ike/unexpected", "no keys yet");
-  return { kind: "AUTH", method: AUTH_METHOD.SHARED_KEY, data: pskAuth(sa.suite.prf, secret, octetsOf(sa, id, true)) };
+/** An initiator's signature with the PPK is there: the one without it comes next, where one is wanted (RFC 8784 §3). */
+export function proveWithoutPpk(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payload[]): Proof {
+  const round = sa.peer?.localAuth[handshakeOf(sa).proving.ours];
+  if (!wantsPlainProof(sa) || round?.method !== "certificate" || !sa.keys || !sa.localId) {
+    return [...proof, ...namePpk(sa, undefined)];
+  }
+  const { key, keyKind } = credentialFor(round.credentials, handshakeOf(sa).proving.authorities);
+  const job = signJob(sa, key, schemeFor(sa, keyKind), sa.keys, sa.localId);
+  turn.crypto(sa, asking, job, { go: "auth-signed-plain", proof });
+  return "signing";
+}
+
+export function plainProof(sa: IkeSa, proof: readonly Payload[], outcome: Done): Payload[] {
+  return [...proof, ...namePpk(sa, (outcome.crypto as CryptoResults["sign"]).data)];
+}
+
+/** AUTH by a secret that both ends have, with what an initiator says of a PPK. */
+function secretProof(sa: IkeSa, id: Identification, secret: (keys: IkeKeys) => Uint8Array): Payload[] {
+  const { suite, keys: plain } = sa;
+  if (!suite || !plain) throw fault("ike/unexpected", "no keys yet");
+  const data = (keys: IkeKeys) => pskAuth(suite.prf, secret(keys), octetsOf(sa, keys, id, true));
+  const auth = { kind: "AUTH", method: AUTH_METHOD.SHARED_KEY, data: data(ownKeys(sa)) } as const;
+  return [auth, ...namePpk(sa, wantsPlainProof(sa) ? data(plain) : undefined)];
 }
 
 /** What keys both AUTH payloads after EAP: the MSK, and SK_pi or SK_pr of their makers when the method gives none (RFC 7296 §2.16). */
-function eapSecret(sa: IkeSa, { msk }: EapDone, mine: boolean): Uint8Array {
-  if (!sa.keys) throw fault("ike/unexpected", "no keys yet");
-  return msk ?? (mine === sa.initiator ? sa.keys.pi : sa.keys.pr);
+function eapSecret(sa: IkeSa, keys: IkeKeys, { msk }: EapDone, mine: boolean): Uint8Array {
+  return msk ?? (mine === sa.initiator ? keys.pi : keys.pr);
 }
 
-export function eapProof(sa: IkeSa, done: EapDone, id: Identification): AuthPayload {
-  return secretProof(sa, eapSecret(sa, done, true), id);
+export function eapProof(sa: IkeSa, done: EapDone, id: Identification): Payload[] {
+  return secretProof(sa, id, (keys) => eapSecret(sa, keys, done, true));
 }
 
-export function provesEap(sa: IkeSa, done: EapDone, id: Identification, auth: AuthPayload): boolean {
+export function provesEap(sa: IkeSa, done: EapDone, id: Identification, { keys, auth }: Proven): boolean {
   if (auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
-  return verifyPskAuth(sa.suite.prf, eapSecret(sa, done, false), octetsOf(sa, id, false), auth.data);
+  return verifyPskAuth(sa.suite.prf, eapSecret(sa, keys, done, false), octetsOf(sa, keys, id, false), auth.data);
 }
+
+/** AUTH of the peer, and the keys that it is to be judged by. */
+export type Proven = Pick<Judged, "keys" | "auth">;
 
 /** Who passed EAP does not prove to be the one that holds its key. */
 export function badEapProof(done: EapDone): Fault {
@@ -99,10 +128,10 @@ export function badEapProof(done: EapDone): Fault {
 }
 
 /** Whether one of the accepted secrets made `auth`; an empty secret proves nothing (hostile input 28). */
-export function provesSecret(sa: IkeSa, round: RemoteAuth, id: Identification, auth: AuthPayload): boolean {
+export function provesSecret(sa: IkeSa, round: RemoteAuth, id: Identification, { keys, auth }: Proven): boolean {
   if (round.method !== "psk" || auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
   const { prf } = sa.suite;
-  const octets = octetsOf(sa, id, false);
+  const octets = octetsOf(sa, keys, id, false);
   return round.secrets.some((secret) => secret.length > 0 && verifyPskAuth(prf, secret, octets, auth.data));
 }
 
@@ -111,7 +140,7 @@ export function verifyJob(
   sa: IkeSa,
   round: RemoteAuth,
   id: Identification,
-  auth: AuthPayload,
+  { keys, auth }: Proven,
   payloads: readonly Payload[],
 ): CryptoJob | undefined {
   const identity = toIdentity(id);
@@ -120,7 +149,7 @@ export function verifyJob(
   return {
     kind: "verify",
     auth: { method: auth.method, data: auth.data },
-    octets: octetsOf(sa, id, false),
+    octets: octetsOf(sa, keys, id, false),
     certificates: chain.map((c) => c.data),
     trust: round.trust,
     peer: identity,

@@ -182,6 +182,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
   sa.user = old.user;
+  sa.ppk = old.ppk;
   sa.identity = old.identity;
   sa.virtual = old.virtual;
   sa.fragments = old.fragments;

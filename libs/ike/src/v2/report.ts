@@ -62,6 +62,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     remoteId: sa.remoteId && identificationText(sa.remoteId),
     remoteCertificate: sa.subject,
     ...(sa.user !== undefined && { user: sa.user }),
+    ...(sa.ppk !== undefined && { ppk: sa.ppk }),
     suite: sa.suite ? suiteText(sa.suite) : "",
     nat: sa.nat,
     virtual: sa.virtual,

@@ -242,6 +242,8 @@ export interface Built {
 export interface AuthServing {
   readonly peer: PeerConfig;
   readonly others: readonly PeerConfig[];
+  /** With a PPK, unlike the keys that the IKE SA has so far. */
+  readonly ppk: boolean;
   readonly id: Identification;
   readonly payloads: readonly Payload[];
 }
@@ -266,7 +268,14 @@ export interface Proving {
   /** The first request, for a responder: what it asks for, the last response gives. */
   readonly first: readonly Payload[];
   readonly eap: EapRun | undefined;
+  readonly ppk: PpkState;
 }
+
+/**
+ * How far a PPK is agreed on (RFC 8784 §3). `offered`: both ends take one. `sent`: the initiator has named it. `taken`: the responder
+ * has, and has to say so. `used`: it is in the keys.
+ */
+export type PpkState = "none" | "offered" | "sent" | "taken" | "used";
 
 /** Where an awaited effect of a request of ours goes on; data only, so that a state can be copied, compared and dropped. */
 export type AskingThen =
@@ -275,6 +284,8 @@ export type AskingThen =
   | { readonly go: "auth-offer-spi" }
   | { readonly go: "auth-signed"; readonly method: number; readonly chain: readonly Uint8Array[] }
   | { readonly go: "auth-verified"; readonly payloads: readonly Payload[] }
+  /** The second signature, for a responder that may not know the PPK. */
+  | { readonly go: "auth-signed-plain"; readonly proof: readonly Payload[] }
   | { readonly go: "auth-eap" }
   | { readonly go: "auth-child-installed"; readonly built: Built }
   | { readonly go: "child-offer-spi" }
@@ -383,6 +394,8 @@ export interface IkeSa {
   subject: string | undefined;
   /** Whom EAP has authenticated. */
   user: string | undefined;
+  /** The PPK that is in its keys, as text (RFC 8784). */
+  ppk: string | undefined;
   /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
   identity: string | undefined;
   /** What the configuration payload gave; shared by the IKE SAs of a rekey. */

@@ -1,4 +1,4 @@
-import { isFault } from "@sallyport/base";
+import { type Fault, isFault } from "@sallyport/base";
 import type { CryptoResults } from "../api.js";
 import type { PeerConfig, RemoteAuth } from "../config.js";
 import type { EapDone, EapServer } from "../eap/index.js";
@@ -13,6 +13,7 @@ import { identityAllowed, localIdentification, sameIdentification } from "./iden
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
 import { agreeMobike, announceMobike } from "./mobike.js";
+import { confirmPpk, type Judged, judgePpk, takePpk } from "./ppk.js";
 import {
   badEapProof,
   badProof,
@@ -62,14 +63,16 @@ function withinEap(
     refuse(turn, sa, peer, remoteId, fault("ike/authentication-failed", "the peer does not go on with EAP", { facts }));
   } else if (packet) takeEap(turn, sa, state, packet);
   else if (done && auth) {
-    if (!provesEap(sa, done, remoteId, auth)) {
-      refuse(turn, sa, peer, remoteId, badEapProof(done));
+    const judged = judgePpk(sa, peer, payloads, auth);
+    if ("refusal" in judged || !provesEap(sa, done, remoteId, judged)) {
+      refuse(turn, sa, peer, remoteId, "refusal" in judged ? judged.refusal : badEapProof(done));
       return;
     }
+    takePpk(sa, peer, judged.ppk);
     if (!counted(turn, sa, peer, payloads)) return;
     const alone = peer.localAuth[handshakeOf(sa).proving.ours]?.method === "eap";
     changeProving(sa, { eap: undefined });
-    complete(turn, sa, { before: [eapProof(sa, done, localId)], rounds: alone ? 1 : 0, beside: [] });
+    complete(turn, sa, { before: eapProof(sa, done, localId), rounds: alone ? 1 : 0, beside: [] });
   }
 }
 
@@ -141,16 +144,40 @@ function verifyRound(
     beginEap(turn, sa, matching, id, round);
     return;
   }
+  const { fitting, refusal } = judgeEach(sa, matching, payloads, auth);
   if (auth.method === AUTH_METHOD.SHARED_KEY) {
-    const peer = matching.find((p) => provesSecret(sa, roundOf(sa, p) ?? round, id, auth));
-    if (peer) proven(turn, sa, { peer, others: [], id, payloads });
-    else refuse(turn, sa, only(matching), id, badProof(round, auth));
+    const found = fitting.find(({ peer, judged }) => provesSecret(sa, roundOf(sa, peer) ?? round, id, judged));
+    if (found) proven(turn, sa, { peer: found.peer, others: [], ppk: found.judged.ppk, id, payloads });
+    else refuse(turn, sa, only(matching), id, refusal ?? badProof(round, auth));
     return;
   }
-  const signers = matching.filter((p) => roundOf(sa, p)?.method === "certificate");
+  const signers = fitting.map((f) => f.peer).filter((p) => roundOf(sa, p)?.method === "certificate");
   if (!verifyNext(turn, sa, signers.slice(0, MAX_TRIED), id, payloads, auth)) {
-    refuse(turn, sa, only(matching), id, badProof(round, auth));
+    refuse(turn, sa, only(matching), id, refusal ?? badProof(round, auth));
   }
+}
+
+interface Fitting {
+  readonly peer: PeerConfig;
+  readonly judged: Judged;
+}
+
+/** Those that agree with the initiator on a PPK or on none, those with it first; if none does, why the first does not. */
+function judgeEach(
+  sa: IkeSa,
+  matching: readonly PeerConfig[],
+  payloads: readonly Payload[],
+  auth: AuthPayload,
+): { readonly fitting: readonly Fitting[]; readonly refusal: Fault | undefined } {
+  const fitting: Fitting[] = [];
+  let refusal: Fault | undefined;
+  for (const peer of matching) {
+    const judged = judgePpk(sa, peer, payloads, auth);
+    if ("refusal" in judged) refusal ??= judged.refusal;
+    else if (judged.ppk) fitting.unshift({ peer, judged });
+    else fitting.push({ peer, judged });
+  }
+  return { fitting, refusal: fitting.length > 0 ? undefined : refusal };
 }
 
 function beginEap(turn: Turn, sa: IkeSa, matching: readonly PeerConfig[], id: Identification, round: RemoteAuth): void {
@@ -176,9 +203,12 @@ function verifyNext(
 ): boolean {
   const [peer, ...others] = signers;
   const round = peer && roundOf(sa, peer);
-  const job = round && verifyJob(sa, round, id, auth, payloads);
-  if (!peer || !job) return false;
-  turn.serveCrypto(sa, job, { go: "serve-auth-verified", serving: { peer, others, id, payloads } });
+  const judged = peer && judgePpk(sa, peer, payloads, auth);
+  if (!peer || !round || !judged || "refusal" in judged) return false;
+  const job = verifyJob(sa, round, id, judged, payloads);
+  if (!job) return false;
+  const { ppk } = judged;
+  turn.serveCrypto(sa, job, { go: "serve-auth-verified", serving: { peer, others, ppk, id, payloads } });
   return true;
 }
 
@@ -203,7 +233,7 @@ export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, o
 }
 
 /** The initiator is who it says, as far as this round goes: now our own proof. */
-function proven(turn: Turn, sa: IkeSa, { peer, id, payloads }: AuthServing): void {
+function proven(turn: Turn, sa: IkeSa, { peer, ppk, id, payloads }: AuthServing): void {
   const state = turn.core.peers.get(peer.id);
   if (!state) {
     refuse(turn, sa, undefined, id, fault("ike/not-configured", "the peer was removed meanwhile"));
@@ -211,6 +241,7 @@ function proven(turn: Turn, sa: IkeSa, { peer, id, payloads }: AuthServing): voi
   }
   sa.peer = state.config;
   sa.remoteId = id;
+  takePpk(sa, peer, ppk);
   if (counted(turn, sa, sa.peer, payloads)) answerRound(turn, sa, []);
 }
 
@@ -274,16 +305,17 @@ function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void
   if (!peer) return;
   const ours = proving.ours + rounds;
   changeProving(sa, { ours });
+  const told = [...before, ...confirmPpk(sa)];
   const another = rounds > 0 && ours < peer.localAuth.length;
   if (another || proving.expected || ours < peer.localAuth.length) {
-    respond(turn, sa, [...before, ...beside, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
+    respond(turn, sa, [...told, ...beside, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
     return;
   }
   if (isRefusedAsSecond(turn, sa)) {
     refuse(turn, sa, peer, sa.remoteId, fault("ike/authentication-failed", "this identity has an IKE SA already"));
     return;
   }
-  authenticated(turn, sa, [...before, ...answerWindow(sa, proving.first)]);
+  authenticated(turn, sa, [...told, ...answerWindow(sa, proving.first)]);
 }
 
 /** Both ends have proved themselves: what the first request asked for is given. */

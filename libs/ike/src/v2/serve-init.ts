@@ -213,7 +213,10 @@ function open(
     refusals: 0,
     cookie: undefined,
     peerHashes: hashes && NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(hashes),
-    proving: UNPROVEN,
+    proving: {
+      ...UNPROVEN,
+      ppk: notifyIn(message.payloads, "USE_PPK") && candidates.some((p) => p.ppk) ? "offered" : "none",
+    },
     wanted: [],
     halfOpenKey: key,
   };
@@ -241,6 +244,7 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
     { kind: "Nonce", data: h.nr },
     ...natNotifies(turn, sa, sa.spiR),
     ...announcements(h.candidates),
+    ...(h.proving.ppk === "offered" ? [notification("USE_PPK")] : []),
     ...takesRounds(h.candidates),
     ...certificateRequests(h.candidates),
   ]);

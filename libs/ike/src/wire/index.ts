@@ -9,7 +9,7 @@ export {
   peekHeader,
   spiText,
 } from "./message.js";
-export { type ChildSpi, NOTIFY_DATA, type NotifyDataCodec, notification } from "./notify-data.js";
+export { type ChildSpi, NOTIFY_DATA, type NotifyDataCodec, notification, type PpkId } from "./notify-data.js";
 export { authorityHashes } from "./payloads/certreq.js";
 export {
   checkPlacement,

@@ -24,6 +24,8 @@ const VALUES: { readonly [K in keyof typeof NOTIFY_DATA]: fc.Arbitrary<unknown> 
   REKEY_SA: child,
   CHILD_SA_NOT_FOUND: child,
   SIGNATURE_HASH_ALGORITHMS: fc.array(fc.nat(0xffff), { maxLength: 64 }),
+  PPK_IDENTITY: fc.option(fc.record({ type: fc.nat(0xff), id: octets(1, 64) }), { nil: undefined }),
+  NO_PPK_AUTH: octets(1, 512),
   IPCOMP_SUPPORTED: fc.record({ cpi: fc.nat(0xffff), transform: fc.nat(0xff) }),
 };
 type Name = keyof typeof NOTIFY_DATA;

@@ -80,6 +80,12 @@ function childSpi(type: NotifyName): NotifyDataCodec<ChildSpi> {
   };
 }
 
+/** RFC 8784 §5.1; `type` as in PPK_ID. */
+export interface PpkId {
+  readonly type: number;
+  readonly id: Uint8Array;
+}
+
 /** RFC 7296 §3.10.1 and the RFCs named. */
 export const NOTIFY_DATA = {
   /** Type of the payload that was not understood, §2.5. */
@@ -134,6 +140,20 @@ export const NOTIFY_DATA = {
       for (const hash of hashes) w.u16(hash);
     },
   ),
+  /** A PPK_ID, or nothing at all in an answer that takes it (RFC 8784 §5.1). */
+  PPK_IDENTITY: dataCodec<PpkId | undefined>(
+    "PPK_IDENTITY",
+    (r) => {
+      if (r.remaining === 0) return undefined;
+      const type = r.u8("N(PPK_IDENTITY).type");
+      return { type, id: r.rest("N(PPK_IDENTITY).id", { min: 1, max: 64 }) };
+    },
+    (w, v) => {
+      if (v) w.u8(v.type).bytes(v.id);
+    },
+  ),
+  /** AUTH data of the same method as the AUTH payload's, by keys without the PPK (RFC 8784 §5). */
+  NO_PPK_AUTH: octets("NO_PPK_AUTH", 1, LIMITS.messageBytes),
   /** CPI and transform of IPComp, §2.22. */
   IPCOMP_SUPPORTED: dataCodec<{ readonly cpi: number; readonly transform: number }>(
     "IPCOMP_SUPPORTED",

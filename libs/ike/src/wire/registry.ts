@@ -175,6 +175,9 @@ export const AUTH_METHOD = {
   DIGITAL_SIGNATURE: 14,
 } as const;
 
+/** PPK_ID types, RFC 8784 §5.1. */
+export const PPK_ID = { OPAQUE: 1, FIXED: 2 } as const;
+
 /** Hash algorithms of SIGNATURE_HASH_ALGORITHMS, RFC 7427 §7, RFC 8420 §3. */
 export const HASH = { SHA1: 1, SHA2_256: 2, SHA2_384: 3, SHA2_512: 4, IDENTITY: 5 } as const;
 

@@ -66,6 +66,10 @@ const PEER: Cases<PeerConfig> = {
       effect: "replaced",
     },
   ],
+  ppk: next<PeerConfig>(
+    { ppk: { id: utf8.encode("ppk"), secret: utf8.encode("quantum"), required: false } },
+    "untouched",
+  ),
   lifetime: next<PeerConfig>({ lifetime: { soft: 10_000, jitter: 0, hard: 20_000 } }, "untouched"),
   keyingTries: next<PeerConfig>({ keyingTries: 3 }, "untouched"),
   dpdInterval: next<PeerConfig>({ dpdInterval: 300 }, "untouched"),
