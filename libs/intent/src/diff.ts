@@ -55,7 +55,7 @@ type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
 const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
   [/^(remote\.|localAddress|addressRequest)/, "re-established"],
-  [/^(local|peer)\.(identity|method)/, "re-established"],
+  [/^(local|peer)\.(identity|method$)/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
@@ -80,7 +80,9 @@ function fieldChanges(a: unknown, b: unknown, path = ""): FieldChange[] {
   if (isRecord(a) || isRecord(b)) {
     const [x, y] = [isRecord(a) ? a : {}, isRecord(b) ? b : {}];
     const keys = [...new Set([...Object.keys(x), ...Object.keys(y)])].sort();
-    return keys.flatMap((k) => fieldChanges(x[k], y[k], path === "" ? k : `${path}.${k}`));
+    // Some keys are names of users, of which one may be __proto__.
+    const at = (record: Record<string, unknown>, key: string) => (Object.hasOwn(record, key) ? record[key] : undefined);
+    return keys.flatMap((k) => fieldChanges(at(x, k), at(y, k), path === "" ? k : `${path}.${k}`));
   }
   if (a instanceof Secret && b instanceof Secret && a.equals(b)) return [];
   const [from, to] = [leafText(a), leafText(b)];
@@ -148,11 +150,22 @@ function policyText(p: PolicyIntent): string {
 /** From `a` to `b`. Empty lists: `sameIntent`. A change of the gateway's own ports re-establishes every connection. */
 export function diffIntent(a: GatewayIntent, b: GatewayIntent): IntentDiff {
   const anchors = (list: readonly TrustAnchorIntent[]) => Object.fromEntries(list.map((t) => [t.id, t.der]));
-  const own = ({ connections: _, revision: __, trustAnchors, policies, pools = [], ...rest }: GatewayIntent) => ({
+  const own = ({
+    connections: _,
+    revision: __,
+    trustAnchors,
+    policies,
+    pools = [],
+    eapUsers = [],
+    ...rest
+  }: GatewayIntent) => ({
     ...rest,
     policies: policies?.map(policyText).join("; "),
     trustAnchors: anchors(trustAnchors),
     pools: Object.fromEntries(pools.map(({ id, ...pool }) => [id, pool])),
+    eapUsers: Object.fromEntries(
+      eapUsers.map(({ id, users }) => [id, Object.fromEntries(users.map((u) => [u.name, u.secret]))]),
+    ),
   });
   const fields = fieldChanges(own(a), own(b));
   const moved = fields.some(({ field }) => field.startsWith("ports."));

@@ -6,21 +6,18 @@ import {
   type ChildConfig,
   DEFAULT_LIMITS,
   type EspProposal,
-  type IdentityMatch,
   type IkeConfig,
   type IkeProposal,
   type KeyKind,
-  type LocalAuth,
   PEER_DEFAULTS,
   type PeerConfig,
-  type RemoteAuth,
   type ShuntConfig,
   type TrafficRange,
   type TrustAnchor,
 } from "@sallyport/ike";
 import { conflictOf, modeConfigOf, poolsOf, requestOf } from "./engine-addressing.js";
+import { eapUsersOf, localAuthOf, remoteAuthOf } from "./engine-auth.js";
 import { fault } from "./faults.js";
-import { ikeIdentity } from "./identity.js";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "./model.js";
 import { parseProposals } from "./proposals.js";
 import { parseSelector } from "./selectors.js";
@@ -86,12 +83,13 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     else if (address && bound && bound.family !== address.family) {
       lack("localAddress", `${bound} cannot reach ${address}`, "an address of the peer's family");
     } else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
-    const localAuth = localAuthOf(connection, facts.credential);
-    if (!localAuth) lack("local", "this gateway has no certificate yet", "a certificate");
+    const localAuth = localAuthOf(connection, facts.credential, anchors);
+    const remoteAuth = remoteAuthOf(connection, facts.credential, anchors);
+    if (!localAuth || !remoteAuth) lack("local", "this gateway has no certificate yet", "a certificate");
     const conflict = conflictOf(intent, connection, facts.ownNetworks);
     if (conflict) lack("modeConfig.poolIds", conflict, "pools apart from the networks of this gateway");
     const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;
-    if (!localAuth || !mine || (connection.role === "initiator" && !calls)) return [];
+    if (!localAuth || !remoteAuth || !mine || (connection.role === "initiator" && !calls)) return [];
     return [
       {
         ...PEER_DEFAULTS,
@@ -105,7 +103,7 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         passive: !calls,
         proposals: ikeProposals(connection, `${path}.ikeProposals`),
         localAuth: [localAuth],
-        remoteAuth: [remoteAuthOf(connection, anchors)],
+        remoteAuth: [remoteAuth],
         lifetime: {
           soft: connection.ikeRekeySeconds,
           jitter: jitter(connection.ikeRekeySeconds),
@@ -125,7 +123,10 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     ];
   });
   const [pools, shunts] = [poolsOf(intent, facts.ownAddresses), shuntsOf(intent)];
-  return { config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, pools, peers, shunts }, missing };
+  return {
+    config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, pools, peers, shunts, eapUsers: eapUsersOf(intent) },
+    missing,
+  };
 }
 
 /** Between two places: room for what peers narrow, which stands right before its template. */
@@ -192,19 +193,6 @@ function anchorOf(ref: string, der: string, field: string): TrustAnchor {
       cause,
     });
   }
-}
-
-function localAuthOf({ local }: ConnectionIntent, credential: Credential | undefined): LocalAuth | undefined {
-  const identity = ikeIdentity(local.identity);
-  if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
-  return credential && { method: "certificate", identity, credentials: [credential] };
-}
-
-function remoteAuthOf({ peer }: ConnectionIntent, anchors: ReadonlyMap<string, TrustAnchor>): RemoteAuth {
-  const identity: IdentityMatch =
-    peer.identity.type === "any" ? { match: "any" } : { match: "is", identity: ikeIdentity(peer.identity) };
-  if (peer.method === "psk") return { method: "psk", identity, secrets: [peer.secret.bytes()] };
-  return { method: "certificate", identity, trust: peer.trustAnchorIds.flatMap((id) => anchors.get(id) ?? []) };
 }
 
 function ikeProposals({ ikeProposals: texts }: ConnectionIntent, field: string): IkeProposal[] {

@@ -1,3 +1,4 @@
+import type { EapMethod, TlsVersion } from "@sallyport/ike";
 import type { Secret } from "./secret.js";
 
 /**
@@ -188,6 +189,8 @@ export interface GatewayIntent {
   /** Absent: the gateway is not enrolled, or needs none. */
   readonly certificate?: CertificateReference | undefined;
   readonly trustAnchors: readonly TrustAnchorIntent[];
+  /** Names and passwords for EAP; `PeerEap.userSetId` names them. */
+  readonly eapUsers?: readonly EapUserSetIntent[] | undefined;
   /** Addresses for road warriors; `ModeConfigIntent.poolIds` names them. */
   readonly pools?: readonly PoolIntent[] | undefined;
   readonly connections: readonly ConnectionIntent[];
@@ -318,6 +321,7 @@ export interface RemoteEndpoint {
 export type LocalAuth = { readonly identity: Identity } & (
   | { readonly method: "certificate" }
   | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
+  | LocalEap
 );
 
 /** `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all. */
@@ -326,7 +330,48 @@ export type PeerIdentity = Identity | { readonly type: "any" };
 export type PeerAuth = { readonly identity: PeerIdentity } & (
   | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] }
   | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
+  | PeerEap
 );
+
+/** In order of preference; `docs/eap.md` says what each is worth. */
+interface EapMethods {
+  readonly methods?: readonly EapMethod[] | undefined;
+  /** Absent: TLS 1.2 and 1.3. */
+  readonly tlsVersions?: { readonly min: TlsVersion; readonly max: TlsVersion } | undefined;
+}
+
+/**
+ * We call, as a client of EAP. At a gateway that is called, without methods: the caller's EAP-TLS proves this end as well (RFC 5998).
+ * With `tls`, the gateway's own certificate is shown.
+ */
+export interface LocalEap extends EapMethods {
+  readonly method: "eap";
+  /** Name of the user; absent: the identity. */
+  readonly user?: string | undefined;
+  /** The password, for methods that have one. */
+  readonly secret?: Secret | undefined;
+  /** For `tls`: what the server's certificate leads to, and what it proves; absent: what `peer.identity` says. */
+  readonly trustAnchorIds?: readonly string[] | undefined;
+  readonly serverIdentity?: Identity | undefined;
+}
+
+/** We serve EAP to callers. At a gateway that calls, without methods: our own EAP-TLS proves the other end as well (RFC 5998). */
+export interface PeerEap extends EapMethods {
+  readonly method: "eap";
+  /** Whether the caller is asked for its name; absent: yes. Else it is who IDi says. */
+  readonly askIdentity?: boolean | undefined;
+  /** Whom EAP has to authenticate: a name, or `*` and the end of it; absent: any user. */
+  readonly user?: string | undefined;
+  /** Names the users for methods with passwords (`GatewayIntent.eapUsers`). */
+  readonly userSetId?: string | undefined;
+  /** For `tls`: what a caller's certificate leads to. */
+  readonly trustAnchorIds?: readonly string[] | undefined;
+}
+
+export interface EapUserSetIntent {
+  readonly id: string;
+  readonly users: readonly { readonly name: string; readonly secret: Secret }[];
+}
 
 export interface ChildIntent {
   /** Unique in the gateway's intent and the same at both ends. */

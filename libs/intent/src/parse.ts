@@ -2,6 +2,7 @@ import { IpAddress, isFault } from "@sallyport/base";
 import { MAX_SELECTORS, toSelectors } from "@sallyport/ike";
 import { z } from "zod";
 import { addressRequest, checkAddressing, checkPools, modeConfig, pool } from "./addressing.js";
+import { checkEap, checkUsers, eapUserSet, localEap, peerEap } from "./eap.js";
 import { fault } from "./faults.js";
 import { address, by, id, identity, isBase64, isHostName, name, prefix } from "./fields.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
@@ -44,10 +45,12 @@ const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secr
 const localAuth = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("certificate"), identity }),
   z.strictObject(psk).transform(sealed),
+  localEap,
 ]);
 const peerAuth = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("certificate"), identity: peerIdentity, trustAnchorIds: z.array(id).min(1) }),
   z.strictObject({ ...psk, identity: peerIdentity }).transform(sealed),
+  peerEap(peerIdentity),
 ]);
 
 /** Whether a data plane could not hold the policies for these selectors. */
@@ -93,6 +96,7 @@ const connection = z
   })
   .superRefine((c, ctx) => {
     checkAddressing(c, ctx);
+    checkEap(c, ctx);
     c.children.forEach((x, j) => {
       if (!tooFine(x.localSubnets, x.remoteSubnets)) return;
       const message = `selectors that make at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports, and at least one`;
@@ -161,6 +165,7 @@ const intent = z
     ports,
     certificate: certificate.optional(),
     trustAnchors: z.array(z.strictObject({ id, der })).max(256),
+    eapUsers: z.array(eapUserSet).max(64).optional(),
     pools: z.array(pool).max(1_000).optional(),
     connections: z.array(connection).max(10_000),
     policies: z.array(policy).max(MAX_POLICIES).optional(),
@@ -188,13 +193,17 @@ const intent = z
     );
     checkPolicies(v, ctx);
     checkPools(v.pools ?? [], v.connections, ctx);
+    checkUsers(v, ctx);
     const anchors = new Set(v.trustAnchors.map((t) => t.id));
     v.connections.forEach((c, i) => {
-      if (c.peer.method !== "certificate") return;
-      c.peer.trustAnchorIds.forEach((t, j) => {
-        const path = ["connections", i, "peer", "trustAnchorIds", j];
-        if (!anchors.has(t)) ctx.addIssue({ code: "custom", path, message: "the id of one of trustAnchors" });
-      });
+      for (const end of ["local", "peer"] as const) {
+        const auth = c[end];
+        const ids = "trustAnchorIds" in auth ? (auth.trustAnchorIds ?? []) : [];
+        ids.forEach((t, j) => {
+          const path = ["connections", i, end, "trustAnchorIds", j];
+          if (!anchors.has(t)) ctx.addIssue({ code: "custom", path, message: "the id of one of trustAnchors" });
+        });
+      }
     });
   });
 

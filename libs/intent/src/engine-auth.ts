@@ -1,0 +1,103 @@
+import { Buffer } from "node:buffer";
+import type {
+  EapPeerConfig,
+  EapServerConfig,
+  EapTlsSettings,
+  EapUsers,
+  IdentityMatch,
+  LocalAuth,
+  RemoteAuth,
+  TrustAnchor,
+} from "@sallyport/ike";
+import type { Credential } from "./engine-config.js";
+import { ikeIdentity } from "./identity.js";
+import type { ConnectionIntent, GatewayIntent, LocalEap, PeerEap, PeerIdentity } from "./model.js";
+import type { Secret } from "./secret.js";
+
+export type Anchors = ReadonlyMap<string, TrustAnchor>;
+
+const ANY_VERSION = { min: "1.2", max: "1.3" } as const;
+
+/** Undefined while the gateway has no certificate and needs one. */
+export function localAuthOf(
+  { local, peer }: ConnectionIntent,
+  credential: Credential | undefined,
+  anchors: Anchors,
+): LocalAuth | undefined {
+  const identity = ikeIdentity(local.identity);
+  if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
+  if (local.method === "eap") {
+    if (!local.methods) return { method: "eap", identity };
+    const eap = clientOf(local, peer.identity, credential, anchors);
+    return eap && { method: "eap", identity, eap };
+  }
+  return credential && { method: "certificate", identity, credentials: [credential] };
+}
+
+/** Undefined while the gateway has no certificate and needs one. */
+export function remoteAuthOf(
+  { peer }: ConnectionIntent,
+  credential: Credential | undefined,
+  anchors: Anchors,
+): RemoteAuth | undefined {
+  const identity: IdentityMatch =
+    peer.identity.type === "any" ? { match: "any" } : { match: "is", identity: ikeIdentity(peer.identity) };
+  switch (peer.method) {
+    case "psk":
+      return { method: "psk", identity, secrets: [peer.secret.bytes()] };
+    case "certificate":
+      return { method: "certificate", identity, trust: trustOf(peer.trustAnchorIds, anchors) };
+    case "eap": {
+      if (!peer.methods) return { method: "eap", identity };
+      const eap = serverOf(peer, credential, anchors);
+      return eap && { method: "eap", identity, eap, ...(peer.user !== undefined && { user: peer.user }) };
+    }
+  }
+}
+
+/** For the engine: passwords by name, by set. */
+export function eapUsersOf({ eapUsers = [] }: GatewayIntent): ReadonlyMap<string, EapUsers> {
+  return new Map(eapUsers.map(({ id, users }) => [id, new Map(users.map((u) => [u.name, password(u.secret)]))]));
+}
+
+/** Text as it was typed; `0x` has no meaning in a password. */
+function password(secret: Secret): Uint8Array {
+  return Uint8Array.from(Buffer.from(secret.reveal(), "utf8"));
+}
+
+function trustOf(ids: readonly string[] | undefined, anchors: Anchors): TrustAnchor[] {
+  return (ids ?? []).flatMap((id) => anchors.get(id) ?? []);
+}
+
+function tlsOf(
+  { trustAnchorIds, tlsVersions }: LocalEap | PeerEap,
+  { key, chain }: Credential,
+  anchors: Anchors,
+): EapTlsSettings {
+  return { key, chain, trust: trustOf(trustAnchorIds, anchors), versions: tlsVersions ?? ANY_VERSION };
+}
+
+function clientOf(
+  local: LocalEap & { readonly identity: { readonly value: string } },
+  server: PeerIdentity,
+  credential: Credential | undefined,
+  anchors: Anchors,
+): EapPeerConfig | undefined {
+  const { methods = [], user = local.identity.value, secret, serverIdentity = server } = local;
+  const config = { methods, identity: user, ...(secret && { password: password(secret) }) };
+  if (!methods.includes("tls")) return config;
+  if (!credential) return undefined;
+  const expected = serverIdentity.type === "any" ? {} : { server: ikeIdentity(serverIdentity) };
+  return { ...config, tls: { ...tlsOf(local, credential, anchors), ...expected } };
+}
+
+function serverOf(peer: PeerEap, credential: Credential | undefined, anchors: Anchors): EapServerConfig | undefined {
+  const { methods = [], userSetId, askIdentity = true } = peer;
+  const config = {
+    methods,
+    identity: askIdentity ? "ask" : "ike",
+    ...(userSetId !== undefined && { users: userSetId }),
+  } as const;
+  if (!methods.includes("tls")) return config;
+  return credential && { ...config, tls: tlsOf(peer, credential, anchors) };
+}
