@@ -1,5 +1,5 @@
 import type { LastError } from "@sallyport/ike";
-import { type ConnectionIntent, type GatewayIntent, Secret } from "@sallyport/intent";
+import { type ConnectionIntent, type EapUserSetIntent, type GatewayIntent, Secret } from "@sallyport/intent";
 import {
   type Agent,
   type Authority,
@@ -20,50 +20,282 @@ import { scenario } from "./scenario.js";
 import type { ScenarioNumber } from "./scenarios.js";
 
 const NS = { ours: "sp-eap-ours", theirs: "sp-eap-theirs" };
-const GATEWAY = "gateway.test";
+/** The servers' names; the user of either end's client. */
+const OURS = "gateway.test";
+const THEIRS = "theirs.test";
 const USER = "alice@example.org";
-const PASSWORD = "correct horse battery staple";
+const PASSWORD = "correct horse battery staple €";
 
-type Way = "mschapv2" | "md5" | "gtc" | "tls-1.2" | "tls-1.3";
-type Method = "mschapv2" | "md5" | "gtc" | "tls";
-const WAYS: readonly { readonly way: Way; readonly method: Method; readonly proves: ScenarioNumber }[] = [
-  { way: "mschapv2", method: "mschapv2", proves: 8 },
-  { way: "md5", method: "md5", proves: 8 },
-  { way: "gtc", method: "gtc", proves: 8 },
-  { way: "tls-1.2", method: "tls", proves: 20 },
+interface Way {
+  readonly name: string;
+  readonly method: "mschapv2" | "md5" | "gtc" | "tls";
+  readonly proves: ScenarioNumber;
+}
+const WAYS: readonly Way[] = [
+  { name: "mschapv2", method: "mschapv2", proves: 8 },
+  { name: "md5", method: "md5", proves: 8 },
+  { name: "gtc", method: "gtc", proves: 8 },
+  { name: "tls", method: "tls", proves: 20 },
 ];
 
 /** Every connection has an address of the far end and networks of its own. */
 const tunnel = (n: number, id: string): TunnelCase => ({
   id,
   auth: "certificate",
-  ours: { name: GATEWAY, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: USER, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
+  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
+  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
   ike: ["aes256-sha256-x25519"],
   esp: ["aes256gcm16"],
 });
 
-const versions = (way: Way) =>
-  way === "tls-1.2" || way === "tls-1.3"
-    ? ({ tlsVersions: { min: way === "tls-1.2" ? "1.2" : "1.3", max: way === "tls-1.2" ? "1.2" : "1.3" } } as const)
-    : {};
+interface Case {
+  readonly it: TunnelCase;
+  readonly intent: ConnectionIntent;
+  readonly peer: PeerConnection;
+}
 
-/** We serve EAP; strongSwan calls. */
-function serving({ way, method }: (typeof WAYS)[number], n: number) {
-  const it = tunnel(n, `serve-${way}`);
-  const intent: ConnectionIntent = {
-    ...connectionIntent(it),
-    role: "responder",
-    remote: { from: [`${it.theirs.address}/32`], ports: { ike: 500, natt: 4500 } },
-    local: { method: "certificate", identity: { type: "fqdn", value: GATEWAY } },
+const fqdn = (value: string) => ({ type: "fqdn", value }) as const;
+const TRUST = { trustAnchorIds: ["authority"] };
+
+/** We serve EAP and prove ourselves by a certificate; strongSwan calls. */
+function serving(n: number, id: string, method: Way["method"], theirs: Partial<PeerAuthentication> = {}): Case {
+  const it = tunnel(n, id);
+  const connection = peerConnection(it);
+  return {
+    it,
+    intent: {
+      ...connectionIntent(it),
+      role: "responder",
+      remote: { from: [`${it.theirs.address}/32`], ports: { ike: 500, natt: 4500 } },
+      local: { method: "certificate", identity: fqdn(OURS) },
+      peer: {
+        method: "eap",
+        identity: { type: "any" },
+        methods: [method],
+        ...(method === "tls" ? TRUST : { userSetId: "staff" }),
+      },
+    },
     peer: {
-      method: "eap",
-      identity: { type: "any" },
-      methods: [method],
-      userSetId: "staff",
-      ...(method === "tls" && { trustAnchorIds: ["authority"] }),
-      ...versions(way),
+      ...connection,
+      local: {
+        auth: `eap-${method}`,
+        id: USER,
+        ...(method === "tls" && { certificate: user.certificate }),
+        ...theirs,
+      },
+      remote: { auth: "pubkey", id: OURS },
     },
   };
-  return { way, it, intent };
 }
+
+/** strongSwan serves EAP; we call, and say who we are only once it has proven itself. */
+function calling(n: number, id: string, method: Way["method"], password = PASSWORD, name = USER): Case {
+  const it = tunnel(n, id);
+  const connection = peerConnection(it);
+  return {
+    it,
+    intent: {
+      ...connectionIntent(it),
+      role: "initiator",
+      local: {
+        method: "eap",
+        identity: { type: "email", value: name },
+        methods: [method],
+        ...(method === "tls" ? TRUST : { secret: new Secret(password) }),
+      },
+      peer: { method: "certificate", identity: fqdn(THEIRS), ...TRUST },
+    },
+    peer: {
+      ...connection,
+      local: { auth: "pubkey", id: THEIRS, certificate: server.certificate },
+      remote: { auth: `eap-${method}`, id: "%any", eapId: "%any" },
+    },
+  };
+}
+
+let authority: Authority;
+/** strongSwan's as a server, and the user's at either end. */
+let server: Credential;
+let user: Credential;
+let agent: Agent;
+let peer: Strongswan;
+let pair: Pair;
+let served: readonly (Way & Case)[];
+let called: readonly (Way & Case)[];
+let refusals: {
+  readonly wrongPassword: Case;
+  readonly stranger: Case;
+  readonly otherMethod: Case;
+  readonly wrongPasswordThere: Case;
+  readonly strangerThere: Case;
+};
+
+const users = (...pairs: readonly (readonly [string, string])[]): EapUserSetIntent => ({
+  id: "staff",
+  users: pairs.map(([name, secret]) => ({ name, secret: new Secret(secret) })),
+});
+
+function intentOf(own: Credential, cases: readonly Case[]): GatewayIntent {
+  return {
+    schema: 1,
+    revision: 1,
+    gateway: { id: "ours", name: "ours" },
+    identity: fqdn(OURS),
+    ports: { ike: 500, natt: 4500 },
+    certificate: { fingerprint: own.fingerprint, intermediates: [] },
+    trustAnchors: [{ id: "authority", der: authority.der.toString("base64") }],
+    eapUsers: [users([USER, PASSWORD], ["bob", "another"])],
+    connections: cases.map((c) => c.intent),
+    options: { commitConfirmSeconds: 60, reportSeconds: 5 },
+  };
+}
+
+const ADDRESSES = Array.from({ length: 13 }, (_, n) => `192.0.2.${10 + n}/24`);
+const TOPOLOGY: Topology = {
+  namespaces: [
+    { name: NS.ours, loopback: Array.from({ length: 13 }, (_, n) => `10.1.${n}.1/32`) },
+    { name: NS.theirs, loopback: Array.from({ length: 13 }, (_, n) => `10.2.${n}.1/32`) },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
+      { namespace: NS.theirs, device: "wan", addresses: ADDRESSES },
+    ],
+  ],
+};
+
+beforeAll(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  authority = await createAuthority("EAP lab", "rsa");
+  // Our gateway's certificate is also what it shows as a client of EAP-TLS, so it proves the user's name.
+  const own = await authority.issue([OURS, USER], "rsa");
+  [server, user] = await Promise.all([authority.issue(THEIRS, "rsa"), authority.issue(USER, "rsa")]);
+  served = WAYS.map((way, n) => ({ ...way, ...serving(n, `serve-${way.name}`, way.method) }));
+  called = WAYS.map((way, n) => ({ ...way, ...calling(4 + n, `call-${way.name}`, way.method) }));
+  refusals = {
+    wrongPassword: serving(8, "wrong-password", "mschapv2", { id: "bob" }),
+    stranger: serving(9, "stranger", "gtc", { id: "eve@example.org" }),
+    otherMethod: serving(10, "other-method", "mschapv2", { auth: "eap-md5" }),
+    wrongPasswordThere: calling(11, "wrong-password-there", "mschapv2", "a guess"),
+    strangerThere: calling(12, "stranger-there", "md5", PASSWORD, "eve@example.org"),
+  };
+  const cases = [...served, ...called, ...Object.values(refusals)];
+  peer = await startStrongswan({
+    namespace: NS.theirs,
+    dataPlane: PEER_DATA_PLANE,
+    plugins: ["md5", "eap-identity", "eap-md5", "eap-gtc", "eap-mschapv2", "eap-tls"],
+    authorities: [authority.certificate],
+    privateKeys: [server.privateKey, user.privateKey],
+    secrets: [
+      { type: "EAP", owners: [USER], secret: PASSWORD },
+      { type: "EAP", owners: ["bob"], secret: "not bob's" },
+      { type: "EAP", owners: ["eve@example.org"], secret: "whatever" },
+    ],
+    connections: cases.map((c) => c.peer),
+  });
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: DATA_PLANE,
+    credential: own,
+    intent: intentOf(own, cases),
+  });
+  pair = new Pair(agent, peer, NS);
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([peer?.stop(), agent?.stop()]);
+  await remove(TOPOLOGY);
+}, 30_000);
+
+describe.each(WAYS)("EAP-$name", ({ name, proves }) => {
+  const up = async (cases: readonly (Way & Case)[], starter: "ours" | "theirs") => {
+    const { it } = cases.find((c) => c.name === name) ?? { it: undefined };
+    if (!it) throw new Error(`no case ${name}`);
+    await pair.up(it, starter);
+    const ends = await pair.both(it);
+    expect(await pair.ping(it)).toMatchObject({ lost: 0 });
+    return { it, ...ends };
+  };
+
+  scenario(
+    { proves, role: "responder" },
+    "lets strongSwan in, which sees the same SAs, and traffic flows",
+    async () => {
+      const { ours, theirs } = await up(served, "theirs");
+      expect(ours).toMatchObject({ user: USER, remoteId: USER, localId: OURS });
+      expect(theirs).toMatchObject({ localId: USER, remoteId: OURS });
+      expect(theirs.children[0]?.packetsIn).toBeGreaterThanOrEqual(20);
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves, role: "initiator" },
+    "lets us into strongSwan, which knows us by our EAP identity, and traffic flows",
+    async () => {
+      const { ours, theirs } = await up(called, "ours");
+      expect(theirs).toMatchObject({ localId: THEIRS, remoteId: USER, remoteEapId: USER });
+      expect(ours).toMatchObject({ remoteId: THEIRS, localId: USER });
+    },
+    30_000,
+  );
+});
+
+describe("refused", () => {
+  const errorOf = (id: string): Promise<LastError> =>
+    eventually(`${id} says what went wrong`, async () => {
+      const { lastError, childErrors } = await agent.peer(id);
+      return lastError ?? Object.values(childErrors)[0];
+    });
+
+  scenario(
+    { proves: [8, 14], role: "responder" },
+    "a wrong password, an unknown user and a method that is not ours, with both sides' values",
+    async () => {
+      for (const [{ it }, wanted, theirLog] of [
+        [
+          refusals.wrongPassword,
+          { code: "ike/eap-credentials", message: /wrong password for "bob"/, theirs: "bob" },
+          /E=691|failed.*691/,
+        ],
+        [
+          refusals.stranger,
+          { code: "ike/eap-credentials", message: /no user "eve@example.org"/, theirs: "eve@example.org" },
+          /EAP_FAILURE/,
+        ],
+        [
+          refusals.otherMethod,
+          { code: "ike/eap-no-method", message: /none of our methods/, theirs: "EAP-MD5" },
+          /EAP_FAILURE/,
+        ],
+      ] as const) {
+        await expect(peer.initiate(`${it.id}-net`, 5000)).rejects.toThrow(/refused initiate/);
+        const error = await errorOf(it.id);
+        expect(error).toMatchObject({ ...wanted, message: expect.stringMatching(wanted.message) });
+        expect(error.ours).toBeTruthy();
+        expect(await agent.log(400)).toContain(wanted.code);
+        expect(await peer.log(60)).toMatch(theirLog);
+        expect(await peer.listSas(it.id)).toEqual([]);
+      }
+    },
+    40_000,
+  );
+
+  scenario(
+    { proves: [8, 14], role: "initiator" },
+    "we, for a wrong password and a name that strongSwan does not know",
+    async () => {
+      for (const { it } of [refusals.wrongPasswordThere, refusals.strangerThere]) {
+        await agent.ask("up", { tunnel: it.id, child: `${it.id}-net` }).catch(() => undefined);
+        const error = await errorOf(it.id);
+        expect(error).toMatchObject({ code: "ike/eap-refused", exchange: "IKE_AUTH", theirs: "EAP-Failure" });
+        expect(error.ours).toMatch(/@example\.org by EAP-(MSCHAPv2|MD5)/);
+        await agent.ask("down", { tunnel: it.id });
+        expect(await peer.listSas(it.id)).toEqual([]);
+      }
+      expect(await agent.log(1000)).not.toContain("a guess");
+      expect(await agent.log(1000)).not.toContain(PASSWORD);
+    },
+    40_000,
+  );
+});

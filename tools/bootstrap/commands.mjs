@@ -7,6 +7,7 @@ export const STRONGSWAN = [
   "charon-systemd",
   "strongswan-swanctl",
   "libcharon-extra-plugins",
+  "libcharon-extauth-plugins",
   "libstrongswan-extra-plugins",
   "libstrongswan-standard-plugins",
 ];

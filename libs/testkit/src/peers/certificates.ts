@@ -17,8 +17,8 @@ export interface Credential {
 }
 
 export interface Authority extends Credential {
-  /** An end entity with `name` as its subjectAltName: rfc822Name for a mailbox, else dNSName. */
-  issue(name: string, kind: CertificateKind): Promise<Credential>;
+  /** An end entity with its names as subjectAltNames: rfc822Name for a mailbox, else dNSName. */
+  issue(names: string | readonly string[], kind: CertificateKind): Promise<Credential>;
   /** A CA below this one. */
   subordinate(name: string, kind: CertificateKind): Promise<Authority>;
 }
@@ -100,11 +100,12 @@ async function authority(name: string, kind: CertificateKind, above: Issuer | un
   };
 }
 
-async function issue(name: string, kind: CertificateKind, issuer: Issuer): Promise<Credential> {
+async function issue(wanted: string | readonly string[], kind: CertificateKind, issuer: Issuer): Promise<Credential> {
+  const names = [wanted].flat();
   const keys = await keyPair(kind);
   const leaf = await x509.X509CertificateGenerator.create({
     ...validity(),
-    subject: `CN=${name}`,
+    subject: `CN=${names[0]}`,
     issuer: issuer.subject,
     publicKey: keys.publicKey,
     signingKey: issuer.keys.privateKey,
@@ -112,7 +113,9 @@ async function issue(name: string, kind: CertificateKind, issuer: Issuer): Promi
     extensions: [
       new x509.BasicConstraintsExtension(false),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.SubjectAlternativeNameExtension([{ type: name.includes("@") ? "email" : "dns", value: name }]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: name.includes("@") ? "email" : "dns", value: name })),
+      ),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
