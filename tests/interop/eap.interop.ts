@@ -24,6 +24,8 @@ const NS = { ours: "sp-eap-ours", theirs: "sp-eap-theirs" };
 const OURS = "gateway.test";
 const THEIRS = "theirs.test";
 const USER = "alice@example.org";
+/** What a client calls itself in IDi: who it is, EAP says. */
+const DEVICE = "laptop.test";
 const PASSWORD = "correct horse battery staple €";
 
 interface Way {
@@ -79,7 +81,8 @@ function serving(n: number, id: string, method: Way["method"], theirs: Partial<P
       ...connection,
       local: {
         auth: `eap-${method}`,
-        id: USER,
+        id: DEVICE,
+        eapId: USER,
         ...(method === "tls" && { certificate: user.certificate }),
         ...theirs,
       },
@@ -99,7 +102,8 @@ function calling(n: number, id: string, method: Way["method"], password = PASSWO
       role: "initiator",
       local: {
         method: "eap",
-        identity: { type: "email", value: name },
+        identity: fqdn(DEVICE),
+        user: name,
         methods: [method],
         ...(method === "tls" ? TRUST : { secret: new Secret(password) }),
       },
@@ -174,8 +178,8 @@ beforeAll(async () => {
   served = WAYS.map((way, n) => ({ ...way, ...serving(n, `serve-${way.name}`, way.method) }));
   called = WAYS.map((way, n) => ({ ...way, ...calling(4 + n, `call-${way.name}`, way.method) }));
   refusals = {
-    wrongPassword: serving(8, "wrong-password", "mschapv2", { id: "bob" }),
-    stranger: serving(9, "stranger", "gtc", { id: "eve@example.org" }),
+    wrongPassword: serving(8, "wrong-password", "mschapv2", { eapId: "bob" }),
+    stranger: serving(9, "stranger", "gtc", { eapId: "eve@example.org" }),
     otherMethod: serving(10, "other-method", "mschapv2", { auth: "eap-md5" }),
     wrongPasswordThere: calling(11, "wrong-password-there", "mschapv2", "a guess"),
     strangerThere: calling(12, "stranger-there", "md5", PASSWORD, "eve@example.org"),
@@ -184,7 +188,8 @@ beforeAll(async () => {
   peer = await startStrongswan({
     namespace: NS.theirs,
     dataPlane: PEER_DATA_PLANE,
-    plugins: ["md5", "eap-identity", "eap-md5", "eap-gtc", "eap-mschapv2", "eap-tls"],
+    plugins: ["md5", "eap-identity", "eap-md5", "xauth-generic", "eap-gtc", "eap-mschapv2", "eap-tls"],
+    pluginSettings: { "eap-gtc": { backend: "generic" } },
     authorities: [authority.certificate],
     privateKeys: [server.privateKey, user.privateKey],
     secrets: [
@@ -213,18 +218,18 @@ describe.each(WAYS)("EAP-$name", ({ name, proves }) => {
     if (!it) throw new Error(`no case ${name}`);
     await pair.up(it, starter);
     const ends = await pair.both(it);
-    expect(await pair.ping(it)).toMatchObject({ lost: 0 });
-    return { it, ...ends };
+    expect(await pair.ping(it)).toMatchObject({ lossPct: 0 });
+    return { it, ...ends, counted: (await pair.both(it)).child.theirs.packetsIn };
   };
 
   scenario(
     { proves, role: "responder" },
     "lets strongSwan in, which sees the same SAs, and traffic flows",
     async () => {
-      const { ours, theirs } = await up(served, "theirs");
-      expect(ours).toMatchObject({ user: USER, remoteId: USER, localId: OURS });
-      expect(theirs).toMatchObject({ localId: USER, remoteId: OURS });
-      expect(theirs.children[0]?.packetsIn).toBeGreaterThanOrEqual(20);
+      const { ours, theirs, counted } = await up(served, "theirs");
+      expect(ours).toMatchObject({ user: USER, remoteId: DEVICE, localId: OURS });
+      expect(theirs).toMatchObject({ localId: DEVICE, remoteId: OURS });
+      expect(counted).toBeGreaterThanOrEqual(20);
     },
     30_000,
   );
@@ -233,9 +238,10 @@ describe.each(WAYS)("EAP-$name", ({ name, proves }) => {
     { proves, role: "initiator" },
     "lets us into strongSwan, which knows us by our EAP identity, and traffic flows",
     async () => {
-      const { ours, theirs } = await up(called, "ours");
-      expect(theirs).toMatchObject({ localId: THEIRS, remoteId: USER, remoteEapId: USER });
-      expect(ours).toMatchObject({ remoteId: THEIRS, localId: USER });
+      const { ours, theirs, counted } = await up(called, "ours");
+      expect(theirs).toMatchObject({ localId: THEIRS, remoteId: DEVICE, remoteEapId: USER });
+      expect(ours).toMatchObject({ remoteId: THEIRS, localId: DEVICE });
+      expect(counted).toBeGreaterThanOrEqual(20);
     },
     30_000,
   );
@@ -255,17 +261,25 @@ describe("refused", () => {
       for (const [{ it }, wanted, theirLog] of [
         [
           refusals.wrongPassword,
-          { code: "ike/eap-credentials", message: /wrong password for "bob"/, theirs: "bob" },
-          /E=691|failed.*691/,
+          {
+            code: "ike/eap-credentials",
+            message: /wrong password for "bob"/,
+            theirs: `${DEVICE} by EAP-MSCHAPv2 as bob`,
+          },
+          /ERROR_AUTHENTICATION_FAILURE/,
         ],
         [
           refusals.stranger,
-          { code: "ike/eap-credentials", message: /no user "eve@example.org"/, theirs: "eve@example.org" },
+          {
+            code: "ike/eap-credentials",
+            message: /no user "eve@example.org"/,
+            theirs: `${DEVICE} by EAP-GTC as eve@example.org`,
+          },
           /EAP_FAILURE/,
         ],
         [
           refusals.otherMethod,
-          { code: "ike/eap-no-method", message: /none of our methods/, theirs: "EAP-MD5" },
+          { code: "ike/eap-no-method", message: /none of our methods/, theirs: `${DEVICE} by EAP-MD5` },
           /EAP_FAILURE/,
         ],
       ] as const) {

@@ -20,6 +20,12 @@ const TYPE_CODE = Buffer.of(13);
 /** RFC 9190 §2.1.1: the server's last word, by which the peer knows that all was accepted. */
 const SUCCESS_INDICATION = Buffer.of(0);
 
+/**
+ * Every conversation authenticates anew: no session is ever resumed, none renegotiated. So it does not matter that some servers do
+ * not know RFC 5746, strongSwan's among them.
+ */
+const OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_LEGACY_SERVER_CONNECT;
+
 /** The wire of a TLS socket, in memory. */
 class Line extends Duplex {
   #written: Buffer[] = [];
@@ -50,8 +56,7 @@ function contextOf({ key, chain, trust, versions }: Opening, keys: EapTlsKeys): 
     ca: keys.anchors(trust).map((der) => toPem("CERTIFICATE", der)),
     minVersion: `TLSv${versions.min}`,
     maxVersion: `TLSv${versions.max}`,
-    // Every conversation authenticates anew: no session is ever resumed.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    secureOptions: OPTIONS,
   });
 }
 

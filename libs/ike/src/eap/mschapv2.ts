@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { Reader, Writer } from "@sallyport/base";
+import { type Fault, Reader, Writer } from "@sallyport/base";
 import { concat } from "../crypto/bytes.js";
 import { printable } from "../wire/text.js";
 import { fault } from "./faults.js";
@@ -20,7 +20,7 @@ const MAX_NAME_BYTES = 256;
 export type MschapServer = { readonly method: "mschapv2"; readonly id: number } & (
   | { readonly at: "challenged"; readonly challenge: Uint8Array }
   | { readonly at: "accepted"; readonly msk: Uint8Array }
-  | { readonly at: "refused"; readonly known: boolean }
+  | { readonly at: "refused"; readonly refused: Fault }
 );
 
 export type MschapPeer = { readonly method: "mschapv2" } & (
@@ -78,7 +78,7 @@ export function serveMschap(s: MschapServer, data: Uint8Array, turn: ServerTurn)
       return { do: "done", msk: s.msk };
     case "refused":
       // Whatever the answer to the failure is: this is how it ends.
-      throw wrongCredentials(turn, "mschapv2", s.known);
+      throw s.refused;
   }
 }
 
@@ -105,7 +105,8 @@ function judge(
   if (!right || !known || !same) {
     const again = Buffer.from(turn.ctx.rng.bytes(CHALLENGE_BYTES)).toString("hex").toUpperCase();
     const refusal = message(OP.FAILURE, s.id, ascii(`E=691 R=0 C=${again} V=3 M=Authentication failed`));
-    return { do: "ask", state: { method, id: s.id, at: "refused", known }, data: refusal };
+    const refused = wrongCredentials(turn, "mschapv2", known);
+    return { do: "ask", state: { method, id: s.id, at: "refused", refused }, data: refusal, refused };
   }
   const proof = Buffer.from(serverProof(hash, response, challenge))
     .toString("hex")

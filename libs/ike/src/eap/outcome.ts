@@ -1,3 +1,4 @@
+import type { Fault } from "@sallyport/base";
 import type { EapPeerConfig } from "../config.js";
 import { fault } from "./faults.js";
 import { type EapMethod, methodText } from "./methods.js";
@@ -5,7 +6,7 @@ import type { EapContext, EapTlsJob } from "./types.js";
 
 /** What a step of a method at the server leads to. `data` is type data, without the type octet. A refusal is thrown. */
 export type ServerOutcome<State> =
-  | { readonly do: "ask"; readonly state: State; readonly data: Uint8Array }
+  | { readonly do: "ask"; readonly state: State; readonly data: Uint8Array; readonly refused?: Fault }
   | { readonly do: "run"; readonly state: State; readonly job: EapTlsJob }
   | { readonly do: "done"; readonly msk: Uint8Array | undefined };
 

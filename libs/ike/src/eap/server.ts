@@ -27,6 +27,8 @@ export interface EapServer {
   readonly method: Method | undefined;
   /** The method had no answer yet: the peer may still ask for another one (RFC 3748 §5.3.1). */
   readonly negotiable: boolean;
+  /** Why the conversation will fail has been told (`EapStep.refused`). */
+  readonly refused: boolean;
   /** Methods that the peer was not asked for yet, in order of preference. */
   readonly untried: readonly EapMethod[];
 }
@@ -43,6 +45,7 @@ export function beginEapServer(config: EapServerConfig, ike: Identity, ctx: EapC
     rounds: 0,
     method: undefined,
     negotiable: false,
+    refused: false,
     untried: config.methods,
   };
   return guarded(state, () =>
@@ -129,8 +132,11 @@ function choose(state: EapServer, wanted: Uint8Array, ctx: EapContext): Step {
 
 function follow(state: EapServer, name: EapMethod, outcome: ServerOutcome<Method>): Step {
   switch (outcome.do) {
-    case "ask":
-      return ask({ ...state, at: "method", method: outcome.state }, typeOf(name), outcome.data);
+    case "ask": {
+      const { refused } = outcome;
+      const next: EapServer = { ...state, at: "method", method: outcome.state, refused: state.refused || !!refused };
+      return { ...ask(next, typeOf(name), outcome.data), ...(refused && { refused }) };
+    }
     case "run":
       return { state: { ...state, at: "runner", method: outcome.state }, wait: outcome.job };
     case "done":

@@ -72,5 +72,7 @@ export interface EapStep<State> {
   readonly send?: EapPayload;
   readonly wait?: EapTlsJob;
   readonly done?: EapDone;
+  /** Of the server: the peer is refused for good, and is yet to be told in the words of the method. `failed` follows, if it answers. */
+  readonly refused?: Fault;
   readonly failed?: Fault;
 }

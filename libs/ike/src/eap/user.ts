@@ -90,7 +90,7 @@ export function wrongCredentials({ config, claimed }: ServerTurn, method: EapMet
   const why = known ? `wrong password for "${who}"` : `no user "${who}"`;
   return fault("ike/eap-credentials", `${methodText(method)}: ${why}`, {
     field: "EAP",
-    facts: { ours: `users ${config.users ?? "none"}`, theirs: who },
+    facts: { ours: `users ${config.users ?? "none"}`, theirs: `${methodText(method)} as ${who}` },
   });
 }
 

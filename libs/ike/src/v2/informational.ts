@@ -73,6 +73,11 @@ function ikeDeleted(turn: Turn, sa: IkeSa): void {
 
 /** The responder could not be convinced after all, or this end could not (RFC 7296 §2.21.2). */
 function distrusted(turn: Turn, sa: IkeSa, notify: number): void {
+  // We have refused it ourselves, which says more than that it has understood.
+  if (sa.phase === "deleting") {
+    ikeDeleted(turn, sa);
+    return;
+  }
   const error = {
     code: "ike/authentication-failed",
     message: "the peer does not trust this end",

@@ -16,7 +16,7 @@ import { changeProving, handshakeOf } from "./handshake.js";
 import { identityAllowed, toIdentity } from "./identity.js";
 import { notifyIn, respond } from "./message.js";
 import type { IkeSa, Outcome } from "./sa.js";
-import { refuse } from "./serve-refuse.js";
+import { endRefused, refuse, reportRefusal } from "./serve-refuse.js";
 import type { Turn } from "./turn.js";
 
 function contextOf(turn: Turn) {
@@ -75,9 +75,11 @@ export function serveAuthEap(turn: Turn, sa: IkeSa, outcome: Outcome): void {
   follow(turn, sa, resumeEapServer(eap.state, resultOf(outcome)));
 }
 
-function follow(turn: Turn, sa: IkeSa, { state, send, wait, done, failed }: EapStep<EapServer>): void {
+function follow(turn: Turn, sa: IkeSa, { state, send, wait, done, refused, failed }: EapStep<EapServer>): void {
   changeProving(sa, { eap: { role: "server", state, done } });
-  if (failed) refuse(turn, sa, sa.peer, sa.remoteId, failed, send);
+  if (refused) reportRefusal(turn, sa, sa.peer, sa.remoteId, refused);
+  if (failed && state.refused) endRefused(turn, sa, send);
+  else if (failed) refuse(turn, sa, sa.peer, sa.remoteId, failed, send);
   else if (wait) turn.serveCrypto(sa, wait, { go: "serve-eap" });
   else if (!done || admit(turn, sa, done)) respond(turn, sa, send ? [send as Payload] : []);
 }

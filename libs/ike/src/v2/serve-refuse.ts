@@ -16,27 +16,39 @@ export function isNamed({ remoteAuth: [round], remote }: PeerConfig, id: Identif
   return identityAllowed(round.identity, round.method, remote.endpoint, id);
 }
 
-/**
- * AUTHENTICATION_FAILED – or `answer`: EAP-Failure – and nothing else: the peer learns no reason, our side learns both values
- * (RFC 7296 §2.21.2).
- */
-export function refuse(
+/** What status, events and counters say of it; the peer learns no reason (RFC 7296 §2.21.2). */
+export function reportRefusal(
   turn: Turn,
   sa: IkeSa,
   peer: PeerConfig | undefined,
   id: Identification | undefined,
   cause: Fault | Failure,
-  answer: Payload = notification("AUTHENTICATION_FAILED"),
 ): void {
   turn.count("authentication-failed");
   const error = errorOf(turn, "IKE_AUTH", cause, { theirs: `${id ? identificationText(id) : "?"}${theirsOf(cause)}` });
   const named = peer !== undefined && id !== undefined && isNamed(peer, id);
   refusedStranger(turn, peer, { remote: sa.remote, named }, error);
   turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
+}
+
+/** AUTHENTICATION_FAILED – or `answer`: EAP-Failure – and nothing else, repeated for a while to whoever asks again. */
+export function endRefused(turn: Turn, sa: IkeSa, answer: Payload = notification("AUTHENTICATION_FAILED")): void {
   respond(turn, sa, [answer]);
   sa.phase = "deleting";
   sa.handshake = undefined;
   sa.dropAt = turn.now + REFUSED_MS;
+}
+
+export function refuse(
+  turn: Turn,
+  sa: IkeSa,
+  peer: PeerConfig | undefined,
+  id: Identification | undefined,
+  cause: Fault | Failure,
+  answer?: Payload,
+): void {
+  reportRefusal(turn, sa, peer, id, cause);
+  endRefused(turn, sa, answer);
 }
 
 function theirsOf(cause: Fault | Failure): string {

@@ -39,6 +39,17 @@ describe("methods with passwords", () => {
     if (method !== "gtc") expect(shape(wrong).slice(2)).toEqual(shape(stranger).slice(2));
   });
 
+  it("says that MSCHAPv2 is refused when it is, and not only when the peer has answered", async () => {
+    const refusals: (string | undefined)[] = [];
+    const { server } = await converse({
+      server: serverConfig({ methods: ["mschapv2"] }),
+      peer: peerConfig({ password: utf8("guess") }),
+      onServer: (step) => refusals.push(step.refused?.code),
+    });
+    expect(refusals).toEqual([undefined, "ike/eap-credentials", undefined]);
+    expect(server.state.refused).toBe(true);
+  });
+
   it.each(methods)("%s takes no empty password, not even where an empty one is stored", async (method) => {
     const users = new Map([["staff", new Map([[IDI.name, new Uint8Array()]])]]);
     const { server, peer } = await converse({

@@ -73,6 +73,8 @@ export interface EapWiring {
   readonly tls?: (job: EapTlsJob) => Promise<EapTlsResult | Failure>;
   readonly close?: (job: EapTlsCloseJob) => void;
   readonly seed?: string;
+  /** Sees every step of the server but its first. */
+  readonly onServer?: (step: EapStep<EapServer>) => void;
   /** May change what arrives. */
   readonly meddle?: (packet: EapPayload, index: number) => EapPayload;
 }
@@ -102,6 +104,7 @@ export async function converseByEap(wiring: EapWiring = {}): Promise<EapEnding> 
     if (!peer.send) break;
     server = serveEap(server.state, carry(peer.send), here);
     while (server.wait) server = resumeEapServer(server.state, await run(server.wait));
+    wiring.onServer?.(server);
   }
   for (const { state } of [server, peer]) {
     const job = closeEap(state);
