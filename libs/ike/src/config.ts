@@ -169,6 +169,11 @@ export interface ChildConfig {
   /** In order; empty means this end's (the peer's) virtual address where it has one, else its outer address. */
   readonly local: readonly TrafficRange[];
   readonly remote: readonly TrafficRange[];
+  /**
+   * Stands for what peers propose within its selectors (POL-10): each such CHILD SA gets policies of its own, for the ports that the
+   * peer named (`port-strict`) or for all (`port-override`, IDENT-04). Never negotiated by this end.
+   */
+  readonly template?: "port-override" | "port-strict";
   readonly proposals: readonly EspProposal[];
   readonly esn: boolean;
   /** Packets; 0 switches the check off. */

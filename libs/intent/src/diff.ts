@@ -59,7 +59,7 @@ const CONNECTION_IMPACT: Rules = [
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
-  [/^(localSubnets|remoteSubnets|mode)/, "re-established"],
+  [/^(localSubnets|remoteSubnets|mode|template)/, "re-established"],
   [/^espProposals/, "rekeyed"],
 ];
 

@@ -239,6 +239,7 @@ function childConfig(
     startAction: calls ? child.startAction : "none",
     dpdAction: calls ? (child.dpdAction ?? AFTER_DEATH[child.startAction]) : "clear",
     level: child.level ?? CHILD_DEFAULTS.level,
+    ...(child.template && { template: child.template }),
     priority,
     routeSources,
   };

@@ -397,4 +397,9 @@ export interface ChildIntent {
    * clear while there is none.
    */
   readonly level?: "require" | "unique" | "use" | undefined;
+  /**
+   * A policy template (POL-10): whatever the peer proposes is taken when all of it fits inside the selectors, and gets policies of its
+   * own as long as its SA lasts – for the ports that the peer named, or with `port-override` for all. `startAction` is `none`.
+   */
+  readonly template?: "port-override" | "port-strict" | undefined;
 }

@@ -73,6 +73,7 @@ const child = z.strictObject({
   startAction: z.enum(["start", "trap", "none"]),
   dpdAction: z.enum(["clear", "restart", "trap"]).optional(),
   level: z.enum(["require", "unique", "use"]).optional(),
+  template: z.enum(["port-override", "port-strict"]).optional(),
 });
 
 const connection = z
@@ -97,6 +98,14 @@ const connection = z
   .superRefine((c, ctx) => {
     checkAddressing(c, ctx);
     checkEap(c, ctx);
+    c.children.forEach((x, j) => {
+      if (x.template === undefined || x.startAction === "none") return;
+      ctx.addIssue({
+        code: "custom",
+        path: ["children", j, "startAction"],
+        message: "none, since a template only answers",
+      });
+    });
     c.children.forEach((x, j) => {
       if (!tooFine(x.localSubnets, x.remoteSubnets)) return;
       const message = `selectors that make at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports, and at least one`;

@@ -53,6 +53,7 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   mode: "replace",
   local: "replace",
   remote: "replace",
+  template: "replace",
   proposals: "rekey",
   esn: "rekey",
   replayWindow: "rekey",

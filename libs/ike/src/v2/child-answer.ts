@@ -11,10 +11,11 @@ import { errorOf } from "./failures.js";
 import { fault, isFault, notifyOf } from "./faults.js";
 import { childFailed } from "./lifecycle.js";
 import { find, must, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
-import { configured, endsOf, fit, narrow, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
+import { configured, endsOf, fit, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
 import { choose, espProposals } from "./proposals.js";
 import type { Agreed, Built, Child, ChildAnswer, IkeSa, Outcome } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
+import { offerText, take } from "./templates.js";
 import type { Turn } from "./turn.js";
 
 const NO_SPI = new Uint8Array(0);
@@ -41,10 +42,9 @@ export function judge(
     remote: toRanges(must(payloads, "TSi").selectors),
   };
   const config = rekeys?.config ?? pickChild(sa, peer, want);
-  const have = config && configured(config, endsOf(sa));
-  const local = have ? narrow(want.local, have.local) : [];
-  const remote = have ? narrow(want.remote, have.remote) : [];
-  if (!config || local.length === 0 || remote.length === 0) throw unacceptable(sa, peer, want);
+  const taken = config && take(config, want, endsOf(sa));
+  if (!config || !taken) throw unacceptable(sa, peer, want);
+  const { local, remote } = taken;
   const mode = modeOf(config, payloads);
   const { chosen, offered, ke } = pickProposal(config, payloads, first);
   const spiOut = spiNumber(offered.spi);
@@ -72,17 +72,15 @@ function pickChild(sa: IkeSa, peer: PeerConfig, want: Want): ChildConfig | undef
   let best: ChildConfig | undefined;
   let score = -1;
   for (const child of peer.children) {
-    const suits = fit(want, configured(child, endsOf(sa)));
+    const ends = endsOf(sa);
+    const suits = take(child, want, ends) ? fit(want, configured(child, ends)) : -1;
     if (suits > score) [best, score] = [child, suits];
   }
   return best;
 }
 
 function unacceptable(sa: IkeSa, peer: PeerConfig, want: Want) {
-  const ours = peer.children.map((c) => {
-    const have = configured(c, endsOf(sa));
-    return `${rangesText(have.local)} === ${rangesText(have.remote)}`;
-  });
+  const ours = peer.children.map((c) => offerText(c, endsOf(sa)));
   return fault("ike/ts-unacceptable", "no CHILD SA is configured for these traffic selectors", {
     facts: { ours: ours.join("; ") || "none", theirs: `${rangesText(want.local)} === ${rangesText(want.remote)}` },
   });

@@ -15,6 +15,7 @@ import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
 import type { Agreed, Built, Child, IkeSa, Path } from "./sa.js";
 import { MAX_SELECTORS, reversed, toSelectors } from "./selectors.js";
+import { packetsOf } from "./templates.js";
 import { entriesOf, hold, release, reqidFor } from "./traps.js";
 import type { Turn } from "./turn.js";
 
@@ -49,7 +50,8 @@ function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
 
 /** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Fault `ike/ts-unacceptable` when the selectors are too fine. */
 export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
-  const selectors = toSelectors(a.local, a.remote);
+  const packets = packetsOf(a.config, a);
+  const selectors = toSelectors(packets.local, packets.remote);
   if (!selectors || !sa.keys || !sa.suite) {
     const ours = `at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports`;
     const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
@@ -139,7 +141,8 @@ export function reqidOf(
   const base = state?.children.get(config.id)?.reqid ?? 0;
   const have = configured(config, endsOf(sa));
   const shared = config.remote.length > 0 || (sa.peer?.remote.endpoint !== undefined && !sa.virtual?.remote.length);
-  if (base !== 0 && shared && sameRanges(local, have.local) && sameRanges(remote, have.remote)) return base;
+  if (base !== 0 && shared && !config.template && sameRanges(local, have.local) && sameRanges(remote, have.remote))
+    return base;
   return reqidFor(turn.core, `${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
 }
 
@@ -148,10 +151,12 @@ export function entriesFor(core: Core, sa: IkeSa, child: Child): Entries {
   const state = sa.peer && core.peers.get(sa.peer.id);
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
-  const selectors = toSelectors(child.local, child.remote) ?? [];
+  const packets = packetsOf(child.config, child);
+  const selectors = toSelectors(packets.local, packets.remote) ?? [];
   const { mode, reqid, path } = child;
-  // Policies of a road warrior are its own alone (POL-18).
-  const config: ChildConfig = sa.virtual?.remote.length ? { ...child.config, level: "unique" } : child.config;
+  // Generated policies, and those of a road warrior, are for this peer's packets alone (POL-18).
+  const alone = child.config.template !== undefined || sa.virtual?.remote.length;
+  const config: ChildConfig = alone ? { ...child.config, level: "unique" } : child.config;
   const own = config.local.length === 0 ? sa.virtual?.local : undefined;
   return entriesOf(config, mode, reqid, priority, path.local.address, path.remote.address, selectors, own);
 }
@@ -259,6 +264,7 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
     ...(fades ? [] : [removeIn(child)]),
     ...release(turn.core.holdings, entriesFor(turn.core, sa, child)),
   ]);
+  forgetReqid(turn, child.reqid);
   turn.emit({
     event: "child-down",
     reason,
@@ -267,4 +273,14 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
     ike: ikeStatus(sa),
     child: childStatus(child),
   });
+}
+
+/** Names of reqids that selectors of peers made are not kept longer than their SAs (hostile input 29). */
+function forgetReqid(turn: Turn, reqid: number): void {
+  const { core } = turn;
+  if (core.byReqid.has(reqid)) return;
+  for (const serial of core.table.ofReqid(reqid)) {
+    if (turn.look(serial)?.children.some((c) => c.reqid === reqid)) return;
+  }
+  core.reqids.delete(reqid);
 }

@@ -60,6 +60,7 @@ function chosen(state: PeerState, child: string | undefined): ChildRuntime[] {
 function initiate(turn: Turn, state: PeerState, child: string | undefined): void {
   const all = chosen(state, child);
   for (const c of all.length > 0 ? all : state.children.values()) {
+    if (c.config.template) continue;
     c.wanted = true;
     c.sticky = true;
     c.retryAt = undefined;

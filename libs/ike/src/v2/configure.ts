@@ -58,7 +58,7 @@ function addPeer(turn: Turn, config: PeerConfig): void {
 }
 
 function addChild(turn: Turn, state: PeerState, config: ChildConfig): void {
-  const wanted = config.startAction === "start";
+  const wanted = config.startAction === "start" && !config.template;
   const name = `${state.config.id}/${config.id}`;
   const reqid = reqidFor(turn.core, name, config.reqid);
   const child: ChildRuntime = {

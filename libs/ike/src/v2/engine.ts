@@ -80,9 +80,17 @@ export class IkeEngine {
   }
 
   /** Sizes of everything that could grow. */
-  sizes(): { readonly ikeSas: number; readonly halfOpen: number; readonly waiting: number; readonly held: number } {
-    const { table, holdings, waiting } = this.#core;
-    return { ikeSas: table.size, halfOpen: table.halfOpen, waiting, held: holdings.size };
+  sizes(): Readonly<Record<"ikeSas" | "halfOpen" | "waiting" | "held" | "leased" | "generated", number>> {
+    const { table, holdings, waiting, leases, reqids, byReqid } = this.#core;
+    const generated = reqids.size - byReqid.size;
+    return {
+      ikeSas: table.size,
+      halfOpen: table.halfOpen,
+      waiting,
+      held: holdings.size,
+      leased: leases.size,
+      generated,
+    };
   }
 
   #step(turn: Turn, input: Input): void {

@@ -56,10 +56,10 @@ export function release(holdings: Holdings, entries: Entries): DataPlaneOp[] {
 
 /**
  * Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. Packets from an
- * address that is still to be given there are not.
+ * address that is still to be given there are not, and a template stands for no packets of its own.
  */
 function traps({ request }: PeerConfig, child: ChildConfig): boolean {
-  if (request && child.local.length === 0) return false;
+  if (child.template || (request && child.local.length === 0)) return false;
   return child.startAction !== "none" || child.dpdAction === "trap";
 }
 

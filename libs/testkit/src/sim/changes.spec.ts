@@ -109,6 +109,7 @@ const CHILD: Cases<ChildConfig> = {
   mode: next<ChildConfig>({ mode: "transport" }, "replaced"),
   local: next<ChildConfig>({ local: [range("10.1.0.0/24")] }, "replaced"),
   remote: next<ChildConfig>({ remote: [range("10.2.0.0/16", 6)] }, "replaced"),
+  template: next<ChildConfig>({ template: "port-strict" }, "replaced"),
   proposals: {
     change: (c) => {
       const weaker = { algorithm: "aes-gcm-16", keyBits: 128 } as const;
