@@ -61,7 +61,7 @@ function send(local: Endpoint, remote: Endpoint, datagram: Uint8Array): void {
 let pair: DhKeyPair | undefined;
 /** The generator saves itself what the responder cannot see: it keeps one key pair and takes every signature for good. */
 function run(job: CryptoJob): CryptoResult {
-  if (job.kind === "verify") return { subject: "" };
+  if (job.kind === "verify") return { subject: "", fingerprint: "" };
   if (job.kind === "dh-generate" && pair) return { pair };
   const result = runCryptoJob(job, keys);
   if ("pair" in result) pair = result.pair;

@@ -18,5 +18,6 @@ export const fault = faultTable({
   "agent/ports-unavailable": { retry: true, expose: true },
   "agent/tls": { retry: false, expose: true },
   "agent/overloaded": { retry: true, expose: true },
+  "agent/fetch-failed": { retry: true, expose: true },
   "agent/already-running": { retry: false, expose: true },
 });

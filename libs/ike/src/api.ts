@@ -44,6 +44,14 @@ export type CryptoJob =
   | EapTlsJob
   | EapTlsCloseJob;
 
+/** The end entity certificate by which a peer has proved itself. */
+export interface PeerCertificate {
+  /** Text of its subject, for status and logs. */
+  readonly subject: string;
+  /** SHA-256 of its DER, lower-case hex. */
+  readonly fingerprint: string;
+}
+
 /** What a job gives, by `CryptoJob.kind`. */
 export interface CryptoResults {
   "dh-generate": { readonly pair: DhKeyPair };
@@ -51,8 +59,7 @@ export interface CryptoResults {
   "dh-respond": { readonly publicValue: Uint8Array; readonly shared: Uint8Array };
   /** AUTH payload data. */
   sign: { readonly data: Uint8Array };
-  /** `subject`: text of the end entity's subject, for status and logs. */
-  verify: { readonly subject: string };
+  verify: PeerCertificate;
   "eap-tls": EapTlsResult;
   "eap-tls-close": Readonly<Record<string, never>>;
 }
@@ -111,6 +118,8 @@ export type Command =
   | { readonly command: "terminate"; readonly peer: string; readonly child?: string }
   | { readonly command: "rekey-ike"; readonly peer: string }
   | { readonly command: "rekey-child"; readonly peer: string; readonly child: string }
+  /** Ends every IKE SA whose peer proved itself by the certificate of this fingerprint, for the reason of `failure`. */
+  | { readonly command: "distrust"; readonly fingerprint: string; readonly failure: Failure }
   /** A liveness check now. */
   | { readonly command: "probe"; readonly peer: string }
   /** Deletes every SA, removes every policy and starts nothing more. Without it, an agent that just stops leaves the data plane as it is. */

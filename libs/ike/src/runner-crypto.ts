@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { isFault, type Rng } from "@sallyport/base";
-import type { CryptoJob, CryptoResult, Failure } from "./api.js";
+import type { CryptoJob, CryptoResult, Failure, PeerCertificate } from "./api.js";
 import { fault } from "./crypto/faults.js";
 import { generate, shared, signAuth, verifyAuth } from "./crypto/index.js";
 import type { SignaturePolicy } from "./crypto/types.js";
@@ -15,10 +15,10 @@ export interface CryptoKeys {
   privateKey(ref: string): KeyObject;
   /**
    * Judges `job.certificates` (end entity first) up to one of `job.trust` and whether the end entity proves `job.peer`, the
-   * latter not when `job.identity.match` is `ignore`. Gives the end entity's key and subject; throws a `Fault` otherwise.
+   * latter not when `job.identity.match` is `ignore`. Gives the end entity's key, subject and fingerprint; throws a `Fault` otherwise.
    * Without it no certificate is believed.
    */
-  verifyChain?(job: VerifyJob): { readonly publicKey: KeyObject; readonly subject: string };
+  verifyChain?(job: VerifyJob): PeerCertificate & { readonly publicKey: KeyObject };
   readonly policy?: SignaturePolicy;
   /** TLS within EAP where the runner does it at once; runners whose TLS takes its time keep these jobs to themselves. */
   eapTls?(job: EapTlsJob): EapTlsResult;
@@ -40,9 +40,9 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
       return { data: signAuth(keys.privateKey(job.key), job.scheme, job.octets) };
     case "verify": {
       if (!keys.verifyChain) throw fault("ike/bad-signature", "no certificate is believed here");
-      const { publicKey, subject } = keys.verifyChain(job);
+      const { publicKey, subject, fingerprint } = keys.verifyChain(job);
       verifyAuth(publicKey, job.auth, job.octets, keys.policy);
-      return { subject };
+      return { subject, fingerprint };
     }
     case "eap-tls":
       if (!keys.eapTls) throw eapFault("ike/eap-tls", "no TLS is done here");

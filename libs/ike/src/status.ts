@@ -126,6 +126,8 @@ export type DownReason =
   /** Another IKE SA with the same peer follows, with a new proof of who it is (RFC 7296 §2.8.3). */
   | "reauthentication"
   | "config-changed"
+  /** The certificate that it rested on was revoked. */
+  | "distrusted"
   | "failed";
 
 interface About {

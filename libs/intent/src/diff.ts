@@ -149,7 +149,7 @@ function policyText(p: PolicyIntent): string {
 
 /** From `a` to `b`. Empty lists: `sameIntent`. A change of the gateway's own ports re-establishes every connection. */
 export function diffIntent(a: GatewayIntent, b: GatewayIntent): IntentDiff {
-  const anchors = (list: readonly TrustAnchorIntent[]) => Object.fromEntries(list.map((t) => [t.id, t.der]));
+  const anchors = (list: readonly TrustAnchorIntent[]) => Object.fromEntries(list.map(({ id, ...t }) => [id, t]));
   const own = ({
     connections: _,
     revision: __,

@@ -219,6 +219,13 @@ export interface TrustAnchorIntent {
   readonly id: string;
   /** DER, base64. */
   readonly der: string;
+  /**
+   * What becomes of certificates below this anchor of which it is not known whether they are revoked: `strict` refuses them, `relaxed`
+   * (absent) takes them, `off` does not even ask. One that is known to be revoked is refused by the first two.
+   */
+  readonly revocation?: "strict" | "relaxed" | "off" | undefined;
+  /** Certificate revocation lists of the anchor itself that are handed to the gateway: DER, base64. */
+  readonly crls?: readonly string[] | undefined;
 }
 
 export interface IntentOptions {

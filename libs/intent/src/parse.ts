@@ -165,6 +165,13 @@ function checkPolicies(v: Pick<GatewayIntent, "connections" | "policies">, ctx: 
   }
 }
 
+const trustAnchor = z.strictObject({
+  id,
+  der,
+  revocation: z.enum(["strict", "relaxed", "off"], { error: "strict, relaxed or off" }).optional(),
+  crls: z.array(der).max(4).optional(),
+});
+
 const intent = z
   .strictObject({
     schema: z.literal(INTENT_SCHEMA),
@@ -173,7 +180,7 @@ const intent = z
     identity,
     ports,
     certificate: certificate.optional(),
-    trustAnchors: z.array(z.strictObject({ id, der })).max(256),
+    trustAnchors: z.array(trustAnchor).max(256),
     eapUsers: z.array(eapUserSet).max(64).optional(),
     pools: z.array(pool).max(1_000).optional(),
     connections: z.array(connection).max(10_000),

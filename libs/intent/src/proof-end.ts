@@ -206,7 +206,7 @@ export class ProofEnd {
         `${name}'s certificate leads to none of the trust anchors ${trusted.map((t) => t.id).join(", ")}`,
       );
     }
-    return { subject: identity.value };
+    return { subject: identity.value, fingerprint: "" };
   }
 
   /** By the real intermediates where the intent has them. */

@@ -55,7 +55,7 @@ export class RevocationStore {
     const key = `${keyOf(issuer)} ${crl.scope}`;
     const { complete, delta } = this.#lists.get(key) ?? { complete: undefined, delta: undefined };
     const kept = crl.base === undefined ? complete : delta;
-    if (kept && isOlder(crl, kept)) return false;
+    if (kept && (crl.fingerprint === kept.fingerprint || isOlder(crl, kept))) return false;
     const lists = crl.base === undefined ? { complete: crl, delta } : { complete, delta: crl };
     put(this.#lists, key, lists, MAX_ISSUERS);
     return true;

@@ -1,16 +1,29 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { type CryptoJob, type CryptoKeys, type Identity, keyKind, type TrustAnchor } from "@sallyport/ike";
+import { isFault } from "@sallyport/base";
+import {
+  type CryptoJob,
+  type CryptoKeys,
+  type Failure,
+  failureOf,
+  type Identity,
+  keyKind,
+  type PeerCertificate,
+  type TrustAnchor,
+} from "@sallyport/ike";
 import type { Credential, GatewayIntent } from "@sallyport/intent";
 import {
   type Certificate,
   ChainVerifier,
   certificatesFromPem,
+  type RevocationPolicy,
   readCertificate,
   TrustAnchors,
   type Usage,
+  type VerifiedChain,
 } from "@sallyport/pki";
 import { fault } from "../faults.js";
 import type { EapTlsKeys } from "./eap-tls.js";
+import type { Revocation } from "./revocation.js";
 
 /** An IKE key with its certificate as PEM, leaf first; the chain may end with its anchor. */
 export interface IdentityFiles {
@@ -20,6 +33,9 @@ export interface IdentityFiles {
 
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
+/** Chains that are held against new revocation lists. */
+const MAX_TAKEN = 32_768;
+
 /** Holds the gateway's private keys and judges peers' certificates: what the engine's crypto jobs need. */
 export class Credentials implements CryptoKeys, EapTlsKeys {
   readonly #verifier = new ChainVerifier();
@@ -27,6 +43,13 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   #identities: readonly { readonly credential: Credential; readonly key: KeyObject }[] = [];
   readonly #anchors = new Map<string, Uint8Array>();
   readonly #anchorSets = new Map<string, TrustAnchors>();
+  /** By the anchor's fingerprint. */
+  readonly #policies = new Map<string, RevocationPolicy>();
+  /** Chains that were good, by the leaf's fingerprint, the most recently used last. */
+  readonly #taken = new Map<string, VerifiedChain>();
+
+  /** Without `revocation`, nobody is asked whether a certificate is revoked. */
+  constructor(private readonly revocation?: Revocation) {}
 
   /** Newest first. Throws `ike/unsuitable-key` and what `certificatesFromPem` throws. */
   load(files: readonly IdentityFiles[]): void {
@@ -47,11 +70,20 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     return found?.credential;
   }
 
-  /** Anchors are named by their id in what the engine asks. */
+  /** Anchors are named by their id in what the engine asks. Throws `pki/…` for one, or a revocation list, that is no good. */
   useAnchors(intent: GatewayIntent): void {
+    const anchors = intent.trustAnchors.map(({ id, der, revocation = "relaxed", crls = [] }) => {
+      const anchor = readCertificate(Buffer.from(der, "base64"), "trustAnchors.der");
+      for (const crl of crls) this.revocation?.addCrl(Buffer.from(crl, "base64"), anchor);
+      return { id, anchor, revocation };
+    });
     this.#anchors.clear();
     this.#anchorSets.clear();
-    for (const { id, der } of intent.trustAnchors) this.#anchors.set(id, Buffer.from(der, "base64"));
+    this.#policies.clear();
+    for (const { id, anchor, revocation } of anchors) {
+      this.#anchors.set(id, anchor.der);
+      this.#policies.set(anchor.fingerprint, revocation);
+    }
   }
 
   privateKey(name: string): KeyObject {
@@ -61,32 +93,66 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 
   /** Throws `pki/…` naming what is wrong with the chain. */
-  verifyChain({ certificates, trust, peer, identity }: VerifyJob): { publicKey: KeyObject; subject: string } {
-    const { key, subject } = this.#verify(certificates, trust, "ike", identity.match === "ignore" ? undefined : peer);
-    return { publicKey: key, subject: subject.text };
+  verifyChain({ certificates, trust, peer, identity }: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
+    const claimed = identity.match === "ignore" ? undefined : peer;
+    const { key, subject, fingerprint } = this.#unrevoked(this.#chain(certificates, trust, "ike", claimed));
+    return { publicKey: key, subject: subject.text, fingerprint };
+  }
+
+  /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
+  async learn({ certificates, trust }: VerifyJob): Promise<void> {
+    await this.revocation?.learnt(this.#chain(certificates, trust, "ike", undefined).path);
+  }
+
+  /** Certificates that were taken and would not be any more, each with the reason. */
+  distrusted(): { readonly fingerprint: string; readonly failure: Failure }[] {
+    return [...this.#taken].flatMap(([fingerprint, chain]) => {
+      try {
+        this.revocation?.require(chain.path, this.#policyOf(chain));
+        return [];
+      } catch (error) {
+        if (!isFault(error, "pki/revoked")) return [];
+        this.#taken.delete(fingerprint);
+        return [{ fingerprint, failure: failureOf(error) }];
+      }
+    });
+  }
+
+  /** Refuses a revoked chain and remembers a good one, for the day when it is revoked. */
+  #unrevoked(chain: VerifiedChain): Certificate {
+    const { leaf, path } = chain;
+    this.revocation?.require(path, this.#policyOf(chain));
+    this.#taken.delete(leaf.fingerprint);
+    this.#taken.set(leaf.fingerprint, chain);
+    if (this.#taken.size > MAX_TAKEN) this.#taken.delete(this.#taken.keys().next().value as string);
+    return leaf;
+  }
+
+  #policyOf({ path }: VerifiedChain): RevocationPolicy {
+    return this.#policies.get(path.at(-1)?.fingerprint ?? "") ?? "relaxed";
   }
 
   verifyTls({ certificates, trust, usage, identity }: Parameters<EapTlsKeys["verifyTls"]>[0]): string {
-    return this.#verify(certificates, trust, usage, identity).subject.text;
+    return this.#unrevoked(this.#chain(certificates, trust, usage, identity)).subject.text;
   }
 
   anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[] {
     return trust.flatMap(({ ref }) => this.#anchors.get(ref) ?? []);
   }
 
-  #verify(
+  #chain(
     [leaf, ...intermediates]: readonly Uint8Array[],
     trust: readonly TrustAnchor[],
     usage: Usage,
     identity: Identity | undefined,
-  ): Certificate {
+  ): VerifiedChain {
     if (!leaf)
       throw fault("agent/no-certificate", "the peer sent no certificate", {
         field: "CERT",
         expected: "its certificate",
       });
     const anchors = this.#anchorsOf(trust.map((t) => t.ref));
-    return this.#verifier.verify({ leaf, intermediates, anchors, now: Date.now(), usage, identity }).leaf;
+    return this.#verifier.verify({ leaf, intermediates, anchors, now: Date.now(), usage, identity });
   }
 
   #anchorsOf(refs: readonly string[]): TrustAnchors {

@@ -46,6 +46,14 @@ function isHeavy(job: CryptoJob): boolean {
   }
 }
 
+/** Peers whose authentication waits for what a server says of their certificate; others are told that it is not known. */
+const MAX_LEARNING = 64;
+
+/** Keys that may learn more about a chain that was refused for not knowing enough. */
+export interface LearningKeys extends CryptoKeys {
+  learn?(job: Extract<CryptoJob, { kind: "verify" }>): Promise<void>;
+}
+
 const overloaded: CryptoAnswer = {
   ok: false,
   failure: { code: "agent/overloaded", message: `${MAX_WAITING} cryptographic jobs wait already` },
@@ -55,18 +63,20 @@ const overloaded: CryptoAnswer = {
 export class CryptoPool implements CryptoRunner {
   #worker: Worker | undefined;
   #serial = 0;
+  /** Jobs that wait for somebody to say whether a certificate is revoked. */
+  #learning = 0;
   readonly #waiting = new Map<number, (answer: CryptoAnswer) => void>();
 
   /** Without `tls`, jobs of EAP-TLS are refused. */
   constructor(
-    private readonly keys: CryptoKeys,
+    private readonly keys: LearningKeys,
     private readonly tls?: EapTlsRunner,
   ) {}
 
   run(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer> {
     if (this.tls && job.kind === "eap-tls") return this.tls.run(job);
     if (this.tls && job.kind === "eap-tls-close") return this.tls.stop(job);
-    if (!isHeavy(job)) return answerTo(job, this.keys);
+    if (!isHeavy(job)) return this.#light(job);
     if (this.#waiting.size >= MAX_WAITING) return overloaded;
     const id = ++this.#serial;
     let key: KeyObject | undefined;
@@ -79,6 +89,21 @@ export class CryptoPool implements CryptoRunner {
       this.#waiting.set(id, resolve);
       this.#start().postMessage({ id, job, ...(key && { key }) } satisfies WorkerRequest);
     });
+  }
+
+  /** A chain whose revocation is not known is judged again when something has been learnt about it. */
+  #light(job: CryptoJob): CryptoAnswer | Promise<CryptoAnswer> {
+    const answer = answerTo(job, this.keys);
+    const { keys } = this;
+    if (answer.ok || answer.failure.code !== "pki/revocation-unknown" || job.kind !== "verify" || !keys.learn) {
+      return answer;
+    }
+    if (this.#learning >= MAX_LEARNING) return answer;
+    this.#learning++;
+    return keys
+      .learn(job)
+      .finally(() => this.#learning--)
+      .then(() => answerTo(job, keys));
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,7 @@ import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import type { DataPlaneChoice } from "./carrier.js";
+import { systemClock } from "./clock.js";
 import { ask, ControlSocket } from "./control-socket.js";
 import { Credentials, type IdentityFiles } from "./credentials.js";
 import { describe } from "./describe.js";
@@ -11,7 +12,9 @@ import { Gateway } from "./gateway.js";
 import { endKeeper, startKeeper } from "./keeper.js";
 import { localCommands } from "./local-commands.js";
 import { createLogger, LogBuffer, type Logger } from "./log.js";
+import { Revocation } from "./revocation.js";
 import type { IkePorts } from "./transport.js";
+import { webFetch } from "./web-fetch.js";
 
 export interface DaemonOptions {
   readonly stateDir: string;
@@ -33,7 +36,7 @@ function longestSaSeconds(intent: GatewayIntent | undefined): number {
 export class Daemon {
   readonly logs = new LogBuffer();
   readonly log: Logger;
-  readonly credentials = new Credentials();
+  readonly credentials: Credentials;
   readonly #listeners = new Set<(event: IkeEvent) => void>();
   #gateway: Gateway | undefined;
   #control: ControlSocket | undefined;
@@ -48,6 +51,14 @@ export class Daemon {
     private readonly openGateway: typeof Gateway.open = Gateway.open,
   ) {
     this.log = createLogger(this.logs, options.logLevel);
+    this.credentials = new Credentials(
+      new Revocation({
+        fetch: webFetch,
+        clock: systemClock,
+        log: this.log,
+        onNews: () => this.#gateway?.dropDistrusted(),
+      }),
+    );
   }
 
   get gateway(): Gateway {

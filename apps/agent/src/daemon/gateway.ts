@@ -115,6 +115,13 @@ export class Gateway {
     });
   }
 
+  /** Ends what rests on certificates that are known to be revoked by now. */
+  dropDistrusted(): void {
+    for (const { fingerprint, failure } of this.options.credentials.distrusted()) {
+      this.#host.command({ command: "distrust", fingerprint, failure });
+    }
+  }
+
   initiate(peer: string, child?: string): void {
     this.#host.command({ command: "initiate", peer, ...(child && { child }) });
   }

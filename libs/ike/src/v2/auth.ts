@@ -20,6 +20,7 @@ import {
   mismatch,
   plainProof,
   prove,
+  provedBy,
   provesSecret,
   proveWithoutPpk,
   requireMultiple,
@@ -258,7 +259,7 @@ export function authVerified(
     distrust(turn, sa, outcome.failure);
     return;
   }
-  sa.subject ??= (outcome.crypto as CryptoResults["verify"]).subject;
+  provedBy(sa, outcome.crypto as CryptoResults["verify"]);
   roundProven(turn, sa, asking, payloads);
 }
 

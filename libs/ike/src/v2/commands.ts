@@ -1,6 +1,7 @@
 import type { DataPlaneEvent, Selector } from "@sallyport/dataplane";
 import type { Command } from "../api.js";
 import type { ChildRuntime, PeerState } from "./core.js";
+import { distrust } from "./distrust.js";
 import { ensure } from "./lifecycle.js";
 import { movePeer } from "./moves.js";
 import { enqueue } from "./queue.js";
@@ -13,6 +14,10 @@ import { retire } from "./unique.js";
 export function command(turn: Turn, c: Command): void {
   if (c.command === "shutdown") {
     shutdown(turn);
+    return;
+  }
+  if (c.command === "distrust") {
+    distrust(turn, c.fingerprint, c.failure);
     return;
   }
   const state = turn.core.peers.get(c.peer);

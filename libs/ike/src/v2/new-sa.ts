@@ -4,6 +4,7 @@ import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const NOTHING = new Uint8Array(0);
+const NO_CERTIFICATES: readonly string[] = [];
 const ONE_EACH = { send: 1, receive: 1 };
 
 /** A fresh IKE SA at its first exchange. */
@@ -39,6 +40,7 @@ export function newSa(
     localId: undefined,
     remoteId: undefined,
     subject: undefined,
+    certificates: NO_CERTIFICATES,
     user: undefined,
     ppk: undefined,
     identity: undefined,

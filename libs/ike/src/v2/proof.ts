@@ -1,5 +1,5 @@
 import type { Fault } from "@sallyport/base";
-import type { CryptoJob, CryptoResults } from "../api.js";
+import type { CryptoJob, CryptoResults, PeerCertificate } from "../api.js";
 import type { LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
 import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
 import type { IkeKeys, KeyKind, SignatureScheme } from "../crypto/types.js";
@@ -155,6 +155,12 @@ export function verifyJob(
     peer: identity,
     identity: round.identity,
   };
+}
+
+/** The peer's certificate was judged good in a round. */
+export function provedBy(sa: IkeSa, { subject, fingerprint }: PeerCertificate): void {
+  sa.subject ??= subject;
+  sa.certificates = [...sa.certificates, fingerprint];
 }
 
 export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification): Fault {

@@ -181,6 +181,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
+  sa.certificates = old.certificates;
   sa.user = old.user;
   sa.ppk = old.ppk;
   sa.identity = old.identity;

@@ -392,6 +392,8 @@ export interface IkeSa {
   localId: Identification | undefined;
   remoteId: Identification | undefined;
   subject: string | undefined;
+  /** Fingerprints of the certificates by which the peer has proved itself. */
+  certificates: readonly string[];
   /** Whom EAP has authenticated. */
   user: string | undefined;
   /** The PPK that is in its keys, as text (RFC 8784). */

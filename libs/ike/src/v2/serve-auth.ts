@@ -20,6 +20,7 @@ import {
   eapProof,
   mismatch,
   prove,
+  provedBy,
   provesEap,
   provesSecret,
   requireMultiple,
@@ -222,7 +223,7 @@ function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
 
 export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, outcome: Outcome): void {
   if (outcome.ok) {
-    sa.subject ??= (outcome.crypto as CryptoResults["verify"]).subject;
+    provedBy(sa, outcome.crypto as CryptoResults["verify"]);
     proven(turn, sa, serving);
     return;
   }

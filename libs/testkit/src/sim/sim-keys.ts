@@ -8,6 +8,7 @@ import {
   type KeyKind,
   keyKind,
   type LocalAuth,
+  type PeerCertificate,
   type RemoteAuth,
   type TrustAnchor,
   toIdentification,
@@ -36,6 +37,8 @@ function newKeys(type: SimKeyType): { privateKey: KeyObject; publicKey: KeyObjec
  */
 export class SimKeys implements CryptoKeys {
   readonly #private = new Map<string, KeyObject>();
+  /** Subjects whose certificates are not believed any more. */
+  readonly revoked = new Set<string>();
 
   privateKey(ref: string): KeyObject {
     const key = this.#private.get(ref);
@@ -56,16 +59,21 @@ export class SimKeys implements CryptoKeys {
     return { method: "certificate", identity, credentials: [credential] };
   }
 
-  verifyChain({ certificates, trust, peer, identity }: VerifyJob): { publicKey: KeyObject; subject: string } {
+  verifyChain({ certificates, trust, peer, identity }: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
     const [leaf] = certificates;
     if (!leaf) throw distrust("the peer sent no certificate");
     const read = JSON.parse(new TextDecoder().decode(leaf)) as { issuer: string; subject: string; key: string };
     if (!trust.some((t) => t.ref === read.issuer)) throw distrust(`"${read.issuer}" is no trust anchor`);
+    if (this.revoked.has(read.subject)) throw distrust(`the certificate of ${read.subject} is revoked`);
     const claimed = identificationText(toIdentification(peer));
     if (identity.match !== "ignore" && claimed !== read.subject) {
       throw distrust(`the certificate of ${read.subject} does not prove ${claimed}`);
     }
-    return { publicKey: createPublicKey(read.key), subject: read.subject };
+    return {
+      publicKey: createPublicKey(read.key),
+      subject: read.subject,
+      fingerprint: createHash("sha256").update(leaf).digest("hex"),
+    };
   }
 }
 
