@@ -284,7 +284,7 @@ export interface PeerConfig {
   /** Seconds of silence after which the peer is probed; 0 switches liveness checks off. */
   readonly dpdInterval: number;
   readonly retransmission: RetransmissionPolicy;
-  /** RFC 7383: announced, and used for messages that would exceed `fragmentSize` octets. */
+  /** RFC 7383: announced, and used for messages that would not fit in an IP packet of `fragmentSize` octets. */
   readonly fragmentation: boolean;
   readonly fragmentSize: number;
   /** Claim a NAT, so that ESP goes inside UDP (RFC 3948). */
@@ -371,7 +371,7 @@ export const PEER_DEFAULTS = {
   dpdInterval: 30,
   retransmission: { initial: 500, backoff: 1.8, max: 20_000, tries: 7 },
   fragmentation: true,
-  fragmentSize: 1_232,
+  fragmentSize: 1_280,
   forceEncapsulation: false,
   mobike: { enabled: true, acceptFrom: [], checkRoutability: true, forbidNat: false },
   natKeepalive: 20,

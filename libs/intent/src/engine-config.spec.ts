@@ -119,6 +119,30 @@ describe("toIkeConfig", () => {
     expect(peer?.remote.accept.map(String)).toEqual(["198.51.100.0/24"]);
   });
 
+  test("what a connection says about the network between the ends, and what is so without a word", () => {
+    const partner = only("Partner");
+    const plain = toIkeConfig(partner, facts).config.peers[0];
+    expect(plain).toMatchObject({
+      natKeepalive: 20,
+      forceEncapsulation: false,
+      fragmentation: true,
+      fragmentSize: 1280,
+    });
+    expect(plain?.mobike).toEqual({ enabled: true, acceptFrom: [], checkRoutability: true, forbidNat: false });
+    const connections = partner.connections.map((c) => ({
+      ...c,
+      mobike: { addresses: ["203.0.113.9"], acceptFrom: ["198.51.100.0/24"], checkRoutability: false },
+      natKeepaliveSeconds: 5,
+      forceEncapsulation: true,
+      fragmentBytes: 0,
+    }));
+    const [said] = toIkeConfig({ ...partner, connections }, facts).config.peers;
+    expect(said).toMatchObject({ natKeepalive: 5, forceEncapsulation: true, fragmentation: false });
+    expect(said?.mobike).toMatchObject({ enabled: true, checkRoutability: false });
+    expect(said?.mobike.addresses?.map(String)).toEqual(["203.0.113.9"]);
+    expect(said?.mobike.acceptFrom.map(String)).toEqual(["198.51.100.0/24"]);
+  });
+
   test("identities of every type", () => {
     expect(ikeIdentity({ type: "address", value: "2001:db8::1" })).toMatchObject({ type: "ipv6" });
     expect(ikeIdentity({ type: "email", value: "me@example.org" })).toEqual({ type: "email", name: "me@example.org" });

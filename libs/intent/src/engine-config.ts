@@ -113,7 +113,7 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         keyingTries: connection.keyingTries ?? 0,
         initialContact: connection.initialContact ?? PEER_DEFAULTS.initialContact,
         uniqueness: connection.uniqueness ?? PEER_DEFAULTS.uniqueness,
-        forceEncapsulation: facts.forcesEncapsulation,
+        ...crossingOf(connection, facts),
         ...modeConfigOf(connection),
         ...requestOf(connection),
         children: connection.children.map((c, j) =>
@@ -126,6 +126,27 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
   return {
     config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, pools, peers, shunts, eapUsers: eapUsersOf(intent) },
     missing,
+  };
+}
+
+/** How IKE and ESP cross the network between the ends. */
+function crossingOf(
+  { mobike = {}, natKeepaliveSeconds, forceEncapsulation = false, fragmentBytes }: ConnectionIntent,
+  facts: LocalFacts,
+) {
+  const { addresses, acceptFrom = [] } = mobike;
+  return {
+    mobike: {
+      enabled: mobike.enabled ?? PEER_DEFAULTS.mobike.enabled,
+      checkRoutability: mobike.checkRoutability ?? PEER_DEFAULTS.mobike.checkRoutability,
+      forbidNat: mobike.forbidNat ?? PEER_DEFAULTS.mobike.forbidNat,
+      acceptFrom: acceptFrom.map((t) => Prefix.parse(t)),
+      ...(addresses ? { addresses: addresses.map((t) => IpAddress.parse(t)) } : {}),
+    },
+    natKeepalive: natKeepaliveSeconds ?? PEER_DEFAULTS.natKeepalive,
+    forceEncapsulation: facts.forcesEncapsulation || forceEncapsulation,
+    fragmentation: fragmentBytes !== 0,
+    fragmentSize: fragmentBytes || PEER_DEFAULTS.fragmentSize,
   };
 }
 

@@ -306,11 +306,32 @@ export interface ConnectionIntent {
   readonly uniqueness?: "replace" | "keep" | "never" | undefined;
   /** Attempts in a row before this end gives up until it is asked again; absent or 0: for ever. */
   readonly keyingTries?: number | undefined;
+  readonly mobike?: MobikeIntent | undefined;
+  /** Seconds between keepalives when this end is behind a NAT; 0: none. Absent: 20. */
+  readonly natKeepaliveSeconds?: number | undefined;
+  /** ESP inside UDP without a NAT too; absent: no. */
+  readonly forceEncapsulation?: boolean | undefined;
+  /** Octets of the IP packets that IKE messages are cut to (RFC 7383); 0: never cut. Absent: 1280. */
+  readonly fragmentBytes?: number | undefined;
   /** We give the peer addresses. */
   readonly modeConfig?: ModeConfigIntent | undefined;
   /** The peer gives us addresses; never together with `modeConfig`. */
   readonly addressRequest?: AddressRequestIntent | undefined;
   readonly children: readonly ChildIntent[];
+}
+
+/** How addresses change under a standing tunnel (RFC 4555); every field may be absent. */
+export interface MobikeIntent {
+  /** Absent: yes. */
+  readonly enabled?: boolean | undefined;
+  /** Addresses at which a caller reaches this gateway besides the one in use; absent: all but those of protected networks. */
+  readonly addresses?: readonly string[] | undefined;
+  /** Prefixes that a peer may move to; absent: anywhere. */
+  readonly acceptFrom?: readonly string[] | undefined;
+  /** Whether a peer has to answer at its new address before traffic goes there; absent: yes. */
+  readonly checkRoutability?: boolean | undefined;
+  /** Refuses to work through a NAT; absent: no. */
+  readonly forbidNat?: boolean | undefined;
 }
 
 export interface RemoteEndpoint {

@@ -76,6 +76,14 @@ const child = z.strictObject({
   template: z.enum(["port-override", "port-strict"]).optional(),
 });
 
+const mobike = z.strictObject({
+  enabled: z.boolean().optional(),
+  addresses: z.array(address).max(8).optional(),
+  acceptFrom: z.array(prefix).min(1).max(64).optional(),
+  checkRoutability: z.boolean().optional(),
+  forbidNat: z.boolean().optional(),
+});
+
 const connection = z
   .strictObject({
     id,
@@ -91,6 +99,10 @@ const connection = z
     initialContact: z.boolean().optional(),
     uniqueness: z.enum(["replace", "keep", "never"]).optional(),
     keyingTries: z.int().min(0).max(1_000).optional(),
+    mobike: mobike.optional(),
+    natKeepaliveSeconds: z.int().min(0).max(3_600).optional(),
+    forceEncapsulation: z.boolean().optional(),
+    fragmentBytes: z.union([z.literal(0), z.int().min(576).max(65_535)], "0, or 576 to 65535").optional(),
     modeConfig: modeConfig.optional(),
     addressRequest: addressRequest.optional(),
     children: z.array(child).min(1).max(256),

@@ -1,6 +1,7 @@
 import { changeChild, childBySerial, removeIn, switchOutbound } from "./child.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
+import { cutSmaller } from "./fragments.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
 import { exchangeName, maxTries, resendAfter } from "./message.js";
 import { change, enqueue, enqueueFirst } from "./queue.js";
@@ -56,10 +57,11 @@ function dropped(turn: Turn, sa: IkeSa): void {
 
 function resend(turn: Turn, sa: IkeSa, asking: Asking): void {
   const tries = asking.tries + 1;
-  change(sa, asking, { tries, resendAt: turn.now + resendAfter(sa, tries) });
+  const sealed = cutSmaller(turn, sa, asking, tries);
+  const { datagrams } = change(sa, asking, { ...sealed, tries, resendAt: turn.now + resendAfter(sa, tries) });
   turn.count("retransmissions");
-  turn.send(sa, asking.datagrams);
-  probePaths(turn, sa, asking.datagrams, tries);
+  turn.send(sa, datagrams);
+  probePaths(turn, sa, datagrams, tries);
 }
 
 function unanswered(turn: Turn, sa: IkeSa, asking: Asking): void {

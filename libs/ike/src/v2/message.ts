@@ -5,6 +5,7 @@ import { NOTIFY_DATA } from "../wire/notify-data.js";
 import { EXCHANGE, FIRST_STATUS_NOTIFY, NOTIFY, type NotifyName, nameOf, PROTOCOL } from "../wire/registry.js";
 import type { Header, NotifyPayload, Payload, PayloadKind, PayloadOf } from "../wire/types.js";
 import { fault } from "./faults.js";
+import { seal } from "./fragments.js";
 import { change } from "./queue.js";
 import type { Asking, IkeSa, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -70,14 +71,6 @@ function header(sa: IkeSa, exchange: number, response: boolean, messageId: numbe
   };
 }
 
-function seal(turn: Turn, sa: IkeSa, head: Header, payloads: readonly Payload[]): Uint8Array[] {
-  if (!sa.protector) throw fault("ike/unexpected", "no keys yet");
-  if (sa.fragments && sa.peer?.fragmentation) {
-    return sa.protector.sealFragments(head, payloads, turn.core.rng, sa.peer.fragmentSize);
-  }
-  return [sa.protector.seal(head, payloads, turn.core.rng)];
-}
-
 const EXCHANGE_OF: Readonly<Record<Task["kind"], number>> = {
   init: EXCHANGE.IKE_SA_INIT,
   auth: EXCHANGE.IKE_AUTH,
@@ -112,11 +105,11 @@ export function ask(
   const first = sa.phase === "init";
   const mid = first ? 0 : sa.nextOurs++;
   const head = header(sa, EXCHANGE_OF[asking.task.kind], false, mid);
-  const datagrams = first ? [encodeMessage(head, payloads)] : seal(turn, sa, head, payloads);
+  const sealed = first ? { datagrams: [encodeMessage(head, payloads)] } : seal(turn, sa, head, payloads);
   const resendAt = turn.now + resendAfter(sa, 0);
-  change(sa, asking, { ...more, mid, datagrams, tries: 0, resendAt, answered: false });
-  turn.send(sa, datagrams);
-  return datagrams;
+  change(sa, asking, { ...more, ...sealed, mid, tries: 0, resendAt, answered: false });
+  turn.send(sa, sealed.datagrams);
+  return sealed.datagrams;
 }
 
 const UNKNOWN_PEER = { initial: 500, backoff: 1.8, max: 20_000, tries: 5 };
@@ -135,11 +128,11 @@ export function respond(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): vo
   const serving = sa.serving;
   if (!serving) throw fault("ike/unexpected", "no request to answer");
   const { mid } = serving;
-  const datagrams = seal(turn, sa, header(sa, serving.exchange, true, mid), payloads);
-  sa.responses = [...sa.responses.filter((r) => r.mid > mid - sa.window.receive), { mid, datagrams }];
+  const sealed = seal(turn, sa, header(sa, serving.exchange, true, mid), payloads);
+  sa.responses = [...sa.responses.filter((r) => r.mid > mid - sa.window.receive), { ...sealed, mid }];
   sa.nextTheirs = mid + 1;
   sa.serving = undefined;
-  turn.send(sa, datagrams, serving.from.remote, serving.from.local);
+  turn.send(sa, sealed.datagrams, serving.from.remote, serving.from.local);
 }
 
 /** An answer in the clear: IKE_SA_INIT and errors without an IKE SA. */

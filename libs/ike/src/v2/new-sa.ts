@@ -45,6 +45,7 @@ export function newSa(
     ppk: undefined,
     identity: undefined,
     virtual: undefined,
+    packetBytes: Number.POSITIVE_INFINITY,
     fragments: false,
     nextOurs: 0,
     nextTheirs: 0,

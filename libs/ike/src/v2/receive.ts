@@ -14,6 +14,7 @@ import {
 import type { Message, Payload } from "../wire/types.js";
 import { ANSWERED, EXCHANGES } from "./exchanges.js";
 import { isFatal, notifyOf } from "./faults.js";
+import { cutSmaller } from "./fragments.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
 import { errorIn, respond } from "./message.js";
@@ -117,7 +118,7 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
   if (before) {
     if (message.encrypted.fragment && message.encrypted.fragment.number !== 1) return;
     turn.count("retransmission-answered");
-    turn.send(draft, before.datagrams, from.remote, from.local);
+    turn.send(draft, repeated(turn, draft, before).datagrams, from.remote, from.local);
     return;
   }
   const whole = assemble(draft, peek, message, plaintext);
@@ -134,6 +135,14 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
   if (draft.early.every((e) => e.header.messageId < peek.messageId)) locate(turn, draft, from);
   if (draft.serving || peek.messageId > draft.nextTheirs) draft.early = [...draft.early, arrived];
   else serve(turn, draft, arrived);
+}
+
+/** The answer once more; in smaller fragments when it seems not to arrive. */
+function repeated(turn: Turn, sa: IkeSa, before: Responded): Responded {
+  const repeats = (before.repeats ?? 0) + 1;
+  const now = { ...before, ...cutSmaller(turn, sa, before, repeats), repeats };
+  sa.responses = sa.responses.map((r) => (r === before ? now : r));
+  return now;
 }
 
 /** RFC 7383 §2.6: only authenticated fragments of messages within the windows are kept. */

@@ -188,6 +188,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.virtual = old.virtual;
   sa.fragments = old.fragments;
   sa.authentication = old.authentication;
+  sa.packetBytes = old.packetBytes;
   sa.establishedAt = turn.now;
   sa.rekeyAt = softAt(turn, peer.lifetime, turn.now);
   sa.expireAt = hardAt(peer.lifetime, turn.now);

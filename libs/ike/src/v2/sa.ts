@@ -7,6 +7,7 @@ import type { EapDone, EapPeer, EapServer } from "../eap/index.js";
 import type { DownReason, LastError, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
+import type { Sealed } from "./fragments.js";
 
 /**
  * `init`: IKE_SA_INIT is under way. `auth`: keys exist, nobody is authenticated. `rekeyed`: another IKE SA has taken its place
@@ -143,7 +144,7 @@ export interface IkeOffer {
 }
 
 /** A request of ours that is under way (RFC 7296 §2.3). */
-export interface Asking {
+export interface Asking extends Sealed {
   /** Names it while it has no message ID yet. */
   readonly id: number;
   readonly task: Task;
@@ -181,9 +182,10 @@ export interface Arrived {
 }
 
 /** An answer of ours, for retransmissions of the request. */
-export interface Responded {
+export interface Responded extends Sealed {
   readonly mid: number;
-  readonly datagrams: readonly Uint8Array[];
+  /** How often it was sent again. */
+  readonly repeats?: number;
 }
 
 /** The peer's half of a CHILD SA negotiation, judged and waiting for effects. */
@@ -402,6 +404,8 @@ export interface IkeSa {
   identity: string | undefined;
   /** What the configuration payload gave; shared by the IKE SAs of a rekey. */
   virtual: VirtualAddresses | undefined;
+  /** Octets of IP packets that are known to pass to the peer, if that is fewer than configured (RFC 7383 §2.5.2). */
+  packetBytes: number;
   /** The peer takes fragments (RFC 7383). */
   fragments: boolean;
   /** Message ID of our next request and of the peer's next one. */

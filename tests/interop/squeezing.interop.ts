@@ -1,0 +1,396 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import type { ConnectionIntent } from "@sallyport/intent";
+import {
+  type Agent,
+  type Authority,
+  createAuthority,
+  eventually,
+  layOut,
+  type PeerConnection,
+  remove,
+  type Strongswan,
+  startAgent,
+  startStrongswan,
+  type Topology,
+} from "@sallyport/testkit";
+import {
+  connectionIntent,
+  DATA_PLANE,
+  gatewayIntent,
+  Pair,
+  PEER_DATA_PLANE,
+  peerConnection,
+  type TunnelCase,
+} from "./lab.js";
+import { scenario } from "./scenario.js";
+
+const NS = {
+  ours: "sp-sqz-ours",
+  near: "sp-sqz-near",
+  far: "sp-sqz-far",
+  theirs: "sp-sqz-theirs",
+  twin: "sp-sqz-twin",
+};
+const PUBLIC = { near: "192.0.2.1", far: "192.0.2.2" };
+
+/** Each end behind a router of its own, and beside the peer another one like it. */
+const TOPOLOGY: Topology = {
+  namespaces: [
+    { name: NS.ours, gateway: "192.168.5.1", loopback: ["10.1.1.1/32"] },
+    { name: NS.near, forwards: true, routes: [{ to: "192.168.6.0/23", via: PUBLIC.far }] },
+    { name: NS.far, forwards: true, routes: [{ to: "192.168.5.0/24", via: PUBLIC.near }] },
+    { name: NS.theirs, gateway: "192.168.6.1", loopback: ["10.2.1.1/32"] },
+    { name: NS.twin, gateway: "192.168.7.1", loopback: ["10.3.1.1/32"] },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "eth0", addresses: ["192.168.5.2/24"] },
+      { namespace: NS.near, device: "lan", addresses: ["192.168.5.1/24"] },
+    ],
+    [
+      { namespace: NS.near, device: "wan", addresses: [`${PUBLIC.near}/24`] },
+      { namespace: NS.far, device: "wan", addresses: [`${PUBLIC.far}/24`] },
+    ],
+    [
+      { namespace: NS.theirs, device: "eth0", addresses: ["192.168.6.2/24"] },
+      { namespace: NS.far, device: "lan", addresses: ["192.168.6.1/24"] },
+    ],
+    [
+      { namespace: NS.twin, device: "eth0", addresses: ["192.168.7.2/24"] },
+      { namespace: NS.far, device: "lan2", addresses: ["192.168.7.1/24"] },
+    ],
+  ],
+};
+const OURS = { name: "ours.test", address: "192.168.5.2", subnet: "10.1.1.0/24", host: "10.1.1.1" };
+const THEIRS = { name: "theirs.test", address: "192.168.6.2", subnet: "10.2.1.0/24", host: "10.2.1.1" };
+const TWIN = { name: "twin.test", address: "192.168.7.2", subnet: "10.3.1.0/24", host: "10.3.1.1" };
+const COMMON = {
+  auth: "psk",
+  psk: "through the needle's eye",
+  ike: ["aes256gcm16-prfsha256-x25519"],
+  esp: ["aes256gcm16-x25519"],
+  ours: OURS,
+  theirs: THEIRS,
+} as const;
+const SECRETS = [{ owners: [OURS.name, THEIRS.name, TWIN.name], secret: COMMON.psk }];
+
+async function run(namespace: string, command: string, ...args: string[]): Promise<string> {
+  const child = spawn("ip", ["netns", "exec", namespace, command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const [out, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed in ${namespace}`);
+  return out;
+}
+const iptables = (namespace: string, ...args: string[]) => run(namespace, "iptables", ...args);
+
+/** Hides what is behind a router, and leads IKE that calls the router to one machine behind it. */
+async function translate(router: "near" | "far", inside: string): Promise<void> {
+  const nat = ["-t", "nat", "-A"];
+  await iptables(NS[router], ...nat, "POSTROUTING", "-o", "wan", "-j", "MASQUERADE");
+  const ports = ["-p", "udp", "-m", "multiport", "--dports", "500,4500"];
+  await iptables(NS[router], ...nat, "PREROUTING", "-i", "wan", ...ports, "-j", "DNAT", "--to-destination", inside);
+}
+
+/** Gives a router another address outside: its NAT forgets every mapping. Its routes went with the old one. */
+async function readdress(router: "near" | "far", address: string): Promise<void> {
+  await run(NS[router], "ip", "addr", "flush", "dev", "wan");
+  await run(NS[router], "ip", "addr", "add", `${address}/24`, "dev", "wan");
+  const [to, via] = router === "near" ? ["192.168.6.0/23", PUBLIC.far] : ["192.168.5.0/24", PUBLIC.near];
+  await run(NS[router], "ip", "route", "replace", to, "via", via);
+}
+
+let agent: Agent | undefined;
+let peers: Strongswan[] = [];
+let authority: Authority;
+
+beforeAll(async () => {
+  authority = await createAuthority("Needle root", "rsa");
+}, 30_000);
+beforeEach(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+}, 30_000);
+afterEach(async () => {
+  await Promise.all([agent?.stop(), ...peers.map((p) => p.stop())]);
+  agent = undefined;
+  peers = [];
+}, 30_000);
+afterAll(() => remove(TOPOLOGY), 30_000);
+
+interface Call {
+  readonly initiator: "ours" | "theirs";
+  /** Where each end has to call the other. */
+  readonly at: { readonly ours: string; readonly theirs: string };
+  readonly tunnel?: Partial<TunnelCase>;
+  readonly intent?: Partial<ConnectionIntent>;
+  readonly peer?: Partial<PeerConnection>;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+async function connect({ initiator, at, tunnel: more, intent: extra, peer, settings = {} }: Call) {
+  const tunnel: TunnelCase = { ...COMMON, id: "needle", ...more };
+  const certified = tunnel.auth === "certificate";
+  const own = certified ? await authority.issue(OURS.name, "rsa") : undefined;
+  const theirs = certified ? await authority.issue(THEIRS.name, "rsa") : undefined;
+  const connection = {
+    ...peerConnection(tunnel, theirs),
+    localAddress: "%any",
+    remoteAddress: initiator === "ours" ? "%any" : at.ours,
+    ...peer,
+  };
+  const daemon = await startStrongswan({
+    namespace: NS.theirs,
+    dataPlane: PEER_DATA_PLANE,
+    secrets: SECRETS,
+    settings,
+    ...(theirs && { authorities: [authority.certificate], privateKeys: [theirs.privateKey] }),
+    connections: [connection],
+  });
+  peers.push(daemon);
+  const base = connectionIntent(tunnel);
+  const ports = { ike: 500, natt: 4500 };
+  const remote = initiator === "ours" ? { host: at.theirs, ports } : { ports };
+  const role = initiator === "ours" ? "both" : "responder";
+  const intent = gatewayIntent(OURS.name, [tunnel], own && { own, authority });
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: DATA_PLANE,
+    intent: { ...intent, connections: [{ ...base, role, remote, ...extra }] },
+    ...(own && { credential: own }),
+  });
+  const pair = new Pair(agent, daemon, { ours: NS.ours, theirs: NS.theirs });
+  await pair.up(tunnel, initiator);
+  return { pair, tunnel, ends: await pair.both(tunnel) };
+}
+
+describe("through NATs", () => {
+  scenario(
+    { proves: 5, role: "initiator" },
+    "a NAT before the responder alone",
+    async () => {
+      await translate("far", THEIRS.address);
+      const { pair, tunnel, ends } = await connect({ initiator: "ours", at: { ours: "", theirs: PUBLIC.far } });
+      expect(ends.ours.nat).toMatchObject({ local: false, remote: true });
+      expect(ends.theirs).toMatchObject({ remoteHost: OURS.address, localHost: THEIRS.address });
+      expect(ends.child.theirs.encapsulated).toBe(true);
+      expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: 5, role: "responder" },
+    "a NAT before us, whom the peer calls",
+    async () => {
+      await translate("near", OURS.address);
+      const { pair, tunnel, ends } = await connect({ initiator: "theirs", at: { ours: PUBLIC.near, theirs: "" } });
+      expect(ends.ours.nat).toMatchObject({ local: true });
+      expect(ends.theirs.remoteHost).toBe(PUBLIC.near);
+      expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+    },
+    30_000,
+  );
+
+  for (const initiator of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: 5, role: initiator === "ours" ? "initiator" : "responder" },
+      `a NAT before each end, ${initiator === "ours" ? "we call" : "the peer calls"}; rekeyed by both`,
+      async () => {
+        await Promise.all([translate("near", OURS.address), translate("far", THEIRS.address)]);
+        const at = { ours: PUBLIC.near, theirs: PUBLIC.far };
+        const { pair, tunnel, ends } = await connect({ initiator, at });
+        expect(ends.ours.nat).toMatchObject({ local: true, remote: true });
+        expect([String(ends.ours.remote.address), ends.theirs.remoteHost]).toEqual([PUBLIC.far, PUBLIC.near]);
+        for (const by of ["ours", "theirs"] as const) {
+          const before = await pair.both(tunnel);
+          await pair.rekey(tunnel, "ike", by);
+          await pair.settled(tunnel, ({ theirs }) => theirs.initiatorSpi !== before.theirs.initiatorSpi);
+        }
+        expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+      },
+      60_000,
+    );
+  }
+
+  for (const mobike of [true, false]) {
+    scenario(
+      { proves: mobike ? [5, 21] : 5, role: "initiator" },
+      `the mapping of the NAT before us changes, ${mobike ? "with" : "without"} MOBIKE`,
+      async () => {
+        await translate("near", OURS.address);
+        const { pair, tunnel, ends } = await connect({
+          initiator: "ours",
+          at: { ours: "", theirs: THEIRS.address },
+          intent: { dpd: { intervalSeconds: 1 }, mobike: { enabled: mobike } },
+          peer: { mobike },
+        });
+        expect(ends.theirs.remoteHost).toBe(PUBLIC.near);
+        await readdress("near", "192.0.2.11");
+        const after = await pair.settled(tunnel, ({ theirs }) => theirs.remoteHost === "192.0.2.11", 20_000);
+        expect(after.ours.spiInitiator).toBe(ends.ours.spiInitiator);
+        await eventually("traffic passes", async () => (await pair.ping(tunnel, 3)).received === 3 || undefined);
+      },
+      60_000,
+    );
+  }
+
+  scenario(
+    { proves: 5, role: "responder" },
+    "the mapping of the NAT before the peer changes, and we follow",
+    async () => {
+      await translate("far", THEIRS.address);
+      const { pair, tunnel, ends } = await connect({
+        initiator: "theirs",
+        at: { ours: OURS.address, theirs: "" },
+        peer: { mobike: false, dpdSeconds: 1 },
+      });
+      expect(String(ends.ours.remote.address)).toBe(PUBLIC.far);
+      await readdress("far", "192.0.2.22");
+      const after = await pair.settled(tunnel, ({ ours }) => String(ours.remote.address) === "192.0.2.22", 20_000);
+      expect(after.ours.spiInitiator).toBe(ends.ours.spiInitiator);
+      await eventually("traffic passes", async () => (await pair.ping(tunnel, 3)).received === 3 || undefined);
+    },
+    60_000,
+  );
+
+  scenario(
+    { proves: 5, role: "initiator" },
+    "keepalives go out as often as the intent says",
+    async () => {
+      await translate("near", OURS.address);
+      const one = ["-p", "udp", "--dport", "4500", "-m", "length", "--length", "29"];
+      await iptables(NS.near, "-A", "FORWARD", ...one, "-j", "ACCEPT");
+      await connect({
+        initiator: "ours",
+        at: { ours: "", theirs: THEIRS.address },
+        intent: { natKeepaliveSeconds: 1 },
+      });
+      await eventually("three keepalives have passed the NAT", async () => {
+        const rule = (await iptables(NS.near, "-nvxL", "FORWARD"))
+          .split("\n")
+          .find((line) => line.includes("length 29"));
+        return Number(rule?.trim().split(/\s+/)[0]) >= 3 || undefined;
+      });
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: 5, role: "responder" },
+    "two peers behind one NAT, each with its own tunnel",
+    async () => {
+      await iptables(NS.far, "-t", "nat", "-A", "POSTROUTING", "-o", "wan", "-j", "MASQUERADE");
+      const tunnels: TunnelCase[] = [
+        { ...COMMON, id: "first" },
+        { ...COMMON, id: "second", theirs: TWIN },
+      ];
+      const connections = tunnels.map((tunnel) => ({
+        ...connectionIntent(tunnel),
+        role: "responder" as const,
+        remote: { ports: { ike: 500, natt: 4500 } },
+      }));
+      agent = await startAgent({
+        namespace: NS.ours,
+        dataPlane: DATA_PLANE,
+        intent: { ...gatewayIntent(OURS.name, tunnels), connections },
+      });
+      const pairs: { pair: Pair; tunnel: TunnelCase }[] = [];
+      for (const tunnel of tunnels) {
+        const namespace = tunnel.id === "first" ? NS.theirs : NS.twin;
+        const daemon = await startStrongswan({
+          namespace,
+          dataPlane: PEER_DATA_PLANE,
+          secrets: SECRETS,
+          connections: [{ ...peerConnection(tunnel), localAddress: "%any" }],
+        });
+        peers.push(daemon);
+        const pair = new Pair(agent, daemon, { ours: NS.ours, theirs: namespace });
+        await pair.up(tunnel, "theirs");
+        pairs.push({ pair, tunnel });
+      }
+      const seen = await Promise.all(pairs.map(({ pair, tunnel }) => pair.both(tunnel)));
+      expect(seen.map(({ ours }) => String(ours.remote.address))).toEqual([PUBLIC.far, PUBLIC.far]);
+      expect(seen[0]?.ours.remote.port).not.toBe(seen[1]?.ours.remote.port);
+      for (const { pair, tunnel } of pairs) {
+        expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+      }
+    },
+    60_000,
+  );
+});
+
+describe("fragmentation (RFC 7383)", () => {
+  const AT = { ours: OURS.address, theirs: THEIRS.address };
+  /** IKE_AUTH holds certificates of RSA keys: no message of it fits in 576 octets. */
+  const LONG = { auth: "certificate", esp: ["aes256-sha256-ecp256"] } as const;
+  const SUITES = { CBC: ["aes256-sha256-ecp256"], AEAD: ["aes256gcm16-prfsha384-ecp256"] };
+
+  for (const [name, ike] of Object.entries(SUITES)) {
+    for (const initiator of ["ours", "theirs"] as const) {
+      scenario(
+        { proves: 10, role: initiator === "ours" ? "initiator" : "responder" },
+        `${name}, small fragments both ways, lost and doubled on the way, ${initiator === "ours" ? "we call" : "the peer calls"}`,
+        async () => {
+          const some = ["-p", "udp", "-m", "multiport", "--dports", "500,4500", "-m", "statistic", "--mode", "random"];
+          for (const router of [NS.near, NS.far]) {
+            const next = router === NS.near ? PUBLIC.far : PUBLIC.near;
+            await iptables(router, "-A", "FORWARD", "-i", "lan", ...some, "--probability", "0.15", "-j", "DROP");
+            const twice = ["-t", "mangle", "-A", "FORWARD", "-i", "lan", ...some, "--probability", "0.2"];
+            await iptables(router, ...twice, "-j", "TEE", "--gateway", next);
+          }
+          const { pair, tunnel } = await connect({
+            initiator,
+            at: AT,
+            tunnel: { ...LONG, ike },
+            intent: { fragmentBytes: 576 },
+            peer: { fragmentation: "yes" },
+            settings: { fragment_size: "400", retransmit_timeout: "0.5", retransmit_base: "1.3" },
+          });
+          for (const router of [NS.near, NS.far]) {
+            await iptables(router, "-F", "FORWARD");
+            await iptables(router, "-t", "mangle", "-F", "FORWARD");
+          }
+          expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+        },
+        60_000,
+      );
+    }
+  }
+
+  scenario(
+    { proves: 10, role: "initiator" },
+    "a path that swallows packets above 700 octets: our request comes in smaller fragments",
+    async () => {
+      await iptables(NS.near, "-A", "FORWARD", "-p", "udp", "-m", "length", "--length", "701:65535", "-j", "DROP");
+      const { pair, tunnel } = await connect({
+        initiator: "ours",
+        at: AT,
+        tunnel: { ...LONG, ike: SUITES.AEAD },
+        peer: { fragmentation: "yes" },
+        settings: { fragment_size: "576" },
+      });
+      expect((await agent?.status())?.counters["fragments-made-smaller"]).toBe(1);
+      expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+    },
+    60_000,
+  );
+
+  scenario(
+    { proves: 10, role: "responder" },
+    "the same path, and it is our answer that is too long",
+    async () => {
+      await iptables(NS.near, "-A", "FORWARD", "-p", "udp", "-m", "length", "--length", "701:65535", "-j", "DROP");
+      const { pair, tunnel } = await connect({
+        initiator: "theirs",
+        at: AT,
+        tunnel: { ...LONG, ike: SUITES.AEAD },
+        peer: { fragmentation: "yes" },
+        settings: { fragment_size: "576", retransmit_timeout: "0.5", retransmit_base: "1.3" },
+      });
+      expect((await agent?.status())?.counters["fragments-made-smaller"]).toBe(1);
+      expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+    },
+    60_000,
+  );
+});
