@@ -137,7 +137,10 @@ export function beginMobike(turn: Turn, sa: IkeSa, asking: Asking): boolean {
 export function mobikeAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[]): void {
   finish(sa, asking);
   const { sent, task } = asking;
-  if (!sent || !sa.mobike) return;
+  if (!sent || !sa.mobike) {
+    settleAway(turn, sa);
+    return;
+  }
   const echoed = notifyIn(payloads, "COOKIE2")?.data;
   const error = errorIn(payloads);
   if (error) {
@@ -159,6 +162,12 @@ export function mobikeAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: 
     sa.mobike = { ...sa.mobike, refused: [], seenAs: seenAs(payloads) };
   }
   confirmMove(turn, sa);
+}
+
+/** Our former address is gone, and the peer answers at the new one: nothing can hold CHILD SAs where they are, update or not. */
+function settleAway(turn: Turn, sa: IkeSa): void {
+  const before = sa.mobike?.before;
+  if (before && !turn.core.addresses.some((a) => a.equals(before.local.address))) confirmMove(turn, sa);
 }
 
 /** The peer does not want us there: another way, or back to where we were. */

@@ -67,6 +67,7 @@ function speakFrom(turn: Turn, sa: IkeSa, local: IpAddress): void {
   if (has(turn.core.addresses, sa.local.address) || !sa.mobike) return;
   sa.mobike = { ...sa.mobike, before: standing(sa) };
   sa.local = { address: local, port: sa.local.port };
+  enqueueFirst(turn, sa, { kind: "tell-addresses" });
   resendNow(turn, sa);
 }
 
@@ -164,6 +165,5 @@ function isLoopback({ family, bytes }: IpAddress): boolean {
 function announceAgain(turn: Turn, sa: IkeSa): void {
   if (!has(turn.core.addresses, sa.local.address)) {
     turn.route(sa, [sa.remote.address]);
-    enqueue(turn, sa, { kind: "tell-addresses" });
   } else if (addresses(turn, sa).join(" ") !== sa.mobike?.told) enqueue(turn, sa, { kind: "tell-addresses" });
 }
