@@ -56,7 +56,6 @@ const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
   [/^(remote\.|localAddress|addressRequest)/, "re-established"],
   [/^(local|peer)\.(identity|method$)/, "re-established"],
-  [/^(local|peer)\.(identity|method)/, "re-established"],
   [/^forceEncapsulation/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
