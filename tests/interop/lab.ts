@@ -119,11 +119,16 @@ export interface BothEnds<Sa extends IkeView = PeerIkeSa> {
 }
 
 export class Pair<Sa extends IkeView = PeerIkeSa> {
-  constructor(
-    readonly agent: Agent,
-    readonly peer: Peer<Sa>,
-    readonly namespaces: { readonly ours: string; readonly theirs: string },
-  ) {}
+  readonly agent: Agent;
+  readonly peer: Peer<Sa>;
+  readonly namespaces: { readonly ours: string; readonly theirs: string };
+
+  // Spelt out: programs that Node runs as they stand import this file too.
+  constructor(agent: Agent, peer: Peer<Sa>, namespaces: { readonly ours: string; readonly theirs: string }) {
+    this.agent = agent;
+    this.peer = peer;
+    this.namespaces = namespaces;
+  }
 
   async up(tunnel: TunnelCase, initiator: "ours" | "theirs"): Promise<void> {
     if (initiator === "ours") await this.agent.ask("up", { tunnel: tunnel.id, child: `${tunnel.id}-net` });

@@ -12,6 +12,7 @@ import { Gateway } from "./gateway.js";
 import { endKeeper, startKeeper } from "./keeper.js";
 import { localCommands } from "./local-commands.js";
 import { createLogger, LogBuffer, type Logger } from "./log.js";
+import { LogBudget } from "./log-budget.js";
 import { Revocation } from "./revocation.js";
 import type { IkePorts } from "./transport.js";
 import { webFetch } from "./web-fetch.js";
@@ -38,6 +39,7 @@ export class Daemon {
   readonly log: Logger;
   readonly credentials: Credentials;
   readonly #listeners = new Set<(event: IkeEvent) => void>();
+  readonly #lines = new LogBudget(systemClock.now);
   #gateway: Gateway | undefined;
   #control: ControlSocket | undefined;
   #keeperSeconds = 0;
@@ -163,7 +165,11 @@ export class Daemon {
   #onEvent(event: IkeEvent): void {
     const { severity, code, message, facts } = describe(event);
     const level = severity === "warning" ? "warn" : severity;
-    this.log[level]({ code, ...(event.peer && { tunnel: event.peer }), ...facts }, message);
+    const leftOut = this.#lines.take(event.peer);
+    if (leftOut !== undefined) {
+      const about = { code, ...(event.peer && { tunnel: event.peer }), ...facts, ...(leftOut > 0 && { leftOut }) };
+      this.log[level](about, message);
+    }
     for (const listener of this.#listeners) listener(event);
   }
 }

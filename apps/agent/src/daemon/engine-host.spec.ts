@@ -45,6 +45,8 @@ function setUp(
         inputs.push(input);
         return answer(input);
       },
+      // The first octet names the IKE SA; 0 is a stranger.
+      owner: (datagram) => datagram[0] || undefined,
       policies: () => [],
       status: () => ({ peers: [] }) as unknown as EngineStatus,
     },
@@ -127,6 +129,7 @@ it("calls the data plane in order, ends a list at its first failure, and reports
   const { failures } = await t.host.configure(CONFIG);
   expect(t.calls).toEqual(["allocateSpi", "removeSa"]);
   expect(failures).toMatchObject([{ code: "agent/no-route", value: "ENETUNREACH", op: { op: "installRoute" } }]);
+  while (t.inputs.length < 3) await new Promise(setImmediate);
   expect(t.inputs.slice(1)).toMatchObject([
     { on: "dataplane-done", id: 7, values: [4711] },
     { on: "failed", id: 8, at: 1 },
@@ -143,24 +146,54 @@ it("outlives an engine that throws", () => {
   expect(kinds(t.inputs)).toEqual(["datagram", "command"]);
 });
 
-it("works off a storm in slices, one a turn of the event loop, and drops what is too much", async () => {
-  // Every input costs the engine a millisecond; a slice is ten.
+/** A host whose engine takes a millisecond for every input. */
+function slow(answer: (input: Input) => readonly Effect[] = () => []) {
   let now = 0;
-  const t = setUp(
-    () => {
+  return setUp(
+    (input) => {
       now++;
-      return [];
+      return answer(input);
     },
     undefined,
     () => now,
   );
-  for (let i = 0; i < 5000; i++) t.receive(new Uint8Array(1));
+}
+
+it("works off a storm in slices, one a turn of the event loop, and drops what is too much", async () => {
+  const t = slow();
+  for (let sa = 1; sa <= 100; sa++) for (let i = 0; i < 100; i++) t.receive(Uint8Array.of(sa));
+  expect(t.inputs).toHaveLength(5);
+  expect(t.host.dropped).toBe(100 * 100 - 5 - 64 * 64);
+  await new Promise(setImmediate);
   expect(t.inputs).toHaveLength(10);
-  expect(t.host.dropped).toBe(5000 - 10 - 4096);
   await new Promise(setImmediate);
-  expect(t.inputs).toHaveLength(20);
+  expect(t.inputs).toHaveLength(15);
+  t.host.close();
+});
+
+it("hears an IKE SA before a thousand strangers that were there first", async () => {
+  const t = slow();
+  for (let i = 0; i < 1000; i++) t.receive(Uint8Array.of(0, i));
+  const heard = t.inputs.length;
+  t.receive(Uint8Array.of(7));
   await new Promise(setImmediate);
-  expect(t.inputs).toHaveLength(30);
+  expect(t.inputs.slice(heard)[0]).toMatchObject({ datagram: Uint8Array.of(7) });
+  expect(t.host.dropped).toBe(1000 - heard - 512);
+  t.host.close();
+});
+
+it("does not hear strangers any more once they have had their share of the time", async () => {
+  const t = slow();
+  for (let turn = 0; turn < 30; turn++) {
+    for (let i = 0; i < 20; i++) t.receive(Uint8Array.of(0, i));
+    await new Promise(setImmediate);
+  }
+  const strangers = t.inputs.length;
+  expect(strangers).toBeGreaterThanOrEqual(90);
+  expect(strangers).toBeLessThan(30 * 5);
+  t.receive(Uint8Array.of(7));
+  await new Promise(setImmediate);
+  expect(t.inputs.slice(strangers)).toMatchObject([{ datagram: Uint8Array.of(7) }]);
   t.host.close();
 });
 

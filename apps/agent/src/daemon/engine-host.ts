@@ -1,4 +1,4 @@
-import type { Clock, IpAddress } from "@sallyport/base";
+import type { Clock, Endpoint, IpAddress } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
 import {
   type Command,
@@ -14,13 +14,16 @@ import {
   type PolicyStatus,
 } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
+import { InputQueue, type Waiting } from "./input-queue.js";
 import { localAddressFor } from "./locate.js";
 import type { Logger } from "./log.js";
 import { Timers } from "./timers.js";
 import type { IkeTransport } from "./transport.js";
+import { WorkBudget } from "./work-budget.js";
 
 export interface Engine {
   handle(input: Input): readonly Effect[];
+  owner(datagram: Uint8Array): number | undefined;
   status(): EngineStatus;
   policies(): readonly PolicyStatus[];
 }
@@ -38,9 +41,9 @@ export interface EngineHostOptions {
 }
 
 /** Inputs are worked off for this long before sockets and timers get their turn. */
-const SLICE_MS = 10;
-/** Inputs that wait for the engine; datagrams beyond are dropped as a full socket buffer would (hostile input 21). */
-const MAX_DATAGRAMS_WAITING = 4096;
+const SLICE_MS = 5;
+/** Defects are logged this often at most. */
+const LOG_EVERY_MS = 1_000;
 
 /** What one configuration did to the data plane. */
 export interface ConfigOutcome {
@@ -50,9 +53,8 @@ export interface ConfigOutcome {
 /** Gives the engine its inputs and carries out its effects. Nothing calls back into it: results come back as inputs. */
 export class EngineHost {
   readonly #timers: Timers;
-  readonly #queue: Input[] = [];
-  #next = 0;
-  #datagramsWaiting = 0;
+  readonly #queue = new InputQueue();
+  readonly #budget = new WorkBudget();
   #draining = false;
   /** When this turn's slice is over. */
   #sliceEnds: number | undefined;
@@ -60,6 +62,7 @@ export class EngineHost {
   /** Data plane calls, one after another in the order of emission. */
   #dataPlaneTail: Promise<void> = Promise.resolve();
   #dropped = 0;
+  #loggedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: EngineHostOptions) {
     this.#timers = new Timers(
@@ -67,18 +70,12 @@ export class EngineHost {
       (timer) => this.#feed({ on: "timer", now: this.#now(), timer }),
     );
     options.transport.listen((local, remote, data) => {
-      if (this.#datagramsWaiting >= MAX_DATAGRAMS_WAITING) {
-        this.#dropped++;
-        return;
-      }
-      this.#datagramsWaiting++;
-      // Copied: it may wait in the queue, and its memory is the socket's.
-      this.#feed({ on: "datagram", now: this.#now(), local, remote, datagram: new Uint8Array(data) });
+      if (!this.#closed && !this.#received(local, remote, data)) this.#dropped++;
     });
     options.dataPlane.listen((event: DataPlaneEvent) => this.#feed({ on: "dataplane", now: this.#now(), event }));
   }
 
-  /** Datagrams that were dropped because the engine was busy. */
+  /** Datagrams that were dropped because the engine was busy, or because their sender had used up his share of it. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -119,7 +116,7 @@ export class EngineHost {
   /** Deletes all SAs at the peers and in the data plane; resolves when that was sent and done. */
   async shutdown(): Promise<void> {
     this.command({ command: "shutdown" });
-    while (this.#next < this.#queue.length) await new Promise(setImmediate);
+    while (this.#queue.length > 0) await new Promise(setImmediate);
     await this.#dataPlaneTail;
   }
 
@@ -138,21 +135,44 @@ export class EngineHost {
     if (!this.#draining) this.#drain();
   }
 
+  /** False when it is dropped. */
+  #received(local: Endpoint, remote: Endpoint, data: Uint8Array): boolean {
+    const now = this.#now();
+    const owner = this.options.engine.owner(data);
+    if (!this.#budget.allows(now, owner)) return false;
+    const about = { on: "datagram", now, local, remote } as const;
+    if (owner === undefined && !this.#draining && this.#queue.length === 0 && now < this.#slice()) {
+      // Not copied, because it does not wait and of a stranger the engine copies what it keeps: in a flood nothing.
+      this.#drain({ input: { ...about, datagram: data }, owner });
+      return true;
+    }
+    // Copied: it may wait in the queue, and its memory is the socket's.
+    const input = { ...about, datagram: new Uint8Array(data) };
+    const taken = owner === undefined ? this.#queue.offerStranger(input) : this.#queue.offer(input, owner);
+    if (taken && !this.#draining) this.#drain();
+    return taken;
+  }
+
   /** Works off inputs for one slice in every turn of the event loop, however many callbacks that turn has. */
-  #drain(): void {
+  #drain(first?: Waiting): void {
     const until = this.#slice();
     this.#draining = true;
     try {
-      while (this.#next < this.#queue.length && this.#now() < until) {
-        const input = this.#queue[this.#next++] as Input;
-        if (input.on === "datagram") this.#datagramsWaiting--;
-        this.#step(input);
+      let now = this.#now();
+      let next = first ?? (now < until ? this.#queue.shift() : undefined);
+      while (next) {
+        const { input, owner } = next;
+        if (input.on !== "datagram") this.#step(input);
+        else if (this.#budget.allows(now, owner)) {
+          this.#step(input);
+          this.#budget.spent(owner, this.#now() - now);
+        } else this.#dropped++;
+        now = this.#now();
+        next = now < until ? this.#queue.shift() : undefined;
       }
     } finally {
       this.#draining = false;
     }
-    if (this.#next > 0) this.#queue.splice(0, this.#next);
-    this.#next = 0;
   }
 
   #slice(): number {
@@ -170,6 +190,8 @@ export class EngineHost {
     try {
       for (const effect of this.options.engine.handle(input)) this.#carryOut(effect, failures);
     } catch (error) {
+      if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;
+      this.#loggedAt = this.#now();
       this.options.log.error({ err: error, input: input.on }, "the engine failed on an input");
     }
   }

@@ -1,6 +1,7 @@
 import { Fault, type IpAddress, type Rng } from "@sallyport/base";
 import type { Effect, Input, Lessee } from "../api.js";
 import type { EngineStatus, PolicyStatus } from "../status.js";
+import { peekHeader } from "../wire/index.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
@@ -62,6 +63,15 @@ export class IkeEngine {
       }
       effects.push(...turn.commit());
     }
+  }
+
+  /**
+   * The IKE SA that a datagram names in its header, by a number; nothing of it is verified. For runners that have more datagrams than
+   * time: those of strangers can wait.
+   */
+  owner(datagram: Uint8Array): number | undefined {
+    const peek = peekHeader(datagram);
+    return peek && this.#core.table.bySpi(peek.initiator ? peek.responderSpi : peek.initiatorSpi);
   }
 
   status(): EngineStatus {

@@ -1,4 +1,4 @@
-import { type Endpoint, endpointText, isFault } from "@sallyport/base";
+import { type Endpoint, isFault } from "@sallyport/base";
 import type { CryptoResults } from "../api.js";
 import type { PeerConfig } from "../config.js";
 import { DH, ikeSuite } from "../crypto/index.js";
@@ -9,9 +9,10 @@ import {
   type HeaderPeek,
   NOTIFY_DATA,
   notification,
+  peekCookie,
   proposalsText,
 } from "../wire/index.js";
-import type { Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
+import type { Header, Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { refusedStranger } from "./failures.js";
 import { notifyOf } from "./faults.js";
 import {
@@ -46,8 +47,7 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
     turn.count("bad-init");
     return;
   }
-  const key = initKey(peek.initiatorSpi, endpointText(from.remote));
-  const known = core.table.byInit(key);
+  const known = core.table.byInit(peek.initiatorSpi, from.remote);
   if (known !== undefined) {
     again(turn, known, from);
     return;
@@ -57,14 +57,13 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
     turn.count("half-open-limit");
     return;
   }
+  if (!passesCookie(turn, from, peek)) return;
   if (core.table.halfOpenOf(from.remote.address.toString()) >= limits.halfOpenPerSource) {
     turn.count("half-open-limit-per-source");
     return;
   }
   const message = judge(turn, from, peek);
   if (!message) return;
-  const nonce = must(message.payloads, "Nonce").data;
-  if (!passesCookie(turn, from, message, nonce)) return;
   const candidates = core.index.candidates(from.local, from.remote);
   const picked = pick(candidates, message.payloads);
   if (!picked) {
@@ -74,10 +73,10 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
   const ke = must(message.payloads, "KE");
   if (ke.group !== DH[picked.suite.group].transformId) {
     turn.count("invalid-ke");
-    refuse(turn, from, message, NOTIFY_DATA.INVALID_KE_PAYLOAD.build(DH[picked.suite.group].transformId));
+    refuse(turn, from, message.header, NOTIFY_DATA.INVALID_KE_PAYLOAD.build(DH[picked.suite.group].transformId));
     return;
   }
-  open(turn, from, message, { ...picked, key, nonce, peerValue: ke.data });
+  open(turn, from, message, { ...picked, peerValue: ke.data });
 }
 
 /** A retransmission gets the same answer, unless the request differs from the first. */
@@ -112,7 +111,8 @@ function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
   }
 }
 
-function passesCookie(turn: Turn, from: From, message: Message, nonce: Uint8Array): boolean {
+/** Before anything is decoded: in a flood nearly every request ends here. */
+function passesCookie(turn: Turn, from: From, peek: HeaderPeek): boolean {
   const { core } = turn;
   const demanded = core.demandsCookies();
   if (demanded !== core.underLoad) {
@@ -121,11 +121,16 @@ function passesCookie(turn: Turn, from: From, message: Message, nonce: Uint8Arra
   }
   if (!demanded) return true;
   const { address } = from.remote;
-  const spi = message.header.initiatorSpi;
-  const given = notifyIn(message.payloads, "COOKIE");
-  if (given && core.cookies.check(turn.now, given.data, nonce, address, spi)) return true;
+  const { initiatorSpi } = peek;
+  const found = peekCookie(from.datagram);
+  if (!found) {
+    turn.count("malformed-init");
+    return false;
+  }
+  const { nonce, cookie } = found;
+  if (cookie && core.cookies.check(turn.now, cookie, nonce, address, initiatorSpi)) return true;
   turn.count("cookie-demanded");
-  refuse(turn, from, message, NOTIFY_DATA.COOKIE.build(core.cookies.make(turn.now, nonce, address, spi)));
+  refuse(turn, from, peek, NOTIFY_DATA.COOKIE.build(core.cookies.make(turn.now, nonce, address, initiatorSpi)));
   return false;
 }
 
@@ -151,7 +156,7 @@ function pick(candidates: readonly PeerConfig[], payloads: readonly Payload[]): 
 
 function noProposal(turn: Turn, from: From, message: Message, candidates: readonly PeerConfig[]): void {
   turn.count("no-proposal-chosen");
-  refuse(turn, from, message, notification("NO_PROPOSAL_CHOSEN"));
+  refuse(turn, from, message.header, notification("NO_PROPOSAL_CHOSEN"));
   const peer = candidates[0];
   if (!peer || !turn.core.mayAnswerStranger(turn.now)) return;
   const ours = proposalsText(ikeProposals(peer.proposals));
@@ -177,8 +182,8 @@ function noProposal(turn: Turn, from: From, message: Message, candidates: readon
 }
 
 /** Without state, and never longer than the request (hostile input 22). */
-function refuse(turn: Turn, from: From, message: Message, notify: NotifyPayload): void {
-  const datagram = clearResponse(message.header, [notify]);
+function refuse(turn: Turn, from: From, to: HeaderPeek | Header, notify: NotifyPayload): void {
+  const datagram = clearResponse(to, [notify]);
   if (datagram.length > from.datagram.length) {
     turn.count("answer-too-long");
     return;
@@ -186,13 +191,8 @@ function refuse(turn: Turn, from: From, message: Message, notify: NotifyPayload)
   turn.effects.push({ do: "send", local: from.local, remote: from.remote, datagram });
 }
 
-function open(
-  turn: Turn,
-  from: From,
-  message: Message,
-  with_: Picked & { readonly key: string; readonly nonce: Uint8Array; readonly peerValue: Uint8Array },
-): void {
-  const { candidates, chosen, suite, key, nonce } = with_;
+function open(turn: Turn, from: From, message: Message, with_: Picked & { readonly peerValue: Uint8Array }): void {
+  const { candidates, chosen, suite } = with_;
   const sa = newSa(turn, {
     initiator: false,
     peer: candidates.length === 1 ? candidates[0] : undefined,
@@ -205,7 +205,7 @@ function open(
   const hashes = notifyIn(message.payloads, "SIGNATURE_HASH_ALGORITHMS");
   sa.handshake = {
     candidates,
-    ni: nonce,
+    ni: must(message.payloads, "Nonce").data,
     nr: turn.core.rng.bytes(NONCE_BYTES),
     sent: NO_SPI,
     received: message.bytes,
@@ -218,7 +218,7 @@ function open(
       ppk: notifyIn(message.payloads, "USE_PPK") && candidates.some((p) => p.ppk) ? "offered" : "none",
     },
     wanted: [],
-    halfOpenKey: key,
+    halfOpenKey: initKey(sa.spiI, from.remote),
   };
   sa.nat = { ...sa.nat, ...detectNat(sa, 0n, message.payloads) };
   sa.fragments = notifyIn(message.payloads, "IKEV2_FRAGMENTATION_SUPPORTED") !== undefined;

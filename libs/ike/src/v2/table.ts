@@ -1,3 +1,4 @@
+import { type Endpoint, endpointText } from "@sallyport/base";
 import { wipeKeys } from "../crypto/index.js";
 import type { IkeSa } from "./sa.js";
 
@@ -7,8 +8,8 @@ function isHalfOpen(sa: IkeSa): boolean {
 }
 
 /** Names the IKE_SA_INIT request that a half-open IKE SA came from, so that its retransmissions find it (RFC 7296 §2.1). */
-export function initKey(initiatorSpi: bigint, source: string): string {
-  return `${initiatorSpi}@${source}`;
+export function initKey(initiatorSpi: bigint, source: Endpoint): string {
+  return `${initiatorSpi}@${endpointText(source)}`;
 }
 
 const NONE: ReadonlySet<number> = new Set();
@@ -47,7 +48,8 @@ function wipe(sa: IkeSa): void {
 export class SaTable {
   readonly #sas = new Map<number, IkeSa>();
   readonly #bySpi = new Map<bigint, number>();
-  readonly #byInit = new Map<string, number>();
+  /** Half-open ones by the initiator's SPI. */
+  readonly #byInit = new Index<bigint>();
   readonly #byPeer = new Index<string>();
   readonly #byIdentity = new Index<string>();
   readonly #byReqid = new Index<number>();
@@ -78,8 +80,12 @@ export class SaTable {
     return this.#bySpi.get(ours);
   }
 
-  byInit(key: string): number | undefined {
-    return this.#byInit.get(key);
+  /** The half-open IKE SA that came from an IKE_SA_INIT with this SPI and source. */
+  byInit(initiatorSpi: bigint, source: Endpoint): number | undefined {
+    for (const serial of this.#byInit.get(initiatorSpi)) {
+      if (this.#sas.get(serial)?.handshake?.halfOpenKey === initKey(initiatorSpi, source)) return serial;
+    }
+    return undefined;
   }
 
   ofPeer(id: string): ReadonlySet<number> {
@@ -115,7 +121,7 @@ export class SaTable {
     if (old.children !== next?.children) for (const c of old.children) this.#byReqid.delete(c.reqid, serial);
     if (isHalfOpen(old) && (next === undefined || !isHalfOpen(next))) this.#countHalfOpen(old, -1);
     const key = old.handshake?.halfOpenKey;
-    if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(key);
+    if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(old.spiI, serial);
   }
 
   #index(next: IkeSa, old: IkeSa | undefined): void {
@@ -126,7 +132,7 @@ export class SaTable {
     if (next.children !== old?.children) for (const c of next.children) this.#byReqid.add(c.reqid, serial);
     if (isHalfOpen(next) && (old === undefined || !isHalfOpen(old))) this.#countHalfOpen(next, 1);
     const key = next.handshake?.halfOpenKey;
-    if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.set(key, serial);
+    if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.add(next.spiI, serial);
   }
 
   #countHalfOpen(sa: IkeSa, by: 1 | -1): void {

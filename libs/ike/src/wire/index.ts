@@ -11,6 +11,7 @@ export {
 } from "./message.js";
 export { type ChildSpi, NOTIFY_DATA, type NotifyDataCodec, notification, type PpkId } from "./notify-data.js";
 export { authorityHashes } from "./payloads/certreq.js";
+export { type CookiePeek, peekCookie } from "./peek-cookie.js";
 export {
   checkPlacement,
   PLACEMENT,

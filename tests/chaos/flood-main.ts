@@ -1,0 +1,88 @@
+// Run by Node in a namespace of its own: flood-main.ts TARGET PACKETS_A_SECOND SECONDS. Says how many IKE_SA_INITs left, as JSON.
+import { randomBytes, randomFillSync, randomInt } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { IpAddress } from "@sallyport/base";
+import { DH, EXCHANGE, encodeMessage, encryptionTransform, PRF, PROTOCOL, TRANSFORM } from "@sallyport/ike";
+import { META, META_WORDS, UdpSocket } from "@sallyport/linux-io";
+
+/** Sources are drawn from this network, all of which is an address of the namespace. */
+const SOURCES = { first: 0x0a40_0000, bits: 22 };
+const BATCH = 64;
+const SPI_OFFSET = 0;
+const TICK_MS = 2;
+
+const [target = "", rate = "20000", seconds = "10"] = process.argv.slice(2);
+const to = { address: IpAddress.parse(target), port: 500 };
+
+/** An acceptable request; every copy gets another SPI and nonce. */
+const nonce = randomBytes(32);
+const request = encodeMessage(
+  {
+    initiatorSpi: 1n,
+    responderSpi: 0n,
+    exchange: EXCHANGE.IKE_SA_INIT,
+    initiator: true,
+    response: false,
+    messageId: 0,
+  },
+  [
+    {
+      kind: "SA",
+      proposals: [
+        {
+          number: 1,
+          protocol: PROTOCOL.IKE,
+          spi: new Uint8Array(0),
+          transforms: [
+            encryptionTransform("aes-cbc", 256),
+            { type: TRANSFORM.INTEG, id: 12 },
+            { type: TRANSFORM.PRF, id: PRF["hmac-sha2-256"].transformId },
+            { type: TRANSFORM.DH, id: DH.x25519.transformId },
+          ],
+        },
+      ],
+    },
+    { kind: "KE", group: DH.x25519.transformId, data: randomBytes(32) },
+    { kind: "Nonce", data: nonce },
+  ],
+);
+const nonceOffset = Buffer.from(request).indexOf(nonce);
+
+const socket = UdpSocket.open({ local: { address: IpAddress.any(4), port: 500 }, sendBufferBytes: 8 << 20 });
+const slab = Buffer.alloc(BATCH * request.length);
+const meta = new Uint32Array(BATCH * META_WORDS);
+for (let i = 0; i < BATCH; i++) {
+  slab.set(request, i * request.length);
+  const record = i * META_WORDS;
+  meta[record + META.offset] = i * request.length;
+  meta[record + META.length] = request.length;
+  meta[record + META.family] = 4;
+  meta[record + META.port] = to.port;
+  meta[record + META.address] = Number(to.address.toBigInt());
+}
+
+function send(count: number): number {
+  for (let i = 0; i < count; i++) {
+    const at = i * request.length;
+    randomFillSync(slab, at + SPI_OFFSET, 8);
+    randomFillSync(slab, at + nonceOffset, 8);
+    meta[i * META_WORDS + META.local] = SOURCES.first + 1 + randomInt(2 ** SOURCES.bits - 2);
+  }
+  return socket.sendBatch(slab, meta, count);
+}
+
+const perMs = Number(rate) / 1000;
+const started = performance.now();
+const end = started + Number(seconds) * 1000;
+let sent = 0;
+for (let now = started; now < end; now = performance.now()) {
+  // What could not be sent in time is sent later: the rate holds on average.
+  while (sent < (now - started) * perMs) {
+    const taken = send(Math.min(BATCH, Math.ceil((now - started) * perMs) - sent));
+    if (taken === 0) break;
+    sent += taken;
+  }
+  await delay(TICK_MS);
+}
+console.log(JSON.stringify({ sent, seconds: (performance.now() - started) / 1000 }));
+socket.close();
