@@ -35,10 +35,11 @@ const isAead = (word: string) => /gcm|ccm|poly1305/.test(word);
 
 /**
  * A proposal of ours, e.g. `aes256-sha256-x25519-ecp256`, in libreswan's words. libreswan takes the PRF from the integrity
- * algorithm, and wants one to be named after an AEAD.
+ * algorithm, wants one to be named after an AEAD, and has a setting of its own for extended sequence numbers.
  */
 export function proposalOf(text: string, kind: "ike" | "esp"): string {
-  const words = text.split("-").map((word) => {
+  const named = text.split("-").filter((word) => word !== "esn");
+  const words = named.map((word) => {
     const theirs = IKE_WORDS[word];
     if (!theirs) throw new Error(`no name in libreswan for ${word}`);
     return theirs;
@@ -67,6 +68,7 @@ export function libreswanConnection(tunnel: TunnelCase, more: Settings = {}): Li
     ike: tunnel.ike.map((proposal) => proposalOf(proposal, "ike")).join(","),
     esp: tunnel.esp.map((proposal) => proposalOf(proposal, "esp")).join(","),
     pfs: pfs ? "yes" : "no",
+    esn: tunnel.esp.every((proposal) => proposal.endsWith("-esn")) ? "yes" : "either",
     ...more,
   };
   const entries = Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));

@@ -78,7 +78,7 @@ export class Libreswan implements Peer {
     const daemon = new Libreswan(options, directory, Libreswan.spawn(options, directory));
     try {
       await daemon.ready();
-      for (const connection of options.connections ?? []) await daemon.load(connection);
+      await daemon.load(options.connections ?? []);
     } catch (error) {
       const log = await daemon.log().catch(() => "(no log)");
       await daemon.stop();
@@ -124,18 +124,20 @@ export class Libreswan implements Peer {
     return outcome.stdout + outcome.stderr;
   }
 
-  /** Adds a connection, or replaces the one of its name. */
-  async load(connection: LibreswanConnection): Promise<void> {
-    this.#connections.set(connection.name, connection);
-    const file = path.join(this.directory, `${connection.name}.conf`);
-    await writeFile(file, section(`conn ${connection.name}`, { ...DEFAULTS, ...connection.settings }));
-    const args = ["--ctlsocket", path.join(this.directory, "run/pluto.ctl"), "--config", file, connection.name];
-    const added = async () => (await this.log(Number.POSITIVE_INFINITY)).split(`"${connection.name}": added`).length;
-    const before = await added();
-    const { stdout, stderr } = await run(`${PACKAGE}${PROGRAMS}/ipsec/addconn`, args);
-    if ((await added()) === before) {
-      throw new Error(`libreswan refused ${connection.name}: ${stdout}${stderr}${await this.log(10)}`);
-    }
+  /** Adds connections; one of the same name is replaced. */
+  async load(connections: readonly LibreswanConnection[]): Promise<void> {
+    for (const connection of connections) this.#connections.set(connection.name, connection);
+    const all = [...this.#connections.values()];
+    const sections = all.map(({ name, settings }) => section(`conn ${name}`, { ...DEFAULTS, ...settings }));
+    const file = path.join(this.directory, "connections");
+    await writeFile(file, sections.join("\n"));
+    const args = ["--ctlsocket", path.join(this.directory, "run/pluto.ctl"), "--config", file];
+    const before = (await this.log(Number.POSITIVE_INFINITY)).length;
+    const names = connections.map((connection) => connection.name);
+    const { stdout, stderr } = await run(`${PACKAGE}${PROGRAMS}/ipsec/addconn`, [...args, ...names]);
+    const log = (await this.log(Number.POSITIVE_INFINITY)).slice(before);
+    const refused = names.filter((name) => !log.includes(`"${name}": added`));
+    if (refused.length > 0) throw new Error(`libreswan refused ${refused}: ${stdout}${stderr}${log.slice(-2000)}`);
   }
 
   async initiate(child: string, timeoutMs = 10_000): Promise<void> {
@@ -215,7 +217,7 @@ export class Libreswan implements Peer {
     await mkdir(path.join(this.directory, "run"));
     this.child = Libreswan.spawn(this.options, this.directory);
     await this.ready();
-    for (const connection of this.#connections.values()) await this.load(connection);
+    await this.load([...this.#connections.values()]);
   }
 
   /** Ends the daemon, which deletes its SAs with its peers, and removes its folder. May be called twice. */

@@ -1,0 +1,482 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { ChildIntent, ConnectionIntent } from "@sallyport/intent";
+import {
+  Agent,
+  createAuthority,
+  eventually,
+  type Libreswan,
+  layOut,
+  ping,
+  remove,
+  startAgent,
+  startLibreswan,
+  type Topology,
+} from "@sallyport/testkit";
+import { connectionIntent, gatewayIntent, Pair, type TunnelCase } from "./lab.js";
+import {
+  byCertificate,
+  credential,
+  type LibreswanSa,
+  libreswanConnection,
+  type Settings,
+  secretOf,
+  wholeNet,
+} from "./libreswan-lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
+
+const run = promisify(execFile);
+const NS = { ours: "sp-llife-ours", theirs: "sp-llife-theirs" };
+
+interface Case {
+  readonly tunnel: TunnelCase;
+  readonly connection: ConnectionIntent;
+  readonly settings: Settings;
+}
+interface Differences {
+  readonly tunnel?: Partial<Pick<TunnelCase, "auth" | "esp">>;
+  readonly connection?: Partial<ConnectionIntent>;
+  readonly child?: Partial<ChildIntent>;
+  readonly settings?: Settings;
+}
+let next = 1;
+function make(id: string, differences: Differences = {}): Case {
+  const n = next++;
+  const certificate = differences.tunnel?.auth === "certificate";
+  const tunnel: TunnelCase = {
+    id,
+    auth: "psk",
+    psk: `a long secret of case ${n}`,
+    ours: { name: "ours.test", address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
+    theirs: {
+      name: certificate ? "rsa.peer.test" : `theirs${n}.test`,
+      address: `192.0.2.${10 + n}`,
+      subnet: `10.2.${n}.0/24`,
+      host: `10.2.${n}.1`,
+    },
+    ike: ["aes256gcm16-prfsha256-x25519"],
+    esp: ["aes256gcm16"],
+    ...differences.tunnel,
+  };
+  const plain = connectionIntent(tunnel);
+  const connection: ConnectionIntent = {
+    ...plain,
+    children: plain.children.map((child) => ({ ...child, ...differences.child })),
+    ...differences.connection,
+  };
+  return { tunnel, connection, settings: differences.settings ?? {} };
+}
+
+const half = (n: number, side: 1 | 2) => `10.${side}.${n}.0/28`;
+const DPD = { dpddelay: "1s", dpdtimeout: "3s", "retransmit-timeout": "3s" };
+const C = {
+  trap: make("trap", { child: { startAction: "trap" } }),
+  trapped: make("trapped"),
+  narrowed: make("narrowed", { settings: { narrowing: "yes", leftsubnet: half(3, 2) } }),
+  narrows: make("narrows", { child: { remoteSubnets: [half(4, 2)] }, settings: { narrowing: "yes" } }),
+  fragments: make("fragments", {
+    tunnel: { auth: "certificate" },
+    settings: { ...byCertificate("rsa"), rightca: "%any", fragmentation: "force" },
+  }),
+  several: make("several"),
+  ports: make("ports", {
+    child: { localSubnets: ["10.1.7.0/24[icmp]"], remoteSubnets: ["10.2.7.0/24[icmp]"] },
+    settings: { leftprotoport: "icmp", rightprotoport: "icmp" },
+  }),
+  esn: make("esn", { tunnel: { esp: ["aes256gcm16-esn"] } }),
+  ourBytes: make("our-bytes", { child: { rekeyBytes: 1_000_000 } }),
+  theirBytes: make("their-bytes", { settings: { "ipsec-max-bytes": "2MiB" } }),
+  crash: make("crash", { settings: { ...DPD, dpdaction: "clear" } }),
+  clear: make("clear", {
+    connection: { dpd: { intervalSeconds: 2 } },
+    child: { dpdAction: "clear" },
+    settings: { ...DPD, dpdaction: "clear" },
+  }),
+  restart: make("restart", {
+    connection: { dpd: { intervalSeconds: 2 } },
+    child: { dpdAction: "restart" },
+    settings: { ...DPD, dpdaction: "restart" },
+  }),
+  hold: make("hold", {
+    connection: { dpd: { intervalSeconds: 2 } },
+    child: { dpdAction: "trap" },
+    settings: { ...DPD, dpdaction: "hold" },
+  }),
+};
+const CASES = Object.values(C);
+const SEVERAL_NET = { ours: "2001:db8:1::/64", theirs: "2001:db8:2::/64" };
+
+/** Three CHILD SAs, one of them of IPv6 inside IPv4; libreswan has one selector in each. */
+function several() {
+  const { tunnel, connection } = C.several;
+  const [child] = connection.children;
+  if (!child) throw new Error("the connection has no child");
+  const others = [
+    { id: "several-more", ours: "10.11.0.0/24", theirs: "10.12.0.0/24" },
+    { id: "several-six", ...SEVERAL_NET },
+  ];
+  const children = others.map(({ id, ours, theirs }) => ({
+    ...child,
+    id,
+    name: id,
+    localSubnets: [ours],
+    remoteSubnets: [theirs],
+  }));
+  const connections = others.map(({ id, ours, theirs }) => ({
+    ...libreswanConnection(tunnel, { leftsubnet: theirs, rightsubnet: ours }),
+    name: id,
+  }));
+  return { connection: { ...connection, children: [child, ...children] }, connections };
+}
+
+const TOPOLOGY: Topology = {
+  ipv6: true,
+  namespaces: [
+    {
+      name: NS.ours,
+      loopback: [...CASES.map((c) => `${c.tunnel.ours.host}/32`), "10.11.0.1/32", "2001:db8:1::1/128"],
+      routes: [{ to: "10.2.0.0/16", via: "192.0.2.11" }],
+    },
+    {
+      name: NS.theirs,
+      loopback: [...CASES.map((c) => `${c.tunnel.theirs.host}/32`), "10.12.0.1/32", "2001:db8:2::1/128"],
+      routes: [
+        ...["10.1.0.0/16", "10.11.0.0/24"].map((to) => ({ to, via: "192.0.2.1" })),
+        { to: SEVERAL_NET.ours, via: "2001:db8::1" },
+      ],
+    },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24", "2001:db8::1/64"] },
+      {
+        namespace: NS.theirs,
+        device: "wan",
+        addresses: [...CASES.map((c) => `${c.tunnel.theirs.address}/24`), "2001:db8::2/64"],
+      },
+    ],
+  ],
+};
+
+let agent: Agent;
+let peer: Libreswan;
+const pair = () => new Pair<LibreswanSa>(agent, peer, NS);
+const childOf = (c: Case) => `${c.tunnel.id}-net`;
+
+beforeAll(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  const authority = await createAuthority("Interop root", "rsa");
+  peer = await startLibreswan({
+    namespace: NS.theirs,
+    authorities: [{ name: "root", certificate: authority.certificate, trusted: true }],
+    credentials: [credential("rsa", await authority.issue("rsa.peer.test", "rsa"))],
+    secrets: CASES.filter((c) => c.tunnel.auth === "psk").map((c) => secretOf(c.tunnel)),
+    connections: [
+      ...CASES.map((c) => libreswanConnection(c.tunnel, { "initial-contact": "yes", ...c.settings })),
+      ...several().connections,
+    ],
+  });
+  const intermediate = await authority.subordinate("Interop intermediate", "rsa");
+  const own = await intermediate.issue("ours.test", "rsa");
+  const intent = gatewayIntent("ours.test", [], { own, authority });
+  const connections = CASES.map((c) => (c === C.several ? several().connection : c.connection));
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: "kernel",
+    credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${intermediate.certificate}` },
+    intent: { ...intent, connections },
+  });
+}, 90_000);
+afterAll(async () => {
+  await Promise.all([peer?.stop(), agent?.stop()]);
+  await remove(TOPOLOGY);
+}, 30_000);
+
+/** libreswan brings up again what it has been told to bring up, so that it has to be told to end it too. */
+const end = (c: Case, by: "ours" | "theirs") =>
+  by === "ours" ? agent.ask("down", { tunnel: c.tunnel.id }) : peer.terminate({ ike: c.tunnel.id });
+const inTheirs = (...command: string[]) => run("ip", ["netns", "exec", NS.theirs, ...command]);
+const inBoth = (...command: string[]) =>
+  Promise.all([NS.ours, NS.theirs].map((ns) => run("ip", ["netns", "exec", ns, ...command])));
+
+describe("traps, libreswan", () => {
+  scenario(
+    { proves: 9, peer: "libreswan", role: "initiator" },
+    "the first packet starts a tunnel of ours",
+    async () => {
+      const { tunnel: t } = C.trap;
+      expect((await pair().ping(t, 1)).sent).toBe(1);
+      expect((await pair().both(t)).ours.initiator).toBe(true);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: 9, peer: "libreswan", role: "responder" },
+    "the first packet starts a tunnel of theirs",
+    async () => {
+      const { tunnel: t } = C.trapped;
+      await peer.route(childOf(C.trapped));
+      await ping(NS.theirs, t.ours.host, { source: t.theirs.host, count: 2, intervalMs: 500 });
+      expect((await pair().both(t)).ours.initiator).toBe(false);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+    },
+    30_000,
+  );
+
+  for (const [c, by] of [
+    [C.narrowed, "ours"],
+    [C.narrows, "theirs"],
+  ] as const) {
+    scenario(
+      { proves: 9, peer: "libreswan", role: STARTED_BY[by] },
+      `a tunnel is narrowed to what the responder allows, started by ${by}`,
+      async () => {
+        await pair().up(c.tunnel, by);
+        const { child } = await pair().both(c.tunnel);
+        const narrow = wholeNet(c.tunnel.theirs.subnet).replace(".255:", ".15:");
+        expect(child.theirs.localTs).toEqual([narrow]);
+        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+      },
+      30_000,
+    );
+  }
+});
+
+describe("IKE fragments, libreswan", () => {
+  /** Nothing longer than an IPv6 path's least MTU passes, whole or in fragments of IP. */
+  const FILTERS = [
+    ["-A", "OUTPUT", "-p", "udp", "-m", "length", "--length", "1281:65535", "-j", "DROP"],
+    ["-A", "OUTPUT", "-f", "-j", "DROP"],
+  ];
+
+  beforeAll(async () => {
+    for (const rule of FILTERS) await inBoth("iptables-legacy", ...rule);
+    await inBoth("tc", "qdisc", "add", "dev", "wan", "root", "netem", "loss", "15%", "duplicate", "15%");
+    await peer.whack(["--debug", "base"]);
+  }, 30_000);
+  afterAll(async () => {
+    await inBoth("tc", "qdisc", "del", "dev", "wan", "root");
+    await inBoth("iptables-legacy", "-F", "OUTPUT");
+    await peer.whack(["--debug", "none"]);
+  }, 30_000);
+
+  for (const by of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: [2, 10], peer: "libreswan", role: STARTED_BY[by] },
+      `a chain of certificates passes a path of 1280 octets with loss and duplicates, started by ${by}`,
+      async () => {
+        const { tunnel: t } = C.fragments;
+        if (by === "ours")
+          await pair()
+            .agent.ask("up", { tunnel: t.id, child: childOf(C.fragments) })
+            .catch(() => undefined);
+        else await peer.initiate(childOf(C.fragments), 40_000);
+        await pair().both(t, 40_000);
+        const log = await peer.log(Number.POSITIVE_INFINITY);
+        expect(log).toMatch(/received IKE encrypted fragment number '2'/);
+        expect(log).toMatch(/sending IKE fragment|recording fragment 2|sent fragment/i);
+        await agent.ask("down", { tunnel: t.id });
+        await eventually(
+          "it is gone at both ends",
+          async () => {
+            const theirs = await peer.listSas(t.id);
+            return theirs.length === 0 || undefined;
+          },
+          30_000,
+        );
+      },
+      90_000,
+    );
+  }
+});
+
+describe("several CHILD SAs, libreswan", () => {
+  const { tunnel: t } = C.several;
+  const NAMES = ["several-more", "several-net", "several-six"];
+  const listed = async () => {
+    const [ours, ...noMore] = (await agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
+    const [theirs, ...none] = (await peer.listSas(t.id)).filter((sa) => sa.state === "ESTABLISHED");
+    expect([noMore, none]).toEqual([[], []]);
+    const a = ours?.children
+      .filter((c) => c.state === "installed")
+      .map((c) => c.child)
+      .sort();
+    const b = theirs?.children
+      .filter((c) => c.state === "INSTALLED")
+      .map((c) => c.name)
+      .sort();
+    return { ours: a, theirs: b };
+  };
+  const both = (names: readonly string[]) =>
+    eventually(`both ends have ${names}`, async () => {
+      const { ours, theirs } = await listed();
+      const same = [ours, theirs].every((list) => list?.join() === names.join());
+      if (!same) throw new Error(JSON.stringify({ ours, theirs }));
+      return true;
+    });
+  const six = () => ping(NS.ours, "2001:db8:2::1", { source: "2001:db8:1::1", count: 5 });
+
+  scenario(
+    { proves: 24, peer: "libreswan", role: "initiator" },
+    "IPv4 and IPv6 in one IKE SA, started by ours; one goes, the others stay",
+    async () => {
+      for (const child of NAMES) await agent.ask("up", { tunnel: t.id, child });
+      await both(NAMES);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      expect(await six()).toMatchObject({ received: 5 });
+      await agent.ask("down", { tunnel: t.id, child: "several-more" });
+      await both(["several-net", "several-six"]);
+      expect(await six()).toMatchObject({ received: 5 });
+      await agent.ask("down", { tunnel: t.id });
+      await pair().gone(t);
+    },
+    40_000,
+  );
+
+  scenario(
+    { proves: 24, peer: "libreswan", role: "responder" },
+    "IPv4 and IPv6 in one IKE SA, started by theirs; one goes, the others stay",
+    async () => {
+      for (const child of ["several-net", "several-more", "several-six"]) await peer.initiate(child);
+      await both(NAMES);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      await peer.terminate({ child: "several-more" });
+      await both(["several-net", "several-six"]);
+      expect(await six()).toMatchObject({ received: 5 });
+    },
+    40_000,
+  );
+});
+
+describe("selectors and lifetimes, libreswan", () => {
+  for (const by of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: 31, peer: "libreswan", role: STARTED_BY[by] },
+      `a protocol selector, started by ${by}`,
+      async () => {
+        const { tunnel: t } = C.ports;
+        await pair().up(t, by);
+        const { child } = await pair().both(t);
+        expect(child.theirs.localTs[0]).toMatch(/^10\.2\.7\.0-10\.2\.7\.255:.* 1$/);
+        expect(child.theirs.remoteTs[0]).toMatch(/^10\.1\.7\.0-10\.1\.7\.255:.* 1$/);
+        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+        await end(C.ports, by);
+        await pair().gone(t);
+      },
+      30_000,
+    );
+
+    scenario(
+      { proves: 34, peer: "libreswan", role: STARTED_BY[by] },
+      `extended sequence numbers, started by ${by}`,
+      async () => {
+        const { tunnel: t } = C.esn;
+        await pair().up(t, by);
+        const { child } = await pair().both(t);
+        const spi = `0x${child.theirs.spiIn.toString(16).padStart(8, "0")}`;
+        const { stdout } = await inTheirs("ip", "xfrm", "state", "list", "spi", spi);
+        expect(stdout).toMatch(/flag .*esn/);
+        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+        await end(C.esn, by);
+        await pair().gone(t);
+      },
+      30_000,
+    );
+  }
+
+  for (const [c, by] of [
+    [C.ourBytes, "ours"],
+    [C.theirBytes, "theirs"],
+  ] as const) {
+    scenario(
+      { proves: 34, peer: "libreswan", role: STARTED_BY[by] },
+      `a CHILD SA is rekeyed after some octets, by ${by}`,
+      async () => {
+        await pair().up(c.tunnel, by);
+        const before = await pair().both(c.tunnel);
+        await ping(NS.ours, c.tunnel.theirs.host, { source: c.tunnel.ours.host, count: 45, size: 30_000 });
+        const after = await pair().settled(c.tunnel, ({ child }) => child.theirs.spiIn !== before.child.theirs.spiIn);
+        expect(after.theirs.uniqueId).toBe(before.theirs.uniqueId);
+        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+      },
+      30_000,
+    );
+  }
+});
+
+describe("dead peers, libreswan", () => {
+  const DEAD = [C.clear, C.restart, C.hold];
+  const quiet = async (c: Case) => (await agent.peer(c.tunnel.id)).sas.every((sa) => sa.state !== "established");
+
+  scenario(
+    { proves: [6, 30], peer: "libreswan", role: "initiator" },
+    "a libreswan that crashed is forgotten, negotiated with again, or waited for",
+    async () => {
+      for (const c of DEAD) await pair().up(c.tunnel, "ours");
+      for (const c of DEAD) await pair().both(c.tunnel);
+      await peer.kill();
+      await eventually(
+        "its death is noticed",
+        async () => {
+          const all = await Promise.all(DEAD.map(quiet));
+          return all.every(Boolean) || undefined;
+        },
+        90_000,
+      );
+      await inTheirs("ip", "xfrm", "state", "flush");
+      await inTheirs("ip", "xfrm", "policy", "flush");
+      await peer.restart();
+      await pair().both(C.restart.tunnel, 60_000);
+      expect(await pair().ping(C.restart.tunnel, 5)).toMatchObject({ received: 5 });
+      expect(await quiet(C.hold)).toBe(true);
+      await pair().ping(C.hold.tunnel, 1);
+      await pair().both(C.hold.tunnel);
+      expect(await pair().ping(C.hold.tunnel, 5)).toMatchObject({ received: 5 });
+      expect(await quiet(C.clear)).toBe(true);
+    },
+    180_000,
+  );
+
+  scenario(
+    { proves: 30, peer: "libreswan", role: "responder" },
+    "a libreswan that crashed and comes back replaces what it had",
+    async () => {
+      const { tunnel: t } = C.clear;
+      await peer.initiate(childOf(C.clear));
+      const before = await pair().both(t);
+      await peer.kill();
+      await inTheirs("ip", "xfrm", "state", "flush");
+      await inTheirs("ip", "xfrm", "policy", "flush");
+      await peer.restart();
+      await peer.initiate(childOf(C.clear));
+      const after = await pair().both(t);
+      expect(after.ours.spiInitiator).not.toBe(before.ours.spiInitiator);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+    },
+    60_000,
+  );
+
+  scenario(
+    { proves: [6, 30], peer: "libreswan", role: "responder" },
+    "libreswan notices our crash, and a new IKE SA replaces the old one",
+    async () => {
+      const { tunnel: t } = C.crash;
+      await pair().up(t, "ours");
+      await pair().both(t);
+      await agent.kill();
+      await eventually(
+        "libreswan forgets us",
+        async () => (await peer.listSas(t.id)).length === 0 || undefined,
+        30_000,
+      );
+      await agent.restart();
+      await agent.ask("up", { tunnel: t.id, child: childOf(C.crash) });
+      await pair().both(t, 20_000);
+      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+    },
+    90_000,
+  );
+});
