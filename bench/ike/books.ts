@@ -55,6 +55,8 @@ export function openBooks(): DataPlane {
     removeRoute: unused,
     installAddress: unused,
     removeAddress: unused,
+    installSourceNat: unused,
+    removeSourceNat: unused,
     listen: () => {},
     statistics: async () => ({}),
     flush: unused,

@@ -116,7 +116,7 @@ const CALLER: ConnectionIntent = {
   peer: { method: "psk", identity: { type: "fqdn", value: "office.test" }, ...secret },
   ikeRekeySeconds: 4 * HOUR,
   dpd: { intervalSeconds: 0 },
-  addressRequest: { families: ["ipv4", "ipv6"] },
+  addressRequest: { families: ["ipv4", "ipv6"], hides: ["10.4.0.0/16"] },
   children: [child("office-net", { remoteSubnets: ["10.3.0.0/16", "2001:db8:3::/48"] })],
 };
 
@@ -333,6 +333,10 @@ describe("we ask for addresses", () => {
       expect(theirs?.children[0]?.remoteTs).toEqual([`${local[0]}/32`, `${local[1]}/128`]);
       expect(virtual?.dns.map(String)).toEqual(["10.3.0.53", "2001:db8:3::53"]);
       expect(virtual?.subnets.map(String)).toEqual(["10.3.0.0/16"]);
+      // A network behind us goes along with the address (source NAT).
+      expect(await ping(NS.caller, BEHIND_OFFICE.four, { source: "10.4.0.1", count: 5 })).toMatchObject({
+        received: 5,
+      });
       // No source is named: the route has to bring the address along.
       for (const to of [BEHIND_OFFICE.four, BEHIND_OFFICE.six]) {
         expect(await ping(NS.caller, to, { count: 5 })).toMatchObject({ sent: 5, received: 5 });

@@ -120,6 +120,13 @@ export interface AddressSpec {
   readonly prefixLength: number;
 }
 
+/** Packets from `source` to `destination` leave with the address `to`, which policies then see (source NAT, FW-03). */
+export interface SourceNatSpec {
+  readonly source: Prefix;
+  readonly destination: Prefix;
+  readonly to: IpAddress;
+}
+
 export type DataPlaneEvent =
   /** A packet met an `encrypt` policy without an SA. `selector` is the packet's own (RFC 7296 §2.9). */
   | { readonly on: "acquire"; readonly reqid: number; readonly selector: Selector; readonly template: PolicyTemplate }
@@ -189,6 +196,9 @@ export interface DataPlane {
   removeRoute(route: RouteSpec): Promise<void>;
   installAddress(address: AddressSpec): Promise<void>;
   removeAddress(address: AddressSpec): Promise<void>;
+  /** `dataplane/unsupported` where the machine has no source NAT. */
+  installSourceNat(nat: SourceNatSpec): Promise<void>;
+  removeSourceNat(nat: SourceNatSpec): Promise<void>;
 
   /** One listener; events that come before it is set are kept (bounded). */
   listen(listener: (event: DataPlaneEvent) => void): void;
@@ -196,7 +206,7 @@ export interface DataPlane {
   /** Counters of the whole data plane by their checklist names (STAT-01…25), e.g. `in-no-states`. */
   statistics(): Promise<Readonly<Record<string, bigint>>>;
 
-  /** Removes this data plane's own SAs, policies, routes and addresses and nothing else. */
+  /** Removes this data plane's own SAs, policies, routes, addresses and source NAT and nothing else. */
   flush(): Promise<void>;
   /** Stops listening. With `keep` the entries stay and go on carrying traffic where the adapter can do that. */
   close(options: { keep: boolean }): Promise<void>;

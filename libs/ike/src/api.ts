@@ -75,7 +75,9 @@ type DataPlaneMethod =
   | "installRoute"
   | "removeRoute"
   | "installAddress"
-  | "removeAddress";
+  | "removeAddress"
+  | "installSourceNat"
+  | "removeSourceNat";
 
 /** A call of the data plane port: `dataPlane[op.op](...op.args)`. */
 export type DataPlaneOp = {

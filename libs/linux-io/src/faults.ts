@@ -9,5 +9,6 @@ export const fault = faultTable({
   "linux-io/closed": { retry: false, expose: false },
   "linux-io/netlink-refused": { retry: true, expose: false },
   "linux-io/netlink-overrun": { retry: true, expose: false },
+  "linux-io/nat-refused": { retry: false, expose: true },
   "linux-io/netlink-malformed": { retry: false, expose: false },
 });

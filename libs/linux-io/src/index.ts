@@ -9,6 +9,7 @@ export type { Route } from "./rtnetlink/route.js";
 export { RouteNetlink, type Rule } from "./rtnetlink/socket.js";
 export { type NetworkWatch, watchNetwork } from "./rtnetlink/watch.js";
 export { addressOfWords, setFarEnd, setLocal } from "./sockaddr.js";
+export { SourceNat, type SourceNatRule } from "./source-nat.js";
 export { TunDevice } from "./tun.js";
 export * from "./types.js";
 export { UdpSocket } from "./udp.js";

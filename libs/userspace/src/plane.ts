@@ -11,9 +11,18 @@ import type {
   SaSpec,
   SaState,
   Selector,
+  SourceNatSpec,
 } from "@sallyport/dataplane";
 import { MAX_REPLAY_WINDOW } from "@sallyport/esp";
-import { type Datagram, type IcmpError, META, META_WORDS, RouteNetlink, type UdpSocket } from "@sallyport/linux-io";
+import {
+  type Datagram,
+  type IcmpError,
+  META,
+  META_WORDS,
+  RouteNetlink,
+  SourceNat,
+  type UdpSocket,
+} from "@sallyport/linux-io";
 import { Acquires } from "./acquire.js";
 import { ClearPath } from "./clear-path.js";
 import { fault } from "./faults.js";
@@ -77,6 +86,7 @@ export class UserspaceDataPlane implements DataPlane {
   #tun: TunLink | undefined;
   readonly #netlink: RouteNetlink;
   readonly #routing: Routing;
+  readonly #nat = new SourceNat();
   readonly #sockets: EspSockets;
   readonly #policies = new PolicyDatabase();
   readonly #sas: SaDatabase;
@@ -175,6 +185,7 @@ export class UserspaceDataPlane implements DataPlane {
 
   /** Nothing survives the end of the process that carried it. */
   async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
+    await this.#nat.clear();
     return { sas: [], policies: [] };
   }
 
@@ -276,6 +287,19 @@ export class UserspaceDataPlane implements DataPlane {
     await this.#routing.removeAddress(address);
   }
 
+  async installSourceNat(nat: SourceNatSpec): Promise<void> {
+    try {
+      await this.#nat.install(nat);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw fault("dataplane/unsupported", message, { field: "sourceNat", value: String(nat.to), cause });
+    }
+  }
+
+  async removeSourceNat(nat: SourceNatSpec): Promise<void> {
+    await this.#nat.remove(nat);
+  }
+
   listen(listener: (event: DataPlaneEvent) => void): void {
     this.#listener = listener;
     for (const event of this.#kept.splice(0)) listener(event);
@@ -291,6 +315,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#acquires.clear();
     this.#changed();
     await this.#routing.flush();
+    await this.#nat.clear();
   }
 
   /** Nothing can be kept: the packets went through this process. */
@@ -303,6 +328,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#tun?.close();
     this.#clearPath.close();
     await this.#routing.close();
+    await this.#nat.clear();
     this.#netlink.close();
   }
 

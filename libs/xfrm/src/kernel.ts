@@ -11,8 +11,9 @@ import type {
   SaSpec,
   SaState,
   Selector,
+  SourceNatSpec,
 } from "@sallyport/dataplane";
-import { NetlinkReader, type NetlinkSocket } from "@sallyport/linux-io";
+import { NetlinkReader, type NetlinkSocket, SourceNat } from "@sallyport/linux-io";
 import { EventQueue, openEvents } from "./events.js";
 import { fault, hasErrno } from "./faults.js";
 import { moveSa, type Target } from "./move.js";
@@ -34,6 +35,7 @@ import { decodeSa, encodeSa, encodeSpiRequest, type SpiRequest } from "./wire/sa
 export class KernelDataPlane implements DataPlane {
   readonly #netlink: XfrmNetlink;
   readonly #routes: TunnelRoutes;
+  readonly #nat = new SourceNat();
   readonly #events = new EventQueue();
   readonly #registry = new Registry(() => performance.now());
   readonly #optional = new OptionalPolicies();
@@ -105,7 +107,7 @@ export class KernelDataPlane implements DataPlane {
   }
 
   async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
-    const [sas, policies] = await Promise.all([this.#netlink.ownSas(), this.#netlink.ownPolicies()]);
+    const [sas, policies] = await Promise.all([this.#netlink.ownSas(), this.#netlink.ownPolicies(), this.#nat.clear()]);
     const states = sas.map((sa) => this.#registry.state(sa));
     states.forEach((state, index) => {
       const sa = sas[index];
@@ -230,6 +232,19 @@ export class KernelDataPlane implements DataPlane {
     return this.#routes.removeAddress(address);
   }
 
+  async installSourceNat(nat: SourceNatSpec): Promise<void> {
+    try {
+      await this.#nat.install(nat);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw fault("dataplane/unsupported", message, { field: "sourceNat", value: String(nat.to), cause });
+    }
+  }
+
+  async removeSourceNat(nat: SourceNatSpec): Promise<void> {
+    await this.#nat.remove(nat);
+  }
+
   listen(listener: (event: DataPlaneEvent) => void): void {
     this.#events.listen(listener);
   }
@@ -246,6 +261,7 @@ export class KernelDataPlane implements DataPlane {
       ...sas.map((sa) => this.#netlink.removeSa(sa)),
       ...this.#registry.reservations().map((id) => this.#netlink.removeSa(id)),
       this.#routes.flush(),
+      this.#nat.clear(),
     ]);
     this.#registry.clear();
   }

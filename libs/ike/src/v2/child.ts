@@ -1,4 +1,5 @@
-import type { SaLifetime, SaSpec } from "@sallyport/dataplane";
+import type { IpAddress, Prefix } from "@sallyport/base";
+import type { SaLifetime, SaSpec, Selector, SourceNatSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp, Millis } from "../api.js";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
@@ -158,7 +159,18 @@ export function entriesFor(core: Core, sa: IkeSa, child: Child): Entries {
   const alone = child.config.template !== undefined || sa.virtual?.remote.length;
   const config: ChildConfig = alone ? { ...child.config, level: "unique" } : child.config;
   const own = config.local.length === 0 ? sa.virtual?.local : undefined;
-  return entriesOf(config, mode, reqid, priority, path.local.address, path.remote.address, selectors, own);
+  const entries = entriesOf(config, mode, reqid, priority, path.local.address, path.remote.address, selectors, own);
+  return own ? { ...entries, nats: hiding(sa.peer?.request?.hides ?? [], own, selectors) } : entries;
+}
+
+/** What makes the packets of the networks `hides` those of the addresses that the peer gave. */
+function hiding(hides: readonly Prefix[], own: readonly IpAddress[], selectors: readonly Selector[]): SourceNatSpec[] {
+  const destinations = new Map(selectors.map(({ destination }) => [destination.toString(), destination]));
+  return hides.flatMap((source) => {
+    const to = own.find((a) => a.family === source.family);
+    const reached = [...destinations.values()].filter((d) => d.family === source.family);
+    return to ? reached.map((destination) => ({ source, destination, to })) : [];
+  });
 }
 
 /** Inbound first: nothing may come in before it can be opened. */
@@ -196,9 +208,11 @@ function wasDone(op: DataPlaneOp, entries: Entries, count: number): boolean {
     const [direction, selector] = op.args;
     return entries.policies.findIndex((p) => p.direction === direction && p.selector === selector) < count;
   }
+  const before = entries.policies.length;
+  if (op.op === "removeSourceNat") return before + entries.routes.length + entries.nats.indexOf(op.args[0]) < count;
   if (op.op !== "removeRoute") return true;
   const at = entries.routes.findIndex((r) => r.destination.equals(op.args[0].destination));
-  return entries.policies.length + at < count;
+  return before + at < count;
 }
 
 /**

@@ -1,10 +1,11 @@
-import type { PolicyDirection, PolicySpec, RouteSpec, Selector } from "@sallyport/dataplane";
+import type { PolicyDirection, PolicySpec, RouteSpec, Selector, SourceNatSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 
 /** Policies and routes that one owner holds. */
 export interface Entries {
   readonly policies: readonly PolicySpec[];
   readonly routes: readonly RouteSpec[];
+  readonly nats: readonly SourceNatSpec[];
 }
 
 interface Held<T> {
@@ -57,9 +58,10 @@ function sameRoute(a: RouteSpec, b: RouteSpec): boolean {
 export class Holdings {
   readonly #policies = new Map<string, HeldPolicy>();
   readonly #routes = new Map<string, Held<RouteSpec>>();
+  readonly #nats = new Map<string, Held<SourceNatSpec>>();
 
   get size(): number {
-    return this.#policies.size + this.#routes.size;
+    return this.#policies.size + this.#routes.size + this.#nats.size;
   }
 
   holds(direction: PolicyDirection, selector: Selector): boolean {
@@ -143,4 +145,23 @@ export class Holdings {
     this.#routes.delete(key);
     return [{ op: "removeRoute", args: [held.spec] }];
   }
+
+  holdNat(spec: SourceNatSpec): DataPlaneOp[] {
+    const key = natKey(spec);
+    const held = this.#nats.get(key);
+    this.#nats.set(key, { spec, count: (held?.count ?? 0) + 1 });
+    return held ? [] : [{ op: "installSourceNat", args: [spec] }];
+  }
+
+  releaseNat(spec: SourceNatSpec): DataPlaneOp[] {
+    const key = natKey(spec);
+    const held = this.#nats.get(key);
+    if (held === undefined || --held.count > 0) return [];
+    this.#nats.delete(key);
+    return [{ op: "removeSourceNat", args: [spec] }];
+  }
+}
+
+function natKey({ source, destination, to }: SourceNatSpec): string {
+  return [source, destination, to].join(" ");
 }

@@ -16,7 +16,7 @@ function entriesOf({ action, priority, local, remote }: ShuntConfig): Entries {
       { direction: "fwd", selector: reverse, action, priority },
     ];
   });
-  return { policies, routes: [] };
+  return { policies, routes: [], nats: [] };
 }
 
 /** Puts new shunts in place; those that are to go are added to `gone`, for release when everything new stands. */

@@ -37,18 +37,20 @@ export function entriesOf(
       routes.set(destination.toString(), { destination, via: remote, ...(source ? { source } : {}) });
     }
   }
-  return { policies, routes: [...routes.values()] };
+  return { policies, routes: [...routes.values()], nats: [] };
 }
 
 export function hold(holdings: Holdings, entries: Entries): DataPlaneOp[] {
   return [
     ...entries.policies.flatMap((p) => holdings.holdPolicy(p)),
     ...entries.routes.flatMap((r) => holdings.holdRoute(r)),
+    ...entries.nats.flatMap((n) => holdings.holdNat(n)),
   ];
 }
 
 export function release(holdings: Holdings, entries: Entries): DataPlaneOp[] {
   return [
+    ...entries.nats.flatMap((n) => holdings.releaseNat(n)),
     ...entries.routes.flatMap((r) => holdings.releaseRoute(r)),
     ...entries.policies.flatMap((p) => holdings.releasePolicy(p)),
   ];

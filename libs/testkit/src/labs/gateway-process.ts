@@ -10,7 +10,7 @@ const { dataPlane, foreign, ike } = await openGateway(JSON.parse(place) as Gatew
 const names = [
   ...["adopt", "allocateSpi", "installSa", "moveSa", "removeSa", "querySa", "listSas"],
   ...["installPolicy", "removePolicy", "listPolicies", "installRoute", "removeRoute", "installAddress"],
-  ...["removeAddress", "statistics", "flush", "close"],
+  ...["removeAddress", "installSourceNat", "removeSourceNat", "statistics", "flush", "close"],
 ] as const;
 type Plain = (...values: never[]) => unknown;
 const methods = names.map((name) => {

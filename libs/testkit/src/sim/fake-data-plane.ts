@@ -1,5 +1,5 @@
 import { Fault } from "@sallyport/base";
-import type { PolicySpec, RouteSpec, SaId, SaSpec, SaState } from "@sallyport/dataplane";
+import type { PolicySpec, RouteSpec, SaId, SaSpec, SaState, SourceNatSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "@sallyport/ike";
 
 function idText(id: Pick<SaId, "destination" | "spi">): string {
@@ -14,6 +14,10 @@ function policyKey({ direction, selector: s }: Pick<PolicySpec, "direction" | "s
   return `${direction} ${s.source}[${from}] ${s.destination}[${to}] ${s.protocol}`;
 }
 
+function natKey({ source, destination, to }: SourceNatSpec): string {
+  return `${source} > ${destination} as ${to}`;
+}
+
 function refused(message: string, field: string): Fault {
   return new Fault("dataplane/refused", message, { retry: false, expose: true }, { field, value: "EEXIST" });
 }
@@ -24,6 +28,7 @@ export class FakeDataPlane {
   readonly policies = new Map<string, PolicySpec>();
   readonly routes = new Map<string, RouteSpec>();
   readonly addresses = new Set<string>();
+  readonly nats = new Set<string>();
   readonly reserved = new Set<string>();
   /** Ops in order, for tests about order. */
   readonly log: string[] = [];
@@ -66,6 +71,12 @@ export class FakeDataPlane {
         return undefined;
       case "removeAddress":
         this.addresses.delete(op.args[0].address.toString());
+        return undefined;
+      case "installSourceNat":
+        this.nats.add(natKey(op.args[0]));
+        return undefined;
+      case "removeSourceNat":
+        this.nats.delete(natKey(op.args[0]));
         return undefined;
     }
   }

@@ -230,6 +230,22 @@ describe("road warriors", () => {
     expect(virtual(c)?.domains).toEqual(["corp.example"]);
   });
 
+  it("hide networks behind the address that they were given, as long as they have it", () => {
+    const { sim, join } = lab();
+    const request = { families: [4, 6], dns: false, hides: [Prefix.parse("10.4.0.0/16")] } as const;
+    const a = join("ann@example.org", "203.0.113.1", { request });
+    sim.run(3);
+    const wanted = [`10.4.0.0/16 > 10.2.0.0/16 as ${virtual(a)?.local[0]}`];
+    expect([...a.dataPlane.nats]).toEqual(wanted);
+    a.command({ command: "rekey-ike", peer: "b" });
+    a.command({ command: "rekey-child", peer: "b", child: "net" });
+    sim.run(20);
+    expect([...a.dataPlane.nats]).toEqual(wanted);
+    a.command({ command: "terminate", peer: "b" });
+    sim.run(20);
+    expect([a.dataPlane.nats.size, a.engine.sizes().held]).toEqual([0, 0]);
+  });
+
   it("keep their addresses when the pools become others under them", () => {
     const { sim, b, join } = lab();
     const a = join("ann@example.org", "203.0.113.1");

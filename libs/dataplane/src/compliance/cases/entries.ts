@@ -47,6 +47,38 @@ const REFUSALS: readonly Refusal[] = [
   { why: "a replay window that is too large", field: "replayWindow", change: { replayWindow: 5000 } },
 ];
 
+/** A tunnel from one address that the left gateway has for it alone to the network at the right. */
+async function ownAddress(pair: PairUnderTest) {
+  const { left, right } = pair;
+  const inner = IpAddress.parse("10.9.0.1");
+  const mine = Prefix.of(inner, 32);
+  const reqid = freshReqid();
+  const address = { address: inner, prefixLength: 32 };
+  const route = { destination: right.network[4], source: inner, via: right.outer[4] };
+  const narrowed = (policy: PolicySpec): PolicySpec => {
+    const { selector } = policy;
+    const outward = selector.source.toString() === left.network[4].toString();
+    return { ...policy, selector: outward ? { ...selector, source: mine } : { ...selector, destination: mine } };
+  };
+  await left.dataPlane.installAddress(address);
+  await left.dataPlane.installRoute(route);
+  await right.dataPlane.installRoute({ destination: mine, via: left.outer[4] });
+  await Promise.all([
+    ...policiesFor(left, right, reqid).map((policy) => left.dataPlane.installPolicy(narrowed(policy))),
+    ...policiesFor(right, left, reqid).map((policy) => right.dataPlane.installPolicy(narrowed(policy))),
+  ]);
+  const { rightward, leftward } = await makeSas(pair, reqid);
+  const [outward, inward] = [policiesFor(left, right, reqid)[0], policiesFor(left, right, reqid)[1]];
+  assert.ok(outward && inward);
+  const [there, here] = [[narrowed(outward).selector], [narrowed(inward).selector]];
+  await installSas(pair, {
+    rightward: { out: { ...rightward.out, selectors: there }, in: { ...rightward.in, selectors: there } },
+    leftward: { out: { ...leftward.out, selectors: here }, in: { ...leftward.in, selectors: here } },
+  });
+  const takeAway = () => Promise.all([left.dataPlane.removeRoute(route), left.dataPlane.removeAddress(address)]);
+  return { inner, rightward, takeAway };
+}
+
 export const entries: readonly ComplianceCase[] = [
   {
     name: "reserves distinct SPIs above the reserved ones",
@@ -107,36 +139,29 @@ export const entries: readonly ComplianceCase[] = [
     name: "uses a tunnel's own address, and takes it away again",
     async run(pair) {
       const { left, right } = pair;
-      const inner = IpAddress.parse("10.9.0.1");
-      const mine = Prefix.of(inner, 32);
-      const reqid = freshReqid();
-      const address = { address: inner, prefixLength: 32 };
-      const route = { destination: right.network[4], source: inner, via: right.outer[4] };
-      const back = { destination: mine, via: left.outer[4] };
-      const narrowed = (policy: PolicySpec): PolicySpec => {
-        const { selector } = policy;
-        const outward = selector.source.toString() === left.network[4].toString();
-        return { ...policy, selector: outward ? { ...selector, source: mine } : { ...selector, destination: mine } };
-      };
-      await left.dataPlane.installAddress(address);
-      await Promise.all([left.dataPlane.installRoute(route), right.dataPlane.installRoute(back)]);
-      await Promise.all([
-        ...policiesFor(left, right, reqid).map((policy) => left.dataPlane.installPolicy(narrowed(policy))),
-        ...policiesFor(right, left, reqid).map((policy) => right.dataPlane.installPolicy(narrowed(policy))),
-      ]);
-      const { rightward, leftward } = await makeSas(pair, reqid);
-      const [outward, inward] = [policiesFor(left, right, reqid)[0], policiesFor(left, right, reqid)[1]];
-      assert.ok(outward && inward);
-      const [there, here] = [[narrowed(outward).selector], [narrowed(inward).selector]];
-      await installSas(pair, {
-        rightward: { out: { ...rightward.out, selectors: there }, in: { ...rightward.in, selectors: there } },
-        leftward: { out: { ...leftward.out, selectors: here }, in: { ...leftward.in, selectors: here } },
-      });
+      const { rightward, takeAway } = await ownAddress(pair);
       const ask = () => left.self.echo({ to: right.host.address[4], count: 3, waitMs: 200 });
       assert.deepEqual(await ask(), { sent: 3, received: 3 });
       assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
-      await Promise.all([left.dataPlane.removeRoute(route), left.dataPlane.removeAddress(address)]);
-      await Promise.all([left.dataPlane.removeRoute(route), left.dataPlane.removeAddress(address)]);
+      await takeAway();
+      await takeAway();
+      await ask();
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+    },
+  },
+  {
+    name: "hides a network behind a tunnel's own address, as long as it is told to",
+    async run(pair) {
+      const { left, right } = pair;
+      const { rightward, inner } = await ownAddress(pair);
+      const nat = { source: left.network[4], destination: right.network[4], to: inner };
+      const ask = () => left.host.echo({ to: right.host.address[4], count: 3, waitMs: 200 });
+      await left.dataPlane.installSourceNat(nat);
+      await left.dataPlane.installSourceNat(nat);
+      assert.deepEqual(await ask(), { sent: 3, received: 3 });
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+      await left.dataPlane.removeSourceNat(nat);
+      await left.dataPlane.removeSourceNat(nat);
       await ask();
       assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
     },
