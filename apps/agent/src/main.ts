@@ -23,6 +23,7 @@ interface RunOptions extends StateOption {
   readonly dataPlane: DataPlaneChoice;
   readonly tun: string;
   readonly logLevel: string;
+  readonly resolverHook?: string;
   readonly intent?: string;
   readonly key?: string;
   readonly certificate?: string;
@@ -50,6 +51,11 @@ const logLevelOption = () =>
     .choices(["trace", "debug", "info", "warn", "error"])
     .default("info");
 
+const resolverHookOption = () =>
+  new Option("--resolver-hook <program>", "is told of name servers that peers give, as JSON").env(
+    "SALLYPORT_RESOLVER_HOOK",
+  );
+
 /** Resolves at a signal: SIGTERM keeps what the kernel carries (restart, upgrade), SIGINT takes everything down. */
 function untilSignal(): Promise<{ keep: boolean }> {
   return new Promise((resolve) => {
@@ -69,6 +75,7 @@ program
   .addOption(dataPlaneOption())
   .addOption(tunOption())
   .addOption(logLevelOption())
+  .addOption(resolverHookOption())
   .option("--intent <file>", "run this intent, without a control plane")
   .option("--key <file>", "with --intent: the gateway's private key, PEM")
   .option("--certificate <file>", "with --intent: its certificate and intermediates, PEM")
@@ -81,6 +88,7 @@ async function run(options: RunOptions): Promise<void> {
     dataPlane: options.dataPlane,
     tunName: options.tun,
     logLevel: options.logLevel,
+    resolverHook: options.resolverHook,
   });
   // A defect must not leave half an agent: the service manager starts another one, which takes over what the kernel carries.
   process.on("uncaughtException", (err) => {
@@ -140,6 +148,7 @@ program
   .addOption(dataPlaneOption())
   .addOption(tunOption())
   .addOption(logLevelOption())
+  .addOption(resolverHookOption())
   .action(async (options: EnrolOptions) => {
     if (!options.run) return enrolHere(options);
     await enrolInChild(options);

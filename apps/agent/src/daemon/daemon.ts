@@ -13,6 +13,7 @@ import { endKeeper, startKeeper } from "./keeper.js";
 import { localCommands } from "./local-commands.js";
 import { createLogger, LogBuffer, type Logger } from "./log.js";
 import { LogBudget } from "./log-budget.js";
+import { ResolverHook } from "./resolver-hook.js";
 import { Revocation } from "./revocation.js";
 import type { IkePorts } from "./transport.js";
 import { webFetch } from "./web-fetch.js";
@@ -22,6 +23,8 @@ export interface DaemonOptions {
   readonly dataPlane: DataPlaneChoice;
   readonly tunName: string;
   readonly logLevel: string;
+  /** A program that is told which name servers peers give (`ResolverHook`). */
+  readonly resolverHook?: string | undefined;
 }
 
 export const controlSocketPath = (stateDir: string) => path.join(stateDir, "agent.sock");
@@ -53,6 +56,10 @@ export class Daemon {
     private readonly openGateway: typeof Gateway.open = Gateway.open,
   ) {
     this.log = createLogger(this.logs, options.logLevel);
+    if (options.resolverHook !== undefined) {
+      const hook = new ResolverHook(options.resolverHook, this.log);
+      this.onEvent((event) => hook.onEvent(event));
+    }
     this.credentials = new Credentials(
       new Revocation({
         fetch: webFetch,

@@ -48,6 +48,8 @@ function setUp(
       // The first octet names the IKE SA; 0 is a stranger.
       owner: (datagram) => datagram[0] || undefined,
       policies: () => [],
+      lessee: () => undefined,
+      virtualAddresses: () => [],
       status: () => ({ peers: [] }) as unknown as EngineStatus,
     },
     clock: { now, wall: () => 0 },

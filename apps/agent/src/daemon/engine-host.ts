@@ -11,6 +11,7 @@ import {
   type IkeConfig,
   type IkeEvent,
   type Input,
+  type Lessee,
   type PolicyStatus,
 } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
@@ -26,6 +27,8 @@ export interface Engine {
   owner(datagram: Uint8Array): number | undefined;
   status(): EngineStatus;
   policies(): readonly PolicyStatus[];
+  lessee(address: IpAddress): Lessee | undefined;
+  virtualAddresses(): readonly IpAddress[];
 }
 
 export interface EngineHostOptions {
@@ -86,6 +89,16 @@ export class EngineHost {
 
   policies(): readonly PolicyStatus[] {
     return this.options.engine.policies();
+  }
+
+  /** Addresses that peers gave this gateway. */
+  virtualAddresses(): readonly IpAddress[] {
+    return this.options.engine.virtualAddresses();
+  }
+
+  /** Who holds a virtual address that this gateway has given. */
+  lessee(address: IpAddress): Lessee | undefined {
+    return this.options.engine.lessee(address);
   }
 
   command(command: Command): void {

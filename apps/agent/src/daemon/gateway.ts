@@ -1,12 +1,13 @@
 import type { ChildCounters, TunnelState } from "@sallyport/contract";
 import { type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
-import type { GatewayIntent } from "@sallyport/intent";
+import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { IntentApplier } from "./applier.js";
 import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
 import { SystemRng, systemClock } from "./clock.js";
 import type { Credentials } from "./credentials.js";
 import { CryptoPool } from "./crypto-pool.js";
+import { DhcpResponder } from "./dhcp-responder.js";
 import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
 import { NetworkWatcher, ownAddresses } from "./network.js";
@@ -26,6 +27,7 @@ export class Gateway {
   readonly #crypto: CryptoPool;
   readonly #host: EngineHost;
   readonly #applier: IntentApplier;
+  readonly #dhcp: DhcpResponder;
   readonly #watcher: NetworkWatcher;
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
@@ -48,11 +50,16 @@ export class Gateway {
     this.#applier = new IntentApplier({
       configure: (config) => this.#host.configure(config),
       dataPlane: carrier.dataPlane,
-      virtual: () => this.status().peers.flatMap((p) => p.sas.flatMap((sa) => sa.virtual?.local ?? [])),
+      virtual: () => this.#host.virtualAddresses(),
       credential: (intent) => options.credentials.credentialFor(intent),
       clock: systemClock,
       log: options.log,
       onMissing: options.onChange,
+    });
+    this.#dhcp = new DhcpResponder({
+      lessee: (address) => this.#host.lessee(address),
+      clock: systemClock,
+      log: options.log,
     });
     this.#watcher = new NetworkWatcher(carrier.ownTables, () => this.#networkChanged());
   }
@@ -60,7 +67,7 @@ export class Gateway {
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options, await openCarrier({ ...options, clock: systemClock }));
     await gateway.#host.adopt();
-    gateway.#host.network(ownAddresses(options.tunName));
+    gateway.#host.network(ownAddresses([]));
     return gateway;
   }
 
@@ -70,6 +77,7 @@ export class Gateway {
     this.options.credentials.useAnchors(intent);
     try {
       await this.#applier.apply(intent);
+      this.#dhcp.listen(intent.connections.some(tellsByDhcp));
     } catch (error) {
       if (before) this.options.credentials.useAnchors(before);
       throw error;
@@ -77,8 +85,8 @@ export class Gateway {
   }
 
   #networkChanged(): void {
-    const { log, tunName } = this.options;
-    this.#host.network(ownAddresses(tunName));
+    const { log } = this.options;
+    this.#host.network(ownAddresses(this.#host.virtualAddresses()));
     this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
   }
 
@@ -163,6 +171,7 @@ export class Gateway {
   async close({ keep }: { keep: boolean }): Promise<void> {
     this.#watcher.close();
     this.#applier.close();
+    this.#dhcp.close();
     if (!keep) await this.#host.shutdown();
     this.#host.close();
     if (!keep) await this.carrier.dataPlane.flush();
@@ -170,4 +179,10 @@ export class Gateway {
     this.carrier.transport.close();
     await this.#crypto.close();
   }
+}
+
+/** Whether callers are told something that Windows asks for by DHCP alone. */
+function tellsByDhcp({ modeConfig }: ConnectionIntent): boolean {
+  const told = modeConfig ? [modeConfig, ...(modeConfig.users ?? [])] : [];
+  return told.some(({ splitInclude, dns }) => (splitInclude?.length ?? 0) + (dns?.length ?? 0) > 0);
 }

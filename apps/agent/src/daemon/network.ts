@@ -5,10 +5,11 @@ import { type NetworkWatch, watchNetwork } from "@sallyport/linux-io";
 /** Changes that come together are told once, this long after the first. */
 const GATHER_MS = 50;
 
-/** Addresses of this machine from which messages can be sent, without link-local ones and those of the tunnels' device. */
-export function ownAddresses(tunName: string): IpAddress[] {
-  const found = Object.entries(networkInterfaces()).flatMap(([name, list]) => (name === tunName ? [] : (list ?? [])));
-  return found.filter((a) => !a.scopeid).map((a) => IpAddress.parse(a.address));
+/** Addresses of this machine from which messages can be sent, without link-local ones and `virtual`, which peers gave. */
+export function ownAddresses(virtual: readonly IpAddress[]): IpAddress[] {
+  const given = new Set(virtual.map(String));
+  const found = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return found.filter((a) => !a.scopeid && !given.has(a.address)).map((a) => IpAddress.parse(a.address));
 }
 
 /** Hears from the kernel that links, addresses or routes have changed. */

@@ -13,7 +13,7 @@ import { settle } from "./moves.js";
 import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
 import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
-import { engineStatus } from "./report.js";
+import { engineStatus, virtualAddresses } from "./report.js";
 import { networkChanged } from "./roaming.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
@@ -80,6 +80,11 @@ export class IkeEngine {
 
   policies(): readonly PolicyStatus[] {
     return policyStatus(this.#core);
+  }
+
+  /** What peers have given to this end. */
+  virtualAddresses(): readonly IpAddress[] {
+    return virtualAddresses(this.#core);
   }
 
   /** Who holds a virtual address that this end has given. */

@@ -1,3 +1,4 @@
+import type { IpAddress } from "@sallyport/base";
 import { childTransforms, ikeTransforms } from "../crypto/index.js";
 import type { ChildSuite, IkeSuite } from "../crypto/types.js";
 import type { ChildStatus, EngineStatus, IkeState, IkeStatus, PeerStatus } from "../status.js";
@@ -97,4 +98,16 @@ export function engineStatus(core: Core): EngineStatus {
     pools: core.leases.status(),
     counters: { ...core.counters },
   };
+}
+
+/** What peers have given to this end; looks at those alone that are asked. */
+export function virtualAddresses(core: Core): IpAddress[] {
+  const out = new Map<string, IpAddress>();
+  for (const { config } of core.peers.values()) {
+    if (!config.request) continue;
+    for (const serial of core.table.ofPeer(config.id)) {
+      for (const address of core.table.get(serial)?.virtual?.local ?? []) out.set(address.toString(), address);
+    }
+  }
+  return [...out.values()];
 }
