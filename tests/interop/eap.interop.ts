@@ -1,5 +1,11 @@
 import type { LastError } from "@sallyport/ike";
-import { type ConnectionIntent, type EapUserSetIntent, type GatewayIntent, Secret } from "@sallyport/intent";
+import {
+  type ConnectionIntent,
+  type EapUserSetIntent,
+  type GatewayIntent,
+  type PeerEap,
+  Secret,
+} from "@sallyport/intent";
 import {
   type Agent,
   type Authority,
@@ -32,12 +38,15 @@ interface Way {
   readonly name: string;
   readonly method: "mschapv2" | "md5" | "gtc" | "tls";
   readonly proves: ScenarioNumber;
+  readonly tls?: Pick<PeerEap, "tlsVersions"> | undefined;
 }
+const TLS_12 = { tlsVersions: { min: "1.2", max: "1.2" } } as const;
+const TLS_13 = { tlsVersions: { min: "1.3", max: "1.3" } } as const;
 const WAYS: readonly Way[] = [
   { name: "mschapv2", method: "mschapv2", proves: 8 },
   { name: "md5", method: "md5", proves: 8 },
   { name: "gtc", method: "gtc", proves: 8 },
-  { name: "tls", method: "tls", proves: 20 },
+  { name: "tls", method: "tls", proves: 20, tls: TLS_12 },
 ];
 
 /** Every connection has an address of the far end and networks of its own. */
@@ -60,7 +69,12 @@ const fqdn = (value: string) => ({ type: "fqdn", value }) as const;
 const TRUST = { trustAnchorIds: ["authority"] };
 
 /** We serve EAP and prove ourselves by a certificate; strongSwan calls. */
-function serving(n: number, id: string, method: Way["method"], theirs: Partial<PeerAuthentication> = {}): Case {
+function serving(
+  n: number,
+  id: string,
+  { method, tls }: Pick<Way, "method" | "tls">,
+  theirs: Partial<PeerAuthentication> = {},
+): Case {
   const it = tunnel(n, id);
   const connection = peerConnection(it);
   return {
@@ -74,7 +88,7 @@ function serving(n: number, id: string, method: Way["method"], theirs: Partial<P
         method: "eap",
         identity: { type: "any" },
         methods: [method],
-        ...(method === "tls" ? TRUST : { userSetId: "staff" }),
+        ...(method === "tls" ? { ...TRUST, ...tls } : { userSetId: "staff" }),
       },
     },
     peer: {
@@ -92,7 +106,13 @@ function serving(n: number, id: string, method: Way["method"], theirs: Partial<P
 }
 
 /** strongSwan serves EAP; we call, and say who we are only once it has proven itself. */
-function calling(n: number, id: string, method: Way["method"], password = PASSWORD, name = USER): Case {
+function calling(
+  n: number,
+  id: string,
+  { method, tls }: Pick<Way, "method" | "tls">,
+  password = PASSWORD,
+  name = USER,
+): Case {
   const it = tunnel(n, id);
   const connection = peerConnection(it);
   return {
@@ -105,7 +125,7 @@ function calling(n: number, id: string, method: Way["method"], password = PASSWO
         identity: fqdn(DEVICE),
         user: name,
         methods: [method],
-        ...(method === "tls" ? TRUST : { secret: new Secret(password) }),
+        ...(method === "tls" ? { ...TRUST, ...tls } : { secret: new Secret(password) }),
       },
       peer: { method: "certificate", identity: fqdn(THEIRS), ...TRUST },
     },
@@ -115,6 +135,18 @@ function calling(n: number, id: string, method: Way["method"], password = PASSWO
       remote: { auth: `eap-${method}`, id: "%any", eapId: "%any" },
     },
   };
+}
+
+/** No end shows a certificate of IKE: EAP proves both (RFC 5998). `end`: of our intent, the server. */
+function inNamesOnly({ it, intent, peer: theirs }: Case, end: "local" | "peer"): Case {
+  const identity = fqdn(end === "local" ? OURS : THEIRS);
+  const bare =
+    end === "local"
+      ? ({ local: { method: "eap", identity } } as const)
+      : ({ peer: { method: "eap", identity } } as const);
+  const [local, remote] = [theirs.local, theirs.remote] as [PeerAuthentication, PeerAuthentication];
+  const peers = end === "local" ? { remote: { ...remote, auth: "eap-tls" } } : { local: { ...local, auth: "eap-tls" } };
+  return { it, intent: { ...intent, ...bare }, peer: { ...theirs, ...peers } };
 }
 
 let authority: Authority;
@@ -132,7 +164,9 @@ let refusals: {
   readonly otherMethod: Case;
   readonly wrongPasswordThere: Case;
   readonly strangerThere: Case;
+  readonly noIndication: Case;
 };
+let alone: { readonly served: Case; readonly called: Case };
 
 const users = (...pairs: readonly (readonly [string, string])[]): EapUserSetIntent => ({
   id: "staff",
@@ -154,11 +188,11 @@ function intentOf(own: Credential, cases: readonly Case[]): GatewayIntent {
   };
 }
 
-const ADDRESSES = Array.from({ length: 13 }, (_, n) => `192.0.2.${10 + n}/24`);
+const ADDRESSES = Array.from({ length: 16 }, (_, n) => `192.0.2.${10 + n}/24`);
 const TOPOLOGY: Topology = {
   namespaces: [
-    { name: NS.ours, loopback: Array.from({ length: 13 }, (_, n) => `10.1.${n}.1/32`) },
-    { name: NS.theirs, loopback: Array.from({ length: 13 }, (_, n) => `10.2.${n}.1/32`) },
+    { name: NS.ours, loopback: Array.from({ length: 16 }, (_, n) => `10.1.${n}.1/32`) },
+    { name: NS.theirs, loopback: Array.from({ length: 16 }, (_, n) => `10.2.${n}.1/32`) },
   ],
   cables: [
     [
@@ -175,19 +209,25 @@ beforeAll(async () => {
   // Our gateway's certificate is also what it shows as a client of EAP-TLS, so it proves the user's name.
   const own = await authority.issue([OURS, USER], "rsa");
   [server, user] = await Promise.all([authority.issue(THEIRS, "rsa"), authority.issue(USER, "rsa")]);
-  served = WAYS.map((way, n) => ({ ...way, ...serving(n, `serve-${way.name}`, way.method) }));
-  called = WAYS.map((way, n) => ({ ...way, ...calling(4 + n, `call-${way.name}`, way.method) }));
+  served = WAYS.map((way, n) => ({ ...way, ...serving(n, `serve-${way.name}`, way) }));
+  called = WAYS.map((way, n) => ({ ...way, ...calling(4 + n, `call-${way.name}`, way) }));
   refusals = {
-    wrongPassword: serving(8, "wrong-password", "mschapv2", { eapId: "bob" }),
-    stranger: serving(9, "stranger", "gtc", { eapId: "eve@example.org" }),
-    otherMethod: serving(10, "other-method", "mschapv2", { auth: "eap-md5" }),
-    wrongPasswordThere: calling(11, "wrong-password-there", "mschapv2", "a guess"),
-    strangerThere: calling(12, "stranger-there", "md5", PASSWORD, "eve@example.org"),
+    wrongPassword: serving(8, "wrong-password", { method: "mschapv2" }, { eapId: "bob" }),
+    stranger: serving(9, "stranger", { method: "gtc" }, { eapId: "eve@example.org" }),
+    otherMethod: serving(10, "other-method", { method: "mschapv2" }, { auth: "eap-md5" }),
+    wrongPasswordThere: calling(11, "wrong-password-there", { method: "mschapv2" }, "a guess"),
+    strangerThere: calling(12, "stranger-there", { method: "md5" }, PASSWORD, "eve@example.org"),
+    noIndication: calling(13, "no-indication", { method: "tls", tls: TLS_13 }),
   };
-  const cases = [...served, ...called, ...Object.values(refusals)];
+  alone = {
+    served: inNamesOnly(serving(14, "serve-alone", { method: "tls", tls: TLS_12 }), "local"),
+    called: inNamesOnly(calling(15, "call-alone", { method: "tls", tls: TLS_12 }), "peer"),
+  };
+  const cases = [...served, ...called, ...Object.values(refusals), ...Object.values(alone)];
   peer = await startStrongswan({
     namespace: NS.theirs,
     dataPlane: PEER_DATA_PLANE,
+    tls: { version_max: "1.3" },
     plugins: ["md5", "eap-identity", "eap-md5", "xauth-generic", "eap-gtc", "eap-mschapv2", "eap-tls"],
     pluginSettings: { "eap-gtc": { backend: "generic" } },
     authorities: [authority.certificate],
@@ -212,13 +252,18 @@ afterAll(async () => {
   await remove(TOPOLOGY);
 }, 30_000);
 
+/** How much is lost under which load is the business of other tests. */
+async function flows(it: TunnelCase): Promise<void> {
+  await eventually("twenty replies", async () => (await pair.ping(it, 20)).received === 20 || undefined);
+}
+
 describe.each(WAYS)("EAP-$name", ({ name, proves }) => {
   const up = async (cases: readonly (Way & Case)[], starter: "ours" | "theirs") => {
     const { it } = cases.find((c) => c.name === name) ?? { it: undefined };
     if (!it) throw new Error(`no case ${name}`);
     await pair.up(it, starter);
     const ends = await pair.both(it);
-    expect(await pair.ping(it)).toMatchObject({ lossPct: 0 });
+    await flows(it);
     return { it, ...ends, counted: (await pair.both(it)).child.theirs.packetsIn };
   };
 
@@ -311,5 +356,45 @@ describe("refused", () => {
       expect(await agent.log(1000)).not.toContain(PASSWORD);
     },
     40_000,
+  );
+
+  scenario(
+    { proves: 20, role: "initiator" },
+    "a server of TLS 1.3 that does not say that it has accepted us (RFC 9190 §2.1.1)",
+    async () => {
+      const { it } = refusals.noIndication;
+      await agent.ask("up", { tunnel: it.id, child: `${it.id}-net` }).catch(() => undefined);
+      expect(await errorOf(it.id)).toMatchObject({
+        code: "ike/eap-unexpected",
+        message: expect.stringMatching(/EAP-TLS/),
+      });
+      expect(await peer.log(200)).toContain("negotiated TLS 1.3");
+      await agent.ask("down", { tunnel: it.id });
+    },
+    20_000,
+  );
+});
+
+describe("EAP alone", () => {
+  const up = async ({ it }: Case, starter: "ours" | "theirs") => {
+    await pair.up(it, starter);
+    await pair.both(it);
+    await flows(it);
+    // IDr stands beside the first EAP request, and no CERT or AUTH.
+    expect(await peer.log(300)).toMatch(/IKE_AUTH response 1 \[ IDr EAP/);
+  };
+
+  scenario(
+    { proves: [20, 32], role: "responder" },
+    "lets strongSwan in without a certificate of IKE",
+    () => up(alone.served, "theirs"),
+    20_000,
+  );
+
+  scenario(
+    { proves: [20, 32], role: "initiator" },
+    "lets us into strongSwan, which shows none either",
+    () => up(alone.called, "ours"),
+    20_000,
   );
 });

@@ -28,7 +28,8 @@ export function describe(event: IkeEvent): Described {
         suite: ike.suite,
         spi: `${ike.spiInitiator}_i ${ike.spiResponder}_r`,
       };
-      const who = `${ike.localId ?? "?"} … ${ike.remoteId ?? "?"}`;
+      const user = ike.user === undefined ? "" : ` (${ike.user})`;
+      const who = `${ike.localId ?? "?"} … ${ike.remoteId ?? "?"}${user}`;
       if (event.event === "ike-up")
         return { severity: "info", code, message: `${ike.name}: IKE SA established, ${who}`, facts };
       if (event.event === "ike-rekeyed")

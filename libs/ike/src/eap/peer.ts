@@ -59,7 +59,12 @@ export function answerEap(state: EapPeer, packet: EapPayload, ctx: EapContext): 
         return answerRequest(state, packet, ctx);
       case EAP_CODE.SUCCESS:
         // Its identifier is not looked at: servers differ, and within the IKE SA nobody can slip one in.
-        if (!state.proven) throw unexpected("EAP-Success", "the end of the method");
+        if (!state.proven) {
+          throw unexpected(
+            "EAP-Success",
+            state.method ? `the end of ${typeText(typeOf(state.method.method))}` : "a method",
+          );
+        }
         return { state: { ...state, at: "over", method: undefined }, done: state.proven };
       case EAP_CODE.FAILURE:
         throw fault("ike/eap-refused", "the peer answered EAP-Failure", {

@@ -130,6 +130,8 @@ export interface StrongswanOptions extends PeerCredentials {
   readonly plugins?: readonly string[];
   /** Settings of plugins by plugin, e.g. `{ "eap-tls": { fragment_size: "512" } }`. */
   readonly pluginSettings?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Settings of its TLS (EAP-TLS), e.g. `{ version_max: "1.3" }`. */
+  readonly tls?: Readonly<Record<string, string>>;
   /** Writes no log, which would cost a benchmark's peer some of its speed. */
   readonly silent?: boolean;
 }
@@ -175,6 +177,9 @@ export function daemonSettings(directory: string, options: StrongswanOptions): s
   load_modular = no
   load = ${[...PLUGINS, ...kernel, ...CONTROL_PLUGINS, ...(options.plugins ?? [])].join(" ")}
 ${lines({ install_virtual_ip: "no", retry_initiate_interval: "0", ...options.settings }, "  ")}
+  tls {
+${lines(options.tls ?? {}, "    ")}
+  }
   journal { default = -1 }
   filelog {
     log { path = ${directory}/log
