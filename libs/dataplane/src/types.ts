@@ -52,6 +52,11 @@ export interface SaSpec extends SaId {
   /** ESP in UDP (RFC 3948): the ports of the outer header. */
   readonly encapsulation?: { readonly sourcePort: number; readonly destinationPort: number };
   readonly lifetime: SaLifetime;
+  /**
+   * Octets that packets are padded to before they are sealed, as far as the path takes them (RFC 4303 §2.7), so that their sizes
+   * tell nothing. Outbound in tunnel mode only; absent: none.
+   */
+  readonly tfc?: number;
   /** Last sequence number already used or accepted, 64 bits with ESN; for an SA that goes on elsewhere. Default 0. */
   readonly initialSequence?: bigint;
   /** Inner addresses, for transport mode and for checks on receipt. */

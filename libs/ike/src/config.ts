@@ -178,6 +178,11 @@ export interface ChildConfig {
   readonly esn: boolean;
   /** Packets; 0 switches the check off. */
   readonly replayWindow: number;
+  /**
+   * Octets that packets are padded to, as far as the path takes them and the peer does not refuse that (RFC 7296 §1.3.1); tunnel
+   * mode only; 0: no padding.
+   */
+  readonly tfc: number;
   readonly lifetime: LifetimeConfig & {
     readonly softBytes?: bigint;
     readonly hardBytes?: bigint;
@@ -386,6 +391,7 @@ export const CHILD_DEFAULTS = {
   mode: "tunnel",
   esn: false,
   replayWindow: 128,
+  tfc: 0,
   lifetime: { soft: 3_240, jitter: 180, hard: 3_600 },
   startAction: "start",
   dpdAction: "restart",

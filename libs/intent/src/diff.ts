@@ -61,7 +61,7 @@ const CONNECTION_IMPACT: Rules = [
 ];
 const CHILD_IMPACT: Rules = [
   [/^(localSubnets|remoteSubnets|mode|template)/, "re-established"],
-  [/^espProposals/, "rekeyed"],
+  [/^(espProposals|replayWindow|tfcBytes)/, "rekeyed"],
 ];
 
 function impactOf(rules: Rules, changes: readonly FieldChange[]): Impact {

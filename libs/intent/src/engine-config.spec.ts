@@ -40,6 +40,37 @@ describe("toIkeConfig", () => {
     expect(peer?.children[0]?.local.map((r) => `${r.first}-${r.last}`)).toEqual(["10.1.0.0-10.1.255.255"]);
   });
 
+  test("what an operator says of windows, renewal, volumes and padding reaches the engine", () => {
+    const { connections } = only("Partner");
+    const bare = toIkeConfig(only("Partner"), facts).config.peers[0];
+    expect(bare).toMatchObject({ window: 4, authLifetime: 0, reauthentication: { after: 0 } });
+    expect(bare?.children[0]).toMatchObject({ replayWindow: 128, tfc: 0, lifetime: { softPackets: 3_000_000_000n } });
+    const told = connections.map((c) => ({
+      ...c,
+      window: 1,
+      reauthentication: { seconds: 7_200 },
+      authLifetimeSeconds: 3_600,
+      children: c.children.map((x) => ({
+        ...x,
+        rekeyBytes: 1_000_000,
+        rekeyPackets: 5_000,
+        replayWindow: 512,
+        tfcBytes: 1_000,
+      })),
+    }));
+    const [peer] = toIkeConfig({ ...hq, connections: told }, facts).config.peers;
+    expect(peer).toMatchObject({
+      window: 1,
+      reauthentication: { after: 7_200, mode: "make-before-break" },
+      authLifetime: 3_600,
+    });
+    expect(peer?.children[0]).toMatchObject({
+      replayWindow: 512,
+      tfc: 1_000,
+      lifetime: { softBytes: 1_000_000n, hardBytes: 1_100_000n, softPackets: 5_000n, hardPackets: 5_500n },
+    });
+  });
+
   test("a certificate peer is believed by the anchors of the intent, by the hash of their key", () => {
     const [peer] = toIkeConfig(only("branch"), facts).config.peers;
     const auth = peer?.remoteAuth[0];

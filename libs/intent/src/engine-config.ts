@@ -53,7 +53,8 @@ export interface EngineConfig {
 
 /** Hard limits lie a tenth after the soft ones, whose jitter is a twentieth. */
 const hard = (soft: number) => soft + Math.ceil(soft / 10);
-const jitter = (soft: number) => Math.floor(soft / 20);
+/** Wide enough that what came up together – everybody, after a restart – does not rekey together. */
+const jitter = (soft: number) => Math.floor(soft / 10);
 /** Without ESN an SA ends before its sequence number would cycle (RFC 4303 §3.3.3). */
 const SOFT_PACKETS = 3_000_000_000n;
 const HARD_PACKETS = 4_294_967_295n;
@@ -111,6 +112,9 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         },
         dpdInterval: connection.dpd.intervalSeconds,
         keyingTries: connection.keyingTries ?? 0,
+        window: connection.window ?? PEER_DEFAULTS.window,
+        reauthentication: reauthenticationOf(connection),
+        authLifetime: connection.authLifetimeSeconds ?? PEER_DEFAULTS.authLifetime,
         initialContact: connection.initialContact ?? PEER_DEFAULTS.initialContact,
         uniqueness: connection.uniqueness ?? PEER_DEFAULTS.uniqueness,
         ...crossingOf(connection, facts),
@@ -237,7 +241,6 @@ function childConfig(
   const local = child.localSubnets.map((text, i) => parseSelector(text, `${field}.localSubnets[${i}]`));
   const inside = facts.ownAddresses.filter((a) => local.some((range) => holds(range, a)));
   const routeSources = ([4, 6] as const).flatMap((family) => inside.find((a) => a.family === family) ?? []);
-  const bytes = child.rekeyBytes;
   return {
     ...CHILD_DEFAULTS,
     id: child.id,
@@ -253,9 +256,10 @@ function childConfig(
       soft: child.rekeySeconds,
       jitter: jitter(child.rekeySeconds),
       hard: hard(child.rekeySeconds),
-      ...(bytes === undefined ? {} : { softBytes: BigInt(bytes), hardBytes: BigInt(hard(bytes)) }),
-      ...(esn ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
+      ...volumeOf(child, esn),
     },
+    replayWindow: child.replayWindow ?? CHILD_DEFAULTS.replayWindow,
+    tfc: child.tfcBytes ?? CHILD_DEFAULTS.tfc,
     // An end that cannot call can only wait for the other.
     startAction: calls ? child.startAction : "none",
     dpdAction: calls ? (child.dpdAction ?? AFTER_DEATH[child.startAction]) : "clear",
@@ -263,6 +267,23 @@ function childConfig(
     ...(child.template && { template: child.template }),
     priority,
     routeSources,
+  };
+}
+
+function reauthenticationOf({ reauthentication }: ConnectionIntent): PeerConfig["reauthentication"] {
+  if (!reauthentication) return PEER_DEFAULTS.reauthentication;
+  const { seconds, mode = "make-before-break" } = reauthentication;
+  return { after: seconds, jitter: jitter(seconds), mode };
+}
+
+/** Limits by volume. Without ESN the sequence numbers end first. */
+function volumeOf({ rekeyBytes, rekeyPackets }: ChildIntent, esn: boolean): Partial<ChildConfig["lifetime"]> {
+  return {
+    ...(rekeyBytes === undefined ? {} : { softBytes: BigInt(rekeyBytes), hardBytes: BigInt(hard(rekeyBytes)) }),
+    ...(esn ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
+    ...(rekeyPackets === undefined
+      ? {}
+      : { softPackets: BigInt(rekeyPackets), hardPackets: BigInt(hard(rekeyPackets)) }),
   };
 }
 

@@ -304,6 +304,14 @@ export interface ConnectionIntent {
   readonly initialContact?: boolean | undefined;
   /** What a second IKE SA of the same identities does: replaces the first (absent), coexists, or is refused. */
   readonly uniqueness?: "replace" | "keep" | "never" | undefined;
+  /** Requests under way at once in each direction, 1 to 16, as far as the peer takes part (RFC 7296 §2.3); absent: 4. */
+  readonly window?: number | undefined;
+  /** Authenticates anew after so many seconds, with the new SAs beside the old (absent) or after them. */
+  readonly reauthentication?:
+    | { readonly seconds: number; readonly mode?: "make-before-break" | "break-before-make" | undefined }
+    | undefined;
+  /** Seconds after which a peer that called has to have authenticated anew, which it is told (RFC 4478); absent: never. */
+  readonly authLifetimeSeconds?: number | undefined;
   /** Attempts in a row before this end gives up until it is asked again; absent or 0: for ever. */
   readonly keyingTries?: number | undefined;
   readonly mobike?: MobikeIntent | undefined;
@@ -416,6 +424,11 @@ export interface ChildIntent {
   readonly espProposals: readonly string[];
   readonly rekeySeconds: number;
   readonly rekeyBytes?: number | undefined;
+  readonly rekeyPackets?: number | undefined;
+  /** Packets of the window in which late ones are taken, 32 to 4096; 0: no check for replays. Absent: 128. */
+  readonly replayWindow?: number | undefined;
+  /** Octets that packets are padded to, so that their sizes tell nothing (RFC 4303 §2.7); absent: no padding. */
+  readonly tfcBytes?: number | undefined;
   /** `start`: bring it up at once and keep it up; `trap`: when a packet asks for it; `none`: when the peer asks. */
   readonly startAction: "start" | "trap" | "none";
   /** When the peer is found dead: forget, negotiate again, or wait for a packet. Absent: as `startAction` has it. */

@@ -70,6 +70,12 @@ const child = z.strictObject({
   espProposals: proposals("esp"),
   rekeySeconds: seconds,
   rekeyBytes: z.int().min(1_000_000).optional(),
+  rekeyPackets: z.int().min(1_000).max(3_000_000_000).optional(),
+  replayWindow: z
+    .int()
+    .refine((n) => n === 0 || (n >= 32 && n <= 4096), "32 to 4096 packets, or 0")
+    .optional(),
+  tfcBytes: z.int().min(64).max(65_535).optional(),
   startAction: z.enum(["start", "trap", "none"]),
   dpdAction: z.enum(["clear", "restart", "trap"]).optional(),
   level: z.enum(["require", "unique", "use"]).optional(),
@@ -103,6 +109,11 @@ const connection = z
     natKeepaliveSeconds: z.int().min(0).max(3_600).optional(),
     forceEncapsulation: z.boolean().optional(),
     fragmentBytes: z.union([z.literal(0), z.int().min(576).max(65_535)], "0, or 576 to 65535").optional(),
+    window: z.int().min(1).max(16).optional(),
+    reauthentication: z
+      .strictObject({ seconds, mode: z.enum(["make-before-break", "break-before-make"]).optional() })
+      .optional(),
+    authLifetimeSeconds: seconds.optional(),
     modeConfig: modeConfig.optional(),
     addressRequest: addressRequest.optional(),
     children: z.array(child).min(1).max(256),

@@ -166,7 +166,7 @@ export class Link {
   addOutbound(spec: SaSpec = saSpec(), pathMtu = Number.POSITIVE_INFINITY): OutboundSa {
     checkSa(spec);
     const transform = fastestTransform(spec, "out", espOf(spec));
-    const sa = new OutboundSa(spec, pathOf(spec), transform, this.now, this.#socket, pathMtu);
+    const sa = new OutboundSa(spec, pathOf(spec), transform, this.now, this.#socket, pathMtu, 1400);
     this.outgoing.unshift(sa);
     this.epoch.number++;
     return sa;

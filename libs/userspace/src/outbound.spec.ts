@@ -29,6 +29,25 @@ describe("Outbound", () => {
     expect(link.sent).toHaveLength(1);
   });
 
+  it("pads packets up to what was asked for, or to what the path or the device takes", () => {
+    const sizes = (tfc: number, pathMtu?: number) => {
+      const link = new Link();
+      link.addPolicy();
+      link.addOutbound(saSpec({ tfc }), pathMtu);
+      link.send(packet(), packet("10.2.0.1", 900));
+      expect(link.outgoing[0]?.bytes).toBe(60 + 928);
+      return link.sent.map(({ data }) => data.length);
+    };
+    const [short = 0, long = 0] = sizes(0);
+    expect(long).toBeGreaterThan(short);
+    expect(sizes(500)).toEqual([short - 60 + 500, long]);
+    const [padded, other] = sizes(1000);
+    expect(padded).toBe(other);
+    expect(new Set(sizes(65_535, 1100)).size).toBe(1);
+    expect(Math.max(...sizes(65_535, 1100))).toBeLessThanOrEqual(1100 - 28);
+    expect(Math.max(...sizes(65_535))).toBeLessThan(1400 + 64);
+  });
+
   it("numbers packets 1, 2, 3 … and copies TOS to the outer header", () => {
     const link = ready();
     link.send(packet(), packet("10.2.0.2", 100, { tos: 0xba }));

@@ -174,6 +174,7 @@ export class Outbound {
       count++;
     }
     sa.usedAt = this.#parts.clock.now();
+    if (sa.padTo > 0) pad(sa, slab, meta, first, count);
     if (count > 0) sa.transform.seal(slab, meta, first, count, high, low);
     for (let record = first * META_WORDS; record < (first + count) * META_WORDS; record += META_WORDS) {
       for (let word = META.family as number; word < ADDRESS_END; word++) {
@@ -207,6 +208,18 @@ export class Outbound {
       this.#parts.statistics.count("out-errors", end - at);
       return;
     }
+  }
+}
+
+/** Zeros behind the packets, which the receiver leaves by their own length (RFC 4303 §2.7). */
+function pad(sa: OutboundSa, slab: Buffer, meta: Uint32Array, first: number, count: number): void {
+  const to = Math.min(sa.padTo, sa.innerMtu);
+  for (let record = first * META_WORDS; record < (first + count) * META_WORDS; record += META_WORDS) {
+    const at = meta[record + META.offset] as number;
+    const length = meta[record + META.length] as number;
+    if (length >= to) continue;
+    slab.fill(0, at + length, at + to);
+    meta[record + META.length] = to;
   }
 }
 

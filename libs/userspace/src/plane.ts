@@ -98,6 +98,8 @@ export class UserspaceDataPlane implements DataPlane {
   readonly #inbound: Inbound;
   readonly #timers = new Map<InboundSa | OutboundSa, (() => void)[]>();
   /** Path MTUs that routers told, by destination. */
+  /** Of the TUN device. */
+  #mtu = 0;
   readonly #pathMtus = new Map<string, { mtu: number; until: number }>();
   readonly #kept: DataPlaneEvent[] = [];
   #listener: ((event: DataPlaneEvent) => void) | undefined;
@@ -162,6 +164,7 @@ export class UserspaceDataPlane implements DataPlane {
   }
 
   async #start({ tunName, mtu = 1400, onTunLost, onFailure }: UserspaceOptions): Promise<void> {
+    this.#mtu = mtu;
     const slotBytes = Math.ceil((mtu + HEADROOM + TAILROOM) / 64) * 64;
     this.#tun = await TunLink.open({
       device: { name: tunName, headroom: HEADROOM, slots: 64, slotBytes },
@@ -205,7 +208,7 @@ export class UserspaceDataPlane implements DataPlane {
     const sa =
       spec.direction === "in"
         ? new InboundSa(factsOf(spec), path, transform, now, this.#epoch)
-        : new OutboundSa(factsOf(spec), path, transform, now, this.#socketOf(path), this.#pathMtuTo(path));
+        : new OutboundSa(factsOf(spec), path, transform, now, this.#socketOf(path), this.#pathMtuTo(path), this.#mtu);
     this.#sas.add(sa);
     this.#startTimers(sa);
     this.#changed();
@@ -381,7 +384,7 @@ export class UserspaceDataPlane implements DataPlane {
   #sendWaiting(reqid: number): void {
     const packets = this.#acquires.release(reqid);
     if (packets.length === 0) return;
-    const slot = Math.max(...packets.map((packet) => packet.length)) + HEADROOM + TAILROOM;
+    const slot = Math.max(this.#mtu, ...packets.map((packet) => packet.length)) + HEADROOM + TAILROOM;
     const slab = Buffer.alloc(packets.length * slot);
     const meta = new Uint32Array(packets.length * META_WORDS);
     for (const [i, packet] of packets.entries()) {

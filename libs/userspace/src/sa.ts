@@ -92,6 +92,8 @@ export class OutboundSa extends Sa {
   readonly address = new Uint32Array(META_WORDS);
   /** Octets of the outer path's MTU, as far as it is known. */
   pathMtu: number;
+  /** Octets that inner packets are padded to (RFC 4303 §2.7): never more than the device's largest packet, for which there is room. */
+  readonly padTo: number;
 
   constructor(
     spec: SaFacts,
@@ -100,8 +102,10 @@ export class OutboundSa extends Sa {
     now: number,
     public socket: UdpSocket,
     pathMtu: number,
+    deviceMtu: number,
   ) {
     super(spec, path, transform, now);
+    this.padTo = spec.mode === "tunnel" ? Math.min(spec.tfc ?? 0, deviceMtu) : 0;
     this.counter = new SequenceCounter(spec.esn);
     this.counter.resume(spec.initialSequence ?? 0n);
     this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));

@@ -5,7 +5,7 @@ import { NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
 import { EXCHANGE, nameOf, PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { NotifyPayload, Payload, Proposal } from "../wire/types.js";
 import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
-import { allocation, isUsableSpi } from "./child-offer.js";
+import { allocation, isUsableSpi, tfcFor } from "./child-offer.js";
 import { resolveDuplicates, rivalRekey } from "./collisions.js";
 import { errorOf } from "./failures.js";
 import { fault, isFault, notifyOf } from "./faults.js";
@@ -56,6 +56,7 @@ export function judge(
     chosen,
     spiOut,
     mode,
+    tfc: tfcFor(config, payloads),
     local,
     remote,
     ...nonces,

@@ -111,6 +111,7 @@ export function acceptAnswer(offer: ChildOffer, payloads: readonly Payload[]): A
     agreed: {
       config: offer.config,
       mode: offer.config.mode,
+      tfc: tfcFor(offer.config, payloads),
       suite,
       spiIn: offer.spiIn,
       spiOut,
@@ -121,6 +122,11 @@ export function acceptAnswer(offer: ChildOffer, payloads: readonly Payload[]): A
       takesOver: false,
     },
   };
+}
+
+/** Octets to pad packets to, unless the peer says that it takes no padding (RFC 7296 §1.3.1). */
+export function tfcFor(config: ChildConfig, payloads: readonly Payload[]): number {
+  return notifyIn(payloads, "ESP_TFC_PADDING_NOT_SUPPORTED") ? 0 : config.tfc;
 }
 
 function suiteOf(chosen: Parameters<typeof childSuite>[0], facts: { ours: string; theirs: string }): ChildSuite {

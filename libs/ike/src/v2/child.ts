@@ -91,6 +91,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     spi: a.spiOut,
     ...place(path, "out"),
     replayWindow: 0,
+    ...(a.tfc > 0 && a.mode === "tunnel" ? { tfc: a.tfc } : {}),
     selectors,
   };
   const held = !a.ours && (a.rekeys || a.takesOver);

@@ -196,6 +196,7 @@ export interface ChildAnswer {
   readonly chosen: Proposal;
   readonly spiOut: number;
   readonly mode: SaMode;
+  readonly tfc: number;
   readonly local: readonly TrafficRange[];
   readonly remote: readonly TrafficRange[];
   readonly ni: Uint8Array;
@@ -211,6 +212,8 @@ export interface ChildAnswer {
 export interface Agreed {
   readonly config: ChildConfig;
   readonly mode: "tunnel" | "transport";
+  /** Octets to pad packets to, 0 when the peer takes no padding. */
+  readonly tfc: number;
   readonly suite: ChildSuite;
   readonly reqid: number;
   readonly spiIn: number;

@@ -119,6 +119,7 @@ const CHILD: Cases<ChildConfig> = {
   },
   esn: next<ChildConfig>({ esn: true }, "rekeyed"),
   replayWindow: next<ChildConfig>({ replayWindow: 512 }, "rekeyed"),
+  tfc: next<ChildConfig>({ tfc: 512 }, "rekeyed"),
   lifetime: next<ChildConfig>({ lifetime: { soft: 1_000, jitter: 0, hard: 2_000 } }, "untouched"),
   startAction: [
     next<ChildConfig>({ startAction: "none" }, "untouched"),

@@ -23,6 +23,7 @@ export const XFRMA = {
   lastUsed: 15,
   algAead: 18,
   algAuthTrunc: 20,
+  tfcPad: 22,
   replayEsnVal: 23,
 } as const;
 

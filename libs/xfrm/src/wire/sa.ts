@@ -82,6 +82,8 @@ export function encodeSa(sa: SaSpec): Uint8Array {
   writeUserSaInfo(writer, sa);
   writeAlgorithms(writer, sa);
   if (sa.encapsulation) writeEncapsulation(writer, sa.encapsulation);
+  const { tfc } = sa;
+  if (tfc && sa.direction === "out") writer.attribute(XFRMA.tfcPad, (w) => w.u32(tfc));
   writeReplay(writer, sa);
   return writer.done();
 }

@@ -95,6 +95,27 @@ const others: ComplianceCase[] = [
     },
   },
   {
+    name: "pads packets, so that their sizes tell nothing",
+    async run(pair) {
+      const { left, right, wire } = pair;
+      const tunnel = await openTunnel(pair, { sa: { tfc: 1000 } });
+      await wire.capture();
+      const to = right.host.address[4];
+      for (const size of [4, 65, 600]) {
+        assert.deepEqual(await left.host.echo({ to, count: 3, size }), { sent: 3, received: 3 }, `${size} octets`);
+      }
+      const captured = await wire.captured();
+      for (const spi of [tunnel.rightward.in.spi, tunnel.leftward.in.spi]) {
+        const sizes = new Set(ofSa(captured, spi).map(({ packet }) => packet.length));
+        assert.equal(sizes.size, 1, `packets of ${[...sizes].join(", ")} octets`);
+        assert.ok([...sizes].every((size) => size > 1000));
+      }
+      assert.equal((await left.host.echo({ to, count: 3, size: 1200 })).received, 3, "larger than the padding");
+      const { bytes } = (await left.dataPlane.querySa(tunnel.rightward.out)) ?? {};
+      assert.ok(bytes !== undefined && bytes < 10_000n, `${bytes} octets counted, padding among them`);
+    },
+  },
+  {
     name: "carries packets of full size and more",
     async run(pair) {
       await openTunnel(pair);
