@@ -1,3 +1,5 @@
+import path from "node:path";
+import { text } from "node:stream/consumers";
 import { type ConnectionIntent, type GatewayIntent, Secret } from "@sallyport/intent";
 import {
   type Agent,
@@ -7,6 +9,7 @@ import {
   ping,
   remove,
   type Strongswan,
+  spawnIn,
   startAgent,
   startStrongswan,
   type Topology,
@@ -314,6 +317,57 @@ describe("we give addresses", () => {
       await two.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
       await two.initiate("home-all");
       await reaches(NS.two, "10.9.0.1", BEHIND.four);
+    },
+    40_000,
+  );
+});
+
+/** Options of a DHCP message, given as hexadecimal digits, by code. */
+function dhcpOptions(message: string): Record<number, string> {
+  const data = Buffer.from(message, "hex");
+  const out: Record<number, string> = {};
+  for (let at = 240; at + 1 < data.length && data[at] !== 255; at += 2 + (data[at + 1] ?? 0)) {
+    out[data[at] ?? 0] = data.subarray(at + 2, at + 2 + (data[at + 1] ?? 0)).toString("hex");
+  }
+  return out;
+}
+
+async function inform(namespace: string, ...args: string[]): Promise<string[]> {
+  const script = path.join(import.meta.dirname, "dhcp-inform-main.ts");
+  const run = spawnIn(namespace, process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  return (await text(run.stdout as NodeJS.ReadableStream)).trim().split("\n");
+}
+
+describe("we tell networks by DHCP", () => {
+  scenario(
+    { proves: 7, role: "responder" },
+    "to callers who ask for them, as Windows does, and to nobody else",
+    async () => {
+      await served.stop();
+      const people = { ...PEOPLE, modeConfig: { ...PEOPLE.modeConfig, poolIds: ["four"], splitDns: ["corp.example"] } };
+      const all = { ...gateway(), connections: [people] };
+      served = await startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: all });
+      const everything = { ...caller("one", "192.0.2.1", "192.0.2.2"), vips: ["0.0.0.0"] };
+      // Not 0.0.0.0/0, in which this peer's userspace ESP would catch its own datagrams.
+      const children = [{ name: "home-all", remoteTs: ["10.2.0.0/16", "255.255.255.255/32"], proposals: ESP }];
+      await one.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
+      await one.load({ connections: [{ ...everything, children }] });
+      await one.initiate("home-all");
+      const vip = (await one.listSas("home"))[0]?.localVips[0] ?? "";
+      const before = (await one.listSas("home"))[0]?.children[0]?.packetsOut ?? 0;
+      const answers = await inform(NS.one, vip, "255.255.255.255", BEHIND.four);
+      for (const answer of answers) {
+        const options = dhcpOptions(answer);
+        // 10.2.0.0/16 on the link itself, RFC 3442.
+        expect(options[249]).toBe("100a0200000000");
+        expect(options[121]).toBe(options[249]);
+        expect(options[6]).toBe("0a020035");
+        expect(Buffer.from(options[15] ?? "", "hex").toString()).toBe("corp.example");
+      }
+      expect(answers).toHaveLength(2);
+      expect((await one.listSas("home"))[0]?.children[0]?.packetsOut).toBe(before + 2);
+      // In clear, from an address that nobody was given.
+      expect(await inform(NS.two, "192.0.2.6", "192.0.2.5")).toEqual(["none"]);
     },
     40_000,
   );
