@@ -119,6 +119,13 @@ export interface RouteSpec {
   readonly via: IpAddress;
 }
 
+/** What an earlier run left that is still alive. Its source NAT is not: connections that are under way keep their addresses. */
+export interface Adopted {
+  readonly sas: readonly SaState[];
+  readonly policies: readonly PolicySpec[];
+  readonly addresses: readonly AddressSpec[];
+}
+
 /** An address of this gateway that exists for a tunnel alone (mode config, RFC 7296 §2.19). */
 export interface AddressSpec {
   readonly address: IpAddress;
@@ -172,7 +179,7 @@ export interface DataPlane {
   tryAlgorithm(algorithm: EncryptionAlgorithm | IntegrityAlgorithm): Promise<string | undefined>;
 
   /** Takes entries of an earlier run that are still alive as its own, so that a restarted agent drops no traffic. */
-  adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }>;
+  adopt(): Promise<Adopted>;
 
   /** Reserves an SPI for a future inbound SA (XFRM_MSG_ALLOCSPI); it lapses by itself when no SA follows in 30 s. */
   allocateSpi(request: {

@@ -1,5 +1,5 @@
 import type { Endpoint, IpAddress } from "@sallyport/base";
-import type { DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
+import type { AddressSpec, DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
 import type { DhGroup, DhKeyPair, SignatureScheme } from "./crypto/types.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
@@ -177,4 +177,6 @@ export type Input =
       readonly now: Millis;
       readonly sas: readonly SaState[];
       readonly policies: readonly PolicySpec[];
+      /** Addresses that peers gave; they stay until a peer gives others, or none is asked any more. */
+      readonly addresses?: readonly AddressSpec[];
     };

@@ -1,6 +1,7 @@
 import { type Clock, ENCRYPTION, type EncryptionAlgorithm, INTEGRITY, type IntegrityAlgorithm } from "@sallyport/base";
 import type {
   AddressSpec,
+  Adopted,
   Capabilities,
   DataPlane,
   DataPlaneEvent,
@@ -187,9 +188,9 @@ export class UserspaceDataPlane implements DataPlane {
   }
 
   /** Nothing survives the end of the process that carried it. */
-  async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
+  async adopt(): Promise<Adopted> {
     await this.#nat.clear();
-    return { sas: [], policies: [] };
+    return { sas: [], policies: [], addresses: [] };
   }
 
   async allocateSpi(): Promise<number> {

@@ -1,6 +1,7 @@
 import type { EncryptionAlgorithm, IntegrityAlgorithm } from "@sallyport/base";
 import type {
   AddressSpec,
+  Adopted,
   Capabilities,
   DataPlane,
   DataPlaneEvent,
@@ -106,8 +107,13 @@ export class KernelDataPlane implements DataPlane {
     return answer;
   }
 
-  async adopt(): Promise<{ sas: SaState[]; policies: PolicySpec[] }> {
-    const [sas, policies] = await Promise.all([this.#netlink.ownSas(), this.#netlink.ownPolicies(), this.#nat.clear()]);
+  async adopt(): Promise<Adopted> {
+    const [sas, policies, addresses] = await Promise.all([
+      this.#netlink.ownSas(),
+      this.#netlink.ownPolicies(),
+      this.#routes.addresses(),
+      this.#nat.clear(),
+    ]);
     const states = sas.map((sa) => this.#registry.state(sa));
     states.forEach((state, index) => {
       const sa = sas[index];
@@ -115,7 +121,7 @@ export class KernelDataPlane implements DataPlane {
       this.#registry.add(state, state.reqid, state.direction, undefined, state.ageSeconds);
       this.#optional.added(saKey(sa), sa);
     });
-    return { sas: states, policies };
+    return { sas: states, policies, addresses };
   }
 
   async allocateSpi(request: SpiRequest): Promise<number> {

@@ -17,6 +17,8 @@ export class TunnelRoutes {
   readonly #netlink: RouteNetlink;
   readonly #families = new Set<4 | 6>();
   #loopback: Promise<number> | undefined;
+  /** Those of this run by destination: with thousands of callers none is looked for among all. */
+  readonly #installed = new Map<string, Route>();
 
   private constructor(netlink: RouteNetlink) {
     this.#netlink = netlink;
@@ -45,7 +47,7 @@ export class TunnelRoutes {
       const exception = this.#exception(route);
       if (exception) await this.#netlink.addRoute(exception);
       const outer = await this.#netlink.lookup(route.via);
-      await this.#netlink.addRoute({
+      const added: Route = {
         destination: route.destination,
         table: ROUTE_TABLE,
         protocol: ROUTE_TABLE,
@@ -54,7 +56,9 @@ export class TunnelRoutes {
         gateway: route.destination.family === 6 && route.via.family === 4 ? undefined : (outer?.gateway ?? route.via),
         interfaceIndex: outer?.interfaceIndex,
         source: route.source,
-      });
+      };
+      await this.#netlink.addRoute(added);
+      this.#installed.set(route.destination.toString(), added);
     } catch (error) {
       throw translated(error, new Uint8Array(0), "route.via");
     }
@@ -62,12 +66,16 @@ export class TunnelRoutes {
 
   async remove(route: RouteSpec): Promise<void> {
     try {
+      const known = this.#installed.get(route.destination.toString());
+      this.#installed.delete(route.destination.toString());
+      const exception = this.#exception(route);
+      if (known) await this.#netlink.removeRoute(known);
+      if (known && !exception) return;
       const installed = await this.#netlink.routes(ROUTE_TABLE);
       const ours = installed.filter((found) => found.protocol === ROUTE_TABLE && found.kind === "unicast");
       for (const found of ours) {
         if (found.destination.toString() === route.destination.toString()) await this.#netlink.removeRoute(found);
       }
-      const exception = this.#exception(route);
       if (!exception) return;
       const others = ours.filter((found) => found.destination.toString() !== route.destination.toString());
       if (others.some((found) => found.destination.contains(exception.destination))) return;
@@ -94,6 +102,12 @@ export class TunnelRoutes {
     }
   }
 
+  /** Addresses that are marked as ours. */
+  async addresses(): Promise<AddressSpec[]> {
+    const found = await this.#netlink.addresses(ROUTE_TABLE);
+    return found.map(({ address, prefixLength }) => ({ address, prefixLength }));
+  }
+
   #device(): Promise<number> {
     this.#loopback ??= this.#netlink.link("lo").then((found) => found?.index ?? 1);
     return this.#loopback;
@@ -112,6 +126,7 @@ export class TunnelRoutes {
       await Promise.all(rules.map((rule) => netlink.removeRule(rule)));
     }
     this.#families.clear();
+    this.#installed.clear();
   }
 
   close(): void {

@@ -112,8 +112,8 @@ export class EngineHost {
 
   /** Takes over what an earlier run left in the data plane; before the first `configure`. */
   async adopt(): Promise<void> {
-    const { sas, policies } = await this.options.dataPlane.adopt();
-    this.#step({ on: "adopt", now: this.#now(), sas, policies });
+    const { sas, policies, addresses } = await this.options.dataPlane.adopt();
+    this.#step({ on: "adopt", now: this.#now(), sas, policies, addresses });
     if (sas.length > 0)
       this.options.log.info({ sas: sas.length, policies: policies.length }, "took over SAs of an earlier run");
   }

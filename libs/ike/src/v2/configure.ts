@@ -9,6 +9,7 @@ import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
 import { changeAuthentication } from "./reauth.js";
+import { dropOrphanAddresses } from "./request-config.js";
 import { lookAgain } from "./roaming.js";
 import type { Child, IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
@@ -36,6 +37,7 @@ export function configure(turn: Turn, config: IkeConfig): void {
   // Last, so that a policy that is wanted again is never away and no packet leaves in clear.
   for (const entries of gone) turn.apply(release(core.holdings, entries));
   dropStrangers(turn);
+  if (!config.peers.some((p) => p.request)) dropOrphanAddresses(turn);
   for (const peer of config.peers) ensure(turn, peer.id);
 }
 

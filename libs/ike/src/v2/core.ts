@@ -1,5 +1,5 @@
 import type { IpAddress, Rng } from "@sallyport/base";
-import type { PolicySpec, SaId, SaState } from "@sallyport/dataplane";
+import type { AddressSpec, PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig, type ShuntConfig } from "../config.js";
 import type { LastError, Refusal } from "../status.js";
@@ -70,6 +70,8 @@ export class Core {
   readonly counters: Record<string, number> = {};
   /** SAs of an earlier run that still carry traffic, by reqid. */
   readonly orphans = new Map<number, Orphans>();
+  /** Addresses of an earlier run, from peers that have not given them again yet. */
+  orphanAddresses: readonly AddressSpec[] = [];
   /** Configured children by their own reqid. */
   readonly byReqid = new Map<number, { readonly peer: string; readonly child: string }>();
   readonly reqids = new Map<number, string>();

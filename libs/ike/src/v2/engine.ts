@@ -136,6 +136,7 @@ export class IkeEngine {
         return;
       case "adopt":
         adopt(turn, input.sas, input.policies);
+        this.#core.orphanAddresses = input.addresses ?? [];
         return;
     }
   }

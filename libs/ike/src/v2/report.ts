@@ -100,9 +100,9 @@ export function engineStatus(core: Core): EngineStatus {
   };
 }
 
-/** What peers have given to this end; looks at those alone that are asked. */
+/** What peers have given to this end, in an earlier run too; looks at those alone that are asked. */
 export function virtualAddresses(core: Core): IpAddress[] {
-  const out = new Map<string, IpAddress>();
+  const out = new Map(core.orphanAddresses.map(({ address }) => [address.toString(), address]));
   for (const { config } of core.peers.values()) {
     if (!config.request) continue;
     for (const serial of core.table.ofPeer(config.id)) {

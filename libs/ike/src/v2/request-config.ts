@@ -65,6 +65,7 @@ export function takeAddresses(turn: Turn, sa: IkeSa, offer: ChildOffer, payloads
     state.addressRefusals = 0;
   }
   turn.apply(local.map((address) => ({ op: "installAddress", args: [spec(address)] })));
+  dropOrphanAddresses(turn, local);
   return offer.config.local.length > 0 ? offer : { ...offer, local: hosts(local) };
 }
 
@@ -89,4 +90,12 @@ export function releaseAddresses(turn: Turn, sa: IkeSa): void {
   const others = turn.ofPeer(sa.peer?.id ?? "").filter((other) => other.serial !== sa.serial);
   const gone = virtual.local.filter((a) => !others.some((o) => o.virtual?.local.some((b) => a.equals(b))));
   turn.apply(gone.map((address) => ({ op: "removeAddress", args: [spec(address)] })));
+}
+
+/** Takes away what an earlier run was given, but for `kept`, which is in use again. */
+export function dropOrphanAddresses(turn: Turn, kept: readonly IpAddress[] = []): void {
+  const { core } = turn;
+  const gone = core.orphanAddresses.filter((o) => !kept.some((a) => a.equals(o.address)));
+  core.orphanAddresses = [];
+  turn.apply(gone.map((address) => ({ op: "removeAddress", args: [address] })));
 }

@@ -246,6 +246,29 @@ describe("road warriors", () => {
     expect([a.dataPlane.nats.size, a.engine.sizes().held]).toEqual([0, 0]);
   });
 
+  it("take the addresses of an earlier run over, and away what is not theirs any more", () => {
+    const { sim, join } = lab();
+    const a = join("ann@example.org", "203.0.113.1");
+    sim.run(3);
+    const before = text(virtual(a)?.local);
+    const left = [...(virtual(a)?.local ?? []), ip("10.9.0.99")].map((address) => ({
+      address,
+      prefixLength: address.family === 4 ? 32 : 128,
+    }));
+    a.crash();
+    a.dataPlane.addresses.add("10.9.0.99");
+    a.handle({ on: "adopt", now: sim.now, sas: a.dataPlane.listSas(), policies: [], addresses: left });
+    expect(text(a.engine.virtualAddresses())).toEqual([...before, "10.9.0.99"]);
+    a.configure(person("ann@example.org", "203.0.113.1"));
+    expect(a.dataPlane.addresses.size).toBe(3);
+    sim.run(20);
+    expect([...a.dataPlane.addresses]).toEqual(before);
+    a.crash();
+    a.handle({ on: "adopt", now: sim.now, sas: [], policies: [], addresses: left });
+    a.configure(configOf());
+    expect(a.dataPlane.addresses.size).toBe(0);
+  });
+
   it("keep their addresses when the pools become others under them", () => {
     const { sim, b, join } = lab();
     const a = join("ann@example.org", "203.0.113.1");
