@@ -29,7 +29,7 @@ export function openBooks(): DataPlane {
   return {
     capabilities: CAPABILITIES,
     tryAlgorithm: async () => undefined,
-    adopt: async () => ({ sas: [], policies: [] }),
+    adopt: async () => ({ sas: [], policies: [], addresses: [] }),
     async allocateSpi({ destination, protocol }) {
       const spi = randomInt(0x1000, 2 ** 32);
       registry.reserve({ destination, protocol, spi });
