@@ -1,7 +1,12 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
 import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
+import type { AddressPool, AddressRequest, ModeConfig } from "./addressing.js";
 import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
+import type { Identity, IdentityMatch } from "./identities.js";
+
+export type * from "./addressing.js";
+export type * from "./identities.js";
 
 /** An encryption algorithm at one key size; `keyBits` without salt, as ENCRYPTION of libs/base lists them. */
 export interface CipherChoice {
@@ -26,21 +31,6 @@ export interface EspProposal {
   readonly integrity: readonly IntegrityAlgorithm[];
   readonly pfs: readonly DhGroup[];
 }
-
-/** RFC 7296 §3.5; `dn` is the DER of a Name, `key-id` opaque octets. */
-export type Identity =
-  | { readonly type: "ipv4" | "ipv6"; readonly address: IpAddress }
-  | { readonly type: "fqdn" | "email"; readonly name: string }
-  | { readonly type: "dn" | "key-id"; readonly data: Uint8Array };
-
-/**
- * What the peer may call itself (IDENT-09). `auto`: its address with a PSK, whatever its certificate proves with certificates.
- * `any`: every identity (with certificates: every one that the certificate proves). `ignore`: not even compared with the
- * certificate; dangerous.
- */
-export type IdentityMatch =
-  | { readonly match: "auto" | "any" | "ignore" }
-  | { readonly match: "is"; readonly identity: Identity };
 
 /** A certificate of this end. */
 export interface CertificateCredential {
@@ -202,57 +192,6 @@ export interface ChildConfig {
   readonly routes: boolean;
   /** Preferred source addresses of those routes, the first of the route's family; a virtual address goes before them. */
   readonly routeSources: readonly IpAddress[];
-}
-
-/** Addresses `first`…`last`, both inclusive, of one family. */
-export interface AddressRange {
-  readonly first: IpAddress;
-  readonly last: IpAddress;
-}
-
-/**
- * Addresses that road warriors are given, all of one family; ranges do not overlap. Of more than 2^32 addresses the first 2^32
- * are used. What users have for themselves (`UserModeConfig.addresses`) is given to nobody else.
- */
-export interface AddressPool {
-  readonly id: string;
-  readonly ranges: readonly AddressRange[];
-}
-
-/** What a peer is told with its address (RFC 7296 §3.15.1). */
-export interface AddressingFacts {
-  /** Ids of pools in order of preference; each family is served from the first that has an address left. */
-  readonly pools: readonly string[];
-  readonly dns: readonly IpAddress[];
-  /** INTERNAL_DNS_DOMAIN (RFC 8598): what is asked of `dns`; told to peers that ask for it. */
-  readonly domains: readonly string[];
-  /** INTERNAL_IP4_SUBNET and INTERNAL_IP6_SUBNET: the networks behind this end. A hint, no protection (MC-08). */
-  readonly subnets: readonly Prefix[];
-}
-
-/** What is different for one identity (IDENT-14); absent fields are those of everybody. */
-export interface UserModeConfig extends Partial<AddressingFacts> {
-  readonly identity: Identity;
-  /** Its own, at most one of each family; a family without one is served from the pools. */
-  readonly addresses?: readonly IpAddress[];
-}
-
-/** How a responder answers CFG_REQUEST (RFC 7296 §2.19). */
-export interface ModeConfig extends AddressingFacts {
-  /** An initiator that asks for no address gets FAILED_CP_REQUIRED and no CHILD SA. */
-  readonly required: boolean;
-  /** Told as INTERNAL_IP4_NETMASK (MC-01); absent: no netmask is told. */
-  readonly prefixLength?: number;
-  readonly users: readonly UserModeConfig[];
-}
-
-/** What an initiator asks for by CFG_REQUEST. A child without local selectors gets the address that was given (RFC 7296 §2.19). */
-export interface AddressRequest {
-  /** Families of which an address is wanted; the CHILD SA comes up when one of them is given. */
-  readonly families: readonly (4 | 6)[];
-  readonly dns: boolean;
-  /** Networks whose packets leave with the address that was given (MC-05). */
-  readonly hides: readonly Prefix[];
 }
 
 /** RFC 4555: how this end and the peer may change their addresses under a standing IKE SA. */

@@ -44,7 +44,8 @@ function userOf(config: ModeConfig, sa: IkeSa): UserModeConfig | undefined {
     config,
     () => new Map(config.users.map((user) => [identificationText(toIdentification(user.identity)), user])),
   );
-  return sa.remoteId && byText.get(identificationText(sa.remoteId));
+  const who = sa.user ?? (sa.remoteId && identificationText(sa.remoteId));
+  return who === undefined ? undefined : byText.get(who);
 }
 
 /** Addresses that are set aside for users. */
