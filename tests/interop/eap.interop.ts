@@ -1,159 +1,49 @@
 import type { LastError } from "@sallyport/ike";
 import {
-  type ConnectionIntent,
-  type EapUserSetIntent,
-  type GatewayIntent,
-  type PeerEap,
-  Secret,
-} from "@sallyport/intent";
-import {
   type Agent,
   type Authority,
   type Credential,
   createAuthority,
   eventually,
   layOut,
-  type PeerAuthentication,
-  type PeerConnection,
+  ping,
   remove,
   type Strongswan,
   startAgent,
   startStrongswan,
   type Topology,
 } from "@sallyport/testkit";
-import { connectionIntent, DATA_PLANE, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import {
+  atBranch,
+  atGateway,
+  BRANCH,
+  type Case,
+  calling,
+  DEVICE,
+  GATEWAY_AT_BRANCH,
+  inNamesOnly,
+  intentOf,
+  OURS,
+  PASSWORD,
+  serving,
+  THEIRS,
+  TLS_12,
+  TLS_13,
+  USER,
+  untrusting,
+  WAYS,
+  type Way,
+} from "./eap-lab.js";
+import { DATA_PLANE, Pair, PEER_DATA_PLANE, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
-import type { ScenarioNumber } from "./scenarios.js";
-
-const NS = { ours: "sp-eap-ours", theirs: "sp-eap-theirs" };
-/** The servers' names; the user of either end's client. */
-const OURS = "gateway.test";
-const THEIRS = "theirs.test";
-const USER = "alice@example.org";
-/** What a client calls itself in IDi: who it is, EAP says. */
-const DEVICE = "laptop.test";
-const PASSWORD = "correct horse battery staple €";
-
-interface Way {
-  readonly name: string;
-  readonly method: "mschapv2" | "md5" | "gtc" | "tls";
-  readonly proves: ScenarioNumber;
-  readonly tls?: Pick<PeerEap, "tlsVersions"> | undefined;
-}
-const TLS_12 = { tlsVersions: { min: "1.2", max: "1.2" } } as const;
-const TLS_13 = { tlsVersions: { min: "1.3", max: "1.3" } } as const;
-const WAYS: readonly Way[] = [
-  { name: "mschapv2", method: "mschapv2", proves: 8 },
-  { name: "md5", method: "md5", proves: 8 },
-  { name: "gtc", method: "gtc", proves: 8 },
-  { name: "tls", method: "tls", proves: 20, tls: TLS_12 },
-];
-
-/** Every connection has an address of the far end and networks of its own. */
-const tunnel = (n: number, id: string): TunnelCase => ({
-  id,
-  auth: "certificate",
-  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-});
-
-interface Case {
-  readonly it: TunnelCase;
-  readonly intent: ConnectionIntent;
-  readonly peer: PeerConnection;
-}
-
-const fqdn = (value: string) => ({ type: "fqdn", value }) as const;
-const TRUST = { trustAnchorIds: ["authority"] };
-
-/** We serve EAP and prove ourselves by a certificate; strongSwan calls. */
-function serving(
-  n: number,
-  id: string,
-  { method, tls }: Pick<Way, "method" | "tls">,
-  theirs: Partial<PeerAuthentication> = {},
-): Case {
-  const it = tunnel(n, id);
-  const connection = peerConnection(it);
-  return {
-    it,
-    intent: {
-      ...connectionIntent(it),
-      role: "responder",
-      remote: { from: [`${it.theirs.address}/32`], ports: { ike: 500, natt: 4500 } },
-      local: { method: "certificate", identity: fqdn(OURS) },
-      peer: {
-        method: "eap",
-        identity: { type: "any" },
-        methods: [method],
-        ...(method === "tls" ? { ...TRUST, ...tls } : { userSetId: "staff" }),
-      },
-    },
-    peer: {
-      ...connection,
-      local: {
-        auth: `eap-${method}`,
-        id: DEVICE,
-        eapId: USER,
-        ...(method === "tls" && { certificate: user.certificate }),
-        ...theirs,
-      },
-      remote: { auth: "pubkey", id: OURS },
-    },
-  };
-}
-
-/** strongSwan serves EAP; we call, and say who we are only once it has proven itself. */
-function calling(
-  n: number,
-  id: string,
-  { method, tls }: Pick<Way, "method" | "tls">,
-  password = PASSWORD,
-  name = USER,
-): Case {
-  const it = tunnel(n, id);
-  const connection = peerConnection(it);
-  return {
-    it,
-    intent: {
-      ...connectionIntent(it),
-      role: "initiator",
-      local: {
-        method: "eap",
-        identity: fqdn(DEVICE),
-        user: name,
-        methods: [method],
-        ...(method === "tls" ? { ...TRUST, ...tls } : { secret: new Secret(password) }),
-      },
-      peer: { method: "certificate", identity: fqdn(THEIRS), ...TRUST },
-    },
-    peer: {
-      ...connection,
-      local: { auth: "pubkey", id: THEIRS, certificate: server.certificate },
-      remote: { auth: `eap-${method}`, id: "%any", eapId: "%any" },
-    },
-  };
-}
-
-/** No end shows a certificate of IKE: EAP proves both (RFC 5998). `end`: of our intent, the server. */
-function inNamesOnly({ it, intent, peer: theirs }: Case, end: "local" | "peer"): Case {
-  const identity = fqdn(end === "local" ? OURS : THEIRS);
-  const bare =
-    end === "local"
-      ? ({ local: { method: "eap", identity } } as const)
-      : ({ peer: { method: "eap", identity } } as const);
-  const [local, remote] = [theirs.local, theirs.remote] as [PeerAuthentication, PeerAuthentication];
-  const peers = end === "local" ? { remote: { ...remote, auth: "eap-tls" } } : { local: { ...local, auth: "eap-tls" } };
-  return { it, intent: { ...intent, ...bare }, peer: { ...theirs, ...peers } };
-}
 
 let authority: Authority;
+let stranger: Authority;
 /** strongSwan's as a server, and the user's at either end. */
 let server: Credential;
 let user: Credential;
 let agent: Agent;
+let branch: Agent;
 let peer: Strongswan;
 let pair: Pair;
 let served: readonly (Way & Case)[];
@@ -164,40 +54,27 @@ let refusals: {
   readonly otherMethod: Case;
   readonly wrongPasswordThere: Case;
   readonly strangerThere: Case;
+  readonly untrusting: Case;
   readonly noIndication: Case;
 };
 let alone: { readonly served: Case; readonly called: Case };
 
-const users = (...pairs: readonly (readonly [string, string])[]): EapUserSetIntent => ({
-  id: "staff",
-  users: pairs.map(([name, secret]) => ({ name, secret: new Secret(secret) })),
-});
-
-function intentOf(own: Credential, cases: readonly Case[]): GatewayIntent {
-  return {
-    schema: 1,
-    revision: 1,
-    gateway: { id: "ours", name: "ours" },
-    identity: fqdn(OURS),
-    ports: { ike: 500, natt: 4500 },
-    certificate: { fingerprint: own.fingerprint, intermediates: [] },
-    trustAnchors: [{ id: "authority", der: authority.der.toString("base64") }],
-    eapUsers: [users([USER, PASSWORD], ["bob", "another"])],
-    connections: cases.map((c) => c.intent),
-    options: { commitConfirmSeconds: 60, reportSeconds: 5 },
-  };
-}
-
-const ADDRESSES = Array.from({ length: 16 }, (_, n) => `192.0.2.${10 + n}/24`);
+const NS = { ours: "sp-eap-ours", theirs: "sp-eap-theirs", branch: "sp-eap-branch" };
+const ADDRESSES = Array.from({ length: 18 }, (_, n) => `192.0.2.${10 + n}/24`);
 const TOPOLOGY: Topology = {
   namespaces: [
-    { name: NS.ours, loopback: Array.from({ length: 16 }, (_, n) => `10.1.${n}.1/32`) },
-    { name: NS.theirs, loopback: Array.from({ length: 16 }, (_, n) => `10.2.${n}.1/32`) },
+    { name: NS.ours, loopback: Array.from({ length: 18 }, (_, n) => `10.1.${n}.1/32`) },
+    { name: NS.branch, loopback: [`${BRANCH.theirs.host}/32`] },
+    { name: NS.theirs, loopback: Array.from({ length: 18 }, (_, n) => `10.2.${n}.1/32`) },
   ],
   cables: [
     [
       { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
       { namespace: NS.theirs, device: "wan", addresses: ADDRESSES },
+    ],
+    [
+      { namespace: NS.ours, device: "wan2", addresses: [`${GATEWAY_AT_BRANCH}/30`] },
+      { namespace: NS.branch, device: "wan", addresses: [`${BRANCH.theirs.address}/30`] },
     ],
   ],
 };
@@ -206,24 +83,32 @@ beforeAll(async () => {
   await remove(TOPOLOGY);
   await layOut(TOPOLOGY);
   authority = await createAuthority("EAP lab", "rsa");
+  stranger = await createAuthority("another lab", "ecdsa");
   // Our gateway's certificate is also what it shows as a client of EAP-TLS, so it proves the user's name.
   const own = await authority.issue([OURS, USER], "rsa");
   [server, user] = await Promise.all([authority.issue(THEIRS, "rsa"), authority.issue(USER, "rsa")]);
-  served = WAYS.map((way, n) => ({ ...way, ...serving(n, `serve-${way.name}`, way) }));
-  called = WAYS.map((way, n) => ({ ...way, ...calling(4 + n, `call-${way.name}`, way) }));
+  served = WAYS.map((way, n) => ({ ...way, ...serving(user, n, `serve-${way.name}`, way) }));
+  called = WAYS.map((way, n) => ({ ...way, ...calling(server, 4 + n, `call-${way.name}`, way) }));
   refusals = {
-    wrongPassword: serving(8, "wrong-password", { method: "mschapv2" }, { eapId: "bob" }),
-    stranger: serving(9, "stranger", { method: "gtc" }, { eapId: "eve@example.org" }),
-    otherMethod: serving(10, "other-method", { method: "mschapv2" }, { auth: "eap-md5" }),
-    wrongPasswordThere: calling(11, "wrong-password-there", { method: "mschapv2" }, "a guess"),
-    strangerThere: calling(12, "stranger-there", { method: "md5" }, PASSWORD, "eve@example.org"),
-    noIndication: calling(13, "no-indication", { method: "tls", tls: TLS_13 }),
+    wrongPassword: serving(user, 8, "wrong-password", { method: "mschapv2" }, { eapId: "bob" }),
+    stranger: serving(user, 9, "stranger", { method: "gtc" }, { eapId: "eve@example.org" }),
+    otherMethod: serving(user, 10, "other-method", { method: "mschapv2" }, { auth: "eap-md5" }),
+    wrongPasswordThere: calling(server, 11, "wrong-password-there", { method: "mschapv2" }, "a guess"),
+    strangerThere: calling(server, 12, "stranger-there", { method: "md5" }, PASSWORD, "eve@example.org"),
+    untrusting: untrusting(serving(user, 16, "untrusting", { method: "mschapv2" }), stranger),
+    noIndication: calling(server, 13, "no-indication", { method: "tls", tls: TLS_13 }),
   };
   alone = {
-    served: inNamesOnly(serving(14, "serve-alone", { method: "tls", tls: TLS_12 }), "local"),
-    called: inNamesOnly(calling(15, "call-alone", { method: "tls", tls: TLS_12 }), "peer"),
+    served: inNamesOnly(serving(user, 14, "serve-alone", { method: "tls", tls: TLS_12 }), "local"),
+    called: inNamesOnly(calling(server, 15, "call-alone", { method: "tls", tls: TLS_12 }), "peer"),
   };
   const cases = [...served, ...called, ...Object.values(refusals), ...Object.values(alone)];
+  branch = await startAgent({
+    namespace: NS.branch,
+    dataPlane: DATA_PLANE,
+    credential: user,
+    intent: intentOf(authority, user, [atBranch(user)]),
+  });
   peer = await startStrongswan({
     namespace: NS.theirs,
     dataPlane: PEER_DATA_PLANE,
@@ -243,12 +128,12 @@ beforeAll(async () => {
     namespace: NS.ours,
     dataPlane: DATA_PLANE,
     credential: own,
-    intent: intentOf(own, cases),
+    intent: intentOf(authority, own, [...cases.map((c) => c.intent), atGateway]),
   });
   pair = new Pair(agent, peer, NS);
 }, 60_000);
 afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
+  await Promise.all([peer?.stop(), agent?.stop(), branch?.stop()]);
   await remove(TOPOLOGY);
 }, 30_000);
 
@@ -359,6 +244,20 @@ describe("refused", () => {
   );
 
   scenario(
+    { proves: [8, 14], role: "responder" },
+    "by a client that does not trust our certificate, which we say",
+    async () => {
+      const { it } = refusals.untrusting;
+      await expect(peer.initiate(`${it.id}-net`, 5000)).rejects.toThrow(/refused initiate/);
+      expect(await errorOf(it.id)).toMatchObject({
+        message: "the peer does not trust this end",
+        theirs: "AUTHENTICATION_FAILED",
+      });
+    },
+    20_000,
+  );
+
+  scenario(
     { proves: 20, role: "initiator" },
     "a server of TLS 1.3 that does not say that it has accepted us (RFC 9190 §2.1.1)",
     async () => {
@@ -398,3 +297,14 @@ describe("EAP alone", () => {
     20_000,
   );
 });
+
+it("two of ours prove themselves by EAP-TLS with TLS 1.3 alone", async () => {
+  await branch.ask("up", { tunnel: BRANCH.id, child: `${BRANCH.id}-net` });
+  const [here, there] = await Promise.all([agent.established(BRANCH.id), branch.established(BRANCH.id)]);
+  expect(here).toMatchObject({ user: USER, spiInitiator: there.spiInitiator, remoteId: DEVICE, localId: OURS });
+  await eventually(
+    "replies through it",
+    async () =>
+      (await ping(NS.ours, BRANCH.theirs.host, { source: BRANCH.ours.host, count: 5 })).received === 5 || undefined,
+  );
+}, 30_000);

@@ -26,11 +26,11 @@ interface ExchangeRow {
   serve(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void;
 }
 
-/** Nothing but IKE_AUTH is heard before authentication (hostile input 15, 16). */
+/** Nothing but IKE_AUTH is heard before authentication (hostile input 15, 16), and that a client of EAP gives up. */
 export const EXCHANGES: Readonly<Record<number, ExchangeRow>> = {
   [EXCHANGE.IKE_AUTH]: { phases: ["auth"], role: "responder", serve: serveAuth },
   [EXCHANGE.CREATE_CHILD_SA]: { phases: ["established", "rekeyed", "deleting"], serve: serveCreate },
-  [EXCHANGE.INFORMATIONAL]: { phases: ["established", "rekeyed", "deleting"], serve: serveInformational },
+  [EXCHANGE.INFORMATIONAL]: { phases: ["auth", "established", "rekeyed", "deleting"], serve: serveInformational },
 };
 
 /** Begins a task whose turn has come; false: it has become pointless. */

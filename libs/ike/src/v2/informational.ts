@@ -20,6 +20,10 @@ function deletion(spis: readonly number[]): DeletePayload {
 
 /** RFC 7296 §1.4: deletes, notifications and the mere question whether this end is alive. */
 export function serveInformational(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  if (sa.phase === "auth") {
+    givenUp(turn, sa, payloads);
+    return;
+  }
   const deletes = all(payloads, "D");
   if (deletes.some((d) => d.protocol === PROTOCOL.IKE)) {
     ikeDeleted(turn, sa);
@@ -90,6 +94,22 @@ function distrusted(turn: Turn, sa: IkeSa, notify: number): void {
   turn.emit({ event: "auth-failed", peer: sa.peer?.id, remote: sa.remote, error, at: turn.now });
   respond(turn, sa, []);
   closeSa(turn, sa, "failed", true);
+}
+
+/**
+ * Between the requests of EAP the initiator may find that it does not trust this end, or take the method's word for its own refusal
+ * (RFC 7296 §2.21.2). Anything else has to wait until it is authenticated.
+ */
+function givenUp(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
+  const eap = sa.handshake?.proving.eap;
+  const error = errorIn(payloads);
+  if (eap?.role !== "server" || error?.type !== NOTIFY.AUTHENTICATION_FAILED) {
+    turn.count("illegal-transition");
+    sa.serving = undefined;
+  } else if (eap.state.refused) {
+    respond(turn, sa, []);
+    closeSa(turn, sa, "failed", true);
+  } else distrusted(turn, sa, error.type);
 }
 
 /** A pair that we have just finished making may have been deleted by the peer already. */

@@ -125,6 +125,19 @@ describe("EAP (RFC 7296 §2.16)", () => {
     );
   });
 
+  test("a client that does not trust the gateway says so, and leaves nothing half open", () => {
+    const { sim, a, b } = lab({ a: { remoteAuth: [trusting(ID_B, "another root")] } });
+    sim.run(1);
+    expect(a.of("negotiation-failed")[0]?.error.code).toBe("sim/untrusted");
+    expect(b.of("auth-failed")[0]?.error).toMatchObject({
+      message: "the peer does not trust this end",
+      theirs: "AUTHENTICATION_FAILED",
+      exchange: "INFORMATIONAL",
+    });
+    expect(b.engine.status().halfOpen).toBe(0);
+    expect([...a.established(), ...b.established()]).toEqual([]);
+  });
+
   test("the user is who IDi says when the gateway does not ask (EAP-08)", () => {
     const email = { type: "email", name: "alice" } as const;
     const { sim, a, b } = lab({
