@@ -53,13 +53,11 @@ export class IpAddress {
 
   /** 4 or 16 octets, network order; made anew for each caller. */
   get bytes(): Uint8Array {
-    const bytes = new Uint8Array(BITS[this.family] / 8);
+    if (this.family === 4) return v4Bytes(Number(this.value));
+    const bytes = new Uint8Array(16);
     const view = new DataView(bytes.buffer);
-    if (this.family === 4) view.setUint32(0, Number(this.value));
-    else {
-      view.setBigUint64(0, this.value >> 64n);
-      view.setBigUint64(8, BigInt.asUintN(64, this.value));
-    }
+    view.setBigUint64(0, this.value >> 64n);
+    view.setBigUint64(8, BigInt.asUintN(64, this.value));
     return bytes;
   }
 
@@ -83,6 +81,15 @@ export class IpAddress {
   toJSON(): string {
     return this.toString();
   }
+}
+
+function v4Bytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  bytes[0] = value >>> 24;
+  bytes[1] = value >>> 16;
+  bytes[2] = value >>> 8;
+  bytes[3] = value;
+  return bytes;
 }
 
 function v4Text(value: number): string {

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomInt } from "node:crypto";
 import type { Clock } from "@sallyport/base";
 import type { SaId } from "@sallyport/dataplane";
 import { fault } from "./faults.js";
@@ -24,8 +24,8 @@ export class SaDatabase {
   reserve(): number {
     this.#lapse();
     for (;;) {
-      const spi = randomBytes(4).readUInt32BE();
-      if (spi < 256 || this.#inbound.has(spi) || this.#reserved.has(spi)) continue;
+      const spi = randomInt(256, 2 ** 32);
+      if (this.#inbound.has(spi) || this.#reserved.has(spi)) continue;
       this.#reserved.set(spi, this.clock.now() + RESERVATION_MS);
       return spi;
     }

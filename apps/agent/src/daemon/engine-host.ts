@@ -160,7 +160,7 @@ export class EngineHost {
       return true;
     }
     // Copied: it may wait in the queue, and its memory is the socket's.
-    const input = { ...about, datagram: new Uint8Array(data) };
+    const input = { ...about, datagram: Buffer.from(data) };
     const taken = owner === undefined ? this.#queue.offerStranger(input) : this.#queue.offer(input, owner);
     if (taken && !this.#draining) this.#drain();
     return taken;
