@@ -7,6 +7,7 @@ export const fault = faultTable({
   "agent/refused": { retry: false, expose: true },
   "agent/not-enrolled": { retry: false, expose: true },
   "agent/unknown-tunnel": { retry: false, expose: true },
+  "agent/unsupported-mode": { retry: false, expose: true },
   "agent/unsupported-proposal": { retry: false, expose: true },
   "agent/unresolvable-host": { retry: true, expose: true },
   "agent/no-route": { retry: true, expose: true },

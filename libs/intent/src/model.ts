@@ -413,7 +413,8 @@ export interface ChildIntent {
   /** Unique in the gateway's intent and the same at both ends. */
   readonly id: string;
   readonly name: string;
-  readonly mode: "tunnel";
+  /** `transport`: packets between the two ends themselves, GRE or IPIP among them; takes a data plane that has it. */
+  readonly mode: "tunnel" | "transport";
   /**
    * Traffic selectors: prefixes, or ranges of addresses, perhaps of one protocol and of some of its ports or ICMP types:
    * `10.1.0.0/16`, `10.1.0.0/16[tcp/443]`, `10.1.0.5-10.1.0.9[udp/1024-2047]`, `10.1.0.0/16[icmp/8]`. Empty: the virtual address of

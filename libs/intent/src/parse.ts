@@ -64,7 +64,7 @@ const ports = z.strictObject({ ike: port, natt: port });
 const child = z.strictObject({
   id,
   name,
-  mode: z.literal("tunnel"),
+  mode: z.enum(["tunnel", "transport"]),
   localSubnets: selectors,
   remoteSubnets: selectors,
   espProposals: proposals("esp"),

@@ -1,10 +1,10 @@
 import type { DataPlane } from "@sallyport/dataplane";
-import { type GatewayIntent, parseProposals } from "@sallyport/intent";
+import { type ChildIntent, type GatewayIntent, parseProposals } from "@sallyport/intent";
 import { fault } from "../faults.js";
 
 /**
  * Refuses an intent that this gateway's data plane could not carry, before anything is touched: a proposal that the kernel lacks
- * would be negotiated and then fail. Throws `agent/unsupported-proposal` with the field and the kernel's word.
+ * would be negotiated and then fail. Throws `agent/unsupported-proposal` with the field and the kernel's word, or `agent/unsupported-mode`.
  */
 export async function checkCapabilities(
   intent: GatewayIntent,
@@ -12,6 +12,7 @@ export async function checkCapabilities(
 ): Promise<void> {
   for (const [i, connection] of intent.connections.entries()) {
     for (const [j, child] of connection.children.entries()) {
+      checkMode(child, `connections[${i}].children[${j}].mode`, dataPlane);
       for (const [k, text] of child.espProposals.entries()) {
         const field = `connections[${i}].children[${j}].espProposals[${k}]`;
         const algorithms = parseProposals([text], "esp", field).flatMap((p) => [
@@ -36,4 +37,17 @@ export async function checkCapabilities(
       }
     }
   }
+}
+
+function checkMode(
+  { name, mode }: ChildIntent,
+  field: string,
+  { capabilities }: Pick<DataPlane, "capabilities">,
+): void {
+  if (mode === "tunnel" || capabilities.transportMode) return;
+  throw fault("agent/unsupported-mode", `${name}: the ${capabilities.name} data plane has no ${mode} mode`, {
+    field,
+    value: mode,
+    expected: "tunnel, or a kernel with ESP",
+  });
 }

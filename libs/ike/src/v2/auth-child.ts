@@ -38,7 +38,7 @@ export function authenticated(turn: Turn, sa: IkeSa, asking: Asking, payloads: r
     return;
   }
   try {
-    const accepted = acceptAnswer(takeAddresses(turn, sa, offer, payloads), payloads);
+    const accepted = acceptAnswer(sa, takeAddresses(turn, sa, offer, payloads), payloads);
     const reqid = reqidOf(turn, sa, offer.config, accepted.agreed.local, accepted.agreed.remote);
     const built = build(turn, sa, { ...accepted.agreed, reqid, ni: offer.nonce, nr, shared: undefined });
     turn.dataplane(sa, asking, installOps(turn, sa, built), { go: "auth-child-installed", built });

@@ -1,3 +1,4 @@
+import type { SaMode } from "@sallyport/dataplane";
 import type { CryptoResults } from "../api.js";
 import type { ChildConfig, PeerConfig } from "../config.js";
 import { childSuite, DH } from "../crypto/index.js";
@@ -16,6 +17,7 @@ import { choose, espProposals } from "./proposals.js";
 import type { Agreed, Built, Child, ChildAnswer, IkeSa, Outcome } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import { offerText, take } from "./templates.js";
+import { refuseSecondOwner, seenThroughNat } from "./transport.js";
 import type { Turn } from "./turn.js";
 
 const NO_SPI = new Uint8Array(0);
@@ -37,21 +39,24 @@ export function judge(
     throw fault("ike/no-additional-sas", `${sa.children.length} CHILD SAs are enough`);
   }
   const cp = first ? [] : serveAddresses(turn, sa, payloads);
-  const want = {
+  const said = {
     local: toRanges(must(payloads, "TSr").selectors),
     remote: toRanges(must(payloads, "TSi").selectors),
   };
+  const want = { tunnel: said, transport: seenThroughNat(sa, said) };
   const config = rekeys?.config ?? pickChild(sa, peer, want);
-  const taken = config && take(config, want, endsOf(sa));
-  if (!config || !taken) throw unacceptable(sa, peer, want);
+  const taken = config && take(config, want[config.mode], endsOf(sa));
+  if (!config || !taken) throw unacceptable(sa, peer, said);
   const { local, remote } = taken;
   const mode = modeOf(config, payloads);
+  const reqid = reqidOf(turn, sa, config, local, remote);
+  if (mode === "transport") refuseSecondOwner(turn, sa, reqid, taken);
   const { chosen, offered, ke } = pickProposal(config, payloads, first);
   const spiOut = spiNumber(offered.spi);
   if (!isUsableSpi(spiOut)) throw fault("ike/invalid-syntax", `SPI ${spiOut} is reserved`);
   return {
     config,
-    reqid: reqidOf(turn, sa, config, local, remote),
+    reqid,
     suite: childSuite(chosen),
     chosen,
     spiOut,
@@ -69,12 +74,14 @@ export function judge(
 
 type Want = Parameters<typeof fit>[0];
 
-function pickChild(sa: IkeSa, peer: PeerConfig, want: Want): ChildConfig | undefined {
+/** `want` by the mode of the child: what the peer asks for looks different through a NAT. */
+function pickChild(sa: IkeSa, peer: PeerConfig, want: Readonly<Record<SaMode, Want>>): ChildConfig | undefined {
   let best: ChildConfig | undefined;
   let score = -1;
   for (const child of peer.children) {
     const ends = endsOf(sa);
-    const suits = take(child, want, ends) ? fit(want, configured(child, ends)) : -1;
+    const asked = want[child.mode];
+    const suits = take(child, asked, ends) ? fit(asked, configured(child, ends)) : -1;
     if (suits > score) [best, score] = [child, suits];
   }
   return best;

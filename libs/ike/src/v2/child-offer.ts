@@ -11,6 +11,7 @@ import { configured, rangesText, toRanges, toSelector, within } from "./narrow.j
 import { espProposals, isAnswerTo } from "./proposals.js";
 import { offeredEnds } from "./request-config.js";
 import type { Accepted, ChildOffer, IkeSa, PacketSelector } from "./sa.js";
+import { seenThroughNat } from "./transport.js";
 
 /** SPIs up to here are reserved (CORE-15). */
 const LAST_RESERVED_SPI = 255;
@@ -78,7 +79,7 @@ export function offerPayloads(offer: ChildOffer): {
 }
 
 /** Judges the peer's answer to `offer`. Faults when it is not an answer to it. */
-export function acceptAnswer(offer: ChildOffer, payloads: readonly Payload[]): Accepted {
+export function acceptAnswer(sa: IkeSa, offer: ChildOffer, payloads: readonly Payload[]): Accepted {
   const proposals = must(payloads, "SA").proposals;
   const chosen = proposals[0];
   const facts = { ours: proposalsText(offer.proposals), theirs: proposalsText(proposals) };
@@ -88,8 +89,11 @@ export function acceptAnswer(offer: ChildOffer, payloads: readonly Payload[]): A
   const suite = suiteOf(chosen, facts);
   const spiOut = spiNumber(chosen.spi);
   if (!isUsableSpi(spiOut)) throw fault("ike/invalid-syntax", `the peer chose the reserved SPI ${spiOut}`);
-  const local = toRanges(must(payloads, "TSi").selectors);
-  const remote = toRanges(must(payloads, "TSr").selectors);
+  const said = {
+    local: toRanges(must(payloads, "TSi").selectors),
+    remote: toRanges(must(payloads, "TSr").selectors),
+  };
+  const { local, remote } = offer.config.mode === "transport" ? seenThroughNat(sa, said) : said;
   if (!within(local, offer.local) || !within(remote, offer.remote)) {
     throw fault("ike/ts-unacceptable", "the peer answered with traffic selectors that were not offered", {
       facts: {

@@ -195,7 +195,7 @@ function judge(
   payloads: readonly Payload[],
 ): Accepted | undefined {
   try {
-    return acceptAnswer(offer, payloads);
+    return acceptAnswer(sa, offer, payloads);
   } catch (error) {
     if (!isFault(error)) throw error;
     failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", error));

@@ -40,6 +40,7 @@ export class Network {
   carried = 0;
   octets = 0;
   readonly #nats: Nat[] = [];
+  readonly #forwards = new Map<string, IpAddress>();
 
   constructor(
     private readonly clock: VirtualClock,
@@ -49,7 +50,18 @@ export class Network {
 
   /** Puts an address and port translator before everything that `inside` sends. */
   addNat(inside: string, outside: string): void {
-    this.#nats.push({ inside, outside: IpAddress.parse(outside), nextPort: 20_000, out: new Map(), back: new Map() });
+    this.#nats.push({
+      inside,
+      outside: IpAddress.parse(outside),
+      nextPort: 20_000 + 1_000 * this.#nats.length,
+      out: new Map(),
+      back: new Map(),
+    });
+  }
+
+  /** Leads what comes to a translator's address, and belongs to no mapping, to one machine behind it. */
+  forward(outside: string, inside: string): void {
+    this.#forwards.set(outside, IpAddress.parse(inside));
   }
 
   /** Makes every translator forget: the next packet gets another port. */
@@ -84,6 +96,10 @@ export class Network {
   #outward(packet: Packet): Packet {
     const nat = this.#nats.find((n) => n.inside === packet.from.address.toString());
     if (!nat) return packet;
+    // What is led in comes out as it was called.
+    if (this.#forwards.get(nat.outside.toString())?.equals(packet.from.address)) {
+      return { ...packet, from: { address: nat.outside, port: packet.from.port } };
+    }
     const key = endpointText(packet.from);
     let port = nat.out.get(key);
     if (port === undefined) {
@@ -95,9 +111,11 @@ export class Network {
   }
 
   #inward(packet: Packet): Packet | undefined {
-    const nat = this.#nats.find((n) => n.outside.equals(packet.to.address));
-    if (!nat) return packet;
-    const inside = nat.back.get(packet.to.port);
-    return inside && { ...packet, to: inside };
+    const nats = this.#nats.filter((n) => n.outside.equals(packet.to.address));
+    if (nats.length === 0) return packet;
+    const inside = nats.map((n) => n.back.get(packet.to.port)).find((to) => to !== undefined);
+    const forward = this.#forwards.get(packet.to.address.toString());
+    const to = inside ?? (forward && { address: forward, port: packet.to.port });
+    return to && { ...packet, to };
   }
 }
