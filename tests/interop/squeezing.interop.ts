@@ -9,6 +9,7 @@ import {
   eventually,
   layOut,
   type PeerConnection,
+  ping,
   remove,
   type Strongswan,
   startAgent,
@@ -394,3 +395,20 @@ describe("fragmentation (RFC 7383)", () => {
     60_000,
   );
 });
+
+/** Only a link of our own is narrow here: on the way, routers tell (RFC 1191), which the compliance suite has. */
+scenario(
+  { proves: 1, role: "initiator" },
+  "a narrow link: what may not be cut passes up to the length that fits, and no further",
+  async () => {
+    await run(NS.ours, "ip", "link", "set", "eth0", "mtu", "1300");
+    const { tunnel } = await connect({ initiator: "ours", at: { ours: OURS.address, theirs: THEIRS.address } });
+    const { ours, theirs } = tunnel;
+    // 1,300 octets less 20 of IP, 8 of UDP, 8 of ESP, 8 of IV, 16 of ICV and 2 of the trailer: 1,238, of which 28 are ping's headers.
+    const sized = (size: number) =>
+      ping(NS.ours, theirs.host, { source: ours.host, count: 5, size, dontFragment: true, waitMs: 300 });
+    expect(await sized(1_210)).toMatchObject({ received: 5 });
+    expect(await sized(1_211)).toMatchObject({ received: 0 });
+  },
+  30_000,
+);

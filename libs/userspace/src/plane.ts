@@ -30,6 +30,7 @@ import { fault } from "./faults.js";
 import type { Epoch } from "./flows.js";
 import { Inbound } from "./inbound.js";
 import { Outbound } from "./outbound.js";
+import { PathMtus } from "./path-mtu.js";
 import { ROUTING_DEFAULTS, Routing, type RoutingOptions } from "./routing.js";
 import { factsOf, InboundSa, OutboundSa, type Path } from "./sa.js";
 import { SaDatabase } from "./sad.js";
@@ -47,8 +48,6 @@ const HEADROOM = 8 + 16;
 const TAILROOM = 16 + 2 + 32;
 /** The kernel's own order of size; what nobody listened to is not worth more. */
 const KEPT_EVENTS = 1024;
-/** RFC 1191 §6.3. */
-const PATH_MTU_MS = 600_000;
 
 export interface UserspaceOptions {
   /** Name of the TUN device; `%d` takes a free number. */
@@ -98,10 +97,9 @@ export class UserspaceDataPlane implements DataPlane {
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
   readonly #timers = new Map<InboundSa | OutboundSa, (() => void)[]>();
-  /** Path MTUs that routers told, by destination. */
   /** Of the TUN device. */
   #mtu = 0;
-  readonly #pathMtus = new Map<string, { mtu: number; until: number }>();
+  readonly #pathMtus: PathMtus;
   readonly #kept: DataPlaneEvent[] = [];
   #listener: ((event: DataPlaneEvent) => void) | undefined;
   #closed = false;
@@ -110,6 +108,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#clock = options.clock;
     this.#portable = options.portable ?? false;
     this.#netlink = netlink;
+    this.#pathMtus = new PathMtus(options.clock, netlink);
     this.#routing = routing;
     this.#sockets = new EspSockets(options.sockets, options.onIke);
     this.#sas = new SaDatabase(options.clock);
@@ -209,11 +208,21 @@ export class UserspaceDataPlane implements DataPlane {
     const sa =
       spec.direction === "in"
         ? new InboundSa(factsOf(spec), path, transform, now, this.#epoch)
-        : new OutboundSa(factsOf(spec), path, transform, now, this.#socketOf(path), this.#pathMtuTo(path), this.#mtu);
+        : new OutboundSa(
+            factsOf(spec),
+            path,
+            transform,
+            now,
+            this.#socketOf(path),
+            this.#pathMtus.told(path.destination),
+            this.#mtu,
+          );
     this.#sas.add(sa);
     this.#startTimers(sa);
     this.#changed();
-    if (sa instanceof OutboundSa) this.#sendWaiting(spec.reqid);
+    if (!(sa instanceof OutboundSa)) return;
+    this.#sendWaiting(spec.reqid);
+    await this.#measure(sa);
   }
 
   async moveSa(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): Promise<void> {
@@ -230,12 +239,13 @@ export class UserspaceDataPlane implements DataPlane {
     }
     if (sa instanceof OutboundSa) {
       sa.takePath(path, this.#socketOf(path));
-      sa.pathMtu = this.#pathMtuTo(path);
+      sa.pathMtu = this.#pathMtus.told(path.destination);
     } else {
       sa.takePath(path);
     }
     this.#sas.rename(id, sa);
     this.#changed();
+    if (sa instanceof OutboundSa) await this.#measure(sa);
   }
 
   async removeSa(id: SaId): Promise<void> {
@@ -397,19 +407,19 @@ export class UserspaceDataPlane implements DataPlane {
     this.#outbound.process(slab, meta, packets.length);
   }
 
-  #pathMtuTo(path: Path): number {
-    const known = this.#pathMtus.get(path.destination.toString());
-    return known && known.until > this.#clock.now() ? known.mtu : Number.POSITIVE_INFINITY;
+  /** Takes the outgoing link into account. */
+  async #measure(sa: OutboundSa): Promise<void> {
+    const { path } = sa;
+    const link = await this.#pathMtus.ofLink(path);
+    if (sa.path === path) sa.pathMtu = Math.min(link, this.#pathMtus.told(path.destination));
   }
 
   /** ICMP told how much fits on the way to a peer: senders inside hear of it by `packetTooBig`. */
   #learnPathMtu({ destination, mtu }: IcmpError): void {
     if (mtu === undefined) return;
-    const least = destination.address.family === 4 ? 576 : 1280;
-    const told = Math.max(mtu, least);
-    this.#pathMtus.set(destination.address.toString(), { mtu: told, until: this.#clock.now() + PATH_MTU_MS });
+    const told = this.#pathMtus.learn(destination.address, mtu);
     for (const sa of this.#sas.outgoing()) {
-      if (sa.path.destination.equals(destination.address)) sa.pathMtu = told;
+      if (sa.path.destination.equals(destination.address)) sa.pathMtu = Math.min(sa.pathMtu, told);
     }
   }
 }

@@ -1,0 +1,48 @@
+import { IpAddress, Prefix } from "@sallyport/base";
+import type { Route } from "@sallyport/linux-io";
+import { PathMtus } from "./path-mtu.js";
+
+const peer = IpAddress.parse("198.51.100.1");
+const path = { source: IpAddress.parse("192.0.2.1"), destination: peer };
+const route = (more: Partial<Route> = {}): Route => ({
+  destination: Prefix.any(4),
+  table: 254,
+  protocol: 3,
+  kind: "unicast",
+  interfaceIndex: 2,
+  ...more,
+});
+
+function mtus(found: () => Promise<Route | undefined>) {
+  let now = 0;
+  const link = (index: number, mtu: number) => ({ index, mtu, name: `eth${index}`, up: true });
+  const netlink = { lookup: found, links: async () => [link(1, 65_536), link(2, 1_492)] };
+  return { told: new PathMtus({ now: () => now, wall: () => now }, netlink), pass: (ms: number) => (now += ms) };
+}
+
+test("a link's MTU, unless the route has a smaller one", async () => {
+  expect(await mtus(async () => route()).told.ofLink(path)).toBe(1_492);
+  expect(await mtus(async () => route({ mtu: 1_300 })).told.ofLink(path)).toBe(1_300);
+});
+
+test("no route, no link, no answer: nothing is known", async () => {
+  for (const found of [
+    async () => undefined,
+    async () => route({ interfaceIndex: 9 }),
+    async () => {
+      throw new Error("gone");
+    },
+  ]) {
+    expect(await mtus(found).told.ofLink(path)).toBe(Number.POSITIVE_INFINITY);
+  }
+});
+
+test("a router is believed for ten minutes, but not below what every path carries", () => {
+  const { told, pass } = mtus(async () => route());
+  expect(told.learn(peer, 1_280)).toBe(1_280);
+  expect(told.told(peer)).toBe(1_280);
+  expect(told.learn(peer, 68)).toBe(576);
+  expect(told.learn(IpAddress.parse("2001:db8::1"), 100)).toBe(1_280);
+  pass(600_000);
+  expect(told.told(peer)).toBe(Number.POSITIVE_INFINITY);
+});
