@@ -14,6 +14,7 @@ const CAPABILITIES: Capabilities = {
   forcesEncapsulation: false,
   ah: false,
   transportMode: true,
+  dontFragment: ["copy"],
   encryption: ["aes-gcm-16"],
   integrity: [],
   maxReplayWindow: 4096,

@@ -163,7 +163,7 @@ describe("our end moves", () => {
         await movesTo(pair, SECOND.ours, THEIRS.address);
       });
       same(before, await pair.both(TUNNEL));
-      expect(traffic.sent - traffic.received).toBeLessThan(30);
+      expect(traffic.sent - traffic.received).toBeLessThan(10);
       await passes(pair);
     },
     60_000,

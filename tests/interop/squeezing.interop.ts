@@ -255,6 +255,26 @@ describe("through NATs", () => {
     60_000,
   );
 
+  for (const initiator of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: 5, role: initiator === "ours" ? "initiator" : "responder" },
+      `${initiator === "ours" ? "we begin" : "the peer begins"} on UDP 4500`,
+      async () => {
+        await translate("far", THEIRS.address);
+        const ours = initiator === "ours";
+        await iptables(NS.near, "-A", "FORWARD", "-p", "udp", "--dport", "500", "-j", "DROP");
+        const { pair, tunnel } = await connect({
+          initiator,
+          at: { ours: OURS.address, theirs: PUBLIC.far },
+          intent: ours ? { remote: { host: PUBLIC.far, ports: { ike: 4500, natt: 4500 } } } : {},
+          peer: ours ? {} : { extra: { local_port: "4500", remote_port: "4500" } },
+        });
+        expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
+      },
+      30_000,
+    );
+  }
+
   scenario(
     { proves: 5, role: "initiator" },
     "keepalives go out as often as the intent says",

@@ -35,6 +35,9 @@ export interface SaLifetime {
   readonly hardPackets?: bigint;
 }
 
+/** DF of the outer IPv4 header in tunnel mode (POL-13, RFC 4301 §8.1): as inside, always, or never. */
+export type DontFragment = "copy" | "set" | "clear";
+
 /** One unidirectional SA. Key material is owned by the data plane once handed over. */
 export interface SaSpec extends SaId {
   readonly direction: "in" | "out";
@@ -51,6 +54,8 @@ export interface SaSpec extends SaId {
   readonly replayWindow: number;
   /** ESP in UDP (RFC 3948): the ports of the outer header. */
   readonly encapsulation?: { readonly sourcePort: number; readonly destinationPort: number };
+  /** Absent: the first of `Capabilities.dontFragment`. */
+  readonly dontFragment?: DontFragment;
   readonly lifetime: SaLifetime;
   /**
    * Octets that packets are padded to before they are sealed, as far as the path takes them (RFC 4303 §2.7), so that their sizes
@@ -158,6 +163,8 @@ export interface Capabilities {
   readonly forcesEncapsulation: boolean;
   readonly ah: boolean;
   readonly transportMode: boolean;
+  /** What it can do with DF, the usual first. */
+  readonly dontFragment: readonly DontFragment[];
   /** What may be asked for; whether this very machine has it, `tryAlgorithm` finds out. */
   readonly encryption: readonly EncryptionAlgorithm[];
   readonly integrity: readonly IntegrityAlgorithm[];

@@ -1,5 +1,5 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
-import type { PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
+import type { DontFragment, PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { AddressPool, AddressRequest, ModeConfig } from "./addressing.js";
 import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
@@ -168,6 +168,8 @@ export interface ChildConfig {
   readonly esn: boolean;
   /** Packets; 0 switches the check off. */
   readonly replayWindow: number;
+  /** DF of the outer header (POL-13); undefined: as the data plane has it. */
+  readonly dontFragment?: DontFragment;
   /**
    * Octets that packets are padded to, as far as the path takes them and the peer does not refuse that (RFC 7296 §1.3.1); tunnel
    * mode only; 0: no padding.

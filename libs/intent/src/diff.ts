@@ -60,6 +60,7 @@ const CONNECTION_IMPACT: Rules = [
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
+  [/^dontFragment/, "rekeyed"],
   [/^(localSubnets|remoteSubnets|mode|template)/, "re-established"],
   [/^(espProposals|replayWindow|tfcBytes)/, "rekeyed"],
 ];

@@ -252,6 +252,7 @@ function childConfig(
       ({ encryption, integrity, groups }): EspProposal => ({ encryption, integrity, pfs: groups }),
     ),
     esn,
+    ...(child.dontFragment ? { dontFragment: child.dontFragment } : {}),
     lifetime: {
       soft: child.rekeySeconds,
       jitter: jitter(child.rekeySeconds),

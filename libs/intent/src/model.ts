@@ -425,6 +425,8 @@ export interface ChildIntent {
   readonly espProposals: readonly string[];
   readonly rekeySeconds: number;
   readonly rekeyBytes?: number | undefined;
+  /** DF of the outer header (POL-13): as inside, always or never; absent: as the data plane has it. */
+  readonly dontFragment?: "copy" | "set" | "clear" | undefined;
   readonly rekeyPackets?: number | undefined;
   /** Packets of the window in which late ones are taken, 32 to 4096; 0: no check for replays. Absent: 128. */
   readonly replayWindow?: number | undefined;

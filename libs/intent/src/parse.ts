@@ -70,6 +70,7 @@ const child = z.strictObject({
   espProposals: proposals("esp"),
   rekeySeconds: seconds,
   rekeyBytes: z.int().min(1_000_000).optional(),
+  dontFragment: z.enum(["copy", "set", "clear"]).optional(),
   rekeyPackets: z.int().min(1_000).max(3_000_000_000).optional(),
   replayWindow: z
     .int()

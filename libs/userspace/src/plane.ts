@@ -77,6 +77,7 @@ export class UserspaceDataPlane implements DataPlane {
     forcesEncapsulation: true,
     ah: false,
     transportMode: false,
+    dontFragment: ["set"],
     encryption: Object.keys(ENCRYPTION) as EncryptionAlgorithm[],
     integrity: Object.keys(INTEGRITY) as IntegrityAlgorithm[],
     maxReplayWindow: MAX_REPLAY_WINDOW,

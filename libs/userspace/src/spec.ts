@@ -46,6 +46,9 @@ export function checkSa(spec: SaSpec): void {
   const { protocol, mode, spi, reqid, replayWindow, esn, initialSequence = 0n } = spec;
   if (protocol !== "esp") throw unsupported("protocol", protocol, "ESP");
   if (mode !== "tunnel") throw unsupported("mode", mode, "tunnel mode");
+  if (spec.dontFragment && spec.dontFragment !== "set") {
+    throw unsupported("dontFragment", spec.dontFragment, "a DF that is always set");
+  }
   if (!isWord(spi) || spi < 256) throw refused("spi", spi, `256 to ${U32} (RFC 4303 §2.1)`);
   if (!isWord(reqid)) throw refused("reqid", reqid, "32 bits");
   if (!Number.isInteger(replayWindow) || replayWindow < 0 || replayWindow > MAX_REPLAY_WINDOW) {

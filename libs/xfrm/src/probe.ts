@@ -95,6 +95,7 @@ export async function probe(netlink: XfrmNetlink, everyAlgorithm: boolean): Prom
     forcesEncapsulation: false,
     ah: ah === "",
     transportMode: true,
+    dontFragment: ["copy", "clear"],
     maxReplayWindow: MAX_REPLAY_WINDOW,
   } as const;
   if (!everyAlgorithm) return { ...common, encryption: ENCRYPTIONS, integrity: INTEGRITIES };

@@ -39,6 +39,8 @@ export function checkSa(sa: SaSpec): void {
   }
   if (sa.source.family !== sa.destination.family) refuse("source", sa.source, "an address of the destination's family");
   if (!Number.isInteger(sa.reqid) || sa.reqid < 0 || sa.reqid > 0xffffffff) refuse("reqid", sa.reqid, "32 bits");
+  if (sa.dontFragment === "set")
+    refuse("dontFragment", "set", "copy or clear: the kernel sets DF for no packet that had none");
   checkKeys(sa);
   if (!Number.isInteger(sa.replayWindow) || sa.replayWindow < 0 || sa.replayWindow > MAX_REPLAY_WINDOW) {
     refuse("replayWindow", sa.replayWindow, `0 to ${MAX_REPLAY_WINDOW}`);

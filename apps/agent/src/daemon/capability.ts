@@ -12,7 +12,9 @@ export async function checkCapabilities(
 ): Promise<void> {
   for (const [i, connection] of intent.connections.entries()) {
     for (const [j, child] of connection.children.entries()) {
-      checkMode(child, `connections[${i}].children[${j}].mode`, dataPlane);
+      const path = `connections[${i}].children[${j}]`;
+      checkMode(child, `${path}.mode`, dataPlane);
+      checkDontFragment(child, `${path}.dontFragment`, dataPlane);
       for (const [k, text] of child.espProposals.entries()) {
         const field = `connections[${i}].children[${j}].espProposals[${k}]`;
         const algorithms = parseProposals([text], "esp", field).flatMap((p) => [
@@ -49,5 +51,18 @@ function checkMode(
     field,
     value: mode,
     expected: "tunnel, or a kernel with ESP",
+  });
+}
+
+function checkDontFragment(
+  { name, dontFragment }: ChildIntent,
+  field: string,
+  { capabilities }: Pick<DataPlane, "capabilities">,
+): void {
+  if (dontFragment === undefined || capabilities.dontFragment.includes(dontFragment)) return;
+  throw fault("agent/unsupported-mode", `${name}: the ${capabilities.name} data plane cannot ${dontFragment} DF`, {
+    field,
+    value: dontFragment,
+    expected: capabilities.dontFragment.join(" or "),
   });
 }

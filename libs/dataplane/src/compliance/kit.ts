@@ -24,7 +24,7 @@ export interface TunnelOptions {
   readonly reqid?: number;
   readonly level?: PolicyLevel;
   /** Taken over by all four SAs. */
-  readonly sa?: Partial<Pick<SaSpec, "esn" | "replayWindow" | "lifetime" | "initialSequence" | "tfc">>;
+  readonly sa?: Partial<Pick<SaSpec, "esn" | "replayWindow" | "lifetime" | "initialSequence" | "dontFragment" | "tfc">>;
   /** Lifetime of the left gateway's outbound SA alone. */
   readonly leftOutLifetime?: SaSpec["lifetime"];
   readonly priority?: number;

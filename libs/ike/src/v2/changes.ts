@@ -57,6 +57,7 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   proposals: "rekey",
   esn: "rekey",
   replayWindow: "rekey",
+  dontFragment: "rekey",
   tfc: "rekey",
   lifetime: "keep",
   // What is to be up, and what traps packets, is no matter of the SAs that are there.

@@ -73,6 +73,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     reqid: a.reqid,
     esn: a.suite.esn,
     lifetime: lifetimeOf(a.config),
+    ...(a.config.dontFragment ? { dontFragment: a.config.dontFragment } : {}),
   } as const;
   const path = pathOf(sa);
   const inbound: SaSpec = {

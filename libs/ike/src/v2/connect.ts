@@ -15,6 +15,7 @@ const NOTHING = new Uint8Array(0);
 export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): IkeSa | undefined {
   const peer = state.config;
   const [endpoint, address] = [peer.remote.endpoint, peer.local.address];
+  const { natPort } = turn.core.config;
   const group = peer.proposals[0]?.dh[0];
   if (!endpoint || !address || !group) return undefined;
   const sa = newSa(turn, {
@@ -22,7 +23,8 @@ export function connect(turn: Turn, state: PeerState, wanted: readonly Task[]): 
     peer,
     spiI: turn.core.newSpi(),
     spiR: 0n,
-    local: { address, port: peer.local.port },
+    // Whoever listens on the port of NAT traversal expects the non-ESP marker, which goes with that port of ours (RFC 3948 §2.2).
+    local: { address, port: endpoint.port === natPort ? natPort : peer.local.port },
     remote: endpoint,
     forced: peer.forceEncapsulation,
   });

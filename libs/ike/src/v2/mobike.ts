@@ -79,7 +79,7 @@ export function serveMobike(turn: Turn, sa: IkeSa, payloads: readonly Payload[],
   if (!sa.mobike) return [];
   checkNatGuard(payloads, from);
   const cookie = notifyIn(payloads, "COOKIE2");
-  const answer: Payload[] = cookie ? [cookie] : [];
+  const answer: Payload[] = cookie ? [NOTIFY_DATA.COOKIE2.build(NOTIFY_DATA.COOKIE2.read(cookie))] : [];
   const theirs = addressesIn(payloads);
   if (theirs) {
     sa.mobike = { ...sa.mobike, theirs };

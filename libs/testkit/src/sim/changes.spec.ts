@@ -118,6 +118,7 @@ const CHILD: Cases<ChildConfig> = {
     effect: "rekeyed",
   },
   esn: next<ChildConfig>({ esn: true }, "rekeyed"),
+  dontFragment: next<ChildConfig>({ dontFragment: "clear" }, "rekeyed"),
   replayWindow: next<ChildConfig>({ replayWindow: 512 }, "rekeyed"),
   tfc: next<ChildConfig>({ tfc: 512 }, "rekeyed"),
   lifetime: next<ChildConfig>({ lifetime: { soft: 1_000, jitter: 0, hard: 2_000 } }, "untouched"),

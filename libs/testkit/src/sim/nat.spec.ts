@@ -66,6 +66,23 @@ describe("NAT traversal", () => {
     expect(b.keepalives).toBe(0);
   });
 
+  test("who begins on the port of NAT traversal stays there, through a NAT and without one", () => {
+    for (const nat of [undefined, "203.0.113.7"]) {
+      const to = { address: IpAddress.parse(ADDRESSES.b), port: 4500 };
+      const caller = peerOf("a", { remote: { endpoint: to, accept: anywhere } });
+      const ports = new Set<string>();
+      const { sim, a, b } = pair({ a: configOf(), b: open(), ...(nat ? { nat } : {}) });
+      sim.network.taps.push((packet) => {
+        ports.add(`${packet.from.port} > ${packet.to.port}`);
+        return packet;
+      });
+      a.configure(configOf(caller));
+      sim.run(1);
+      expect(disagreements(a, b)).toEqual([]);
+      expect([...ports]).toEqual(nat ? ["4500 > 4500", "4500 > 20000"] : ["4500 > 4500"]);
+    }
+  });
+
   test("forced encapsulation claims a NAT where there is none", () => {
     const { sim, a, b } = pair({ a: configOf(peerOf("a", { forceEncapsulation: true })) });
     sim.run(1);

@@ -30,7 +30,7 @@ export const XFRMA = {
 /** Multicast groups. */
 export const XFRMNLGRP = { acquire: 1, expire: 2, mapping: 8 } as const;
 
-export const XFRM_STATE = { afUnspec: 32, esn: 128 } as const;
+export const XFRM_STATE = { noPmtuDisc: 4, afUnspec: 32, esn: 128 } as const;
 export const XFRM_INF = 0xffffffffffffffffn;
 export const XFRM_MODE = { transport: 0, tunnel: 1 } as const;
 export const XFRM_DIR = { in: 0, out: 1, fwd: 2 } as const;

@@ -73,7 +73,8 @@ function writeUserSaInfo(writer: NetlinkWriter, sa: SaSpec): void {
     .u16(familyNumber(sa.destination.family))
     .u8(XFRM_MODE[mode])
     .u8(0);
-  writer.u8((only ? 0 : XFRM_STATE.afUnspec) | (sa.esn ? XFRM_STATE.esn : 0)).align(8);
+  const clear = sa.dontFragment === "clear" ? XFRM_STATE.noPmtuDisc : 0;
+  writer.u8((only ? 0 : XFRM_STATE.afUnspec) | (sa.esn ? XFRM_STATE.esn : 0) | clear).align(8);
 }
 
 /** Body of XFRM_MSG_NEWSA and XFRM_MSG_UPDSA. Holds keys: wipe it. */

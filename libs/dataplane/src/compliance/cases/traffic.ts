@@ -116,6 +116,26 @@ const others: ComplianceCase[] = [
     },
   },
   {
+    name: "sets DF outside as it is asked to",
+    async run(pair) {
+      const { left, right, wire } = pair;
+      for (const dontFragment of left.dataPlane.capabilities.dontFragment) {
+        const tunnel = await openTunnel(pair, { sa: { dontFragment } });
+        await wire.capture();
+        // The host's datagrams bear DF.
+        assert.equal((await left.host.echo({ to: right.host.address[4], count: 4 })).received, 4);
+        const spi = tunnel.rightward.in.spi;
+        const packets = (await wire.captured()).filter((packet) => ofSa([packet], spi).length > 0);
+        assert.deepEqual(
+          packets.map((packet) => ((packet[6] ?? 0) & 0x40) !== 0),
+          packets.map(() => dontFragment !== "clear"),
+        );
+        assert.equal(packets.length, 4);
+        await Promise.all([left.reset(), right.reset()]);
+      }
+    },
+  },
+  {
     name: "carries packets of full size and more",
     async run(pair) {
       await openTunnel(pair);
