@@ -29,6 +29,8 @@ export class Gateway {
   readonly #applier: IntentApplier;
   readonly #dhcp: DhcpResponder;
   readonly #watcher: NetworkWatcher;
+  #looking: Promise<void> | undefined;
+  #changedAgain = false;
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
   readonly #wallOffset = systemClock.wall() - systemClock.now();
