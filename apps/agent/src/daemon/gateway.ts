@@ -87,9 +87,20 @@ export class Gateway {
   }
 
   #networkChanged(): void {
-    const { log } = this.options;
     this.#host.network(ownAddresses(this.#host.virtualAddresses()));
-    this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
+    this.#changedAgain = true;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+  }
+
+  /** Names and routes are asked for once at a time, however often the network changes meanwhile. */
+  async #look(): Promise<void> {
+    const { log } = this.options;
+    while (this.#changedAgain) {
+      this.#changedAgain = false;
+      await this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
+    }
   }
 
   get ports(): IkePorts {
