@@ -1,6 +1,6 @@
 import { changeChild, childBySerial } from "./child.js";
 import { sameRanges } from "./narrow.js";
-import { isLower } from "./new-sa.js";
+import { isLower, lower } from "./new-sa.js";
 import { enqueue } from "./queue.js";
 import type { Child, IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -48,13 +48,22 @@ function isTwin(a: Child, b: Child): boolean {
 
 /** Whether our rekey of `old`, which made a pair with `lowestNonce`, yields to the one that the peer began. */
 export function yieldsToRival(sa: IkeSa, old: Child | undefined, lowestNonce: Uint8Array): boolean {
-  const rival = childBySerial(sa, old?.rivalSerial);
-  return rival !== undefined && isLower(lowestNonce, rival.lowestNonce);
+  const rival = old && (childBySerial(sa, old.rivalSerial)?.lowestNonce ?? nonceInTheMaking(sa, old));
+  return rival !== undefined && isLower(lowestNonce, rival);
+}
+
+/** The lowest nonce of the pair that the peer's rekey of `old` is about to make: it counts before that pair stands. */
+function nonceInTheMaking(sa: IkeSa, old: Child): Uint8Array | undefined {
+  for (const { then } of sa.waits) {
+    if ("answer" in then && then.answer.rekeys === old.serial) return lower(then.answer.ni, then.answer.nr);
+  }
+  return undefined;
 }
 
 /** Our rekey is done; settles who deletes what. The old pair is deleted by who made the pair that stays (RFC 7296 §2.8.1). */
 export function settleRekey(turn: Turn, sa: IkeSa, old: Child, made: Child, yields: boolean): void {
   if (yields) {
+    if (old.rivalSerial === undefined) changeChild(sa, old.serial, { state: "installed" });
     yieldTo(turn, sa, made, old.rivalSerial);
     return;
   }

@@ -1,4 +1,4 @@
-import { disagreements } from "./agreement.js";
+import { disagreements, traffic } from "./agreement.js";
 import { childOf, configOf, ESP_PROPOSAL, peerOf } from "./configs.js";
 import type { SimPeer } from "./sim-peer.js";
 import { type Pair, pair } from "./simulation.js";
@@ -49,6 +49,20 @@ describe("collisions (RFC 7296 §2.8.1, §2.8.2, §2.25)", () => {
       p.b.dataPlaneDelay = dataPlaneDelay;
       cross(p, rekeyChild, rekeyChild, apart);
       expect(disagreements(p.a, p.b)).toEqual([]);
+    }
+  });
+
+  test.each(APART)("both ends rekey the same CHILD SA, and no packet is lost (%i ms apart)", (apart) => {
+    for (const [cryptoDelay, dataPlaneDelay] of DELAYS) {
+      const p = up(apart, withPfs());
+      p.a.cryptoDelay = cryptoDelay;
+      p.b.dataPlaneDelay = dataPlaneDelay;
+      const start = p.sim.now;
+      const at = (ms: number, run: () => void) => p.sim.clock.at(start + ms, run);
+      const report = traffic({ a: p.a, b: p.b, at }, { seconds: 2, everyMs: 3, delayMs: 10 });
+      cross(p, rekeyChild, rekeyChild, apart);
+      expect(report.sent).toBeGreaterThan(1_000);
+      expect(report.lost).toEqual([]);
     }
   });
 
