@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { PolicySpec, SaSpec } from "../../types.js";
 import { encryptionKey, freshReqid, installSas, integrityKey, makeSas, policiesFor } from "../kit.js";
-import type { ComplianceCase, PairUnderTest } from "../types.js";
+import type { ComplianceCase, HostUnderTest, PairUnderTest } from "../types.js";
 
 async function sample(pair: PairUnderTest): Promise<SaSpec> {
   return (await makeSas(pair, freshReqid())).leftward.in;
@@ -164,6 +164,28 @@ export const entries: readonly ComplianceCase[] = [
       await left.dataPlane.removeSourceNat(nat);
       await ask();
       assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+    },
+  },
+  {
+    name: "takes the address of a killed process over, and its source NAT away",
+    applies: ({ left }) => left.dataPlane.capabilities.name === "kernel",
+    async run(pair) {
+      const { left, right } = pair;
+      const { rightward, inner, takeAway } = await ownAddress(pair);
+      await left.dataPlane.installSourceNat({ source: left.network[4], destination: right.network[4], to: inner });
+      const ask = (from: HostUnderTest) => from.echo({ to: right.host.address[4], count: 3, waitMs: 200 });
+      assert.deepEqual(await ask(left.host), { sent: 3, received: 3 });
+      await left.crash();
+      const { addresses } = await left.dataPlane.adopt();
+      assert.deepEqual(
+        addresses.map((a) => `${a.address}/${a.prefixLength}`),
+        [`${inner}/32`],
+      );
+      assert.deepEqual(await ask(left.self), { sent: 3, received: 3 });
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 6n);
+      await ask(left.host);
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 6n);
+      await takeAway();
     },
   },
   {
