@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { Agent, Credential, IkeView, LibreswanConnection } from "@sallyport/testkit";
+import type { Credential, IkeView, LibreswanConnection } from "@sallyport/testkit";
 import type { TunnelCase } from "./lab.js";
 
 const IKE_WORDS: Readonly<Record<string, string>> = {
@@ -101,10 +101,14 @@ export const wholeNet = (subnet: string) => {
 export type LibreswanSa = IkeView;
 
 /**
- * Packets that came to the agent's kernel with an SPI that it does not know (yet): pluto sends with a new CHILD SA as soon as it has
- * answered, before the answer can have been read.
+ * Packets that came to either kernel with an SPI that it does not know (yet, or any more). libreswan loses some in a rekey: when it
+ * answers, it sends with the new CHILD SA before its answer can have been read; when it asks, it takes the old one away before its
+ * DELETE can have been read.
  */
-export async function tooEarly(agent: Agent): Promise<number> {
-  const counters = await readFile(`/proc/${agent.pid}/net/xfrm_stat`, "utf8");
-  return Number(/^XfrmInNoStates\s+(\d+)/m.exec(counters)?.[1] ?? Number.NaN);
+export async function strays(...ends: readonly { readonly pid: number }[]): Promise<number> {
+  const texts = await Promise.all(ends.map(({ pid }) => readFile(`/proc/${pid}/net/xfrm_stat`, "utf8")));
+  const counts = texts.flatMap((text) =>
+    [...text.matchAll(/^Xfrm(?:InNoStates|InStateInvalid|AcquireError)\s+(\d+)/gm)].map((match) => Number(match[1])),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -63,4 +63,27 @@ interface Limit {
 }
 
 /** What a peer's version in Debian cannot do, so that nobody can test it. */
-export const LIMITS: readonly Limit[] = [];
+export const LIMITS: readonly Limit[] = [
+  {
+    scenario: 8,
+    peer: "libreswan",
+    why: "of EAP it has TLS only (`leftautheap` of its ipsec.conf(5) takes `none` and `tls`)",
+  },
+  {
+    scenario: 13,
+    peer: "libreswan",
+    why: "in the rekey of a CHILD SA it offers and takes the group of the IKE SA only, so that INVALID_KE_PAYLOAD cannot happen there",
+  },
+  {
+    scenario: 14,
+    peer: "libreswan",
+    role: "responder",
+    why: "it drops a NO_PROPOSAL_CHOSEN to its IKE_SA_INIT and goes on trying",
+  },
+  { scenario: 24, peer: "libreswan", why: "one selector of one family in each CHILD SA" },
+  {
+    scenario: 32,
+    peer: "libreswan",
+    why: "one round (its ipsec.conf(5) has one `leftauth`)",
+  },
+];

@@ -9,6 +9,8 @@ import { type GatewayIntent, serializeIntent } from "@sallyport/intent";
 import type { Credential } from "./certificates.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 
+/** A busy guest takes its time. */
+const START_MS = 30_000;
 const root = path.resolve(import.meta.dirname, "../../../..");
 const ENTRY = path.join(root, "apps/agent/dist/main.js");
 /** The Node that runs this program, which npm scripts make the pinned one. */
@@ -67,10 +69,11 @@ export class Agent {
   }
 
   private ready(): Promise<AgentStatus> {
-    return eventually("the agent answers on its control socket", () => {
+    const probe = () => {
       if (hasEnded(this.child)) throw new Error(`the agent ended with ${this.child.exitCode ?? this.child.signalCode}`);
       return this.status();
-    });
+    };
+    return eventually("the agent answers on its control socket", probe, START_MS);
   }
 
   get pid(): number {

@@ -89,7 +89,7 @@ export function readStates(
       const [, number = "", connection = "", name = "", ike] = state;
       found.push({ number, connection, state: name, ike });
     }
-    const sa = /#(\d+): ".* (?:esp|ah)\.([0-9a-f]+)@\S+ (?:esp|ah)\.([0-9a-f]+)@/.exec(line);
+    const sa = /#(\d+): ".* (?:esp|ah)[.:]([0-9a-f]+)@\S+ (?:esp|ah)[.:]([0-9a-f]+)@/.exec(line);
     if (sa) {
       const [, number = "", out = "", inward = ""] = sa;
       spis.set(number, { out, in: inward });

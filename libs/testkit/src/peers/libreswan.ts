@@ -14,6 +14,9 @@ const PACKAGE = path.resolve(import.meta.dirname, "../../../../.sallyport/debian
 /** pluto starts programs from this place, so the package's own is mounted over it for the daemon alone. */
 const PROGRAMS = "/usr/libexec";
 
+/** A busy guest takes its time. */
+const START_MS = 30_000;
+
 /** A conn section of ipsec.conf(5); one for each CHILD SA. */
 export interface LibreswanConnection {
   readonly name: string;
@@ -99,12 +102,13 @@ export class Libreswan implements Peer {
   }
 
   private async ready(): Promise<void> {
-    await eventually("pluto answers on its control socket", async () => {
+    const probe = async () => {
       if (hasEnded(this.child)) throw new Error(`pluto ended with ${this.child.exitCode ?? this.child.signalCode}`);
       await access(path.join(this.directory, "run/pluto.ctl"));
       await this.whack(["--listen"]);
       return true;
-    });
+    };
+    await eventually("pluto answers on its control socket", probe, START_MS);
   }
 
   get pid(): number {
