@@ -122,8 +122,10 @@ describe.each(CASES)("$tunnel.id", ({ tunnel, notify, ours, theirs }) => {
           new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await peer.log(80)) ||
           undefined,
       );
-      const error = await errorOf(tunnel.id);
-      expect(error.message).toContain("the peer answered");
+      const error = await eventually("we have read it", async () => {
+        const found = await errorOf(tunnel.id);
+        return found.message.includes("the peer answered") ? found : undefined;
+      });
       expect(error.theirs).not.toBe("");
       expect(error.ours).toMatch(ours);
       await agent.ask("down", { tunnel: tunnel.id });
