@@ -222,6 +222,30 @@ describe("the runner", () => {
     });
   });
 
+  it("lets other work go on while many conversations begin at once", async () => {
+    const m = await machine(root, EAP_IDI.name, { kind: "rsa" });
+    let turns = 0;
+    let ended = false;
+    const count = () => {
+      turns++;
+      if (!ended) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(Array.from({ length: 50 }, (_, i) => m.run(begin(m, `s${i}`))));
+    ended = true;
+    expect(turns).toBeGreaterThanOrEqual(50);
+    m.runner.close();
+    expect(m.runner.size).toBe(0);
+  });
+
+  it("forgets a conversation that is dropped before its turn", async () => {
+    const m = await machine(root, EAP_IDI.name);
+    const waiting = m.run(begin(m, "a"));
+    m.runner.stop({ kind: "eap-tls-close", session: "a" });
+    expect(await waiting).toMatchObject({ code: "agent/tls" });
+    expect(m.runner.size).toBe(0);
+  });
+
   it("takes no more octets than a conversation may have", async () => {
     const m = await machine(root, EAP_IDI.name);
     await m.run(begin(m, "a"));

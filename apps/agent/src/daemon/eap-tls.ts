@@ -28,9 +28,16 @@ export interface EapTlsLimits {
 
 const LIMITS: EapTlsLimits = { sessions: 512, lifetime: 30_000 };
 
+interface Session {
+  /** There once its turn has come. */
+  tls: TlsSession | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** Runs the TLS of EAP-TLS for the engine: one session a conversation, dropped at its end, with its IKE SA, or by age. */
 export class EapTlsRunner {
-  readonly #sessions = new Map<string, { readonly tls: TlsSession; readonly timer: NodeJS.Timeout }>();
+  readonly #sessions = new Map<string, Session>();
+  #turns: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly keys: EapTlsKeys,
@@ -43,13 +50,18 @@ export class EapTlsRunner {
   }
 
   /** Gives what TLS sends next; whatever refuses it is the answer, and the session's end. */
-  async run(job: EapTlsJob): Promise<CryptoAnswer> {
+  async run({ session: name, open, input }: EapTlsJob): Promise<CryptoAnswer> {
     try {
-      const result = await this.#session(job).feed(job.input);
-      if (result.finished) this.#drop(job.session);
+      const session = this.#sessions.get(name) ?? this.#reserve(name, open);
+      await this.#turn();
+      if (this.#sessions.get(name) !== session) throw tooLate();
+      session.tls ??= open && new TlsSession(open, this.keys);
+      if (!session.tls) throw tooLate();
+      const result = await session.tls.feed(input);
+      if (result.finished) this.#drop(name);
       return { ok: true, result };
     } catch (error) {
-      this.#drop(job.session);
+      this.#drop(name);
       return { ok: false, failure: failureOf(error) };
     }
   }
@@ -63,17 +75,21 @@ export class EapTlsRunner {
     for (const name of [...this.#sessions.keys()]) this.#drop(name);
   }
 
-  #session({ session, open }: EapTlsJob): TlsSession {
-    const known = this.#sessions.get(session);
-    if (known) return known.tls;
-    if (!open) throw fault("agent/tls", "the TLS session took too long", { field: "eap-tls" });
+  /** Signing takes its milliseconds: one flight is worked on in a turn of the event loop, however many wait. */
+  #turn(): Promise<void> {
+    this.#turns = this.#turns.then(() => new Promise(setImmediate));
+    return this.#turns;
+  }
+
+  #reserve(name: string, open: EapTlsJob["open"]): Session {
+    if (!open) throw tooLate();
     if (this.#sessions.size >= this.limits.sessions) {
       throw fault("agent/overloaded", `${this.limits.sessions} TLS sessions are open already`, { field: "eap-tls" });
     }
-    const tls = new TlsSession(open, this.keys);
-    const timer = setTimeout(() => this.#drop(session), this.limits.lifetime).unref();
-    this.#sessions.set(session, { tls, timer });
-    return tls;
+    const timer = setTimeout(() => this.#drop(name), this.limits.lifetime).unref();
+    const session: Session = { tls: undefined, timer };
+    this.#sessions.set(name, session);
+    return session;
   }
 
   #drop(name: string): void {
@@ -81,6 +97,8 @@ export class EapTlsRunner {
     if (!found) return;
     this.#sessions.delete(name);
     clearTimeout(found.timer);
-    found.tls.destroy();
+    found.tls?.destroy();
   }
 }
+
+const tooLate = () => fault("agent/tls", "the TLS session took too long", { field: "eap-tls" });
