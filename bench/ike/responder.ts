@@ -90,6 +90,7 @@ async function begin() {
     crypto: new cryptoPool.CryptoPool(keys),
     log: logger,
     onEvent: () => {},
+    onTrace: () => {},
   });
   await host.configure(configOf(scenario, "server"));
   return { engine, host };

@@ -192,14 +192,29 @@ tunnelCommand("up", "bring a tunnel up");
 tunnelCommand("down", "take a tunnel down until it is asked for again");
 tunnelCommand("rekey", "rekey a tunnel's IKE SA, or one CHILD SA");
 
+const listCommand = (name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .addOption(stateOption())
+    .option("--json", "as JSON")
+    .action(async ({ state, json }: StateOption & { json?: boolean }) => {
+      const answer = await ask(controlSocketPath(state), { command: name, text: !json });
+      console.log(json ? JSON.stringify(answer, null, 2) : answer);
+    });
+
+listCommand("status", "what this gateway is and how its tunnels are");
+listCommand("proposals", "what is offered to each peer");
+listCommand("certs", "certificates that this gateway shows, trusts or has taken");
+listCommand("sas", "CHILD SAs with their counters; keys are masked");
+
 program
-  .command("status")
-  .description("what this gateway is and how its tunnels are")
+  .command("trace")
+  .description("every message with a peer, decoded, as it comes and goes; proofs and passwords are left out")
+  .argument("<tunnel>", "the tunnel's name or id")
   .addOption(stateOption())
-  .option("--json", "as JSON")
-  .action(async ({ state, json }: StateOption & { json?: boolean }) => {
-    const answer = await ask(controlSocketPath(state), { command: "status", text: !json });
-    console.log(json ? JSON.stringify(answer, null, 2) : answer);
+  .action(async (tunnel: string, { state }: StateOption) => {
+    await ask(controlSocketPath(state), { command: "trace", tunnel }, (line) => console.log(line));
   });
 
 program

@@ -110,7 +110,17 @@ export type Effect =
   | { readonly do: "dataplane"; readonly id: EffectId; readonly ops: readonly DataPlaneOp[] }
   /** Asks from which address packets to each of `remotes` would leave; answered by `routed`. */
   | { readonly do: "route"; readonly id: EffectId; readonly remotes: readonly IpAddress[] }
-  | { readonly do: "emit"; readonly event: IkeEvent };
+  | { readonly do: "emit"; readonly event: IkeEvent }
+  /** A message of a peer whose messages are traced: the header in words, then each payload; nothing secret in it. */
+  | {
+      readonly do: "trace";
+      readonly at: Millis;
+      readonly peer: string;
+      readonly direction: "in" | "out";
+      readonly local: Endpoint;
+      readonly remote: Endpoint;
+      readonly lines: readonly string[];
+    };
 
 /** What the operator or the agent asks for; `peer` and `child` are config ids. */
 export type Command =
@@ -122,6 +132,8 @@ export type Command =
   | { readonly command: "rekey-child"; readonly peer: string; readonly child: string }
   /** Ends every IKE SA whose peer proved itself by the certificate of this fingerprint, for the reason of `failure`. */
   | { readonly command: "distrust"; readonly fingerprint: string; readonly failure: Failure }
+  /** Has every message of the peer told in words (`Effect` `trace`), or no more. */
+  | { readonly command: "trace"; readonly peer: string; readonly on: boolean }
   /** A liveness check now. */
   | { readonly command: "probe"; readonly peer: string }
   /** Deletes every SA, removes every policy and starts nothing more. Without it, an agent that just stops leaves the data plane as it is. */

@@ -31,6 +31,25 @@ export interface IdentityFiles {
   readonly certificates: string;
 }
 
+/** A certificate in words and numbers; times in milliseconds since 1970. */
+export interface CertificateFacts {
+  readonly role: "own" | "own chain" | "trust anchor" | "peer";
+  readonly subject: string;
+  readonly issuer: string;
+  readonly serial: string;
+  readonly kind: string;
+  readonly fingerprint: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Of a trust anchor. */
+  readonly revocation?: RevocationPolicy;
+}
+
+function factsOf(c: Certificate, role: CertificateFacts["role"]): CertificateFacts {
+  const { serial, kind, fingerprint, notBefore, notAfter } = c;
+  return { role, subject: c.subject.text, issuer: c.issuer.text, serial, kind, fingerprint, notBefore, notAfter };
+}
+
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
 /** Chains that are held against new revocation lists. */
@@ -102,6 +121,18 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
   async learn({ certificates, trust }: VerifyJob): Promise<void> {
     await this.revocation?.learnt(this.#chain(certificates, trust, "ike", undefined).path);
+  }
+
+  /** Every certificate that this gateway shows, trusts or has taken. */
+  certificates(): CertificateFacts[] {
+    const own = this.#identities.flatMap(({ credential }) =>
+      credential.chain.map((der, i) => factsOf(readCertificate(der), i === 0 ? "own" : "own chain")),
+    );
+    const anchors = [...this.#anchors.values()].map((der) => {
+      const anchor = readCertificate(der);
+      return { ...factsOf(anchor, "trust anchor"), revocation: this.#policies.get(anchor.fingerprint) ?? "relaxed" };
+    });
+    return [...own, ...anchors, ...[...this.#taken.values()].map(({ leaf }) => factsOf(leaf, "peer"))];
   }
 
   /** Certificates that were taken and would not be any more, each with the reason. */

@@ -65,6 +65,7 @@ function setUp(
     crypto: { run: crypto ?? (() => ({ ok: false, failure: { code: "x", message: "" } })) },
     log: pino({ level: "silent" }),
     onEvent: () => {},
+    onTrace: () => {},
   });
   return {
     host,

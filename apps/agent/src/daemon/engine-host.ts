@@ -41,6 +41,7 @@ export interface EngineHostOptions {
   readonly localAddressFor?: typeof localAddressFor;
   readonly log: Logger;
   readonly onEvent: (event: IkeEvent) => void;
+  readonly onTrace: (trace: Extract<Effect, { do: "trace" }>) => void;
 }
 
 /** Inputs are worked off for this long before sockets and timers get their turn. */
@@ -225,6 +226,9 @@ export class EngineHost {
         return;
       case "emit":
         this.options.onEvent(effect.event);
+        return;
+      case "trace":
+        this.options.onTrace(effect);
         return;
       case "route":
         void this.#route(effect.id, effect.remotes);

@@ -1,5 +1,5 @@
 import type { ChildCounters, TunnelState } from "@sallyport/contract";
-import { type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
+import { type Effect, type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { IntentApplier } from "./applier.js";
@@ -21,6 +21,8 @@ export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
   readonly onChange: () => void;
 }
 
+type Trace = Extract<Effect, { do: "trace" }>;
+
 /** The engine with all that it needs on this machine: sockets, data plane, keys, and the intent in force. */
 export class Gateway {
   readonly #rng = new SystemRng();
@@ -31,6 +33,7 @@ export class Gateway {
   readonly #watcher: NetworkWatcher;
   #looking: Promise<void> | undefined;
   #changedAgain = false;
+  readonly #traces = new Map<string, Set<(trace: Trace) => void>>();
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
   readonly #wallOffset = systemClock.wall() - systemClock.now();
@@ -48,6 +51,9 @@ export class Gateway {
       crypto: this.#crypto,
       log: options.log,
       onEvent: options.onEvent,
+      onTrace: (trace) => {
+        for (const listener of this.#traces.get(trace.peer) ?? []) listener(trace);
+      },
     });
     this.#applier = new IntentApplier({
       configure: (config) => this.#host.configure(config),
@@ -141,6 +147,19 @@ export class Gateway {
     for (const { fingerprint, failure } of this.options.credentials.distrusted()) {
       this.#host.command({ command: "distrust", fingerprint, failure });
     }
+  }
+
+  /** Hands every message of the peer to `listener` until the function that it gives is called. */
+  trace(peer: string, listener: (trace: Trace) => void): () => void {
+    const listeners = this.#traces.get(peer) ?? new Set();
+    this.#traces.set(peer, listeners.add(listener));
+    this.#host.command({ command: "trace", peer, on: true });
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size > 0) return;
+      this.#traces.delete(peer);
+      this.#host.command({ command: "trace", peer, on: false });
+    };
   }
 
   initiate(peer: string, child?: string): void {

@@ -1,5 +1,7 @@
 import { fault } from "../faults.js";
 import type { ControlHandler } from "./control-socket.js";
+import type { Credentials } from "./credentials.js";
+import { certificatesText, listSas, proposalFacts, proposalsText, sasText, traceText } from "./diagnostics.js";
 import type { Gateway } from "./gateway.js";
 import type { LogBuffer } from "./log.js";
 import { type AgentStatus, statusText } from "./status-text.js";
@@ -18,6 +20,7 @@ function text(args: Readonly<Record<string, unknown>>, name: string): string {
 export interface LocalView {
   readonly gateway: Gateway;
   readonly logs: LogBuffer;
+  readonly credentials: Pick<Credentials, "certificates">;
   readonly connected: () => boolean;
 }
 
@@ -41,6 +44,27 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     };
   return {
     status: async (args) => (args.text === true ? statusText(status()) : status()),
+    proposals: async (args) => {
+      const facts = proposalFacts(daemon.gateway.intent);
+      return args.text === true ? proposalsText(facts) : facts;
+    },
+    certs: async (args) => {
+      const facts = daemon.credentials.certificates();
+      return args.text === true ? certificatesText(facts, Date.now()) : facts;
+    },
+    sas: async (args) => {
+      const sas = await listSas(daemon.gateway.status(), daemon.gateway.carrier.dataPlane);
+      return args.text === true ? sasText(sas) : sas;
+    },
+    trace: async (args, stream) => {
+      const tunnel = daemon.gateway.tunnel(text(args, "tunnel"));
+      stream.closed(
+        daemon.gateway.trace(tunnel, (trace) => {
+          for (const line of traceText(trace)) stream.line(line);
+        }),
+      );
+      return undefined;
+    },
     up: command((tunnel, child) => daemon.gateway.initiate(tunnel, child)),
     down: command((tunnel, child) => daemon.gateway.terminate(tunnel, child)),
     rekey: command((tunnel, child) => daemon.gateway.rekey(tunnel, child)),

@@ -43,6 +43,10 @@ export function command(turn: Turn, c: Command): void {
     case "rekey-ike":
       eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
       return;
+    case "trace":
+      if (c.on) turn.core.traced.add(c.peer);
+      else turn.core.traced.delete(c.peer);
+      return;
     case "probe":
       eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "probe" }));
       return;

@@ -60,6 +60,8 @@ export class Core {
   readonly table = new SaTable();
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();
+  /** Peers whose messages are told in words. */
+  readonly traced = new Set<string>();
   readonly shunts = new Map<string, Shunt>();
   readonly holdings = new Holdings();
   readonly leases = new Leases();

@@ -29,6 +29,7 @@ function messageBytes(sa: IkeSa, packet: number): number {
 
 /** Encrypts a message, in fragments where it is too long and the peer takes them (RFC 7383 §2.5). */
 export function seal(turn: Turn, sa: IkeSa, header: Header, payloads: readonly Payload[]): Sealed {
+  turn.trace(sa, "out", header, payloads);
   if (!sa.protector) throw fault("ike/unexpected", "no keys yet");
   if (!sa.fragments || !sa.peer?.fragmentation)
     return { datagrams: [sa.protector.seal(header, payloads, turn.core.rng)] };

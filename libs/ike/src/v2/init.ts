@@ -57,6 +57,7 @@ export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void 
     return;
   }
   const message = decodeMessage(Uint8Array.from(datagram));
+  turn.trace(sa, "in", message.header, message.payloads);
   checkPlacement({ header: message.header, clear: message.payloads, inner: message.encrypted ? [] : undefined });
   const payloads = message.payloads;
   const h = handshakeOf(sa);

@@ -105,6 +105,7 @@ export function ask(
   const first = sa.phase === "init";
   const mid = first ? 0 : sa.nextOurs++;
   const head = header(sa, EXCHANGE_OF[asking.task.kind], false, mid);
+  if (first) turn.trace(sa, "out", head, payloads);
   const sealed = first ? { datagrams: [encodeMessage(head, payloads)] } : seal(turn, sa, head, payloads);
   const resendAt = turn.now + resendAfter(sa, 0);
   change(sa, asking, { ...more, ...sealed, mid, tries: 0, resendAt, answered: false });

@@ -185,7 +185,7 @@ function serve(turn: Turn, sa: IkeSa, arrived: Arrived): void {
   }
   sa.serving = { mid: header.messageId, exchange: header.exchange, from };
   try {
-    row.serve(turn, sa, read(arrived));
+    row.serve(turn, sa, read(turn, sa, arrived));
   } catch (error) {
     if (!isFault(error)) throw error;
     refuseRequest(turn, sa.serial, arrived, error);
@@ -213,8 +213,9 @@ export function forgetEarly(turn: Turn, serial: number): void {
   if (sa) sa.early = [];
 }
 
-function read(arrived: Arrived): Payload[] {
+function read(turn: Turn, sa: IkeSa, arrived: Arrived): Payload[] {
   const inner = decodeInner(arrived.firstPayload, arrived.plaintext);
+  turn.trace(sa, "in", arrived.header, inner);
   // Message 0 is IKE_SA_INIT and 1 the first of IKE_AUTH.
   checkPlacement({ header: arrived.header, clear: arrived.clear, inner }, arrived.header.messageId > 1);
   return inner;
@@ -248,7 +249,7 @@ function answered(turn: Turn, sa: IkeSa, arrived: Arrived): void {
   }
   let payloads: Payload[];
   try {
-    payloads = read(arrived);
+    payloads = read(turn, sa, arrived);
   } catch (error) {
     if (!isFault(error)) throw error;
     turn.count(error.code);

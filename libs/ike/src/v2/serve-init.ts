@@ -6,6 +6,7 @@ import type { IkeSuite } from "../crypto/types.js";
 import {
   checkPlacement,
   decodeMessage,
+  EXCHANGE,
   type HeaderPeek,
   NOTIFY_DATA,
   notification,
@@ -224,6 +225,7 @@ function open(turn: Turn, from: From, message: Message, with_: Picked & { readon
   sa.fragments = notifyIn(message.payloads, "IKEV2_FRAGMENTATION_SUPPORTED") !== undefined;
   sa.dropAt = turn.now + turn.core.config.limits.halfOpenSeconds * 1000;
   turn.add(sa);
+  turn.trace(sa, "in", message.header, message.payloads);
   const job = { kind: "dh-respond", group: suite.group, peerValue: with_.peerValue } as const;
   turn.serveCrypto(sa, job, { go: "init-answer", suite, chosen });
 }
@@ -238,7 +240,7 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
   const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
   setKeys(sa, suite, shared);
   const h = handshakeOf(sa);
-  const sent = clearResponse({ initiatorSpi: sa.spiI, responderSpi: sa.spiR, exchange: 34, messageId: 0 }, [
+  const payloads: Payload[] = [
     { kind: "SA", proposals: [chosen] },
     { kind: "KE", group: DH[suite.group].transformId, data: publicValue },
     { kind: "Nonce", data: h.nr },
@@ -247,7 +249,10 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
     ...(h.proving.ppk === "offered" ? [notification("USE_PPK")] : []),
     ...takesRounds(h.candidates),
     ...certificateRequests(h.candidates),
-  ]);
+  ];
+  const header = { initiatorSpi: sa.spiI, responderSpi: sa.spiR, exchange: EXCHANGE.IKE_SA_INIT, messageId: 0 };
+  const sent = clearResponse(header, payloads);
+  turn.trace(sa, "out", { ...header, initiator: false, response: true }, payloads);
   sa.handshake = { ...h, sent };
   sa.phase = "auth";
   sa.nextTheirs = 1;

@@ -2,6 +2,8 @@ import type { IpAddress } from "@sallyport/base";
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import { closeEap } from "../eap/index.js";
 import type { IkeEvent } from "../status.js";
+import { messageText } from "../wire/index.js";
+import type { Header, Payload } from "../wire/types.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
 import type { Asking, AskingThen, IkeSa, RoutedThen, ServingThen } from "./sa.js";
@@ -25,6 +27,8 @@ export class Turn {
   readonly effects: Effect[] = [];
   /** Stand before all other effects: a runner that answers at once must not arm an older time after a newer one. */
   readonly #timers: Effect[] = [];
+  /** What came and went is told even when the step is forgotten. */
+  readonly #traces: Effect[] = [];
   readonly #drafts = new Map<number, IkeSa | undefined>();
   readonly #begun: { readonly id: number; readonly serial: number }[] = [];
 
@@ -110,6 +114,17 @@ export class Turn {
     this.effects.push({ do: "emit", event });
   }
 
+  /** Tells a message of a traced peer, or of a stranger who may be one. */
+  trace(sa: IkeSa, direction: "in" | "out", header: Header, payloads: readonly Payload[]): void {
+    const { traced } = this.core;
+    if (traced.size === 0) return;
+    const peer = [sa.peer, ...(sa.handshake?.candidates ?? [])].find((p) => p && traced.has(p.id))?.id;
+    if (peer === undefined) return;
+    const { local, remote } = sa;
+    const lines = messageText(header, payloads);
+    this.#traces.push({ do: "trace", at: this.now, peer, direction, local, remote, lines });
+  }
+
   count(name: string): void {
     this.core.count(name);
   }
@@ -170,7 +185,8 @@ export class Turn {
       this.#closeEap(old, draft);
       this.core.table.replace(serial, draft);
     }
-    return this.#timers.length > 0 ? [...this.#timers, ...this.effects] : this.effects;
+    const first = this.#timers.length + this.#traces.length;
+    return first > 0 ? [...this.#timers, ...this.#traces, ...this.effects] : this.effects;
   }
 }
 

@@ -9,6 +9,7 @@ export {
   peekHeader,
   spiText,
 } from "./message.js";
+export { messageText, payloadText } from "./message-text.js";
 export { type ChildSpi, NOTIFY_DATA, type NotifyDataCodec, notification, type PpkId } from "./notify-data.js";
 export { authorityHashes } from "./payloads/certreq.js";
 export { type CookiePeek, peekCookie } from "./peek-cookie.js";

@@ -22,6 +22,7 @@ export class SimPeer {
   engine: IkeEngine;
   readonly dataPlane = new FakeDataPlane();
   readonly events: IkeEvent[] = [];
+  readonly traces: Extract<Effect, { do: "trace" }>[] = [];
   /** Milliseconds that crypto jobs and data plane operations take. */
   cryptoDelay = 0;
   dataPlaneDelay = 0;
@@ -121,6 +122,9 @@ export class SimPeer {
         return;
       case "dataplane":
         this.#later(this.dataPlaneDelay, () => this.#dataPlane(effect));
+        return;
+      case "trace":
+        this.traces.push(effect);
         return;
       case "emit":
         this.events.push(effect.event);
