@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import type { DataPlaneChoice } from "./daemon/carrier.js";
 import { ask } from "./daemon/control-socket.js";
 import { controlSocketPath, Daemon } from "./daemon/daemon.js";
+import { FileWatch } from "./daemon/file-watch.js";
 import { Session } from "./daemon/session.js";
 import { fault } from "./faults.js";
 import { EnrolmentStore, IntentStore } from "./store/index.js";
@@ -122,16 +123,38 @@ async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
   return () => session.stop();
 }
 
-/** Without a control plane: one intent from a file, with the identity that `--key` and `--certificate` name. */
+/**
+ * Without a control plane: one intent from a file, with the identity that `--key` and `--certificate` name. The files are read again
+ * when they change and at SIGHUP; what cannot be taken over leaves everything as it is.
+ */
 async function runIntent(daemon: Daemon, file: string, { key, certificate }: RunOptions): Promise<() => Promise<void>> {
-  const intent = parseIntent(await readFile(file, "utf8"));
-  const identities =
-    key && certificate
-      ? [{ privateKey: await readFile(key, "utf8"), certificates: await readFile(certificate, "utf8") }]
-      : [];
-  await daemon.open(intent.ports, identities);
-  await daemon.apply(intent);
-  return async () => {};
+  const read = async () => ({
+    intent: parseIntent(await readFile(file, "utf8")),
+    identities:
+      key && certificate
+        ? [{ privateKey: await readFile(key, "utf8"), certificates: await readFile(certificate, "utf8") }]
+        : [],
+  });
+  let current = await read();
+  await daemon.open(current.intent.ports, current.identities);
+  await daemon.apply(current.intent);
+  const watch = new FileWatch([file, ...(key && certificate ? [key, certificate] : [])], async () => {
+    try {
+      const next = await read();
+      await daemon.change(next.intent, next.identities, current.identities);
+      current = next;
+      daemon.log.info({ revision: next.intent.revision }, "took over changed files");
+    } catch (err) {
+      daemon.log.error({ err }, "changed files cannot be taken over: everything stays as it was");
+    }
+  });
+  await watch.start();
+  const hangUp = () => void watch.report();
+  process.on("SIGHUP", hangUp);
+  return async () => {
+    process.off("SIGHUP", hangUp);
+    watch.close();
+  };
 }
 
 program

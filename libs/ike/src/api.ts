@@ -50,6 +50,8 @@ export interface PeerCertificate {
   readonly subject: string;
   /** SHA-256 of its DER, lower-case hex. */
   readonly fingerprint: string;
+  /** `TrustAnchor.ref` at which its path ends; absent where that is not told. */
+  readonly anchor?: string;
 }
 
 /** What a job gives, by `CryptoJob.kind`. */

@@ -15,7 +15,7 @@ export interface CryptoKeys {
   privateKey(ref: string): KeyObject;
   /**
    * Judges `job.certificates` (end entity first) up to one of `job.trust` and whether the end entity proves `job.peer`, the
-   * latter not when `job.identity.match` is `ignore`. Gives the end entity's key, subject and fingerprint; throws a `Fault` otherwise.
+   * latter not when `job.identity.match` is `ignore`. Gives the end entity's key and what is told of it; throws a `Fault` otherwise.
    * Without it no certificate is believed.
    */
   verifyChain?(job: VerifyJob): PeerCertificate & { readonly publicKey: KeyObject };
@@ -40,9 +40,9 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
       return { data: signAuth(keys.privateKey(job.key), job.scheme, job.octets) };
     case "verify": {
       if (!keys.verifyChain) throw fault("ike/bad-signature", "no certificate is believed here");
-      const { publicKey, subject, fingerprint } = keys.verifyChain(job);
+      const { publicKey, ...certificate } = keys.verifyChain(job);
       verifyAuth(publicKey, job.auth, job.octets, keys.policy);
-      return { subject, fingerprint };
+      return certificate;
     }
     case "eap-tls":
       if (!keys.eapTls) throw eapFault("ike/eap-tls", "no TLS is done here");

@@ -126,7 +126,7 @@ export type DownReason =
   /** Another IKE SA with the same peer follows, with a new proof of who it is (RFC 7296 §2.8.3). */
   | "reauthentication"
   | "config-changed"
-  /** The certificate that it rested on was revoked. */
+  /** What the peer proved itself by is not accepted any more: revoked, or taken back by a new configuration. */
   | "distrusted"
   | "failed";
 

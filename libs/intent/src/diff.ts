@@ -1,4 +1,11 @@
-import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent, TrustAnchorIntent } from "./model.js";
+import type {
+  ChildIntent,
+  ConnectionIntent,
+  GatewayIntent,
+  PeerAuth,
+  PolicyIntent,
+  TrustAnchorIntent,
+} from "./model.js";
 import { Secret } from "./secret.js";
 
 /**
@@ -49,8 +56,9 @@ function gravest(impacts: readonly Impact[]): Impact {
 type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
 
 /**
- * What the engine does with a new configuration; first match wins, what is not named is untouched. Keys and trust count from the
- * next authentication on, so that they can be rolled over without an interruption.
+ * What the engine does with a new configuration; first match wins, what is not named is untouched. This end's own keys count from the
+ * next authentication on. What the peer is believed by may grow without an interruption; what an IKE SA may rest on cannot go
+ * without that.
  */
 const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
@@ -130,14 +138,34 @@ function diffChildren(a: readonly ChildIntent[], b: readonly ChildIntent[]): Chi
   ];
 }
 
+/** Lists of secrets by their names. */
+function comparable({ peer, ...rest }: Omit<ConnectionIntent, "children">) {
+  if (peer.method !== "psk") return { ...rest, peer };
+  const { alsoAccepted = [] } = peer;
+  return { ...rest, peer: { ...peer, alsoAccepted: Object.fromEntries(alsoAccepted.map((k) => [k.keyId, k.secret])) } };
+}
+
+/** Whether all that an IKE SA may rest on is still accepted. */
+function stillBelieves(a: PeerAuth, b: PeerAuth): boolean {
+  if (a.method === "psk" && b.method === "psk") {
+    const [before, after] = [a, b].map((p) => [p, ...(p.alsoAccepted ?? [])].map((k) => k.secret));
+    return before?.every((s) => after?.some((t) => t.equals(s))) ?? true;
+  }
+  if (a.method === "certificate" && b.method === "certificate") {
+    return a.trustAnchorIds.every((id) => b.trustAnchorIds.includes(id));
+  }
+  return true;
+}
+
 function diffConnection(a: ConnectionIntent, b: ConnectionIntent, moved: boolean): ConnectionDiff[] {
   const { children: before, ...x } = a;
   const { children: after, ...y } = b;
-  const fields = fieldChanges(x, y);
+  const fields = fieldChanges(comparable(x), comparable(y));
   const children = diffChildren(before, after);
   if (fields.length === 0 && children.length === 0 && !moved) return [];
   const impact = gravest([
     impactOf(CONNECTION_IMPACT, fields),
+    ...(stillBelieves(a.peer, b.peer) ? [] : (["re-established"] as const)),
     ...(moved ? (["re-established"] as const) : []),
     ...children.map((c) => c.impact),
   ]);

@@ -44,7 +44,11 @@ export function remoteAuthOf(
     peer.identity.type === "any" ? { match: "any" } : { match: "is", identity: ikeIdentity(peer.identity) };
   switch (peer.method) {
     case "psk":
-      return { method: "psk", identity, secrets: [peer.secret.bytes()] };
+      return {
+        method: "psk",
+        identity,
+        secrets: [peer, ...(peer.alsoAccepted ?? [])].map(({ secret }) => secret.bytes()),
+      };
     case "certificate":
       return { method: "certificate", identity, trust: trustOf(peer.trustAnchorIds, anchors) };
     case "eap": {

@@ -11,6 +11,7 @@ import {
   type KeyKind,
   PEER_DEFAULTS,
   type PeerConfig,
+  type RetransmissionPolicy,
   type ShuntConfig,
   type TrafficRange,
   type TrustAnchor,
@@ -111,6 +112,7 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
           hard: hard(connection.ikeRekeySeconds),
         },
         dpdInterval: connection.dpd.intervalSeconds,
+        retransmission: retransmissionOf(connection),
         keyingTries: connection.keyingTries ?? 0,
         window: connection.window ?? PEER_DEFAULTS.window,
         reauthentication: reauthenticationOf(connection),
@@ -188,6 +190,11 @@ function addressOf(host: string, resolved: ReadonlyMap<string, IpAddress>): IpAd
   } catch {
     return resolved.get(host);
   }
+}
+
+function retransmissionOf({ retransmission: r }: ConnectionIntent): RetransmissionPolicy {
+  if (!r) return PEER_DEFAULTS.retransmission;
+  return { initial: r.initialMilliseconds, backoff: r.backoff, max: r.longestMilliseconds, tries: r.tries };
 }
 
 /** With certificates a peer may call from wherever it is; a pre-shared key is tried only from where its owner is known to be. */

@@ -312,6 +312,8 @@ export interface ConnectionIntent {
     | undefined;
   /** Seconds after which a peer that called has to have authenticated anew, which it is told (RFC 4478); absent: never. */
   readonly authLifetimeSeconds?: number | undefined;
+  /** How an unanswered request is repeated (RFC 7296 §2.1); absent: 7 times, from 0.5 s on, each wait 1.8 times the one before up to 20 s. */
+  readonly retransmission?: Retransmission | undefined;
   /** Attempts in a row before this end gives up until it is asked again; absent or 0: for ever. */
   readonly keyingTries?: number | undefined;
   readonly mobike?: MobikeIntent | undefined;
@@ -342,6 +344,14 @@ export interface MobikeIntent {
   readonly forbidNat?: boolean | undefined;
 }
 
+export interface Retransmission {
+  readonly initialMilliseconds: number;
+  readonly backoff: number;
+  readonly longestMilliseconds: number;
+  /** Then the peer counts as dead. */
+  readonly tries: number;
+}
+
 export interface RemoteEndpoint {
   /** Address or DNS name; absent: the peer calls. */
   readonly host?: string | undefined;
@@ -365,7 +375,13 @@ export type PeerIdentity = Identity | { readonly type: "any" };
 
 export type PeerAuth = { readonly identity: PeerIdentity } & (
   | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] }
-  | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
+  | {
+      readonly method: "psk";
+      readonly keyId: string;
+      readonly secret: Secret;
+      /** Accepted too, while the key is rotated. An IKE SA that rests on a key which is named here and there no more ends. */
+      readonly alsoAccepted?: readonly { readonly keyId: string; readonly secret: Secret }[] | undefined;
+    }
   | PeerEap
 );
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { fleet, gateway, PARTNER } from "../testing/fleets.js";
 import { compile } from "./compile.js";
 import { diffIntent } from "./diff.js";
+import type { ConnectionIntent, GatewayIntent } from "./model.js";
 import { parseIntent } from "./parse.js";
 import { Secret } from "./secret.js";
 import { maskIntent, serializeIntent } from "./serialize.js";
@@ -136,6 +137,22 @@ describe("diffIntent", () => {
     expect(changed?.fields.map((f) => f.field)).toEqual(fields ?? []);
     expect(changed?.children.flatMap((c) => c.fields.map((f) => f.field))).toEqual(child ?? []);
     expect(JSON.stringify(diff)).not.toMatch(/horse|new secret/);
+  });
+
+  test("a key may be rotated without an interruption: accepted beside the old one, then shown, then alone", () => {
+    const rotated = (secret: string, ...also: string[]) => ({
+      ...BASE,
+      connections: BASE.connections.map((c): ConnectionIntent => {
+        if (c.peer.method !== "psk") return c;
+        const alsoAccepted = also.map((text) => ({ keyId: "next", secret: new Secret(text) }));
+        return { ...c, peer: { ...c.peer, secret: new Secret(secret), alsoAccepted } };
+      }),
+    });
+    const steps = [rotated("old"), rotated("old", "new"), rotated("new", "old"), rotated("new")] as const;
+    const impacts = steps.slice(1).map((s, i) => diffIntent(steps[i] as GatewayIntent, s).connections[0]?.impact);
+    expect(impacts).toEqual(["untouched", "untouched", "re-established"]);
+    expect(JSON.stringify(diffIntent(steps[0], steps[1]))).not.toContain('new"');
+    expect(parseIntent(serializeIntent(steps[1])).connections).toEqual(steps[1].connections);
   });
 
   test("another order of policies is told, and touches no tunnel", () => {

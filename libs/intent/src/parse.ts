@@ -42,6 +42,7 @@ const proposals = (use: ProposalUse) =>
 const peerIdentity = z.union([z.strictObject({ type: z.literal("any") }), identity]);
 const psk = { method: z.literal("psk"), identity, keyId: id, secret: z.string().min(1).max(1024) };
 const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
+const accepted = z.strictObject({ keyId: id, secret: z.string().min(1).max(1024) });
 const localAuth = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("certificate"), identity }),
   z.strictObject(psk).transform(sealed),
@@ -49,7 +50,13 @@ const localAuth = z.discriminatedUnion("method", [
 ]);
 const peerAuth = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("certificate"), identity: peerIdentity, trustAnchorIds: z.array(id).min(1) }),
-  z.strictObject({ ...psk, identity: peerIdentity }).transform(sealed),
+  z
+    .strictObject({
+      ...psk,
+      identity: peerIdentity,
+      alsoAccepted: z.array(accepted.transform(sealed)).max(4).optional(),
+    })
+    .transform(sealed),
   peerEap(peerIdentity),
 ]);
 
@@ -105,6 +112,14 @@ const connection = z
     localAddress: address.optional(),
     initialContact: z.boolean().optional(),
     uniqueness: z.enum(["replace", "keep", "never"]).optional(),
+    retransmission: z
+      .strictObject({
+        initialMilliseconds: z.int().min(50).max(60_000),
+        backoff: z.number().min(1).max(10),
+        longestMilliseconds: z.int().min(50).max(600_000),
+        tries: z.int().min(1).max(50),
+      })
+      .optional(),
     keyingTries: z.int().min(0).max(1_000).optional(),
     mobike: mobike.optional(),
     natKeepaliveSeconds: z.int().min(0).max(3_600).optional(),

@@ -9,20 +9,24 @@ import { PrefixWords } from "./selector.js";
 const LIMIT = 256;
 
 interface Guarded {
+  readonly side: "from" | "to";
   readonly prefix: Prefix;
   readonly words: PrefixWords;
   users: number;
   readonly hasRule: boolean;
 }
 
-/** Whether packets that match this policy may not come in the clear. */
-function forbidsClear({ direction, action, template }: PolicySpec): boolean {
-  return direction !== "out" && action !== "none" && template?.level !== "use";
+/** Packets of which network a policy has to see although no tunnel's route leads them here. */
+function guardOf({ direction, action, template, selector }: PolicySpec): Pick<Guarded, "side" | "prefix"> | undefined {
+  if (direction === "out") return action === "discard" ? { side: "to", prefix: selector.destination } : undefined;
+  if (action === "none" || template?.level === "use") return undefined;
+  return { side: "from", prefix: selector.source };
 }
 
 /**
- * Leads forwarded packets from the far networks that come unprotected to the TUN device too, where they are held against the
- * policies (RFC 4301 §5.2 step 4, POL-24): by a routing rule a network. Packets to this machine's own addresses never get so far.
+ * Leads to the TUN device too what no tunnel's route leads there, to be held against the policies: forwarded packets from the far
+ * networks that come unprotected (RFC 4301 §5.2 step 4, POL-24), and packets to networks that a policy shuts off (POL-26). By a routing
+ * rule a network. Packets to this machine's own addresses never get so far.
  */
 export class ClearGuard {
   readonly #guarded = new Map<string, Guarded>();
@@ -30,59 +34,64 @@ export class ClearGuard {
 
   constructor(
     private readonly netlink: RouteNetlink,
-    private readonly rule: Omit<Rule, "family" | "from">,
+    private readonly rule: Omit<Rule, "family" | "from" | "to">,
   ) {}
 
   async add(policy: PolicySpec): Promise<void> {
-    if (!forbidsClear(policy)) return;
-    const prefix = policy.selector.source;
-    const before = this.#guarded.get(prefix.toString());
+    const wanted = guardOf(policy);
+    if (!wanted) return;
+    const { side, prefix } = wanted;
+    const before = this.#guarded.get(nameOf(wanted));
     if (before) {
       before.users++;
       return;
     }
     const hasRule = this.#rules[prefix.family] < LIMIT;
-    const added = { prefix, words: new PrefixWords(prefix), users: 1, hasRule };
-    this.#guarded.set(prefix.toString(), added);
+    const added = { side, prefix, words: new PrefixWords(prefix), users: 1, hasRule };
+    this.#guarded.set(nameOf(added), added);
     if (!hasRule) return;
     this.#rules[prefix.family]++;
     try {
-      await this.netlink.addRule(this.#ruleOf(prefix));
+      await this.netlink.addRule(this.#ruleOf(added));
     } catch (error) {
       this.#forget(added);
-      throw translated(error, "selector.source");
+      throw translated(error, `selector.${side === "from" ? "source" : "destination"}`);
     }
   }
 
   async remove(policy: PolicySpec): Promise<void> {
-    const found = forbidsClear(policy) && this.#guarded.get(policy.selector.source.toString());
+    const wanted = guardOf(policy);
+    const found = wanted && this.#guarded.get(nameOf(wanted));
     if (!found || --found.users > 0) return;
     this.#forget(found);
-    if (found.hasRule) await this.netlink.removeRule(this.#ruleOf(found.prefix));
+    if (found.hasRule) await this.netlink.removeRule(this.#ruleOf(found));
   }
 
   async clear(): Promise<void> {
     const all = [...this.#guarded.values()];
     for (const guarded of all) this.#forget(guarded);
-    await Promise.all(
-      all.filter(({ hasRule }) => hasRule).map(({ prefix }) => this.netlink.removeRule(this.#ruleOf(prefix))),
-    );
+    await Promise.all(all.filter(({ hasRule }) => hasRule).map((one) => this.netlink.removeRule(this.#ruleOf(one))));
   }
 
-  /** Whether the packet may be here because it came from a guarded network. */
+  /** Whether the packet may be here because of a guarded network. */
   covers(packet: InnerPacket): boolean {
-    for (const { prefix, words } of this.#guarded.values()) {
-      if (prefix.family === packet.family && words.holds(packet.source, packet.family)) return true;
+    for (const { side, prefix, words } of this.#guarded.values()) {
+      const address = side === "from" ? packet.source : packet.destination;
+      if (prefix.family === packet.family && words.holds(address, packet.family)) return true;
     }
     return false;
   }
 
   #forget(guarded: Guarded): void {
-    this.#guarded.delete(guarded.prefix.toString());
+    this.#guarded.delete(nameOf(guarded));
     if (guarded.hasRule) this.#rules[guarded.prefix.family]--;
   }
 
-  #ruleOf(prefix: Prefix): Rule {
-    return { ...this.rule, family: prefix.family, from: prefix };
+  #ruleOf({ side, prefix }: Guarded): Rule {
+    return { ...this.rule, family: prefix.family, [side]: prefix };
   }
+}
+
+function nameOf({ side, prefix }: Pick<Guarded, "side" | "prefix">): string {
+  return `${side} ${prefix}`;
 }

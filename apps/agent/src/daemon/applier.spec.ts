@@ -54,12 +54,15 @@ let missingTold: number;
 /** What name service and routing table say; undefined: nothing. */
 let addresses: string[] | undefined;
 let local: string | undefined;
+/** Connections whose peer answers. */
+let standing: string[];
 
 beforeEach(() => {
   configured = [];
   outcomes = [];
   missingTold = 0;
   addresses = ["192.0.2.2"];
+  standing = [];
   local = "192.0.2.1";
   applier = new IntentApplier({
     configure: async (config) => {
@@ -71,6 +74,7 @@ beforeEach(() => {
       tryAlgorithm: async (algorithm) => (algorithm === "chacha20-poly1305" ? "ENOSYS" : undefined),
     },
     credential: () => undefined,
+    stands: (connectionId) => standing.includes(connectionId),
     clock: { now: () => 0, wall: () => 0 },
     log: pino({ level: "silent" }),
     network: {
@@ -200,4 +204,26 @@ it("follows a peer whose name leads elsewhere", async () => {
   addresses = ["192.0.2.7"];
   await applier.refresh();
   expect(configured[1]?.peers[0]?.remote.endpoint?.address.toString()).toBe("192.0.2.7");
+});
+
+describe("a peer named by DNS (PEER-01)", () => {
+  const endpoint = () => configured.at(-1)?.peers[0]?.remote.endpoint?.address.toString();
+
+  it("is called where its name leads now, but stays where it answers (hostile input 27)", async () => {
+    await applier.apply(intent(1, connection("one", ["10.2.0.0/16"])));
+    expect(endpoint()).toBe("192.0.2.2");
+    standing = ["one"];
+    addresses = ["192.0.2.66"];
+    await applier.refresh();
+    expect(endpoint()).toBe("192.0.2.2");
+    standing = [];
+    await applier.refresh();
+    expect(endpoint()).toBe("192.0.2.66");
+    addresses = ["192.0.2.2", "192.0.2.66"];
+    await applier.refresh();
+    expect(endpoint()).toBe("192.0.2.66");
+    addresses = undefined;
+    await applier.refresh();
+    expect(endpoint()).toBe("192.0.2.66");
+  });
 });

@@ -25,6 +25,8 @@ export interface ApplierOptions {
   readonly log: Logger;
   /** Whom to ask where a peer is and whence to call it; the system when absent. */
   readonly network?: { readonly resolveHost: typeof resolveHost; readonly localAddressFor: typeof localAddressFor };
+  /** Whether a connection has an IKE SA with its peer that answers as far as is known; then it is asked whether it still does. */
+  readonly stands?: (connectionId: string) => boolean;
   /** What is missing may have changed. */
   readonly onMissing: () => void;
 }
@@ -32,12 +34,16 @@ export interface ApplierOptions {
 /** Facts are looked at anew this often: names move, addresses come and go. Sooner while something is missing. */
 const REFRESH_MS = 30_000;
 const REFRESH_MISSING_MS = 2_000;
+/** Names that are looked up at the same time. */
+const LOOKUPS = 16;
 
 /** Makes an intent this gateway's configuration. One at a time; a refused one leaves the last good one in force. */
 export class IntentApplier {
   #current: GatewayIntent | undefined;
+  #closed = false;
   #tail: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  #refreshAt = Number.POSITIVE_INFINITY;
   #missing = new Map<string, Missing>();
   /** The last answers, for when name service or routing table has none for a moment: no tunnel may fall for that. */
   readonly #addresses = new Map<string, IpAddress>();
@@ -66,7 +72,7 @@ export class IntentApplier {
       const [first] = failures;
       if (first) {
         if (before) await this.options.configure(await this.#config(before));
-        else await this.options.configure(await this.#config({ ...intent, connections: [] }));
+        else await this.options.configure(await this.#config({ ...intent, connections: [], policies: [] }));
         throw refusal(intent, first);
       }
       if (before) this.#tellDiff(before, intent);
@@ -93,6 +99,7 @@ export class IntentApplier {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
   }
 
@@ -112,20 +119,31 @@ export class IntentApplier {
       if (!before.has(id)) this.options.log.warn({ tunnel: id, code: why.code, field: why.field }, why.message);
     }
     if (before.size > 0 || missing.size > 0) this.options.onMissing();
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
-        this.refresh().catch((err: unknown) => this.options.log.error({ err }, "looking at the network anew failed"));
-      },
-      missing.size > 0 ? REFRESH_MISSING_MS : REFRESH_MS,
-    ).unref();
+    this.#refreshIn(missing.size > 0 ? REFRESH_MISSING_MS : REFRESH_MS);
     return config;
+  }
+
+  /** A peer does not answer: it may have another address by now (PEER-01). */
+  doubt(): void {
+    if (this.#refreshAt - this.options.clock.now() > REFRESH_MISSING_MS) this.#refreshIn(REFRESH_MISSING_MS);
+  }
+
+  #refreshIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    this.#refreshAt = this.options.clock.now() + ms;
+    this.#timer = setTimeout(() => {
+      this.#refreshAt = Number.POSITIVE_INFINITY;
+      this.refresh().catch((err: unknown) => this.options.log.error({ err }, "looking at the network anew failed"));
+    }, ms).unref();
   }
 
   async #facts(intent: GatewayIntent): Promise<LocalFacts> {
     const hosts = [...new Set(intent.connections.flatMap((c) => c.remote.host ?? []))];
     for (const host of this.#addresses.keys()) if (!hosts.includes(host)) this.#addresses.delete(host);
-    await Promise.all(hosts.map((host) => this.#locate(host)));
+    for (let i = 0; i < hosts.length; i += LOOKUPS) {
+      await Promise.all(hosts.slice(i, i + LOOKUPS).map((host) => this.#locate(host, intent)));
+    }
     const inUse = new Set([...this.#addresses.values()].map(String));
     for (const address of this.#locals.keys()) if (!inUse.has(address)) this.#locals.delete(address);
     return {
@@ -137,16 +155,27 @@ export class IntentApplier {
     };
   }
 
-  /** An address that is still among the name's stays, whatever order they come in. */
-  async #locate(host: string): Promise<void> {
+  /**
+   * An address that is still among the name's stays, whatever order they come in. One that is not stays as long as a tunnel to it
+   * answers: the peer has proved itself there, and name service proves nothing (hostile input 27).
+   */
+  async #locate(host: string, intent: GatewayIntent): Promise<void> {
     const network = this.options.network ?? { resolveHost, localAddressFor };
     const found = await network.resolveHost(host).catch(() => []);
     const known = this.#addresses.get(host);
-    const address = found.find((a) => known?.equals(a)) ?? found[0] ?? known;
+    const listed = found.find((a) => known?.equals(a));
+    const stays = known && (listed !== undefined || found.length === 0 || this.#stands(host, intent));
+    const address = stays ? known : found[0];
     if (!address) return;
+    if (known && !known.equals(address)) this.options.log.info({ host, from: known, to: address }, `${host} has moved`);
     this.#addresses.set(host, address);
     const local = await network.localAddressFor(address).catch(() => undefined);
     if (local) this.#locals.set(address.toString(), local);
+  }
+
+  #stands(host: string, { connections }: GatewayIntent): boolean {
+    const concerned = connections.filter((c) => c.remote.host === host);
+    return concerned.filter((c) => this.options.stands?.(c.id)).length > 0;
   }
 }
 
@@ -176,7 +205,7 @@ function fieldOf(intent: GatewayIntent, op: DataPlaneOp): string {
   else if (op.op === "installRoute") add(op.args[0].destination);
   for (const [i, connection] of intent.connections.entries()) {
     for (const [j, child] of connection.children.entries()) {
-      const k = child.remoteSubnets.findIndex((s) => wanted.has(s));
+      const k = child.remoteSubnets.findIndex((s) => wanted.has(s.replace(/\[.*/, "")));
       if (k >= 0) return `connections[${i}].children[${j}].remoteSubnets[${k}]`;
     }
   }

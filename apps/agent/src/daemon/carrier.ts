@@ -73,7 +73,7 @@ async function openKernel({ ports, log }: CarrierOptions, opened: Opened): Promi
 }
 
 async function openUserspace({ ports, tunName, clock, log }: CarrierOptions, opened: Opened): Promise<Carrier> {
-  const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike));
+  const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike, ROUTING_DEFAULTS.bypassMark));
   const natt = opened.perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
   const transport = new UdpTransport([...ike, ...natt], ports, log);
   let loggedAt = Number.NEGATIVE_INFINITY;

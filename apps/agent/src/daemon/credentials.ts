@@ -61,6 +61,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   /** By the leaf's fingerprint, which also names the key; newest first. */
   #identities: readonly { readonly credential: Credential; readonly key: KeyObject }[] = [];
   readonly #anchors = new Map<string, Uint8Array>();
+  readonly #fingerprints = new Map<string, string>();
   readonly #anchorSets = new Map<string, TrustAnchors>();
   /** By the anchor's fingerprint. */
   readonly #policies = new Map<string, RevocationPolicy>();
@@ -98,9 +99,11 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     });
     this.#anchors.clear();
     this.#anchorSets.clear();
+    this.#fingerprints.clear();
     this.#policies.clear();
     for (const { id, anchor, revocation } of anchors) {
       this.#anchors.set(id, anchor.der);
+      this.#fingerprints.set(id, anchor.fingerprint);
       this.#policies.set(anchor.fingerprint, revocation);
     }
   }
@@ -114,8 +117,10 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   /** Throws `pki/…` naming what is wrong with the chain. */
   verifyChain({ certificates, trust, peer, identity }: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
     const claimed = identity.match === "ignore" ? undefined : peer;
-    const { key, subject, fingerprint } = this.#unrevoked(this.#chain(certificates, trust, "ike", claimed));
-    return { publicKey: key, subject: subject.text, fingerprint };
+    const chain = this.#chain(certificates, trust, "ike", claimed);
+    const { key, subject, fingerprint } = this.#unrevoked(chain);
+    const anchor = trust.find((t) => this.#fingerprints.get(t.ref) === chain.path.at(-1)?.fingerprint)?.ref;
+    return { publicKey: key, subject: subject.text, fingerprint, ...(anchor === undefined ? {} : { anchor }) };
   }
 
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */

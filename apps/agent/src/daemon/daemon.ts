@@ -104,6 +104,17 @@ export class Daemon {
     if (longestSaSeconds(intent) > this.#keeperSeconds) await this.#keep();
   }
 
+  /** An intent with other keys and certificates; when it is refused, the keys and certificates before stay too. */
+  async change(intent: GatewayIntent, identities: readonly IdentityFiles[], before: readonly IdentityFiles[]) {
+    this.credentials.load(identities);
+    try {
+      await this.apply(intent);
+    } catch (error) {
+      this.credentials.load(before);
+      throw error;
+    }
+  }
+
   /** Other ports are other sockets: the gateway is opened anew, and back on the old ones when that or the intent fails. */
   async #move(intent: GatewayIntent): Promise<void> {
     const { ports, intent: before } = this.gateway;

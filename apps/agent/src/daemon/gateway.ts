@@ -50,7 +50,10 @@ export class Gateway {
       dataPlane: carrier.dataPlane,
       crypto: this.#crypto,
       log: options.log,
-      onEvent: options.onEvent,
+      onEvent: (event) => {
+        if (event.event === "peer-dead" || event.event === "negotiation-failed") this.#applier.doubt();
+        options.onEvent(event);
+      },
       onTrace: (trace) => {
         for (const listener of this.#traces.get(trace.peer) ?? []) listener(trace);
       },
@@ -62,6 +65,7 @@ export class Gateway {
       credential: (intent) => options.credentials.credentialFor(intent),
       clock: systemClock,
       log: options.log,
+      stands: (connection) => this.#stands(connection),
       onMissing: options.onChange,
     });
     this.#dhcp = new DhcpResponder({
@@ -107,6 +111,18 @@ export class Gateway {
       this.#changedAgain = false;
       await this.#applier.refresh().catch((err: unknown) => log.error({ err }, "looking at the network anew failed"));
     }
+  }
+
+  #stands(peer: string): boolean {
+    const sas = this.status().peers.find((p) => p.peer === peer)?.sas ?? [];
+    if (!sas.some((sa) => sa.state === "established" || sa.state === "rekeying")) return false;
+    this.#host.command({ command: "probe", peer });
+    return true;
+  }
+
+  /** Looks at names, addresses, keys and certificates anew. */
+  refresh(): Promise<void> {
+    return this.#applier.refresh();
   }
 
   get ports(): IkePorts {

@@ -1,9 +1,13 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
-import { IpAddress } from "@sallyport/base";
+import { IpAddress, Prefix } from "@sallyport/base";
 import { fault } from "../faults.js";
 
 const LOOKUP_LIMIT_MS = 5_000;
+/** Where no peer can be: this machine itself, everybody, nobody. A hostile answer may say so. */
+const UNFIT = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "ff00::/8", "::ffff:0:0/96"].map((t) =>
+  Prefix.parse(t),
+);
 
 /** Addresses of a DNS name, or the address itself. Answers are data of a stranger: at most 16 are looked at (hostile input 27). */
 export async function resolveHost(host: string): Promise<readonly IpAddress[]> {
@@ -25,7 +29,10 @@ export async function resolveHost(host: string): Promise<readonly IpAddress[]> {
     ]).catch((cause: unknown) => {
       throw refuse(cause);
     });
-    const addresses = answers.slice(0, 16).map((a) => IpAddress.parse(a.address));
+    const addresses = answers
+      .slice(0, 16)
+      .map((a) => IpAddress.parse(a.address))
+      .filter((a) => !UNFIT.some((p) => p.contains(a)));
     if (addresses.length === 0) throw refuse();
     return addresses;
   }

@@ -163,6 +163,7 @@ export class Session {
     try {
       this.#enrolment = await renew({ enrolment: this.#enrolment, store });
       daemon.credentials.load(this.#enrolment.identities);
+      await daemon.gateway.refresh();
       this.#channel.reconnect();
       daemon.log.info("certificates renewed");
     } catch (err) {

@@ -16,13 +16,15 @@ const LOG_EVERY_MS = 5_000;
 const isMarked = (data: Uint8Array) =>
   data.length > 4 && data[0] === 0 && data[1] === 0 && data[2] === 0 && data[3] === 0;
 
-export function openIkeSocket(family: Family, port: number): UdpSocket {
+/** With `mark`, its messages go past the routing rules that lead packets to the userspace data plane (CORE-11). */
+export function openIkeSocket(family: Family, port: number, mark?: number): UdpSocket {
   return UdpSocket.open({
     local: { address: IpAddress.any(family), port },
     slots: 64,
     slotBytes: MAX_DATAGRAM,
     receiveBufferBytes: RECEIVE_BUFFER,
     mtuDiscovery: "dont",
+    ...(mark === undefined ? {} : { mark }),
   });
 }
 

@@ -259,7 +259,8 @@ export function authVerified(
     distrust(turn, sa, outcome.failure);
     return;
   }
-  provedBy(sa, outcome.crypto as CryptoResults["verify"]);
+  const round = sa.peer?.remoteAuth[handshakeOf(sa).proving.theirs];
+  provedBy(sa, round, outcome.crypto as CryptoResults["verify"]);
   roundProven(turn, sa, asking, payloads);
 }
 

@@ -27,6 +27,7 @@ export const PEER_CHANGES: Table<Omit<PeerConfig, "children">, PeerChange> = {
   proposals: "rekey",
   // What this end calls itself holds for the whole life of an IKE SA; by which key it proved that does not matter afterwards.
   localAuth: (a, b) => (sameValue(a.localAuth.map(claimOf), b.localAuth.map(claimOf)) ? "keep" : "replace"),
+  // Each IKE SA is held against it besides: one that rests on what is not accepted any more goes.
   remoteAuth: (a, b) => (sameValue(a.remoteAuth.map(claimOf), b.remoteAuth.map(claimOf)) ? "keep" : "replace"),
   // Mixed in while the keys are made; a rekey draws on what was mixed then.
   ppk: "keep",

@@ -145,8 +145,19 @@ export function reqidOf(
   const have = configured(config, endsOf(sa));
   const shared = config.remote.length > 0 || (sa.peer?.remote.endpoint !== undefined && !sa.virtual?.remote.length);
   if (base !== 0 && shared && !config.template && sameRanges(local, have.local) && sameRanges(remote, have.remote))
-    return base;
+    return config.level === "unique" && isOthers(turn, sa, base)
+      ? reqidFor(turn.core, `${sa.peer?.id}/${config.id} of ${sa.identity ?? sa.spiI}`)
+      : base;
   return reqidFor(turn.core, `${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
+}
+
+/** Whether somebody else's packets go by SAs of this reqid (POL-08). */
+function isOthers(turn: Turn, sa: IkeSa, reqid: number): boolean {
+  for (const serial of turn.core.table.ofReqid(reqid)) {
+    const other = serial === sa.serial ? undefined : turn.look(serial);
+    if (other && other.identity !== sa.identity && other.phase === "established") return true;
+  }
+  return false;
 }
 
 /** Policies and routes of one CHILD SA; narrower ones than configured go before the trap. */

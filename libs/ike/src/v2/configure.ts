@@ -4,8 +4,9 @@ import { childChange, peerChange } from "./changes.js";
 import { entriesFor } from "./child.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { sameValue } from "./equal.js";
+import { isBelieved } from "./evidence.js";
 import type { Entries } from "./holdings.js";
-import { ensure } from "./lifecycle.js";
+import { disown, ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
 import { enqueue } from "./queue.js";
 import { changeAuthentication } from "./reauth.js";
@@ -164,6 +165,10 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
 function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
   const before = sa.peer ?? config;
   sa.peer = config;
+  if (!isBelieved(sa, config.remoteAuth)) {
+    disown(turn, sa);
+    return;
+  }
   if (sa.phase === "established") {
     if (before.window !== config.window) enqueue(turn, sa, { kind: "window" });
     changeAuthentication(turn, sa, before, config);

@@ -1,9 +1,7 @@
 import type { Failure } from "../api.js";
-import { closeChild } from "./child.js";
 import { errorOf } from "./failures.js";
-import { ensure } from "./lifecycle.js";
+import { disown, ensure } from "./lifecycle.js";
 import type { Turn } from "./turn.js";
-import { retire } from "./unique.js";
 
 /**
  * A certificate by which peers proved themselves is not believed any more. Their CHILD SAs carry nothing from here on, whatever the
@@ -22,8 +20,7 @@ export function distrust(turn: Turn, certificate: string, failure: Failure): voi
       state.lastError = error;
       peers.add(state.config.id);
     }
-    for (const child of sa.children) closeChild(turn, sa, child, "distrusted");
-    retire(turn, sa, "distrusted");
+    disown(turn, sa);
   }
   for (const peer of peers) ensure(turn, peer);
 }

@@ -5,6 +5,7 @@ import { NOTIFY } from "../wire/registry.js";
 import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
 import { connect } from "./connect.js";
 import type { ChildRuntime, PeerState } from "./core.js";
+import { isBelieved } from "./evidence.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { exchangeName } from "./message.js";
@@ -57,6 +58,14 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   turn.emit({ event: "ike-up", peer: peer.id, at: turn.now, ike: ikeStatus(sa) });
   enforceUniqueness(turn, sa, initialContact);
   if (state && !sa.initiator) ensure(turn, peer.id);
+  // It was proven by what a new configuration has taken back meanwhile.
+  if (state && !isBelieved(sa, state.config.remoteAuth)) disown(turn, sa);
+}
+
+/** The peer's proof is not accepted any more: its packets are not either, from now on, whether it answers the Delete or not. */
+export function disown(turn: Turn, sa: IkeSa): void {
+  retire(turn, sa, "distrusted");
+  for (const child of sa.children) closeChild(turn, sa, child, "distrusted");
 }
 
 /** There may be tens of thousands: nothing that only the handshake needed, and no view that holds a whole message. */
@@ -192,7 +201,7 @@ function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
       child.retryAt = turn.now + backoff(turn, child.tries);
     }
   }
-  if (reason === "deleted-by-peer" || reason === "failed") {
+  if (reason === "deleted-by-peer" || reason === "failed" || reason === "distrusted") {
     state.retryAt = turn.now + backoff(turn, Math.max(1, state.tries));
   }
   ensure(turn, state.config.id);

@@ -43,6 +43,7 @@ export function newSa(
     certificates: NO_CERTIFICATES,
     user: undefined,
     ppk: undefined,
+    evidence: [],
     identity: undefined,
     virtual: undefined,
     packetBytes: Number.POSITIVE_INFINITY,

@@ -6,6 +6,7 @@ import type { IkeKeys, KeyKind, SignatureScheme } from "../crypto/types.js";
 import { type EapDone, methodText } from "../eap/index.js";
 import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
+import { provenByCertificate, provenBySecret } from "./evidence.js";
 import { fault } from "./faults.js";
 import { credentialFor, handshakeOf } from "./handshake.js";
 import { expectedText, identificationText, toIdentity } from "./identity.js";
@@ -127,12 +128,14 @@ export function badEapProof(done: EapDone): Fault {
   return fault("ike/authentication-failed", "AUTH after EAP does not verify", { facts });
 }
 
-/** Whether one of the accepted secrets made `auth`; an empty secret proves nothing (hostile input 28). */
+/** Whether one of the accepted secrets made `auth`, which then is what the IKE SA rests on; an empty secret proves nothing (hostile input 28). */
 export function provesSecret(sa: IkeSa, round: RemoteAuth, id: Identification, { keys, auth }: Proven): boolean {
   if (round.method !== "psk" || auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
   const { prf } = sa.suite;
   const octets = octetsOf(sa, keys, id, false);
-  return round.secrets.some((secret) => secret.length > 0 && verifyPskAuth(prf, secret, octets, auth.data));
+  const secret = round.secrets.find((s) => s.length > 0 && verifyPskAuth(prf, s, octets, auth.data));
+  if (secret) provenBySecret(sa, secret);
+  return secret !== undefined;
 }
 
 /** Undefined when the peer is not to prove itself by certificate or its identity is of no use. */
@@ -158,9 +161,10 @@ export function verifyJob(
 }
 
 /** The peer's certificate was judged good in a round. */
-export function provedBy(sa: IkeSa, { subject, fingerprint }: PeerCertificate): void {
-  sa.subject ??= subject;
-  sa.certificates = [...sa.certificates, fingerprint];
+export function provedBy(sa: IkeSa, round: RemoteAuth | undefined, certificate: PeerCertificate): void {
+  sa.subject ??= certificate.subject;
+  sa.certificates = [...sa.certificates, certificate.fingerprint];
+  provenByCertificate(sa, round, certificate.anchor);
 }
 
 export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification): Fault {

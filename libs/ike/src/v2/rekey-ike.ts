@@ -184,6 +184,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   sa.certificates = old.certificates;
   sa.user = old.user;
   sa.ppk = old.ppk;
+  sa.evidence = old.evidence;
   sa.identity = old.identity;
   sa.virtual = old.virtual;
   sa.fragments = old.fragments;

@@ -1,7 +1,7 @@
 import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { SaMode, SaSpec } from "@sallyport/dataplane";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
-import type { ChildConfig, PeerConfig, TrafficRange } from "../config.js";
+import type { ChildConfig, PeerConfig, TrafficRange, TrustAnchor } from "../config.js";
 import type { ChildSuite, DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
 import type { EapDone, EapPeer, EapServer } from "../eap/index.js";
 import type { DownReason, LastError, VirtualAddresses } from "../status.js";
@@ -375,6 +375,12 @@ export interface Handshake {
   readonly halfOpenKey: string | undefined;
 }
 
+/** What a proof of the peer rests on: once that is not accepted any more, the IKE SA goes (CERT-10). */
+export type Evidence =
+  | { readonly by: "psk"; readonly round: number; readonly secret: Uint8Array }
+  /** The anchor at which the path ends; all that were possible when the runner does not tell. */
+  | { readonly by: "certificate"; readonly round: number; readonly anchors: readonly TrustAnchor[] };
+
 /** One IKE SA. Steps work on a shallow copy that replaces the old one only when they end well; nested values never change. */
 export interface IkeSa {
   readonly serial: number;
@@ -403,6 +409,8 @@ export interface IkeSa {
   user: string | undefined;
   /** The PPK that is in its keys, as text (RFC 8784). */
   ppk: string | undefined;
+  /** By what the peer has proved itself, round by round; EAP leaves none. */
+  evidence: readonly Evidence[];
   /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
   identity: string | undefined;
   /** What the configuration payload gave; shared by the IKE SAs of a rekey. */

@@ -223,7 +223,7 @@ function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
 
 export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, outcome: Outcome): void {
   if (outcome.ok) {
-    provedBy(sa, outcome.crypto as CryptoResults["verify"]);
+    provedBy(sa, roundOf(sa, serving.peer), outcome.crypto as CryptoResults["verify"]);
     proven(turn, sa, serving);
     return;
   }

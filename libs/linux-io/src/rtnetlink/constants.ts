@@ -39,5 +39,14 @@ export const RTA = {
 export const RTAX_MTU = 2;
 export const RTN = { unicast: 1, throw: 9 } as const;
 export const RT_SCOPE = { universe: 0, link: 253 } as const;
-export const FRA = { source: 2, incoming: 3, goTo: 4, priority: 6, mark: 10, table: 15, protocol: 21 } as const;
+export const FRA = {
+  destination: 1,
+  source: 2,
+  incoming: 3,
+  goTo: 4,
+  priority: 6,
+  mark: 10,
+  table: 15,
+  protocol: 21,
+} as const;
 export const FR_ACT = { toTable: 1, goTo: 2, nop: 3 } as const;

@@ -16,8 +16,9 @@ export interface Rule {
   readonly protocol: number;
   /** Priority of the rule to go on with, higher than this one's. Not told by `rules`, as all that follows. */
   readonly goTo?: number | undefined;
-  /** Only packets from here, that came by this device, with this mark (SO_MARK). */
+  /** Only packets from here, to there, that came by this device, with this mark (SO_MARK). */
   readonly from?: Prefix | undefined;
+  readonly to?: Prefix | undefined;
   readonly incoming?: string | undefined;
   readonly mark?: number | undefined;
 }
@@ -188,11 +189,11 @@ function encodeAddress(index: number, address: IpAddress, prefixLength: number, 
 }
 
 /** struct fib_rule_hdr and its attributes. */
-function encodeRule({ family, priority, table, protocol, goTo, from, incoming, mark }: Rule): Uint8Array {
+function encodeRule({ family, priority, table, protocol, goTo, from, to, incoming, mark }: Rule): Uint8Array {
   const action = goTo !== undefined ? FR_ACT.goTo : table === 0 ? FR_ACT.nop : FR_ACT.toTable;
   const writer = new NetlinkWriter(64)
     .u8(familyNumber(family))
-    .u8(0)
+    .u8(to?.length ?? 0)
     .u8(from?.length ?? 0)
     .u8(0);
   writer
@@ -204,6 +205,7 @@ function encodeRule({ family, priority, table, protocol, goTo, from, incoming, m
   if (table !== 0) writer.attribute(FRA.table, (w) => w.u32(table));
   writer.attribute(FRA.protocol, (w) => w.u8(protocol));
   if (goTo !== undefined) writer.attribute(FRA.goTo, (w) => w.u32(goTo));
+  if (to) writer.attribute(FRA.destination, (w) => w.bytes(to.address.bytes));
   if (from) writer.attribute(FRA.source, (w) => w.bytes(from.address.bytes));
   if (incoming !== undefined) writer.attribute(FRA.incoming, (w) => w.text(incoming, incoming.length + 1));
   if (mark !== undefined) writer.attribute(FRA.mark, (w) => w.u32(mark));

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,6 +11,8 @@ import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 
 /** A busy guest takes its time. */
 const START_MS = 30_000;
+const TOOK_OVER = "took over changed files";
+
 const root = path.resolve(import.meta.dirname, "../../../..");
 const ENTRY = path.join(root, "apps/agent/dist/main.js");
 /** The Node that runs this program, which npm scripts make the pinned one. */
@@ -110,6 +112,24 @@ export class Agent {
       },
       timeoutMs,
     );
+  }
+
+  /** Replaces its files as an operator would, by renaming, and waits until it has taken them over. */
+  async change(to: { readonly intent?: GatewayIntent; readonly credential?: Credential }): Promise<void> {
+    const before = (await this.log(10_000)).split(TOOK_OVER).length;
+    const replace = async (name: string, content: string) => {
+      const file = path.join(this.directory, name);
+      await writeFile(`${file}.new`, content, { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    };
+    if (to.credential) {
+      await replace("state/identity.key", to.credential.privateKey);
+      await replace("state/identity.crt", to.credential.certificate);
+    }
+    if (to.intent) await replace("intent.json", serializeIntent(to.intent));
+    await eventually("the agent has taken over its changed files", async () => {
+      return (await this.log(10_000)).split(TOOK_OVER).length > before || undefined;
+    });
   }
 
   /** SIGKILL, as a crash would be. */

@@ -73,6 +73,7 @@ export class SimKeys implements CryptoKeys {
       publicKey: createPublicKey(read.key),
       subject: read.subject,
       fingerprint: createHash("sha256").update(leaf).digest("hex"),
+      anchor: read.issuer,
     };
   }
 }

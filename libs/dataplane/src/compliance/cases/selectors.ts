@@ -44,6 +44,18 @@ export const selectors: readonly ComplianceCase[] = [
     },
   },
   {
+    name: "shuts off a network that no tunnel leads to, and only what the selector names of it",
+    async run(pair) {
+      assert.equal((await echo(pair, PORT)).received, 3, "the hosts reach each other in clear");
+      const policy = discard(pair, { protocol: 17, destinationPort: OTHER_PORT });
+      await pair.left.dataPlane.installPolicy(policy);
+      assert.equal((await echo(pair, OTHER_PORT)).received, 0);
+      assert.equal((await echo(pair, PORT)).received, 3);
+      await pair.left.dataPlane.removePolicy("out", policy.selector);
+      assert.equal((await echo(pair, OTHER_PORT)).received, 3);
+    },
+  },
+  {
     name: "tells protocols apart",
     async run(pair) {
       await openTunnel(pair);
