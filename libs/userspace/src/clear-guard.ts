@@ -1,4 +1,4 @@
-import type { Family, Prefix } from "@sallyport/base";
+import { type Family, IpAddress, Prefix } from "@sallyport/base";
 import type { PolicySpec } from "@sallyport/dataplane";
 import type { RouteNetlink, Rule } from "@sallyport/linux-io";
 import { translated } from "./faults.js";
@@ -52,7 +52,7 @@ export class ClearGuard {
     if (!hasRule) return;
     this.#rules[prefix.family]++;
     try {
-      await this.netlink.addRule(this.#ruleOf(added));
+      for (const rule of this.#rulesOf(added)) await this.netlink.addRule(rule);
     } catch (error) {
       this.#forget(added);
       throw translated(error, `selector.${side === "from" ? "source" : "destination"}`);
@@ -64,13 +64,13 @@ export class ClearGuard {
     const found = wanted && this.#guarded.get(nameOf(wanted));
     if (!found || --found.users > 0) return;
     this.#forget(found);
-    if (found.hasRule) await this.netlink.removeRule(this.#ruleOf(found));
+    if (found.hasRule) await this.#removeRules(found);
   }
 
   async clear(): Promise<void> {
     const all = [...this.#guarded.values()];
     for (const guarded of all) this.#forget(guarded);
-    await Promise.all(all.filter(({ hasRule }) => hasRule).map((one) => this.netlink.removeRule(this.#ruleOf(one))));
+    await Promise.all(all.filter(({ hasRule }) => hasRule).map((one) => this.#removeRules(one)));
   }
 
   /** Whether the packet may be here because of a guarded network. */
@@ -87,8 +87,15 @@ export class ClearGuard {
     if (guarded.hasRule) this.#rules[guarded.prefix.family]--;
   }
 
-  #ruleOf({ side, prefix }: Guarded): Rule {
-    return { ...this.rule, family: prefix.family, [side]: prefix };
+  /** A rule for everything would be taken for any other rule of its place: it becomes one for each half. */
+  #rulesOf({ side, prefix }: Guarded): Rule[] {
+    const { family, last } = prefix;
+    const parts = prefix.length > 0 ? [prefix] : [Prefix.of(IpAddress.any(family), 1), Prefix.of(last, 1)];
+    return parts.map((part) => ({ ...this.rule, family, [side]: part }));
+  }
+
+  async #removeRules(guarded: Guarded): Promise<void> {
+    for (const rule of this.#rulesOf(guarded)) await this.netlink.removeRule(rule);
   }
 }
 
