@@ -49,7 +49,7 @@ export class Routing {
     return routing;
   }
 
-  /** Brings the device up, and hangs on it what hung on the one before. */
+  /** Brings the device up, and leads to it what led to the one before. */
   async attach(name: string, mtu: number): Promise<void> {
     // Nothing but tunnel traffic may appear on the device: no link-local address, no router solicitations.
     await writeFile(`/proc/sys/net/ipv6/conf/${name}/addr_gen_mode`, "1").catch(() => undefined);
@@ -69,7 +69,6 @@ export class Routing {
       await this.netlink.addRule(this.#fromDevice(family, name));
     }
     this.#device = name;
-    for (const address of this.#addresses.values()) await this.installAddress(address);
     for (const route of this.#routes.values()) await this.installRoute(route);
   }
 
@@ -94,9 +93,13 @@ export class Routing {
     await this.#dropException(before);
   }
 
+  /**
+   * Addresses hang on the loopback device, marked as ours (IFA_PROTO): when the last one of a device goes, the kernel forgets all
+   * routes through that device, which would be those of every tunnel.
+   */
   async installAddress(spec: AddressSpec): Promise<void> {
     try {
-      await this.netlink.addAddress(this.#interfaceIndex, spec.address, spec.prefixLength, this.options.protocol);
+      await this.netlink.addAddress(await this.#loopback(), spec.address, spec.prefixLength, this.options.protocol);
     } catch (error) {
       throw translated(error, "address");
     }
@@ -106,8 +109,12 @@ export class Routing {
   async removeAddress({ address }: AddressSpec): Promise<void> {
     const before = this.#addresses.get(address.toString());
     if (!before) return;
-    await this.netlink.removeAddress(this.#interfaceIndex, address, before.prefixLength);
+    await this.netlink.removeAddress(await this.#loopback(), address, before.prefixLength);
     this.#addresses.delete(address.toString());
+  }
+
+  async #loopback(): Promise<number> {
+    return (await this.netlink.link("lo"))?.index ?? 1;
   }
 
   async flush(): Promise<void> {
@@ -160,6 +167,9 @@ export class Routing {
     const { table, rulePriority, protocol } = this.options;
     for (const route of await this.netlink.routes(table)) {
       if (route.kind === "throw" && route.protocol === protocol) await this.netlink.removeRoute(route);
+    }
+    for (const left of await this.netlink.addresses(protocol)) {
+      await this.netlink.removeAddress(left.interfaceIndex, left.address, left.prefixLength);
     }
     for (const family of FAMILIES) {
       const guards = (await this.netlink.rules(family)).filter((rule) => rule.protocol === protocol);
