@@ -55,6 +55,12 @@ const CASES = [
     ours: /psk|pre-shared/i,
     theirs: /theirs4\.test|psk|pre-shared/i,
   },
+  {
+    tunnel: refusal(5, "wrong-name", { peer: { local: { auth: "psk", id: "somebody.else.test" } } }),
+    notify: "AUTH_FAILED",
+    ours: /theirs5\.test|ours\.test/,
+    theirs: /somebody\.else\.test|AUTHENTICATION_FAILED/,
+  },
 ] as const;
 
 const TUNNELS = CASES.map((c) => c.tunnel);
@@ -77,7 +83,10 @@ beforeAll(async () => {
   peer = await startStrongswan({
     namespace: NS.theirs,
     dataPlane: PEER_DATA_PLANE,
-    secrets: TUNNELS.map((t) => ({ owners: [t.theirs.name], secret: t.theirPsk })),
+    secrets: TUNNELS.map((t) => ({
+      owners: [t.theirs.name, ...(t.id === "wrong-name" ? ["somebody.else.test"] : [])],
+      secret: t.theirPsk,
+    })),
     connections: TUNNELS.map((t) => peerConnection(t)),
   });
   agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: gatewayIntent("ours.test", TUNNELS) });
@@ -88,10 +97,11 @@ afterAll(async () => {
 }, 30_000);
 
 /** The newest error of a connection, its own or its child's, that is not older than `since`. */
-async function errorOf(id: string): Promise<LastError> {
+async function errorOf(id: string, wanted: (error: LastError) => boolean = () => true): Promise<LastError> {
   return eventually(`${id} says what went wrong`, async () => {
     const { lastError, childErrors } = await agent.peer(id);
-    return Object.values(childErrors)[0] ?? lastError;
+    const error = Object.values(childErrors)[0] ?? lastError;
+    return error && wanted(error) ? error : undefined;
   });
 }
 
@@ -122,10 +132,7 @@ describe.each(CASES)("$tunnel.id", ({ tunnel, notify, ours, theirs }) => {
           new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await peer.log(80)) ||
           undefined,
       );
-      const error = await eventually("we have read it", async () => {
-        const found = await errorOf(tunnel.id);
-        return found.message.includes("the peer answered") ? found : undefined;
-      });
+      const error = await errorOf(tunnel.id, (e) => e.message.includes("the peer answered"));
       expect(error.theirs).not.toBe("");
       expect(error.ours).toMatch(ours);
       await agent.ask("down", { tunnel: tunnel.id });

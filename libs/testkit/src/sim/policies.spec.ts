@@ -1,8 +1,9 @@
+import { IpAddress, Prefix } from "@sallyport/base";
 import type { IkeConfig, ShuntConfig } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
 import { childOf, configOf, peerOf, range, shuntOf } from "./configs.js";
 import type { SimPeer } from "./sim-peer.js";
-import { pair } from "./simulation.js";
+import { pair, Simulation } from "./simulation.js";
 
 const withShunts = (...shunts: ShuntConfig[]): IkeConfig => ({ ...configOf(peerOf("a")), shunts });
 
@@ -127,4 +128,42 @@ describe("trying again", () => {
     sim.run(600);
     expect(a.of("negotiation-failed")).toHaveLength(8);
   });
+});
+
+test("with level unique every peer of a connection has SAs of its own, with require they share (POL-08)", () => {
+  const utf8 = new TextEncoder();
+  for (const level of ["unique", "require"] as const) {
+    const sim = new Simulation(3);
+    const secret = utf8.encode("one for all");
+    const server = sim.addPeer("s", "198.51.100.1");
+    const [server4, any] = [IpAddress.parse("198.51.100.1"), { match: "any" } as const];
+    const base = peerOf("b");
+    server.configure(
+      configOf({
+        ...base,
+        id: "all",
+        remote: { endpoint: undefined, accept: [Prefix.any(4)] },
+        passive: true,
+        localAuth: [{ method: "psk", identity: { type: "fqdn", name: "s.example" }, secret }],
+        remoteAuth: [{ method: "psk", identity: any, secrets: [secret] }],
+        children: [childOf("b", { level })],
+      }),
+    );
+    for (const [i, address] of ["192.0.2.11", "192.0.2.12"].entries()) {
+      const caller = sim.addPeer(`c${i}`, address);
+      caller.configure(
+        configOf({
+          ...peerOf("a"),
+          local: { address: IpAddress.parse(address), port: 500 },
+          remote: { endpoint: { address: server4, port: 500 }, accept: [] },
+          localAuth: [{ method: "psk", identity: { type: "fqdn", name: `c${i}.example` }, secret }],
+          remoteAuth: [{ method: "psk", identity: any, secrets: [secret] }],
+        }),
+      );
+    }
+    sim.run(3);
+    const reqids = new Set(server.dataPlane.inbound().map((sa) => sa.reqid));
+    expect(server.established()).toHaveLength(2);
+    expect(reqids.size).toBe(level === "unique" ? 2 : 1);
+  }
 });
