@@ -71,16 +71,20 @@ test.each([UDP, ICMP])("selectors let through exactly the packets of both lists,
       const far = [...edges(remote), other].filter((p) => p >= 0 && p <= 65_535);
       // A selector for any protocol has no ports to look at.
       if (local.protocol === 0 && remote.protocol === 0) return;
+      const wrong: string[] = [];
       for (const a of near) {
         for (const b of far) {
           const fields = protocol === ICMP ? ([a >> 8, a & 0xff] as const) : ([a, b] as const);
           const packet = { source: from, destination: to, protocol, ports: fields };
-          const through = selectors?.filter((s) => matches(s, packet)) ?? [];
-          if (selectors || protocol === ICMP) expect(through.length > 0).toBe(allowed(local, remote, packet));
+          const through = selectors?.some((s) => matches(s, packet)) ?? false;
+          if ((selectors || protocol === ICMP) && through !== allowed(local, remote, packet)) wrong.push(`${a} ${b}`);
         }
       }
-      for (const s of selectors ?? []) expect(reversed(reversed(s))).toEqual(s);
+      expect(wrong).toEqual([]);
+      const [one] = selectors ?? [];
+      if (one) expect(reversed(reversed(one))).toEqual(one);
     }),
+    { numRuns: 50 },
   );
 });
 
