@@ -40,6 +40,7 @@ function expand(input: IkeKeyInput, skeyseed: Uint8Array): IkeKeys {
   const e = encryptionKeyBytes(suite.encryption, suite.keyBits);
   const seed = concat(ni, nr, u64(initiatorSpi, responderSpi));
   const material = prfPlus(suite.prf, skeyseed, seed, 3 * p + 2 * a + 2 * e);
+  skeyseed.fill(0);
   const [d, ai, ar, ei, er, pi, pr] = cut(material, p, a, a, e, e, p, p);
   return { d, ai, ar, ei, er, pi, pr };
 }
@@ -57,7 +58,9 @@ export function deriveChildKeys(input: ChildKeyInput): ChildKeys {
   const e = encryptionKeyBytes(suite.encryption, suite.keyBits);
   const a = integrityKeyBytes(suite.integrity);
   const seed = sharedSecret ? concat(sharedSecret, ni, nr) : concat(ni, nr);
-  const [ei, ai, er, ar] = cut(prfPlus(input.prf, input.d, seed, 2 * (e + a)), e, a, e, a);
+  const material = prfPlus(input.prf, input.d, seed, 2 * (e + a));
+  if (sharedSecret) seed.fill(0);
+  const [ei, ai, er, ar] = cut(material, e, a, e, a);
   return {
     initiator: { encryption: ei, integrity: ai },
     responder: { encryption: er, integrity: ar },

@@ -66,6 +66,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     nr: a.nr,
     ...(a.shared ? { sharedSecret: a.shared } : {}),
   });
+  if (a.shared) turn.wipe(a.shared);
   const [sending, receiving] = a.ours ? [keys.initiator, keys.responder] : [keys.responder, keys.initiator];
   const common = {
     protocol: "esp",

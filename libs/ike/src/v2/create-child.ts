@@ -266,6 +266,7 @@ export function childKeys(
     failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", outcome.failure));
     return;
   }
+  if (offer.pair) turn.wipe(offer.pair.privateKey);
   install(turn, sa, asking, task, offer, accepted, nr, (outcome.crypto as CryptoResults["dh-compute"]).shared);
 }
 

@@ -163,6 +163,8 @@ export function initKeys(
   }
   const { shared } = outcome.crypto as CryptoResults["dh-compute"];
   setKeys(sa, suite, shared);
+  const { pair } = handshakeOf(sa);
+  turn.wipe(shared, ...(pair ? [pair.privateKey] : []));
   sa.phase = "auth";
   sa.nextOurs = 1;
   finish(sa, asking);

@@ -239,6 +239,7 @@ export function rekeyKeys(
   }
   const { shared } = outcome.crypto as CryptoResults["dh-compute"];
   const made = make(turn, sa, { suite, shared, ni: offer.nonce, nr, spiI: offer.spi, spiR: spi, initiator: true });
+  turn.wipe(shared, offer.pair.privateKey);
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
   finish(sa, asking);
   if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
@@ -295,6 +296,7 @@ export function serveRekeyDh(
   const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
   const nr = turn.core.rng.bytes(NONCE_BYTES);
   const made = make(turn, sa, { suite, shared, ni, nr, spiI: spi, spiR: spi64(chosen.spi), initiator: false });
+  turn.wipe(shared);
   respond(turn, sa, [
     { kind: "SA", proposals: [chosen] },
     { kind: "Nonce", data: nr },

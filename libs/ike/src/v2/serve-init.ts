@@ -239,6 +239,7 @@ export function initAnswer(turn: Turn, sa: IkeSa, suite: IkeSuite, chosen: Propo
   }
   const { publicValue, shared } = outcome.crypto as CryptoResults["dh-respond"];
   setKeys(sa, suite, shared);
+  turn.wipe(shared);
   const h = handshakeOf(sa);
   const payloads: Payload[] = [
     { kind: "SA", proposals: [chosen] },

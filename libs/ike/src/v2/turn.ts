@@ -30,6 +30,7 @@ export class Turn {
   /** What came and went is told even when the step is forgotten. */
   readonly #traces: Effect[] = [];
   readonly #drafts = new Map<number, IkeSa | undefined>();
+  readonly #wiped: Uint8Array[] = [];
   readonly #begun: { readonly id: number; readonly serial: number }[] = [];
 
   constructor(
@@ -125,6 +126,11 @@ export class Turn {
     this.#traces.push({ do: "trace", at: this.now, peer, direction, local, remote, lines });
   }
 
+  /** Overwrites secrets that nothing needs any more, once this step counts: a step that fails leaves them. */
+  wipe(...secrets: readonly Uint8Array[]): void {
+    this.#wiped.push(...secrets);
+  }
+
   count(name: string): void {
     this.core.count(name);
   }
@@ -157,6 +163,7 @@ export class Turn {
     this.#begun.length = 0;
     this.#drafts.clear();
     this.effects.length = 0;
+    this.#wiped.length = 0;
     this.#timers.length = 0;
   }
 
@@ -167,6 +174,7 @@ export class Turn {
   }
 
   commit(): Effect[] {
+    for (const secret of this.#wiped) secret.fill(0);
     for (const { id, serial } of this.#begun) if (!this.#drafts.get(serial)) this.core.forgetEffect(id);
     for (const [serial, draft] of this.#drafts) {
       const old = this.core.table.get(serial);
