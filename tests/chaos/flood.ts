@@ -45,8 +45,8 @@ const ANYBODY: ConnectionIntent = {
 };
 
 const SAMPLE_MS = 250;
-/** What the issue of a flood has to be. */
-export const BARS = { connectMs: 2_000, rssMiB: 200, logLines: 10, lossPct: 1, halfOpen: 256 } as const;
+/** What the issue of a flood has to be. Half-open: the threshold of cookies, and those who have shown one. */
+export const BARS = { connectMs: 2_000, rssMiB: 200, logLines: 10, lossPct: 1, halfOpen: 260 } as const;
 
 export interface FloodReport {
   /** IKE_SA_INITs that left, and those of which the engine took notice. */

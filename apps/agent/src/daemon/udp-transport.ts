@@ -8,8 +8,8 @@ const MARKER = new Uint8Array(4);
 const KEEPALIVE = new Uint8Array([0xff]);
 /** An IKE message longer than this is refused anyway (RFC 7296 §2 asks for 1280, suggests 3000). */
 const MAX_DATAGRAM = 16_384;
-/** Half a second of a flood of 20,000 datagrams a second. */
-const RECEIVE_BUFFER = 8 * 1024 * 1024;
+/** A second of a flood of 20,000 datagrams a second. */
+const RECEIVE_BUFFER = 16 * 1024 * 1024;
 /** Errors of sending are logged this often at most; the engine's retransmissions deal with them. */
 const LOG_EVERY_MS = 5_000;
 

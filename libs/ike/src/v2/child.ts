@@ -115,7 +115,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     establishedAt: turn.now,
     rekeyAt: softAt(turn, a.config.lifetime, turn.now),
     expireAt: hardAt(a.config.lifetime, turn.now),
-    lowestNonce: lower(a.ni, a.nr).slice(),
+    lowestNonce: Uint8Array.from(lower(a.ni, a.nr)),
     ours: a.ours,
     rivalSerial: undefined,
     replacedBy: undefined,

@@ -71,8 +71,10 @@ export function disown(turn: Turn, sa: IkeSa): void {
 /** There may be tens of thousands: nothing that only the handshake needed, and no view that holds a whole message. */
 function keepWhatLasts(sa: IkeSa): void {
   if (sa.keys) sa.keys = lastingKeys(sa.keys);
-  if (sa.remoteId) sa.remoteId = { idType: sa.remoteId.idType, data: sa.remoteId.data.slice() };
-  sa.lowestNonce = sa.lowestNonce.slice();
+  if (sa.remoteId) sa.remoteId = { idType: sa.remoteId.idType, data: Uint8Array.from(sa.remoteId.data) };
+  sa.lowestNonce = Uint8Array.from(sa.lowestNonce);
+  // That to IKE_SA_INIT: it is found by the handshake alone.
+  sa.responses = sa.responses.filter((r) => r.mid !== 0);
 }
 
 /** Our attempt has failed. `tell`: the peer thinks that it succeeded and has to hear otherwise. */

@@ -177,7 +177,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   });
   sa.protector = protector(m.suite, sa.keys, m.initiator);
   sa.keys = lastingKeys(sa.keys);
-  sa.lowestNonce = lower(m.ni, m.nr).slice();
+  sa.lowestNonce = Uint8Array.from(lower(m.ni, m.nr));
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;
