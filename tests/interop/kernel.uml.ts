@@ -29,7 +29,7 @@ const guest = (projects: readonly string[], paths: string): Promise<UmlResult> =
       directory: ROOT,
       writable: [path.join(ROOT, RECORDS)],
       memory: "3G",
-      timeoutMs: 540_000,
+      timeoutMs: 840_000,
       environment: {
         PATH: process.env.PATH ?? "",
         NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning",

@@ -254,7 +254,7 @@ describe("IKE fragments, libreswan", () => {
 
   beforeAll(async () => {
     for (const rule of FILTERS) await inBoth("iptables-legacy", ...rule);
-    await inBoth("tc", "qdisc", "add", "dev", "wan", "root", "netem", "loss", "15%", "duplicate", "15%");
+    await inBoth("tc", "qdisc", "add", "dev", "wan", "root", "netem", "loss", "5%", "duplicate", "20%");
     await peer.whack(["--debug", "base"]);
   }, 30_000);
   afterAll(async () => {

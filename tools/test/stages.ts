@@ -73,7 +73,7 @@ export const STAGES: readonly Stage[] = [
     name: "interop in a kernel",
     command: jestProject("interop-kernel", "--runInBand"),
     env: vm,
-    limitSeconds: 600,
+    limitSeconds: 900,
     count: jest,
     needs: [...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, ...UNPACKED],
   },
