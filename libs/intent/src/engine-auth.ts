@@ -9,8 +9,8 @@ import type {
   RemoteAuth,
   TrustAnchor,
 } from "@sallyport/ike";
-import type { Credential } from "./engine-config.js";
 import { ikeIdentity } from "./identity.js";
+import type { Credential } from "./local-facts.js";
 import type { ConnectionIntent, GatewayIntent, LocalEap, PeerEap, PeerIdentity } from "./model.js";
 import type { Secret } from "./secret.js";
 

@@ -2,8 +2,9 @@ import { IpAddress } from "@sallyport/base";
 import fc from "fast-check";
 import { fleet, fleets, gateway, PARTNER } from "../testing/fleets.js";
 import { compile, compileAll } from "./compile.js";
-import { type LocalFacts, toIkeConfig } from "./engine-config.js";
+import { toIkeConfig } from "./engine-config.js";
 import { ikeIdentity } from "./identity.js";
+import type { LocalFacts } from "./local-facts.js";
 import type { GatewayIntent } from "./model.js";
 
 const HERE = IpAddress.parse("203.0.113.1");

@@ -8,7 +8,6 @@ import {
   type EspProposal,
   type IkeConfig,
   type IkeProposal,
-  type KeyKind,
   PEER_DEFAULTS,
   type PeerConfig,
   type RetransmissionPolicy,
@@ -19,32 +18,10 @@ import {
 import { conflictOf, modeConfigOf, poolsOf, requestOf } from "./engine-addressing.js";
 import { eapUsersOf, localAuthOf, remoteAuthOf } from "./engine-auth.js";
 import { fault } from "./faults.js";
+import type { LocalFacts } from "./local-facts.js";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "./model.js";
 import { parseProposals } from "./proposals.js";
 import { parseSelector } from "./selectors.js";
-
-/** What the gateway's own certificate and key are; `chain` is DER, end entity first, without the anchor. */
-export interface Credential {
-  /** Names the private key for whoever signs. */
-  readonly key: string;
-  readonly keyKind: KeyKind;
-  readonly chain: readonly Uint8Array[];
-}
-
-/** What only the machine itself knows. */
-export interface LocalFacts {
-  readonly credential?: Credential | undefined;
-  /** Addresses of the DNS names among `remote.host`; a name that is not here is not resolved yet. */
-  readonly resolved: ReadonlyMap<string, IpAddress>;
-  /** The address from which packets to `remote` leave; undefined when there is no route. */
-  readonly localAddress: (remote: IpAddress) => IpAddress | undefined;
-  /** The gateway's addresses; the first one within a child's local subnets is the source of the gateway's own packets. */
-  readonly ownAddresses: readonly IpAddress[];
-  /** Networks that it is in itself. */
-  readonly ownNetworks: readonly Prefix[];
-  /** The data plane sends ESP in UDP only. */
-  readonly forcesEncapsulation: boolean;
-}
 
 export interface EngineConfig {
   readonly config: IkeConfig;

@@ -7,10 +7,11 @@ export {
   type Impact,
   type IntentDiff,
 } from "./diff.js";
-export { type Credential, type EngineConfig, type LocalFacts, toIkeConfig } from "./engine-config.js";
+export { type EngineConfig, toIkeConfig } from "./engine-config.js";
 export { isHostName } from "./fields.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
 export { ikeIdentity } from "./identity.js";
+export type { Credential, LocalFacts } from "./local-facts.js";
 export * from "./model.js";
 export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";
 export { parseIntent } from "./parse.js";

@@ -22,8 +22,8 @@ import {
   type VerifiedChain,
 } from "@sallyport/pki";
 import { fault } from "../faults.js";
-import type { EapTlsKeys } from "./eap-tls.js";
 import type { Revocation } from "./revocation.js";
+import type { EapTlsKeys } from "./tls-session.js";
 
 /** An IKE key with its certificate as PEM, leaf first; the chain may end with its anchor. */
 export interface IdentityFiles {

@@ -1,24 +1,8 @@
-import type { KeyObject } from "node:crypto";
-import type { EapTlsCloseJob, EapTlsJob, Identity, TrustAnchor } from "@sallyport/ike";
+import type { EapTlsCloseJob, EapTlsJob } from "@sallyport/ike";
 import { failureOf } from "@sallyport/ike";
 import { fault } from "../faults.js";
 import type { CryptoAnswer } from "./crypto-runner.js";
-import { TlsSession } from "./tls-session.js";
-
-/** What TLS within EAP needs of the gateway's keys and its trust. */
-export interface EapTlsKeys {
-  /** Throws a `Fault` when there is none of that name. */
-  privateKey(ref: string): KeyObject;
-  /** DER of the anchors; those that are not known are left out. */
-  anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[];
-  /** Judges a chain, end entity first, and whether it proves `identity`; gives the subject, throws `pki/…`. */
-  verifyTls(chain: {
-    readonly certificates: readonly Uint8Array[];
-    readonly trust: readonly TrustAnchor[];
-    readonly usage: "tls-client" | "tls-server";
-    readonly identity: Identity | undefined;
-  }): string;
-}
+import { type EapTlsKeys, TlsSession } from "./tls-session.js";
 
 export interface EapTlsLimits {
   /** Conversations at one time, and how long one may last in milliseconds. */

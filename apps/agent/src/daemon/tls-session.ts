@@ -1,10 +1,24 @@
-import { constants, type X509Certificate } from "node:crypto";
+import { constants, type KeyObject, type X509Certificate } from "node:crypto";
 import { Duplex } from "node:stream";
 import { connect, createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { EapTlsJob, EapTlsResult } from "@sallyport/ike";
+import type { EapTlsJob, EapTlsResult, Identity, TrustAnchor } from "@sallyport/ike";
 import { toPem } from "@sallyport/pki";
 import { fault } from "../faults.js";
-import type { EapTlsKeys } from "./eap-tls.js";
+
+/** What TLS within EAP needs of the gateway's keys and its trust. */
+export interface EapTlsKeys {
+  /** Throws a `Fault` when there is none of that name. */
+  privateKey(ref: string): KeyObject;
+  /** DER of the anchors; those that are not known are left out. */
+  anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[];
+  /** Judges a chain, end entity first, and whether it proves `identity`; gives the subject, throws `pki/…`. */
+  verifyTls(chain: {
+    readonly certificates: readonly Uint8Array[];
+    readonly trust: readonly TrustAnchor[];
+    readonly usage: "tls-client" | "tls-server";
+    readonly identity: Identity | undefined;
+  }): string;
+}
 
 type Opening = NonNullable<EapTlsJob["open"]>;
 

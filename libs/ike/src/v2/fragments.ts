@@ -1,6 +1,6 @@
 import type { Header, Payload } from "../wire/types.js";
 import { fault } from "./faults.js";
-import type { IkeSa } from "./sa.js";
+import type { IkeSa, Sealed } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** Octets that every path carries in one packet: RFC 1122 §3.3.3, RFC 8200 §5. */
@@ -10,13 +10,6 @@ const UDP_HEADER = 8;
 const NON_ESP_MARKER = 4;
 /** Unanswered so often, a message may be too big for the path rather than lost. */
 const TRIES_BEFORE_SMALLER = 2;
-
-/** A message as it was sent, with what it takes to cut it anew. */
-export interface Sealed {
-  readonly datagrams: readonly Uint8Array[];
-  /** Present while smaller fragments could help. */
-  readonly whole?: { readonly header: Header; readonly payloads: readonly Payload[] } | undefined;
-}
 
 /** Octets of the IP packets that messages are cut to. */
 function packetBytes(sa: IkeSa): number {

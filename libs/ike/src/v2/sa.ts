@@ -7,7 +7,6 @@ import type { EapDone, EapPeer, EapServer } from "../eap/index.js";
 import type { DownReason, LastError, VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
-import type { Sealed } from "./fragments.js";
 
 /**
  * `init`: IKE_SA_INIT is under way. `auth`: keys exist, nobody is authenticated. `rekeyed`: another IKE SA has taken its place
@@ -141,6 +140,13 @@ export interface IkeOffer {
   readonly spi: bigint;
   readonly nonce: Uint8Array;
   readonly pair: DhKeyPair;
+}
+
+/** A message as it was sent, with what it takes to cut it anew. */
+export interface Sealed {
+  readonly datagrams: readonly Uint8Array[];
+  /** Present while smaller fragments could help. */
+  readonly whole?: { readonly header: Header; readonly payloads: readonly Payload[] } | undefined;
 }
 
 /** A request of ours that is under way (RFC 7296 §2.3). */
