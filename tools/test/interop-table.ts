@@ -72,10 +72,9 @@ writeFileSync(
   TARGET,
   `# Interoperability
 
-What the tests prove against other people's IPsec daemons: strongSwan ${strongswan} and libreswan ${libreswan} of Debian.
-This page
-is written by the test run itself; do not edit it. Each test compares both ends' view of the SAs and, where there is an SA, sends
-traffic through it. libreswan needs a kernel with ESP, so its tests are in the last column.
+What the tests prove against other people's IPsec daemons: strongSwan ${strongswan} and libreswan ${libreswan} of Debian. This page is
+written by the test run itself; do not edit it. Each test compares both ends' view of the SAs and, where there is an SA, sends traffic
+through it. libreswan needs a kernel with ESP, so its tests are in the last column.
 
 \`\`\`
 npm test -- interop "interop in a kernel" "interop table"
