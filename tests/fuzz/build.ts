@@ -1,0 +1,60 @@
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { transform } from "@swc/core";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+/** Where everything that fuzzing makes lies; nothing of it is committed. */
+export const WORK = path.join(ROOT, ".sallyport/fuzz");
+const BUILD = path.join(WORK, "build");
+/** What the targets reach; the agent's own decoders are compiled beside the libraries. */
+const SOURCES = [
+  ...["base", "dataplane", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map((n) => `libs/${n}/src`),
+  "apps/agent/src",
+  "tests/fuzz/targets",
+];
+
+const modified = (file: string) =>
+  stat(file).then(
+    (s) => s.mtimeMs,
+    () => 0,
+  );
+
+/** The fuzzer hooks `require`, so that what it watches has to be CommonJS. */
+async function compile(source: string, target: string): Promise<void> {
+  if ((await modified(target)) >= (await modified(source))) return;
+  const { code } = await transform(await readFile(source, "utf8"), {
+    filename: source,
+    swcrc: false,
+    jsc: {
+      target: "es2024",
+      parser: { syntax: "typescript", decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+    },
+    module: { type: "commonjs", importInterop: "node" },
+    sourceMaps: "inline",
+  });
+  await mkdir(path.dirname(target), { recursive: true });
+  await writeFile(target, code.replaceAll(/require\("(\.[^"]*)\.ts"\)/g, 'require("$1.js")'));
+}
+
+/** Compiles all that targets need and gives the folder of the compiled targets. */
+export async function build(): Promise<string> {
+  await mkdir(BUILD, { recursive: true });
+  await writeFile(path.join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
+  for (const folder of SOURCES) {
+    const names = await readdir(path.join(ROOT, folder), { recursive: true });
+    const wanted = names.filter((n) => n.endsWith(".ts") && !n.endsWith(".d.ts") && !n.endsWith(".spec.ts"));
+    await Promise.all(
+      wanted.map((n) => compile(path.join(ROOT, folder, n), path.join(BUILD, folder, n.replace(/\.ts$/, ".js")))),
+    );
+  }
+  const scope = path.join(BUILD, "node_modules/@sallyport");
+  await rm(scope, { recursive: true, force: true });
+  for (const folder of SOURCES.filter((f) => f.startsWith("libs/"))) {
+    const name = folder.split("/")[1] as string;
+    await writeFile(path.join(BUILD, "libs", name, "package.json"), '{ "main": "src/index.js" }\n');
+    await mkdir(scope, { recursive: true });
+    await symlink(path.join(BUILD, "libs", name), path.join(scope, name));
+  }
+  return path.join(BUILD, "tests/fuzz/targets");
+}
