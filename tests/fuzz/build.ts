@@ -8,7 +8,9 @@ export const WORK = path.join(ROOT, ".sallyport/fuzz");
 const BUILD = path.join(WORK, "build");
 /** What the targets reach; the agent's own decoders are compiled beside the libraries. */
 const SOURCES = [
-  ...["base", "dataplane", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map((n) => `libs/${n}/src`),
+  ...["base", "dataplane", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map(
+    (n) => `libs/${n}/src`,
+  ),
   "apps/agent/src",
   "tests/fuzz/targets",
 ];

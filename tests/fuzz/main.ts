@@ -7,7 +7,8 @@
  * that reach more than the kept ones are added to these, as few as will do. A finding is written to .sallyport/fuzz/<target>/.
  */
 import { spawn } from "node:child_process";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { build, WORK } from "./build.ts";
@@ -36,21 +37,26 @@ interface Outcome {
   readonly output: string;
 }
 
-function run(target: string, folder: string, inputs: readonly string[], options: readonly string[]) {
-  return new Promise<{ code: number; output: string }>((resolve) => {
-    const child = spawn(
-      process.execPath,
-      [command, path.join(compiled, `${target}.js`), ...inputs, "--sync", "-i", "fuzz/build/", "-e", "node_modules", "--", ...options],
-      { cwd: folder, env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] },
-    );
-    let output = "";
-    const read = (chunk: Buffer) => {
-      output = `${output}${chunk}`.slice(-200_000);
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+async function run(target: string, folder: string, inputs: readonly string[], options: readonly string[]) {
+  const log = path.join(folder, "log");
+  const handle = await open(log, "w");
+  const arguments_ = [
+    path.join(compiled, `${target}.js`),
+    ...inputs,
+    "--sync",
+    "-i",
+    "fuzz/build/",
+    "-e",
+    "node_modules",
+  ];
+  const child = spawn(process.execPath, [command, ...arguments_, "--", ...options], {
+    cwd: folder,
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", handle.fd, handle.fd],
   });
+  const [code] = (await once(child, "close")) as [number | null];
+  await handle.close();
+  return { code: code ?? 1, output: await readFile(log, "utf8") };
 }
 
 const last = (text: string, pattern: RegExp) => Number([...text.matchAll(pattern)].at(-1)?.[1] ?? 0);
@@ -64,11 +70,12 @@ async function fuzz(target: string): Promise<Outcome> {
   await mkdir(found, { recursive: true });
   const options = [...LIMITS, `-max_total_time=${seconds}`, "-print_final_stats=1", `-artifact_prefix=${folder}/`];
   const { code, output } = await run(target, folder, [found, corpus], options);
+  const executions = last(output, /stat::number_of_executed_units:\s+(\d+)/g);
   const outcome: Outcome = {
     target,
-    ok: code === 0,
+    ok: code === 0 && executions > 0,
     kept,
-    executions: last(output, /stat::number_of_executed_units:\s+(\d+)/g),
+    executions,
     coverage: last(output, /cov: (\d+)/g),
     megabytes: last(output, /stat::peak_rss_mb:\s+(\d+)/g),
     output,
