@@ -9,6 +9,7 @@ import {
   type HeaderPeek,
   NOTIFY,
   notification,
+  PROTOCOL,
   peekHeader,
 } from "../wire/index.js";
 import type { Message, Payload } from "../wire/types.js";
@@ -21,6 +22,7 @@ import { errorIn, respond } from "./message.js";
 import { isOn, movePeer } from "./moves.js";
 import { encapsulates } from "./nat.js";
 import { change } from "./queue.js";
+import { heirSpeaks } from "./rekey-ike.js";
 import { takePath } from "./roaming.js";
 import type { Arrived, Asking, From, IkeSa, Responded } from "./sa.js";
 import { serveInit } from "./serve-init.js";
@@ -185,7 +187,9 @@ function serve(turn: Turn, sa: IkeSa, arrived: Arrived): void {
   }
   sa.serving = { mid: header.messageId, exchange: header.exchange, from };
   try {
-    row.serve(turn, sa, read(turn, sa, arrived));
+    const payloads = read(turn, sa, arrived);
+    if (!payloads.some((p) => p.kind === "D" && p.protocol === PROTOCOL.IKE)) heirSpeaks(turn, sa);
+    row.serve(turn, sa, payloads);
   } catch (error) {
     if (!isFault(error)) throw error;
     refuseRequest(turn, sa.serial, arrived, error);

@@ -214,6 +214,19 @@ function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   turn.emit({ event: "ike-rekeyed", replaces: old.serial, peer: heir.peer?.id, at: turn.now, ike: ikeStatus(heir) });
 }
 
+/**
+ * The peer speaks on an IKE SA of its own rekey while the answer to ours is still to come: it has seen both and holds its own for the
+ * one that stays (RFC 7296 §2.8.2), so the CHILD SAs are there already.
+ */
+export function heirSpeaks(turn: Turn, heir: IkeSa): void {
+  if (heir.initiator || heir.identity === undefined) return;
+  for (const serial of turn.core.table.ofIdentity(heir.identity)) {
+    if (turn.look(serial)?.rivalSerial !== heir.serial) continue;
+    const old = turn.edit(serial);
+    if (old?.phase === "established") give(turn, old, heir);
+  }
+}
+
 /** Superfluous after a collision: who made it deletes it (RFC 7296 §2.8.2). */
 function discard(turn: Turn, sa: IkeSa): void {
   sa.phase = "rekeyed";
@@ -240,6 +253,12 @@ export function rekeyKeys(
   const { shared } = outcome.crypto as CryptoResults["dh-compute"];
   const made = make(turn, sa, { suite, shared, ni: offer.nonce, nr, spiI: offer.spi, spiR: spi, initiator: true });
   turn.wipe(shared, offer.pair.privateKey);
+  if (sa.phase !== "established") {
+    finish(sa, asking);
+    discard(turn, made);
+    enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
+    return;
+  }
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
   finish(sa, asking);
   if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
