@@ -37,6 +37,12 @@ function jest(output: string, code: number): Count {
   };
 }
 
+/** The line `N passed, N failed` with which a runner of our own ends. */
+function closingLine(output: string): Count {
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed$/m.exec(output) ?? [];
+  return { passed: Number(passed ?? 0), failed: Number(failed ?? 0), skipped: 0 };
+}
+
 const jestProject = (project: string, ...more: string[]) => ["jest", "--selectProjects", project, "--ci", ...more];
 const vm = { NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning" };
 
@@ -52,6 +58,13 @@ export const STAGES: readonly Stage[] = [
   { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
   { name: "unit", command: jestProject("unit"), env: vm, limitSeconds: 600, count: jest },
+  {
+    name: "fuzz",
+    command: ["node", "tests/fuzz/main.ts", "--seconds", "15"],
+    limitSeconds: 600,
+    count: closingLine,
+    needs: ["gcc"],
+  },
   { name: "database", command: jestProject("db"), env: vm, limitSeconds: 600, count: jest, needs: ["redis-server"] },
   {
     name: "compliance",
