@@ -4,7 +4,8 @@ import { fleet, fleets, gateway, PARTNER, ROOT_DER, shuffled, site } from "../te
 import { compile, compileAll } from "./compile.js";
 import { diffIntent } from "./diff.js";
 import { listTunnels } from "./fleet.js";
-import type { FleetModel, GatewayIntent } from "./model.js";
+import type { FleetModel } from "./fleet-model.js";
+import type { GatewayIntent } from "./model.js";
 import { findOverlaps } from "./overlaps.js";
 import { parseIntent } from "./parse.js";
 import { Secret } from "./secret.js";

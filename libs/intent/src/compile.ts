@@ -9,18 +9,15 @@ import {
   type Link,
   unknown,
 } from "./fleet.js";
+import type { ExternalPeerModel, FleetModel, GatewayModel, ProfileModel } from "./fleet-model.js";
 import {
   type ChildIntent,
   type ConnectionIntent,
-  type ExternalPeerModel,
-  type FleetModel,
   type GatewayIntent,
-  type GatewayModel,
   INTENT_SCHEMA,
   type IntentOptions,
   type LocalAuth,
   type PeerAuth,
-  type ProfileModel,
 } from "./model.js";
 
 const DEFAULT_OPTIONS: IntentOptions = { commitConfirmSeconds: 60, reportSeconds: 5 };

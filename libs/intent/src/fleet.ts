@@ -5,15 +5,14 @@ import type {
   ExternalPeerModel,
   FleetModel,
   GatewayModel,
-  Identity,
   NetworkModel,
-  Ports,
   PreSharedKeyModel,
   ProfileModel,
   SiteModel,
   TrustAnchorModel,
   TunnelModel,
-} from "./model.js";
+} from "./fleet-model.js";
+import type { Identity, Ports } from "./model.js";
 import { DEFAULT_PROFILE } from "./profiles.js";
 
 export const DEFAULT_PORTS: Ports = { ike: 500, natt: 4500 };

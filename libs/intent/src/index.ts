@@ -10,6 +10,7 @@ export {
 export { type EngineConfig, toIkeConfig } from "./engine-config.js";
 export { isHostName } from "./fields.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";
+export * from "./fleet-model.js";
 export { ikeIdentity } from "./identity.js";
 export type { Credential, LocalFacts } from "./local-facts.js";
 export * from "./model.js";

@@ -1,7 +1,7 @@
 import { type Fault, Prefix } from "@sallyport/base";
 import { fault } from "./faults.js";
 import { comparePrefixes } from "./fleet.js";
-import type { FleetModel } from "./model.js";
+import type { FleetModel } from "./fleet-model.js";
 
 /** Whose a prefix is, e.g. `site "Vienna"`. `index` is the owner's place in its list of the model. */
 export interface PrefixOwner {

@@ -1,4 +1,4 @@
-import type { ProfileModel } from "./model.js";
+import type { ProfileModel } from "./fleet-model.js";
 
 /**
  * What tunnels use when nobody chose: AEAD first (RFC 8221, RFC 8247), then what an older peer can do at 112 bits of strength or more.

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { fleet, fleets, gateway, PARTNER, PARTNER_DER } from "../testing/fleets.js";
 import { compile, compileAll } from "./compile.js";
 import { listTunnels } from "./fleet.js";
-import type { ConnectionIntent, DeclaredPeer, GatewayIntent } from "./model.js";
+import type { DeclaredPeer } from "./fleet-model.js";
+import type { ConnectionIntent, GatewayIntent } from "./model.js";
 import { type Proof, prove, proveExternal } from "./prove.js";
 
 interface Case {

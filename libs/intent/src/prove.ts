@@ -2,11 +2,11 @@ import { type Fault, type IpAddress, isFault } from "@sallyport/base";
 import type { IkeEvent, IkeStatus, LastError, TrafficRange } from "@sallyport/ike";
 import { fault } from "./faults.js";
 import { DEFAULT_PORTS, unknown } from "./fleet.js";
+import type { DeclaredPeer } from "./fleet-model.js";
 import { identityText } from "./identity.js";
 import type {
   ChildIntent,
   ConnectionIntent,
-  DeclaredPeer,
   GatewayIntent,
   Identity,
   LocalAuth,

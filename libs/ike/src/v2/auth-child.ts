@@ -2,6 +2,7 @@ import { isFault } from "@sallyport/base";
 import type { Payload } from "../wire/types.js";
 import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
 import { acceptAnswer } from "./child-offer.js";
+import type { Built } from "./child-sa.js";
 import { resolveDuplicates } from "./collisions.js";
 import { childRefused, errorOf } from "./failures.js";
 import { handshakeOf } from "./handshake.js";
@@ -12,7 +13,7 @@ import { agreeMobike } from "./mobike.js";
 import { enqueueFirst, finish } from "./queue.js";
 import { takeLifetime } from "./reauth.js";
 import { takeAddresses } from "./request-config.js";
-import type { Asking, Built, IkeSa, Outcome } from "./sa.js";
+import type { Asking, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { takeWindow } from "./window.js";
 

@@ -7,6 +7,7 @@ import { authenticated } from "./auth-child.js";
 import { answerEapRequest, judgeKeyProof, resumeEap } from "./auth-eap.js";
 import { nextExchange } from "./auth-exchange.js";
 import { allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
+import type { PacketSelector } from "./child-sa.js";
 import { errorOf, refusedBy } from "./failures.js";
 import { fault } from "./faults.js";
 import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRounds } from "./handshake.js";
@@ -30,7 +31,7 @@ import {
 } from "./proof.js";
 import { begin, change } from "./queue.js";
 import { requestAddresses } from "./request-config.js";
-import type { Asking, AskingThen, IkeSa, Outcome, PacketSelector } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { otherSas } from "./unique.js";
 import { windowNotifies } from "./window.js";

@@ -5,12 +5,13 @@ import { childSuite, DH } from "../crypto/index.js";
 import type { ChildSuite, DhKeyPair } from "../crypto/types.js";
 import { notification, proposalsText } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
+import type { Accepted, ChildOffer, PacketSelector } from "./child-sa.js";
 import { fault } from "./faults.js";
 import { must, notifyIn, spiBytes, spiNumber } from "./message.js";
 import { configured, rangesText, toRanges, toSelector, within } from "./narrow.js";
 import { espProposals, isAnswerTo } from "./proposals.js";
 import { offeredEnds } from "./request-config.js";
-import type { Accepted, ChildOffer, IkeSa, PacketSelector } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 import { seenThroughNat } from "./transport.js";
 
 /** SPIs up to here are reserved (CORE-15). */

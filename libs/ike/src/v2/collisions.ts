@@ -1,8 +1,9 @@
 import { changeChild, childBySerial } from "./child.js";
+import type { Child } from "./child-sa.js";
 import { sameRanges } from "./narrow.js";
 import { isLower, lower } from "./new-sa.js";
 import { enqueue } from "./queue.js";
-import type { Child, IkeSa } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /**

@@ -3,11 +3,11 @@ import type { AddressSpec, PolicySpec, SaId, SaState } from "@sallyport/dataplan
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig, type ShuntConfig } from "../config.js";
 import type { LastError, Refusal } from "../status.js";
+import type { PacketSelector } from "./child-sa.js";
 import { CookieJar } from "./cookie.js";
 import { type Entries, Holdings } from "./holdings.js";
 import { Leases } from "./leases.js";
 import { PeerIndex } from "./peer-index.js";
-import type { PacketSelector } from "./sa.js";
 import { SaTable } from "./table.js";
 
 /** What an earlier run left in the data plane. */

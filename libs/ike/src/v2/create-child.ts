@@ -17,6 +17,7 @@ import {
   undoInstall,
 } from "./child.js";
 import { acceptAnswer, allocation, groupNumber, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
+import type { Accepted, Built, Child, ChildOffer } from "./child-sa.js";
 import { resolveDuplicates, settleRekey, yieldsToRival } from "./collisions.js";
 import { childRefused, errorOf } from "./failures.js";
 import { isFault } from "./faults.js";
@@ -26,7 +27,7 @@ import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
 import { again, enqueueFirst, finish, postpone } from "./queue.js";
-import type { Accepted, Asking, Built, Child, ChildOffer, IkeSa, Outcome, Task } from "./sa.js";
+import type { Asking, IkeSa, Outcome, Task } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;

@@ -3,9 +3,9 @@ import type { Failure } from "../api.js";
 import type { PeerConfig } from "../config.js";
 import type { LastError } from "../status.js";
 import { NOTIFY, nameOf, proposalsText } from "../wire/index.js";
+import type { ChildOffer } from "./child-sa.js";
 import { codeOf } from "./faults.js";
 import { rangesText } from "./narrow.js";
-import type { ChildOffer } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** What happened, in the form that status and events show. */

@@ -2,11 +2,12 @@ import type { Endpoint } from "@sallyport/base";
 import type { SaId, SaSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 import { entriesFor } from "./child.js";
+import type { Child, Path } from "./child-sa.js";
 import { resendAfter } from "./message.js";
 import { pathOf, place, sameEndpoint } from "./paths.js";
 import { change, enqueue } from "./queue.js";
 import { ikeStatus } from "./report.js";
-import type { Child, From, IkeSa, Path, Standing } from "./sa.js";
+import type { From, IkeSa, Standing } from "./sa.js";
 import { hold, release } from "./traps.js";
 import type { Turn } from "./turn.js";
 

@@ -1,7 +1,8 @@
 import type { Endpoint } from "@sallyport/base";
 import type { SaSpec } from "@sallyport/dataplane";
+import type { Path } from "./child-sa.js";
 import { encapsulates } from "./nat.js";
-import type { IkeSa, Path } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && (a.address === b.address || a.address.equals(b.address));

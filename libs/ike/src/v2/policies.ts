@@ -1,8 +1,9 @@
 import type { PolicySpec } from "@sallyport/dataplane";
 import type { PolicyStatus } from "../status.js";
 import { entriesFor } from "./child.js";
+import type { Child } from "./child-sa.js";
 import type { ChildRuntime, Core, PeerState } from "./core.js";
-import type { Child, IkeSa } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 
 type State = PolicyStatus["state"];
 

@@ -3,9 +3,10 @@ import { childTransforms, ikeTransforms } from "../crypto/index.js";
 import type { ChildSuite, IkeSuite } from "../crypto/types.js";
 import type { ChildStatus, EngineStatus, IkeState, IkeStatus, PeerStatus } from "../status.js";
 import { proposalText, spiText } from "../wire/index.js";
+import type { Child } from "./child-sa.js";
 import type { Core, PeerState } from "./core.js";
 import { identificationText } from "./identity.js";
-import type { Child, IkeSa } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 
 /** By the algorithms' names: there are few of them, and many SAs. */
 const texts = new Map<string, string>();

@@ -3,10 +3,11 @@ import type { TrafficRange } from "../config.js";
 import { addressAttribute, readConfig, wish } from "../wire/config-data.js";
 import { CFG, CFG_ATTRIBUTE } from "../wire/registry.js";
 import type { ConfigAttribute, Payload } from "../wire/types.js";
+import type { ChildOffer } from "./child-sa.js";
 import { fault } from "./faults.js";
 import { find } from "./message.js";
 import { type Ends, endsOf, hosts } from "./narrow.js";
-import type { ChildOffer, IkeSa } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 const ADDRESS = { 4: CFG_ATTRIBUTE.INTERNAL_IP4_ADDRESS, 6: CFG_ATTRIBUTE.INTERNAL_IP6_ADDRESS } as const;

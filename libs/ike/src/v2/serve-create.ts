@@ -2,6 +2,7 @@ import { NOTIFY_DATA } from "../wire/index.js";
 import { PROTOCOL } from "../wire/registry.js";
 import type { Payload } from "../wire/types.js";
 import { beginAnswer, judge, refusal } from "./child-answer.js";
+import type { Child } from "./child-sa.js";
 import { errorOf } from "./failures.js";
 import { fault, isFault } from "./faults.js";
 import { NONCE_BYTES } from "./handshake.js";
@@ -9,7 +10,7 @@ import { childFailed } from "./lifecycle.js";
 import { childNotify, find, must, notifyIn, respond } from "./message.js";
 import { abandon } from "./queue.js";
 import { serveRekey } from "./rekey-ike.js";
-import type { Child, IkeSa } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** CREATE_CHILD_SA of the peer: a new CHILD SA, the rekey of one, or of the IKE SA (RFC 7296 §1.3). */

@@ -1,0 +1,144 @@
+import type { CertificateReference, DeadPeerDetection, Identity, Ports } from "./model.js";
+import type { Secret } from "./secret.js";
+
+/** What a fleet is (`FleetModel`, the input of `compile`). Texts, times and ids are written as in `GatewayIntent`. */
+
+export interface OrganizationModel {
+  readonly id: string;
+  /** A DNS label; part of every gateway's identity. */
+  readonly slug: string;
+  readonly name: string;
+}
+
+export interface SiteModel {
+  readonly id: string;
+  readonly name: string;
+  /** Prefixes of the networks behind the site's gateway. */
+  readonly subnets: readonly string[];
+}
+
+export interface GatewayModel {
+  readonly id: string;
+  readonly name: string;
+  readonly siteId: string;
+  /** Name in its certificate's subjectAltName, e.g. `gw-vienna.acme.sallyport`: `gatewayFqdn` makes it. */
+  readonly fqdn: string;
+  /** Address or DNS name at which others reach it; absent when it sits behind a NAT and has to call. */
+  readonly host?: string | undefined;
+  readonly ports?: Ports | undefined;
+  /** Absent until it is enrolled. */
+  readonly certificate?: CertificateReference | undefined;
+}
+
+/**
+ * Hub and spoke, members by gateway id. Every spoke has a tunnel to every hub, every two hubs have one.
+ * A spoke reaches a hub's subnets through that hub and, with `transit`, the other spokes' subnets through the first hub.
+ */
+export interface NetworkModel {
+  readonly id: string;
+  readonly name: string;
+  readonly hubs: readonly string[];
+  readonly spokes: readonly string[];
+  /** Whether spokes reach each other; absent means yes. At most 255 subnets can be behind a hub then. */
+  readonly transit?: boolean | undefined;
+  /** Absent: `DEFAULT_PROFILE`. */
+  readonly profileId?: string | undefined;
+}
+
+export type ExternalAuth =
+  | { readonly method: "psk"; readonly keyId: string }
+  | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] };
+
+/** A gateway of somebody else's. */
+export interface ExternalPeerModel {
+  readonly id: string;
+  readonly name: string;
+  /** Our gateway that talks to it. */
+  readonly gatewayId: string;
+  /** Absent: it calls us, from anywhere. */
+  readonly host?: string | undefined;
+  readonly ports?: Ports | undefined;
+  /** `both`: we call, and answer when it does. */
+  readonly role: "initiator" | "responder" | "both";
+  /** How we name ourselves; absent: the gateway's FQDN. */
+  readonly localIdentity?: Identity | undefined;
+  readonly remoteIdentity: Identity;
+  readonly auth: ExternalAuth;
+  /** Absent: the subnets of the gateway's site. */
+  readonly localSubnets?: readonly string[] | undefined;
+  readonly remoteSubnets: readonly string[];
+  /** Absent: `DEFAULT_PROFILE`. */
+  readonly profileId?: string | undefined;
+  /** What its operator says it is configured for; the proof holds it against our profile. */
+  readonly declared?: DeclaredPeer | undefined;
+}
+
+/** Anything absent is taken to mirror our side. */
+export interface DeclaredPeer {
+  readonly ikeProposals?: readonly string[] | undefined;
+  readonly espProposals?: readonly string[] | undefined;
+  readonly localSubnets?: readonly string[] | undefined;
+  readonly remoteSubnets?: readonly string[] | undefined;
+  readonly localIdentity?: Identity | undefined;
+  readonly remoteIdentity?: Identity | undefined;
+}
+
+/** How tunnels are protected and how long keys live. Proposals are text as `parseProposal` reads it, e.g. `aes256gcm16-prfsha384-x25519`. */
+export interface ProfileModel {
+  readonly id: string;
+  readonly name: string;
+  readonly ikeProposals: readonly string[];
+  /** A group in an ESP proposal asks for PFS (RFC 7296 §1.3.1). */
+  readonly espProposals: readonly string[];
+  readonly lifetimes: Lifetimes;
+  readonly dpd: DeadPeerDetection;
+}
+
+export interface Lifetimes {
+  /** Age at which the IKE SA is rekeyed. */
+  readonly ikeRekeySeconds: number;
+  /** Age at which a CHILD SA is rekeyed; the hard limit is a tenth later. */
+  readonly childRekeySeconds: number;
+  /** Octets of one CHILD SA after which it is rekeyed; absent: no limit. */
+  readonly childRekeyBytes?: number | undefined;
+}
+
+export interface TrustAnchorModel {
+  readonly id: string;
+  readonly name: string;
+  /** DER, base64. */
+  readonly der: string;
+}
+
+export interface PreSharedKeyModel {
+  readonly id: string;
+  readonly secret: Secret;
+}
+
+/** Everything `compile` knows. Order of the lists has no meaning, except of `hubs` (preference), proposals, and a certificate's intermediates. */
+export interface FleetModel {
+  readonly organization: OrganizationModel;
+  readonly sites: readonly SiteModel[];
+  readonly gateways: readonly GatewayModel[];
+  readonly networks: readonly NetworkModel[];
+  readonly externalPeers: readonly ExternalPeerModel[];
+  readonly profiles: readonly ProfileModel[];
+  /** Anchors of the built-in CA: what gateways accept each other's certificates by. */
+  readonly internalAnchorIds: readonly string[];
+  readonly trustAnchors: readonly TrustAnchorModel[];
+  readonly preSharedKeys: readonly PreSharedKeyModel[];
+}
+
+/** One tunnel of the fleet, with its two ends. */
+export interface TunnelModel {
+  /** The id of the connection in both ends' intents. */
+  readonly id: string;
+  readonly name: string;
+  readonly from:
+    | { readonly kind: "network"; readonly networkId: string }
+    | { readonly kind: "external"; readonly peerId: string };
+  /** Gateway that calls first (network), or our gateway (external). */
+  readonly a: string;
+  /** Gateway that answers; undefined when the other end is an external peer. */
+  readonly b: string | undefined;
+}
