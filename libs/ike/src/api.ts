@@ -1,7 +1,7 @@
 import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { AddressSpec, DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
-import type { DhGroup, DhKeyPair, SignatureScheme } from "./crypto/types.js";
+import type { DhGroup, DhKeyPair, SignatureName, SignatureScheme } from "./crypto/types.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
 import type { IkeEvent, VirtualAddresses } from "./status.js";
 
@@ -38,6 +38,9 @@ export type CryptoJob =
       /** DER as received, end entity first. */
       readonly certificates: readonly Uint8Array[];
       readonly trust: readonly TrustAnchor[];
+      /** As in `RemoteAuth`: when there are any, `trust` and `peer` are not looked at. */
+      readonly pinned?: readonly Uint8Array[] | undefined;
+      readonly signatures?: readonly SignatureName[] | undefined;
       readonly peer: Identity;
       readonly identity: IdentityMatch;
     }

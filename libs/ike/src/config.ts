@@ -1,7 +1,7 @@
 import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
 import type { DontFragment, PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { AddressPool, AddressRequest, ModeConfig } from "./addressing.js";
-import type { DhGroup, KeyKind, PrfAlgorithm } from "./crypto/types.js";
+import type { DhGroup, KeyKind, PrfAlgorithm, SignatureName } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
 import type { Identity, IdentityMatch } from "./identities.js";
 
@@ -58,6 +58,8 @@ export type LocalAuth =
       readonly method: "certificate";
       readonly identity: Identity | "auto";
       readonly credentials: NonEmpty<CertificateCredential>;
+      /** In order of preference; absent: what suits the key, RFC 7427 first. */
+      readonly signatures?: readonly SignatureName[] | undefined;
     }
   /** As initiator: who this end is to EAP. As responder without `eap`: the EAP method of the peer's round proves both (RFC 5998). */
   | { readonly method: "eap"; readonly identity: Identity | "auto"; readonly eap?: EapPeerConfig | undefined };
@@ -71,7 +73,18 @@ export interface TrustAnchor {
 /** What proof this end takes from the peer in one round. Several secrets are accepted at once so that a PSK can be rotated. */
 export type RemoteAuth =
   | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
-  | { readonly method: "certificate"; readonly identity: IdentityMatch; readonly trust: readonly TrustAnchor[] }
+  | {
+      readonly method: "certificate";
+      readonly identity: IdentityMatch;
+      readonly trust: readonly TrustAnchor[];
+      /**
+       * SHA-256 of the DER of certificates, one of which the peer has to show (IDENT-06); who signed it does not matter then, nor
+       * which names it has.
+       */
+      readonly pinned?: readonly Uint8Array[] | undefined;
+      /** Signatures that are taken; absent: all. */
+      readonly signatures?: readonly SignatureName[] | undefined;
+    }
   | {
       readonly method: "eap";
       readonly identity: IdentityMatch;

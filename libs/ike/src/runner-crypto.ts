@@ -15,7 +15,8 @@ export interface CryptoKeys {
   privateKey(ref: string): KeyObject;
   /**
    * Judges `job.certificates` (end entity first) up to one of `job.trust` and whether the end entity proves `job.peer`, the
-   * latter not when `job.identity.match` is `ignore`. Gives the end entity's key and what is told of it; throws a `Fault` otherwise.
+   * latter not when `job.identity.match` is `ignore`; with `job.pinned`, whether the end entity is one of those, and nothing
+   * else. Gives the end entity's key and what is told of it; throws a `Fault` otherwise.
    * Without it no certificate is believed.
    */
   verifyChain?(job: VerifyJob): PeerCertificate & { readonly publicKey: KeyObject };
@@ -41,7 +42,7 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
     case "verify": {
       if (!keys.verifyChain) throw fault("ike/bad-signature", "no certificate is believed here");
       const { publicKey, ...certificate } = keys.verifyChain(job);
-      verifyAuth(publicKey, job.auth, job.octets, keys.policy);
+      verifyAuth(publicKey, job.auth, job.octets, { ...keys.policy, accepted: job.signatures });
       return certificate;
     }
     case "eap-tls":

@@ -64,6 +64,7 @@ const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
   [/^(remote\.|localAddress|addressRequest)/, "re-established"],
   [/^(local|peer)\.(identity|method$)/, "re-established"],
+  [/^(localRounds|peerRounds)/, "re-established"],
   [/^forceEncapsulation/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];

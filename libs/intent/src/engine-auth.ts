@@ -4,14 +4,15 @@ import type {
   EapServerConfig,
   EapTlsSettings,
   EapUsers,
-  IdentityMatch,
   LocalAuth,
+  NonEmpty,
+  PeerConfig,
   RemoteAuth,
   TrustAnchor,
 } from "@sallyport/ike";
-import { ikeIdentity } from "./identity.js";
+import { identityMatch, ikeIdentity } from "./identity.js";
 import type { Credential } from "./local-facts.js";
-import type { ConnectionIntent, GatewayIntent, LocalEap, PeerEap, PeerIdentity } from "./model.js";
+import type { ConnectionIntent, GatewayIntent, LocalEap, PeerAuth, PeerEap, PeerIdentity } from "./model.js";
 import type { Secret } from "./secret.js";
 
 export type Anchors = ReadonlyMap<string, TrustAnchor>;
@@ -19,8 +20,8 @@ export type Anchors = ReadonlyMap<string, TrustAnchor>;
 const ANY_VERSION = { min: "1.2", max: "1.3" } as const;
 
 /** Undefined while the gateway has no certificate and needs one. */
-export function localAuthOf(
-  { local, peer }: ConnectionIntent,
+function localAuthOf(
+  { local, peer }: Pick<ConnectionIntent, "local" | "peer">,
   credential: Credential | undefined,
   anchors: Anchors,
 ): LocalAuth | undefined {
@@ -31,17 +32,13 @@ export function localAuthOf(
     const eap = clientOf(local, peer.identity, credential, anchors);
     return eap && { method: "eap", identity, eap };
   }
-  return credential && { method: "certificate", identity, credentials: [credential] };
+  const { signatures } = local;
+  return credential && { method: "certificate", identity, credentials: [credential], signatures };
 }
 
 /** Undefined while the gateway has no certificate and needs one. */
-export function remoteAuthOf(
-  { peer }: ConnectionIntent,
-  credential: Credential | undefined,
-  anchors: Anchors,
-): RemoteAuth | undefined {
-  const identity: IdentityMatch =
-    peer.identity.type === "any" ? { match: "any" } : { match: "is", identity: ikeIdentity(peer.identity) };
+function remoteAuthOf(peer: PeerAuth, credential: Credential | undefined, anchors: Anchors): RemoteAuth | undefined {
+  const identity = identityMatch(peer.identity);
   switch (peer.method) {
     case "psk":
       return {
@@ -50,13 +47,40 @@ export function remoteAuthOf(
         secrets: [peer, ...(peer.alsoAccepted ?? [])].map(({ secret }) => secret.bytes()),
       };
     case "certificate":
-      return { method: "certificate", identity, trust: trustOf(peer.trustAnchorIds, anchors) };
+      return {
+        method: "certificate",
+        identity,
+        trust: trustOf(peer.trustAnchorIds, anchors),
+        pinned: peer.fingerprints?.map((hex) => Uint8Array.from(Buffer.from(hex, "hex"))),
+        signatures: peer.signatures,
+      };
     case "eap": {
       if (!peer.methods) return { method: "eap", identity };
       const eap = serverOf(peer, credential, anchors);
       return eap && { method: "eap", identity, eap, ...(peer.user !== undefined && { user: peer.user }) };
     }
   }
+}
+
+/** The rounds of both ends, and a PPK; undefined while the gateway has no certificate and needs one. */
+export function authenticationOf(
+  connection: ConnectionIntent,
+  credential: Credential | undefined,
+  anchors: Anchors,
+): Pick<PeerConfig, "localAuth" | "remoteAuth" | "ppk"> | undefined {
+  const { local, peer, localRounds = [], peerRounds = [], ppk } = connection;
+  const localAuth = whole([local, ...localRounds].map((x) => localAuthOf({ local: x, peer }, credential, anchors)));
+  const remoteAuth = whole([peer, ...peerRounds].map((x) => remoteAuthOf(x, credential, anchors)));
+  if (!localAuth || !remoteAuth) return undefined;
+  const id = Uint8Array.from(Buffer.from(ppk?.id ?? "", "utf8"));
+  const mixed = ppk && { ppk: { id, secret: ppk.secret.bytes(), required: ppk.required ?? true } };
+  return { localAuth, remoteAuth, ...mixed };
+}
+
+/** All of a list, when all are there. */
+function whole<T>(list: readonly (T | undefined)[]): NonEmpty<T> | undefined {
+  const [first, ...rest] = list.filter((x) => x !== undefined);
+  return first !== undefined && rest.length + 1 === list.length ? [first, ...rest] : undefined;
 }
 
 /** For the engine: passwords by name, by set. */
@@ -91,7 +115,10 @@ function clientOf(
   const config = { methods, identity: user, ...(secret && { password: password(secret) }) };
   if (!methods.includes("tls")) return config;
   if (!credential) return undefined;
-  const expected = serverIdentity.type === "any" ? {} : { server: ikeIdentity(serverIdentity) };
+  const expected =
+    identityMatch(serverIdentity).match === "is" && serverIdentity.type !== "any"
+      ? { server: ikeIdentity(serverIdentity) }
+      : {};
   return { ...config, tls: { ...tlsOf(local, credential, anchors), ...expected } };
 }
 

@@ -16,7 +16,7 @@ import {
   type TrustAnchor,
 } from "@sallyport/ike";
 import { conflictOf, modeConfigOf, poolsOf, requestOf } from "./engine-addressing.js";
-import { eapUsersOf, localAuthOf, remoteAuthOf } from "./engine-auth.js";
+import { authenticationOf, eapUsersOf } from "./engine-auth.js";
 import { fault } from "./faults.js";
 import type { LocalFacts } from "./local-facts.js";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "./model.js";
@@ -62,13 +62,12 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     else if (address && bound && bound.family !== address.family) {
       lack("localAddress", `${bound} cannot reach ${address}`, "an address of the peer's family");
     } else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
-    const localAuth = localAuthOf(connection, facts.credential, anchors);
-    const remoteAuth = remoteAuthOf(connection, facts.credential, anchors);
-    if (!localAuth || !remoteAuth) lack("local", "this gateway has no certificate yet", "a certificate");
+    const authentication = authenticationOf(connection, facts.credential, anchors);
+    if (!authentication) lack("local", "this gateway has no certificate yet", "a certificate");
     const conflict = conflictOf(intent, connection, facts.ownNetworks);
     if (conflict) lack("modeConfig.poolIds", conflict, "pools apart from the networks of this gateway");
     const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;
-    if (!localAuth || !remoteAuth || !mine || (connection.role === "initiator" && !calls)) return [];
+    if (!authentication || !mine || (connection.role === "initiator" && !calls)) return [];
     return [
       {
         ...PEER_DEFAULTS,
@@ -81,8 +80,7 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         },
         passive: !calls,
         proposals: ikeProposals(connection, `${path}.ikeProposals`),
-        localAuth: [localAuth],
-        remoteAuth: [remoteAuth],
+        ...authentication,
         lifetime: {
           soft: connection.ikeRekeySeconds,
           jitter: jitter(connection.ikeRekeySeconds),

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { IpAddress, isFault, Prefix } from "@sallyport/base";
+import { dnFromText } from "@sallyport/ike";
 import { z } from "zod";
 
 const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
@@ -38,12 +39,23 @@ export const name = z.string().min(1).max(200);
 export const prefix = by((t) => Prefix.parse(t).toString());
 export const address = by((t) => IpAddress.parse(t).toString());
 
-export const identity = z
-  .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
-  .superRefine((v, ctx) => {
-    const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["value"], message });
-    if (v.type === "fqdn" && !isHostName(v.value)) refuse("a DNS name");
-    if (v.type === "email" && !/^[^@\s]+@[^@\s]+$/.test(v.value)) refuse("a mailbox such as me@example.org");
-    if (v.type === "dn" && !isBase64(v.value)) refuse("a Name's DER in base64");
-    if (v.type === "address" && !isAddress(v.value)) refuse("an IPv4 or IPv6 address");
-  });
+const anIdentity = (pattern: boolean) =>
+  z
+    .strictObject({ type: z.enum(["fqdn", "address", "email", "dn", "key-id"]), value: z.string().min(1).max(1024) })
+    .superRefine((v, ctx) => {
+      const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["value"], message });
+      const starless = pattern && v.type === "fqdn" ? v.value.replace(/^\*\.(?=.)/, "") : v.value;
+      if (v.type === "fqdn" && !isHostName(starless)) refuse("a DNS name");
+      if (v.type === "email" && !/^[^@\s]+@[^@\s]+$/.test(v.value)) refuse("a mailbox such as me@example.org");
+      if (v.type === "email" && v.value.includes("*") && !(pattern && /^\*@[^*]+$/.test(v.value))) {
+        refuse("a mailbox such as me@example.org");
+      }
+      const isDn =
+        isBase64(v.value) || (dnFromText(v.value) !== undefined && (pattern || !/=\s*\*\s*(,|$)/.test(v.value)));
+      if (v.type === "dn" && !isDn) refuse("a Name's DER in base64, or its text such as C=AT, O=Acme, CN=gw");
+      if (v.type === "address" && !isAddress(v.value)) refuse("an IPv4 or IPv6 address");
+    });
+
+export const identity = anIdentity(false);
+/** One, or all that fit a pattern. */
+export const peerIdentity = z.union([z.strictObject({ type: z.literal("any") }), anIdentity(true)]);

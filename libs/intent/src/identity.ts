@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { IpAddress } from "@sallyport/base";
-import type { Identity as IkeIdentity } from "@sallyport/ike";
+import { dnFromText, type IdentityMatch, type Identity as IkeIdentity } from "@sallyport/ike";
 import type { Identity, PeerIdentity } from "./model.js";
 import { Secret } from "./secret.js";
 
@@ -15,10 +15,18 @@ export function ikeIdentity({ type, value }: Identity): IkeIdentity {
       return { type: address.family === 4 ? "ipv4" : "ipv6", address };
     }
     case "dn":
-      return { type, data: Uint8Array.from(Buffer.from(value, "base64")) };
+      return { type, data: dnFromText(value) ?? Uint8Array.from(Buffer.from(value, "base64")) };
     case "key-id":
       return { type, data: new Secret(value).bytes() };
   }
+}
+
+/** Whom a peer may be; a `*` makes it a pattern. */
+export function identityMatch(identity: PeerIdentity): IdentityMatch {
+  if (identity.type === "any") return { match: "any" };
+  const wanted = ikeIdentity(identity);
+  const isPattern = identity.value.includes("*") && wanted.type !== "key-id" && !("address" in wanted);
+  return isPattern ? { match: "like", pattern: wanted } : { match: "is", identity: wanted };
 }
 
 /** For messages. */

@@ -1,4 +1,4 @@
-import type { EapMethod, TlsVersion } from "@sallyport/ike";
+import type { EapMethod, SignatureName, TlsVersion } from "@sallyport/ike";
 import type { Secret } from "./secret.js";
 
 /**
@@ -7,7 +7,7 @@ import type { Secret } from "./secret.js";
  */
 
 /**
- * An IKE identity (RFC 7296 §3.5). `value` is an address, a name, a mailbox, for `dn` the DER of the Name in base64, and for
+ * An IKE identity (RFC 7296 §3.5). `value` is an address, a name, a mailbox, for `dn` the DER of the Name in base64 or its text (`C=AT, O=Acme, CN=gw`), and for
  * `key-id` a text, or octets written as hex after `0x`.
  */
 export interface Identity {
@@ -155,6 +155,11 @@ export interface ConnectionIntent {
   readonly ikeProposals: readonly string[];
   readonly local: LocalAuth;
   readonly peer: PeerAuth;
+  /** Further rounds in which this end and the peer prove themselves, after `local` and `peer` (RFC 4739). */
+  readonly localRounds?: readonly LocalAuth[] | undefined;
+  readonly peerRounds?: readonly PeerAuth[] | undefined;
+  /** A post-quantum preshared key beside whatever authenticates (RFC 8784). */
+  readonly ppk?: PpkIntent | undefined;
   readonly ikeRekeySeconds: number;
   readonly dpd: DeadPeerDetection;
   /** The address of this gateway that the tunnel uses (PEER-06); absent: the one that routing gives. */
@@ -224,16 +229,33 @@ export interface RemoteEndpoint {
 
 /** A pre-shared key travels inside the intent; `keyId` names it where the value must not appear. */
 export type LocalAuth = { readonly identity: Identity } & (
-  | { readonly method: "certificate" }
+  | { readonly method: "certificate"; readonly signatures?: readonly SignatureName[] | undefined }
   | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
   | LocalEap
 );
 
-/** `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all. */
+export interface PpkIntent {
+  /** Its name, the same at both ends. */
+  readonly id: string;
+  readonly secret: Secret;
+  /** Without it there is no tunnel; absent: yes. */
+  readonly required?: boolean | undefined;
+}
+
+/**
+ * An identity may be a pattern: `*.example.org`, `*@example.org`, or a distinguished name as text with attributes that may have any
+ * value, `C=AT, O=Acme, CN=*`. `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all. */
 export type PeerIdentity = Identity | { readonly type: "any" };
 
 export type PeerAuth = { readonly identity: PeerIdentity } & (
-  | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] }
+  | {
+      readonly method: "certificate";
+      readonly trustAnchorIds: readonly string[];
+      /** SHA-256 of certificates, one of which the peer has to show; who signed it does not matter then. */
+      readonly fingerprints?: readonly string[] | undefined;
+      /** Signatures that are taken; absent: all. */
+      readonly signatures?: readonly SignatureName[] | undefined;
+    }
   | {
       readonly method: "psk";
       readonly keyId: string;

@@ -2,12 +2,12 @@ import { IpAddress, isFault } from "@sallyport/base";
 import { MAX_SELECTORS, toSelectors } from "@sallyport/ike";
 import { z } from "zod";
 import { addressRequest, checkAddressing, checkPools, modeConfig, pool } from "./addressing.js";
-import { checkEap, checkUsers, eapUserSet, localEap, peerEap } from "./eap.js";
+import { checkAnchors, checkRounds, localAuth, peerAuth, ppk } from "./authentication.js";
+import { checkEap, checkUsers, eapUserSet } from "./eap.js";
 import { fault } from "./faults.js";
 import { address, by, id, identity, isBase64, isHostName, name, prefix } from "./fields.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
 import { type ProposalUse, parseProposals } from "./proposals.js";
-import { Secret } from "./secret.js";
 import { parseSelector, selectorText } from "./selectors.js";
 
 const selector = by((t) => selectorText(parseSelector(t)));
@@ -38,27 +38,6 @@ const proposals = (use: ProposalUse) =>
         ctx.addIssue({ code: "custom", message: isFault(error) ? error.message : String(error) });
       }
     });
-
-const peerIdentity = z.union([z.strictObject({ type: z.literal("any") }), identity]);
-const psk = { method: z.literal("psk"), identity, keyId: id, secret: z.string().min(1).max(1024) };
-const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
-const accepted = z.strictObject({ keyId: id, secret: z.string().min(1).max(1024) });
-const localAuth = z.discriminatedUnion("method", [
-  z.strictObject({ method: z.literal("certificate"), identity }),
-  z.strictObject(psk).transform(sealed),
-  localEap,
-]);
-const peerAuth = z.discriminatedUnion("method", [
-  z.strictObject({ method: z.literal("certificate"), identity: peerIdentity, trustAnchorIds: z.array(id).min(1) }),
-  z
-    .strictObject({
-      ...psk,
-      identity: peerIdentity,
-      alsoAccepted: z.array(accepted.transform(sealed)).max(4).optional(),
-    })
-    .transform(sealed),
-  peerEap(peerIdentity),
-]);
 
 /** Whether a data plane could not hold the policies for these selectors. */
 function tooFine(local: readonly string[], remote: readonly string[]): boolean {
@@ -107,6 +86,9 @@ const connection = z
     ikeProposals: proposals("ike"),
     local: localAuth,
     peer: peerAuth,
+    localRounds: z.array(localAuth).min(1).max(3).optional(),
+    peerRounds: z.array(peerAuth).min(1).max(3).optional(),
+    ppk: ppk.optional(),
     ikeRekeySeconds: seconds,
     dpd: z.strictObject({ intervalSeconds: z.int().min(0).max(86_400) }),
     localAddress: address.optional(),
@@ -137,6 +119,7 @@ const connection = z
   .superRefine((c, ctx) => {
     checkAddressing(c, ctx);
     checkEap(c, ctx);
+    checkRounds(c, ctx);
     c.children.forEach((x, j) => {
       if (x.template === undefined || x.startAction === "none") return;
       ctx.addIssue({
@@ -249,17 +232,7 @@ const intent = z
     checkPolicies(v, ctx);
     checkPools(v.pools ?? [], v.connections, ctx);
     checkUsers(v, ctx);
-    const anchors = new Set(v.trustAnchors.map((t) => t.id));
-    v.connections.forEach((c, i) => {
-      for (const end of ["local", "peer"] as const) {
-        const auth = c[end];
-        const ids = "trustAnchorIds" in auth ? (auth.trustAnchorIds ?? []) : [];
-        ids.forEach((t, j) => {
-          const path = ["connections", i, end, "trustAnchorIds", j];
-          if (!anchors.has(t)) ctx.addIssue({ code: "custom", path, message: "the id of one of trustAnchors" });
-        });
-      }
-    });
+    checkAnchors(v, ctx);
   });
 
 /** `["connections", 0, "name"]` → `connections[0].name`. */

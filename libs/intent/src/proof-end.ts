@@ -17,7 +17,7 @@ import {
 } from "@sallyport/ike";
 import { toIkeConfig } from "./engine-config.js";
 import { ikeIdentity } from "./identity.js";
-import type { ConnectionIntent, GatewayIntent } from "./model.js";
+import type { ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
 
 /** One end of the tunnel that is proved. */
 export interface EndOptions {
@@ -106,6 +106,11 @@ export class ProofEnd {
         connections: [
           {
             ...connection,
+            // The stand-ins' keys are of no real kind, and what a person proves cannot be played.
+            local: withoutSignatures(connection.local),
+            peer: withoutSignatures(connection.peer),
+            localRounds: undefined,
+            peerRounds: undefined,
             localAddress: undefined,
             remote: { ...connection.remote, from: undefined },
             children: connection.children.map((c) => ({ ...c, startAction: "none" })),
@@ -216,6 +221,10 @@ export class ProofEnd {
     if (top !== undefined) return issuedBy(top, anchor);
     return anchors === undefined || anchors.has(anchor);
   }
+}
+
+function withoutSignatures<T extends LocalAuth | PeerAuth>(auth: T): T {
+  return auth.method === "certificate" ? { ...auth, signatures: undefined, fingerprints: undefined } : auth;
 }
 
 function issuedBy(der: string, anchorDer: string): boolean {

@@ -20,7 +20,7 @@ export { generateKeys, type KeyKind, readPublicKey, spkiOf } from "./keys.js";
 export { type KeyHandle, type KeyStore, MemoryKeyStore } from "./keystore.js";
 export type { DistinguishedName } from "./names.js";
 export { MAX_OCSP_BYTES, type OcspAnswer, ocspRequest, readOcspResponse } from "./ocsp.js";
-export type { Usage } from "./path.js";
+export { requireUsable, type Usage } from "./path.js";
 export { certificatesFromPem, pinOf, toPem } from "./pem.js";
 export { verifyPinned } from "./pin.js";
 export { type RevocationPolicy, type RevocationState, RevocationStore, requireUnrevoked } from "./revocation.js";

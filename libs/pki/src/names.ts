@@ -1,5 +1,5 @@
 import * as asn1js from "asn1js";
-import { type Node, oid, sequence, set } from "./der.js";
+import { type Node, oid, raw, sequence, set } from "./der.js";
 
 const SHORT: Readonly<Record<string, string>> = {
   "2.5.4.3": "CN",
@@ -16,6 +16,7 @@ const SHORT: Readonly<Record<string, string>> = {
 
 /** A Name of X.501, read once. */
 export interface DistinguishedName {
+  readonly der: Uint8Array;
   /** For people and logs, RFC 4514 order; control characters and separators are escaped. */
   readonly text: string;
   /**
@@ -41,7 +42,7 @@ export function readName(node: Node | undefined, field: string): DistinguishedNa
     rdns.push(JSON.stringify(parts.map((p) => p.key).toSorted()));
     texts.unshift(parts.map((p) => p.text).join("+"));
   }
-  return { text: texts.join(","), rdns };
+  return { der: node ? raw(node) : new Uint8Array(0), text: texts.join(","), rdns };
 }
 
 export function sameName(a: DistinguishedName, b: DistinguishedName): boolean {

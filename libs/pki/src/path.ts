@@ -56,6 +56,12 @@ function faultOfLeaf(c: Certificate, usage: Usage, now: number): Fault | undefin
   return faultOf(c, "leaf", usage, now);
 }
 
+/** For a certificate that is known by itself. @throws pki/expired, not-yet-valid, forbidden-use */
+export function requireUsable(certificate: Certificate, usage: Usage, now: number): void {
+  const found = faultOfLeaf(certificate, usage, now);
+  if (found) throw found;
+}
+
 /** What forbids `ca` to stand above `below` (leaf first). */
 function faultOfIssuer(ca: Certificate, below: readonly Certificate[], usage: Usage, now: number): Fault | undefined {
   if (!ca.ca) return forbidden("issuer.basicConstraints", `${ca.subject.text} is not a CA`);

@@ -17,6 +17,7 @@ import {
   certificatesFromPem,
   type RevocationPolicy,
   readCertificate,
+  requireUsable,
   TrustAnchors,
   type Usage,
   type VerifiedChain,
@@ -115,7 +116,9 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 
   /** Throws `pki/…` naming what is wrong with the chain. */
-  verifyChain({ certificates, trust, peer, identity }: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
+  verifyChain(job: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
+    const { certificates, trust, pinned, peer, identity } = job;
+    if (pinned && pinned.length > 0) return pinnedLeaf(certificates, pinned);
     const claimed = identity.match === "ignore" ? undefined : peer;
     const chain = this.#chain(certificates, trust, "ike", claimed);
     const { key, subject, fingerprint } = this.#unrevoked(chain);
@@ -124,7 +127,8 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
-  async learn({ certificates, trust }: VerifyJob): Promise<void> {
+  async learn({ certificates, trust, pinned }: VerifyJob): Promise<void> {
+    if (pinned && pinned.length > 0) return;
     await this.revocation?.learnt(this.#chain(certificates, trust, "ike", undefined).path);
   }
 
@@ -199,4 +203,21 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     this.#anchorSets.set(name, anchors);
     return anchors;
   }
+}
+
+/** The operator knows this very certificate: nothing but its time is asked. */
+function pinnedLeaf(
+  [leaf]: readonly Uint8Array[],
+  pinned: readonly Uint8Array[],
+): PeerCertificate & { publicKey: KeyObject } {
+  const certificate = leaf && readCertificate(leaf, "leaf");
+  if (!certificate || !pinned.some((hash) => Buffer.from(hash).toString("hex") === certificate.fingerprint)) {
+    throw fault("agent/no-certificate", "the peer shows another certificate", {
+      field: "CERT",
+      expected: "the one it is known by",
+    });
+  }
+  requireUsable(certificate, "ike", Date.now());
+  const { key, subject, fingerprint } = certificate;
+  return { publicKey: key, subject: subject.text, fingerprint };
 }

@@ -4,7 +4,16 @@ export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys, lastingKeys, mixP
 export { natDetectionHash } from "./natd.js";
 export { prf, prfPlus } from "./prf.js";
 export { authOctets, pskAuth, verifyPskAuth } from "./psk.js";
-export { chooseScheme, keyKind, OFFERED_HASHES, signAuth, verifyAuth } from "./signature.js";
+export {
+  chooseScheme,
+  hashesOf,
+  keyKind,
+  OFFERED_HASHES,
+  SIGNATURES,
+  signAuth,
+  signatureName,
+  verifyAuth,
+} from "./signature.js";
 export { protector } from "./sk.js";
 export {
   childSuite,

@@ -229,7 +229,11 @@ describe("the choice of a scheme", () => {
     });
     expect(chooseScheme(kind("P-384"), undefined)?.method).toBe(10);
     expect(chooseScheme(kind("rsa"), OFFERED_HASHES)).toEqual({ method: 14, key: "rsa", hash: "sha256" });
-    expect(chooseScheme(kind("rsa"), OFFERED_HASHES, { pss: true })?.key).toBe("rsa-pss");
+    expect(chooseScheme(kind("rsa"), OFFERED_HASHES, ["rsa-pss-sha384"])).toEqual({
+      method: 14,
+      key: "rsa-pss",
+      hash: "sha384",
+    });
     expect(chooseScheme(kind("rsa"), [HASH.SHA1])).toEqual({ method: 1, key: "rsa", hash: "sha1" });
     expect(chooseScheme(kind("ed25519"), OFFERED_HASHES)).toEqual({ method: 14, key: "ed25519", hash: "identity" });
   });

@@ -3,7 +3,7 @@ import { AUTH_METHOD, HASH, nameOf } from "../wire/registry.js";
 import { authPrefix, pssSaltBytes, splitAuthData } from "./algorithm-identifier.js";
 import { concat } from "./bytes.js";
 import { fault } from "./faults.js";
-import type { EcCurve, KeyKind, SignatureHash, SignaturePolicy, SignatureScheme } from "./types.js";
+import type { EcCurve, KeyKind, SignatureHash, SignatureName, SignaturePolicy, SignatureScheme } from "./types.js";
 
 const CURVES: Readonly<Record<string, EcCurve>> = { prime256v1: "P-256", secp384r1: "P-384", secp521r1: "P-521" };
 const MIN_RSA_BITS = 2048;
@@ -70,36 +70,64 @@ function unsuitable(field: string, value: string, expected: string) {
 /** Hashes to offer in SIGNATURE_HASH_ALGORITHMS, best first. */
 export const OFFERED_HASHES: readonly number[] = [HASH.SHA2_512, HASH.SHA2_384, HASH.SHA2_256, HASH.IDENTITY];
 
-const EC_HASHES: Readonly<Record<EcCurve, readonly SignatureHash[]>> = {
-  "P-256": ["sha256", "sha384", "sha512"],
-  "P-384": ["sha384", "sha512", "sha256"],
-  "P-521": ["sha512", "sha384", "sha256"],
+const SHA2 = ["sha256", "sha384", "sha512"] as const;
+const MODERN = AUTH_METHOD.DIGITAL_SIGNATURE;
+
+/** Every signature by its name; a `curve` is left out where any will do. */
+export const SIGNATURES: ReadonlyMap<SignatureName, SignatureScheme> = new Map<SignatureName, SignatureScheme>([
+  ...SHA2.map((hash) => [`ecdsa-${hash}`, { method: MODERN, key: "ec", hash }] as const),
+  ...SHA2.map((hash) => [`rsa-pss-${hash}`, { method: MODERN, key: "rsa-pss", hash }] as const),
+  ...SHA2.map((hash) => [`rsa-${hash}`, { method: MODERN, key: "rsa", hash }] as const),
+  ["ed25519", { method: MODERN, key: "ed25519", hash: "identity" }],
+  ["ed448", { method: MODERN, key: "ed448", hash: "identity" }],
+  ["rsa", CLASSIC_RSA],
+  ["ecdsa-256", CLASSIC_EC["P-256"]],
+  ["ecdsa-384", CLASSIC_EC["P-384"]],
+  ["ecdsa-521", CLASSIC_EC["P-521"]],
+]);
+
+/** Hashes to offer to a peer of which these signatures are taken; none at all says that RFC 7427 is not spoken. */
+export function hashesOf(signatures: readonly SignatureName[]): number[] {
+  const schemes = signatures.flatMap((name) => SIGNATURES.get(name) ?? []).filter((s) => s.method === MODERN);
+  return OFFERED_HASHES.filter((number) => schemes.some((s) => HASH_NUMBER[s.hash] === number));
+}
+
+/** The name of what a peer used. */
+export function signatureName(scheme: SignatureScheme): SignatureName | undefined {
+  for (const [name, s] of SIGNATURES) {
+    if (s.method === scheme.method && s.key === scheme.key && s.hash === scheme.hash) return name;
+  }
+  return undefined;
+}
+
+/** In order: the hash that goes with a curve, PKCS#1 v1.5 before RSASSA-PSS, and last what peers without RFC 7427 know. */
+const USUAL: Readonly<Record<KeyKind["type"] | EcCurve, readonly SignatureName[]>> = {
+  ec: [],
+  "P-256": ["ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512", "ecdsa-256"],
+  "P-384": ["ecdsa-sha384", "ecdsa-sha512", "ecdsa-sha256", "ecdsa-384"],
+  "P-521": ["ecdsa-sha512", "ecdsa-sha384", "ecdsa-sha256", "ecdsa-521"],
+  rsa: ["rsa-sha256", "rsa-sha384", "rsa-sha512", "rsa"],
+  "rsa-pss": ["rsa-pss-sha256", "rsa-pss-sha384", "rsa-pss-sha512"],
+  ed25519: ["ed25519"],
+  ed448: ["ed448"],
 };
-const RSA_HASHES: readonly SignatureHash[] = ["sha256", "sha384", "sha512"];
 
 /**
- * How to sign with a key towards a peer that announced `peerHashes` (undefined: no RFC 7427). PKCS#1 v1.5 unless the key
- * or `pss` wants RSASSA-PSS. Undefined when nothing fits both.
+ * How to sign with a key towards a peer that announced `peerHashes` (undefined: no RFC 7427): the first of `wanted`, or of what is
+ * usual for such a key, that the key can do and the peer knows. Undefined when there is none.
  */
 export function chooseScheme(
   key: KeyKind,
   peerHashes: readonly number[] | undefined,
-  options: { readonly pss?: boolean } = {},
+  wanted: readonly SignatureName[] = USUAL[key.type === "ec" ? key.curve : key.type],
 ): SignatureScheme | undefined {
-  const knows = (hash: SignatureHash) => peerHashes?.includes(HASH_NUMBER[hash]) ?? false;
-  const digital = (hash: SignatureHash | undefined, rest: Omit<SignatureScheme, "method" | "hash">) =>
-    hash && { method: AUTH_METHOD.DIGITAL_SIGNATURE, hash, ...rest };
-  switch (key.type) {
-    case "ec":
-      return digital(EC_HASHES[key.curve].find(knows), { key: "ec", curve: key.curve }) ?? CLASSIC_EC[key.curve];
-    case "rsa":
-      return digital(RSA_HASHES.find(knows), { key: options.pss ? "rsa-pss" : "rsa" }) ?? CLASSIC_RSA;
-    case "rsa-pss":
-      return digital(RSA_HASHES.find(knows), { key: "rsa-pss" });
-    case "ed25519":
-    case "ed448":
-      return digital(knows("identity") ? "identity" : undefined, { key: key.type });
+  for (const name of wanted) {
+    const scheme = SIGNATURES.get(name);
+    if (!scheme || !fits(key, scheme)) continue;
+    if (scheme.method === MODERN && !peerHashes?.includes(HASH_NUMBER[scheme.hash])) continue;
+    return key.type === "ec" ? { ...scheme, curve: key.curve } : scheme;
   }
+  return undefined;
 }
 
 /** Key and options as node:crypto wants them for a scheme. A bare key is a third faster than one with options. */
@@ -143,6 +171,10 @@ export function verifyAuth(
   const { scheme, signature } = schemeOf(auth, kind);
   if (!fits(kind, scheme))
     throw refused("algorithm", `${scheme.key} ${scheme.hash}`, `one for a key of type ${kind.type}`);
+  const { accepted } = policy;
+  const name = signatureName(scheme);
+  if (accepted && !(name && accepted.includes(name)))
+    throw refused("algorithm", name ?? scheme.hash, accepted.join(", "));
   const classic = scheme.method === AUTH_METHOD.RSA_SIGNATURE;
   if (scheme.hash === "sha1" && !(policy.allowSha1 ?? classic)) throw refused("hash", "sha1", "SHA-2");
   const { algorithm, key } = native(publicKey, scheme);

@@ -130,6 +130,19 @@ export interface SignatureScheme {
 }
 export type EcCurve = "P-256" | "P-384" | "P-521";
 
+/**
+ * A signature as configurations name it: `rsa-…` PKCS#1 v1.5, `rsa-pss-…`, `ecdsa-…` by hash and EdDSA with RFC 7427; `rsa`,
+ * `ecdsa-256`, `ecdsa-384` and `ecdsa-521` are the methods before it (1, 9, 10, 11).
+ */
+export type SignatureName =
+  | `${"rsa" | "rsa-pss" | "ecdsa"}-${"sha256" | "sha384" | "sha512"}`
+  | "ed25519"
+  | "ed448"
+  | "rsa"
+  | "ecdsa-256"
+  | "ecdsa-384"
+  | "ecdsa-521";
+
 /** What is known about a key without holding it. */
 export type KeyKind =
   | { readonly type: "rsa" | "rsa-pss"; readonly bits: number }
@@ -139,6 +152,8 @@ export type KeyKind =
 
 /** What a verifier accepts. */
 export interface SignaturePolicy {
+  /** All that are known unless said. */
+  readonly accepted?: readonly SignatureName[] | undefined;
   /** Smallest RSA modulus in bits; 2048 unless said. */
   readonly minRsaBits?: number;
   /** SHA-1: unless said, accepted in method 1 (which knows no other hash) and refused in method 14. */

@@ -15,15 +15,18 @@ import { identificationText, identityAllowed, localIdentification, toIdentificat
 import { connectFailed } from "./lifecycle.js";
 import { all, ask, errorIn, find, notifyIn } from "./message.js";
 import { announceMobike } from "./mobike.js";
-import { refusesWithoutPpk, settlePpk } from "./ppk.js";
+import { ppkText, refusesWithoutPpk, settlePpk } from "./ppk.js";
 import {
   badProof,
+  isPinned,
   mismatch,
+  notPinned,
   plainProof,
   prove,
   provedBy,
   provesSecret,
   proveWithoutPpk,
+  refusesUrls,
   requireMultiple,
   signedProof,
   verifyJob,
@@ -100,7 +103,7 @@ function beginRound(turn: Turn, sa: IkeSa, asking: Asking): void {
   }
   try {
     requireMultiple(sa, peer);
-    sa.localId = localIdentification(round, sa.local);
+    sa.localId = localIdentification(round, sa.local, handshakeOf(sa).proving.authorities);
     if (round.method === "eap") changeProving(sa, { eap: { role: "peer", state: undefined, done: undefined } });
     const proof = prove(turn, sa, asking, round, sa.localId);
     if (proof !== "signing") sendRound(turn, sa, asking, proof);
@@ -217,6 +220,11 @@ function judgeProof(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Pa
     roundProven(turn, sa, asking, payloads);
     return;
   }
+  const byUrl = refusesUrls(payloads);
+  if (byUrl || isPinned(round, payloads) === false) {
+    distrust(turn, sa, byUrl ?? notPinned(payloads, [round]));
+    return;
+  }
   const job = verifyJob(sa, round, id, proven, payloads);
   if (!job) {
     distrust(turn, sa, badProof(round, auth));
@@ -239,9 +247,10 @@ function noProof(sa: IkeSa): Fault {
 }
 
 function ourClaim(sa: IkeSa): string {
-  const { ours, eap } = handshakeOf(sa).proving;
+  const { ours, eap, ppk } = handshakeOf(sa).proving;
   const round = sa.peer?.localAuth[eap ? ours : ours - 1];
-  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}`;
+  const mixed = ppk === "sent" ? ` with ${ppkText(sa.peer?.ppk)}` : "";
+  return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}${mixed}`;
 }
 
 /** The peer has to be told that it failed (RFC 7296 §2.21.2). */

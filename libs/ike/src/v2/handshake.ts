@@ -1,11 +1,13 @@
-import type { CertificateCredential, NonEmpty, PeerConfig } from "../config.js";
-import { deriveIkeKeys, OFFERED_HASHES, protector } from "../crypto/index.js";
+import type { PeerConfig } from "../config.js";
+import { deriveIkeKeys, hashesOf, OFFERED_HASHES, protector } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
 import { authorityHashes, CERT_ENCODING, NOTIFY_DATA, notification } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
+import { sameOctets } from "./credentials.js";
+import type { Handshake, Proving } from "./handshake-state.js";
 import { all } from "./message.js";
 import { lower } from "./new-sa.js";
-import type { Handshake, IkeSa, Proving } from "./sa.js";
+import type { IkeSa } from "./sa.js";
 
 /** RFC 7296 §2.10: at least half the key size of the PRF, 16 to 256. */
 export const NONCE_BYTES = 32;
@@ -31,8 +33,11 @@ export function changeProving(sa: IkeSa, change: Partial<Proving>): void {
   sa.handshake = { ...h, proving: { ...h.proving, ...change } };
 }
 
-function usesCertificates(peer: PeerConfig): boolean {
-  return [...peer.localAuth, ...peer.remoteAuth].some((round) => round.method === "certificate");
+/** What the peer may sign with. A peer that is to verify only has to hear of RFC 7427 too, or it would not tell its own hashes. */
+function hashesFor({ localAuth, remoteAuth }: PeerConfig): readonly number[] {
+  const taken = remoteAuth.flatMap((round) => (round.method === "certificate" ? [round.signatures] : []));
+  if (taken.length === 0) return localAuth.some((round) => round.method === "certificate") ? OFFERED_HASHES : [];
+  return taken.flatMap((signatures) => (signatures ? hashesOf(signatures) : OFFERED_HASHES));
 }
 
 function hasRounds(peer: PeerConfig): boolean {
@@ -53,7 +58,8 @@ export function takesEapAlone({ remoteAuth }: PeerConfig): Payload[] {
 export function announcements(peers: readonly PeerConfig[]): Payload[] {
   const out: Payload[] = [];
   if (peers.some((p) => p.fragmentation)) out.push(notification("IKEV2_FRAGMENTATION_SUPPORTED"));
-  if (peers.some(usesCertificates)) out.push(NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.build(OFFERED_HASHES));
+  const hashes = OFFERED_HASHES.filter((hash) => peers.some((p) => hashesFor(p).includes(hash)));
+  if (hashes.length > 0) out.push(NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.build(hashes));
   return out;
 }
 
@@ -82,20 +88,6 @@ export function requestedAuthorities(payloads: readonly Payload[]): Uint8Array[]
     .filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE)
     .flatMap(authorityHashes)
     .slice(0, MAX_AUTHORITIES);
-}
-
-/** The first certificate that the peer's requests allow, else the first. */
-export function credentialFor(
-  credentials: NonEmpty<CertificateCredential>,
-  authorities: readonly Uint8Array[],
-): CertificateCredential {
-  const allowed = (c: CertificateCredential) =>
-    c.authorities?.some((hash) => authorities.some((wanted) => sameOctets(hash, wanted)));
-  return credentials.find(allowed) ?? credentials[0];
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
 /** Keys of the first two exchanges (RFC 7296 §2.14). */

@@ -1,7 +1,9 @@
 import { type Endpoint, IpAddress } from "@sallyport/base";
-import type { Identity, IdentityMatch, LocalAuth, RemoteAuth } from "../config.js";
+import type { Identity, IdentityMatch, LocalAuth, NameIdentity, RemoteAuth } from "../config.js";
 import { ID, nameOf } from "../wire/registry.js";
 import type { Identification } from "../wire/types.js";
+import { credentialFor } from "./credentials.js";
+import { dnText, matchesDn } from "./dn.js";
 import { once } from "./memo.js";
 
 const utf8 = new TextEncoder();
@@ -69,6 +71,8 @@ export function identificationText(id: Identification): string {
   const identity = toIdentity(id);
   if (identity !== undefined && "address" in identity) return identity.address.toString();
   if (identity !== undefined && "name" in identity) return identity.name;
+  const name = id.idType === ID.DER_ASN1_DN ? dnText(id.data) : undefined;
+  if (name !== undefined) return name;
   const kind = id.idType === ID.DER_ASN1_DN ? "dn" : id.idType === ID.KEY_ID ? "key-id" : nameOf(ID, id.idType);
   const text = id.idType === ID.KEY_ID ? printable(id.data) : undefined;
   return `${kind}:${text ?? hex(id.data)}`;
@@ -79,7 +83,9 @@ function hex(data: Uint8Array): string {
 }
 
 export function sameIdentification(a: Identification, b: Identification): boolean {
-  if (a.idType !== b.idType || a.data.length !== b.data.length) return false;
+  if (a.idType !== b.idType) return false;
+  if (a.idType === ID.DER_ASN1_DN && matchesDn(a.data, b.data, false)) return true;
+  if (a.data.length !== b.data.length) return false;
   if (a.idType !== ID.FQDN && a.idType !== ID.RFC822_ADDR) return a.data.every((x, i) => x === b.data[i]);
   return a.data.every((x, i) => lower(x) === lower(b.data[i] as number));
 }
@@ -89,9 +95,13 @@ function lower(b: number): number {
 }
 
 /** IDENT-08. */
-export function localIdentification(auth: LocalAuth, local: Endpoint): Identification {
+export function localIdentification(
+  auth: LocalAuth,
+  local: Endpoint,
+  authorities: readonly Uint8Array[],
+): Identification {
   if (auth.identity !== "auto") return toIdentification(auth.identity);
-  const proven = auth.method === "certificate" ? auth.credentials[0].subject : undefined;
+  const proven = auth.method === "certificate" ? credentialFor(auth.credentials, authorities).subject : undefined;
   return toIdentification(proven ?? addressIdentity(local.address));
 }
 
@@ -106,15 +116,27 @@ export function identityAllowed(
   id: Identification,
 ): boolean {
   if (match.match === "is") return sameIdentification(toIdentification(match.identity), id);
+  if (match.match === "like") return isLike(match.pattern, id);
   if (match.match === "ignore") return true;
   if (toIdentity(id) === undefined) return false;
   if (match.match === "any" || method !== "psk" || endpoint === undefined) return true;
   return sameIdentification(toIdentification(addressIdentity(endpoint.address)), id);
 }
 
+function isLike(pattern: NameIdentity, id: Identification): boolean {
+  const named = toIdentification(pattern);
+  if (named.idType !== id.idType) return false;
+  if (pattern.type === "dn") return matchesDn(pattern.data, id.data, true);
+  const given = toIdentity(id);
+  if (!given || !("name" in given)) return false;
+  const [wanted, name] = [pattern.name.toLowerCase(), given.name.toLowerCase()];
+  return wanted.startsWith("*") ? name.length >= wanted.length && name.endsWith(wanted.slice(1)) : name === wanted;
+}
+
 /** What this end expects, as text for messages about a mismatch. */
 export function expectedText(match: IdentityMatch, endpoint: Endpoint | undefined): string {
   if (match.match === "is") return identificationText(toIdentification(match.identity));
+  if (match.match === "like") return identificationText(toIdentification(match.pattern));
   if (match.match === "auto" && endpoint) return endpoint.address.toString();
   return match.match;
 }

@@ -83,7 +83,8 @@ export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = fa
   const state = turn.core.peers.get(sa.peer?.id ?? "");
   const about = { peer: sa.peer?.id, remote: sa.remote, error, at: turn.now };
   const auth =
-    error.exchange === "IKE_AUTH" && /authentication|identity|pki|signature|certificate|eap|ppk/.test(error.code);
+    error.exchange === "IKE_AUTH" &&
+    /authentication|identity|pki|signature|certificate|eap|ppk|hash-and-url/.test(error.code);
   turn.emit(auth ? { event: "auth-failed", ...about } : { event: "negotiation-failed", child: undefined, ...about });
   freeOffers(turn, sa);
   if (tell) {

@@ -5,6 +5,7 @@ import type { IkeKeys } from "../crypto/types.js";
 import { NOTIFY_DATA, notification, printable } from "../wire/index.js";
 import { PPK_ID } from "../wire/registry.js";
 import type { AuthPayload, NotifyPayload, Payload } from "../wire/types.js";
+import { sameOctets } from "./credentials.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf } from "./handshake.js";
 import { notifyIn } from "./message.js";
@@ -21,12 +22,12 @@ function use(sa: IkeSa, ppk: PpkConfig): void {
   sa.ppk = printable(ppk.id);
 }
 
-function text(ppk: PpkConfig | undefined): string {
+export function ppkText(ppk: PpkConfig | undefined): string {
   return ppk ? `PPK ${printable(ppk.id)}${ppk.required ? ", required" : ""}` : "no PPK";
 }
 
 function mismatch(message: string, ours: PpkConfig | undefined, theirs: string): Fault {
-  return fault("ike/ppk-mismatch", message, { facts: { ours: text(ours), theirs } });
+  return fault("ike/ppk-mismatch", message, { facts: { ours: ppkText(ours), theirs } });
 }
 
 /** IKE_SA_INIT has been answered: a responder without PPKs will not do for one that is required. */
@@ -104,10 +105,6 @@ export function judgePpk(
   if (without && !ppk?.required) return { ...plain, auth: { ...auth, data: NOTIFY_DATA.NO_PPK_AUTH.read(without) } };
   const theirs = `PPK ${printable(named.id)}${without ? "" : ", required"}`;
   return { refusal: mismatch("the peer names another PPK", ppk, theirs) };
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
 /** The initiator's proof was good. With a PPK, that is in the keys from now on. */

@@ -1,14 +1,17 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import type { Fault } from "@sallyport/base";
 import type { CryptoJob, CryptoResults, PeerCertificate } from "../api.js";
 import type { LocalAuth, PeerConfig, RemoteAuth } from "../config.js";
 import { authOctets, chooseScheme, pskAuth, verifyPskAuth } from "../crypto/index.js";
-import type { IkeKeys, KeyKind, SignatureScheme } from "../crypto/types.js";
+import type { IkeKeys, KeyKind, SignatureName, SignatureScheme } from "../crypto/types.js";
 import { type EapDone, methodText } from "../eap/index.js";
-import { AUTH_METHOD, CERT_ENCODING } from "../wire/registry.js";
+import { AUTH_METHOD, CERT_ENCODING, nameOf } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
+import { credentialFor, sameOctets } from "./credentials.js";
 import { provenByCertificate, provenBySecret } from "./evidence.js";
 import { fault } from "./faults.js";
-import { credentialFor, handshakeOf } from "./handshake.js";
+import { handshakeOf } from "./handshake.js";
 import { expectedText, identificationText, toIdentity } from "./identity.js";
 import { all } from "./message.js";
 import { type Judged, namePpk, ownKeys, wantsPlainProof } from "./ppk.js";
@@ -49,18 +52,19 @@ export function prove(
   if (round.method === "eap") return [];
   if (round.method === "psk") return secretProof(sa, id, () => round.secret);
   const { key, keyKind, chain } = credentialFor(round.credentials, handshakeOf(sa).proving.authorities);
-  const job = signJob(sa, key, schemeFor(sa, keyKind), ownKeys(sa), id);
+  const job = signJob(sa, key, schemeFor(sa, keyKind, round.signatures), ownKeys(sa), id);
   const { method } = job.scheme;
   if (asking !== "serving") turn.crypto(sa, asking, job, { go: "auth-signed", method, chain });
   else turn.serveCrypto(sa, job, { go: "serve-auth-signed", method, chain, beside });
   return "signing";
 }
 
-function schemeFor(sa: IkeSa, keyKind: KeyKind): SignatureScheme {
+function schemeFor(sa: IkeSa, keyKind: KeyKind, wanted: readonly SignatureName[] | undefined): SignatureScheme {
   const { peerHashes } = handshakeOf(sa);
-  const scheme = chooseScheme(keyKind, peerHashes);
+  const scheme = chooseScheme(keyKind, peerHashes, wanted);
   if (scheme) return scheme;
-  const facts = { ours: keyKind.type, theirs: peerHashes ? `hashes ${peerHashes.join(", ")}` : "no RFC 7427" };
+  const ours = wanted ? `${keyKind.type} by ${wanted.join(", ")}` : keyKind.type;
+  const facts = { ours, theirs: peerHashes ? `hashes ${peerHashes.join(", ")}` : "no RFC 7427" };
   throw fault("ike/authentication-failed", "the peer knows no signature method for our key", { facts });
 }
 
@@ -87,7 +91,7 @@ export function proveWithoutPpk(turn: Turn, sa: IkeSa, asking: Asking, proof: re
     return [...proof, ...namePpk(sa, undefined)];
   }
   const { key, keyKind } = credentialFor(round.credentials, handshakeOf(sa).proving.authorities);
-  const job = signJob(sa, key, schemeFor(sa, keyKind), sa.keys, sa.localId);
+  const job = signJob(sa, key, schemeFor(sa, keyKind, round.signatures), sa.keys, sa.localId);
   turn.crypto(sa, asking, job, { go: "auth-signed-plain", proof });
   return "signing";
 }
@@ -138,6 +142,44 @@ export function provesSecret(sa: IkeSa, round: RemoteAuth, id: Identification, {
   return secret !== undefined;
 }
 
+/** DER, end entity first. */
+function certificatesIn(payloads: readonly Payload[]): Uint8Array[] {
+  return all(payloads, "CERT")
+    .filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE)
+    .map((c) => c.data);
+}
+
+const BY_URL: readonly number[] = [CERT_ENCODING.HASH_URL_X509, CERT_ENCODING.HASH_URL_BUNDLE];
+
+/** Certificates that would have to be fetched are refused: their URLs are those of a stranger (hostile input 13). */
+export function refusesUrls(payloads: readonly Payload[]): Fault | undefined {
+  const found = all(payloads, "CERT").find((c) => BY_URL.includes(c.encoding));
+  if (!found) return undefined;
+  const facts = {
+    ours: nameOf(CERT_ENCODING, CERT_ENCODING.X509_SIGNATURE),
+    theirs: nameOf(CERT_ENCODING, found.encoding),
+  };
+  return fault("ike/hash-and-url", "the peer names a URL of its certificate instead of sending it", { facts });
+}
+
+/** Whether the peer shows a certificate that a round asks for by itself (IDENT-06); undefined when it asks for none. */
+export function isPinned(round: RemoteAuth, payloads: readonly Payload[]): boolean | undefined {
+  if (round.method !== "certificate" || !round.pinned || round.pinned.length === 0) return undefined;
+  const [leaf] = certificatesIn(payloads);
+  const shown = leaf && createHash("sha256").update(leaf).digest();
+  return shown !== undefined && round.pinned.some((hash) => sameOctets(hash, shown));
+}
+
+export function notPinned(payloads: readonly Payload[], rounds: readonly RemoteAuth[]): Fault {
+  const hex = (hash: Uint8Array) => Buffer.from(hash).toString("hex");
+  const [leaf] = certificatesIn(payloads);
+  const ours = rounds.flatMap((r) => (r.method === "certificate" ? (r.pinned ?? []).map(hex) : [])).join(", ");
+  const theirs = leaf ? hex(createHash("sha256").update(leaf).digest()) : "none";
+  return fault("ike/authentication-failed", "the peer shows another certificate", {
+    facts: { ours: `certificate ${ours}`, theirs: `certificate ${theirs}` },
+  });
+}
+
 /** Undefined when the peer is not to prove itself by certificate or its identity is of no use. */
 export function verifyJob(
   sa: IkeSa,
@@ -148,13 +190,15 @@ export function verifyJob(
 ): CryptoJob | undefined {
   const identity = toIdentity(id);
   if (round.method !== "certificate" || auth.method === AUTH_METHOD.SHARED_KEY || !identity) return undefined;
-  const chain = all(payloads, "CERT").filter((c) => c.encoding === CERT_ENCODING.X509_SIGNATURE);
+  const chain = certificatesIn(payloads);
   return {
     kind: "verify",
     auth: { method: auth.method, data: auth.data },
     octets: octetsOf(sa, keys, id, false),
-    certificates: chain.map((c) => c.data),
+    certificates: chain,
     trust: round.trust,
+    pinned: round.pinned,
+    signatures: round.signatures,
     peer: identity,
     identity: round.identity,
   };

@@ -9,6 +9,7 @@ import { beginAnswer, judge, refusal } from "./child-answer.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf, requestedAuthorities } from "./handshake.js";
+import type { AuthServing } from "./handshake-state.js";
 import { identityAllowed, localIdentification, sameIdentification } from "./identity.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
@@ -18,11 +19,14 @@ import {
   badEapProof,
   badProof,
   eapProof,
+  isPinned,
   mismatch,
+  notPinned,
   prove,
   provedBy,
   provesEap,
   provesSecret,
+  refusesUrls,
   requireMultiple,
   roundsText,
   signedProof,
@@ -30,7 +34,7 @@ import {
   wrongRounds,
 } from "./proof.js";
 import { lifetimeNotifies } from "./reauth.js";
-import type { AuthServing, IkeSa, Outcome, ServingThen } from "./sa.js";
+import type { IkeSa, Outcome, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import { eapOf, openEap, takeEap } from "./serve-eap.js";
 import { isNamed, refuse } from "./serve-refuse.js";
@@ -81,9 +85,10 @@ function withinEap(
 function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const idi = must(payloads, "IDi");
   const id = { idType: idi.idType, data: idi.data };
+  const authorities = requestedAuthorities(payloads);
   changeProving(sa, {
     multiple: notifyIn(payloads, "MULTIPLE_AUTH_SUPPORTED") !== undefined,
-    authorities: requestedAuthorities(payloads),
+    authorities,
     first: payloads,
   });
   const { candidates } = handshakeOf(sa);
@@ -94,7 +99,9 @@ function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
     return;
   }
   const idr = find(payloads, "IDr");
-  const asked = known.filter((p) => !idr || sameIdentification(idr, localIdentification(p.localAuth[0], sa.local)));
+  const asked = known.filter(
+    (p) => !idr || sameIdentification(idr, localIdentification(p.localAuth[0], sa.local, authorities)),
+  );
   const matching = asked.length > 0 ? asked : known;
   const several = notifyIn(payloads, "ANOTHER_AUTH_FOLLOWS") !== undefined;
   const byEap = !find(payloads, "AUTH");
@@ -152,10 +159,28 @@ function verifyRound(
     else refuse(turn, sa, only(matching), id, refusal ?? badProof(round, auth));
     return;
   }
-  const signers = fitting.map((f) => f.peer).filter((p) => roundOf(sa, p)?.method === "certificate");
+  const byUrl = refusesUrls(payloads);
+  const signers = byUrl ? [] : signersOf(sa, fitting, payloads);
   if (!verifyNext(turn, sa, signers.slice(0, MAX_TRIED), id, payloads, auth)) {
-    refuse(turn, sa, only(matching), id, refusal ?? badProof(round, auth));
+    const rounds = fitting.flatMap(({ peer }) => roundOf(sa, peer) ?? []);
+    const others = rounds.length > 0 && rounds.every((r) => isPinned(r, payloads) === false);
+    const cause = byUrl ?? refusal ?? (others ? notPinned(payloads, rounds) : badProof(round, auth));
+    refuse(turn, sa, only(matching), id, cause);
   }
+}
+
+/** Those whose very certificate is shown come first, those that ask for another one not at all (IDENT-06, IDENT-14). */
+function signersOf(sa: IkeSa, fitting: readonly Fitting[], payloads: readonly Payload[]): PeerConfig[] {
+  const known: PeerConfig[] = [];
+  const others: PeerConfig[] = [];
+  for (const { peer } of fitting) {
+    const round = roundOf(sa, peer);
+    if (round?.method !== "certificate") continue;
+    const pinned = isPinned(round, payloads);
+    if (pinned) known.push(peer);
+    else if (pinned === undefined) others.push(peer);
+  }
+  return [...known, ...others];
 }
 
 interface Fitting {
@@ -170,14 +195,14 @@ function judgeEach(
   payloads: readonly Payload[],
   auth: AuthPayload,
 ): { readonly fitting: readonly Fitting[]; readonly refusal: Fault | undefined } {
-  const fitting: Fitting[] = [];
+  const [mixed, plain]: [Fitting[], Fitting[]] = [[], []];
   let refusal: Fault | undefined;
   for (const peer of matching) {
     const judged = judgePpk(sa, peer, payloads, auth);
     if ("refusal" in judged) refusal ??= judged.refusal;
-    else if (judged.ppk) fitting.unshift({ peer, judged });
-    else fitting.push({ peer, judged });
+    else (judged.ppk ? mixed : plain).push({ peer, judged });
   }
+  const fitting = [...mixed, ...plain];
   return { fitting, refusal: fitting.length > 0 ? undefined : refusal };
 }
 
@@ -270,7 +295,7 @@ function answerRound(turn: Turn, sa: IkeSa, beside: readonly Payload[]): void {
   try {
     requireMultiple(sa, peer);
     if (round.method === "eap" && !proving.eap) throw badProof(peer.remoteAuth[0], undefined);
-    sa.localId = localIdentification(round, sa.local);
+    sa.localId = localIdentification(round, sa.local, proving.authorities);
     const proof = prove(turn, sa, "serving", round, sa.localId, beside);
     if (proof !== "signing") complete(turn, sa, ownRound(sa.localId, proof, beside));
   } catch (error) {

@@ -47,6 +47,23 @@ describe("before authentication, with the right keys (hostile input 15, 16)", ()
     expect(b.dataPlane.sas.size).toBe(0);
   });
 
+  test.each([12, 13])(
+    "a certificate to be fetched (encoding %i) is refused, and fetched from nowhere (hostile input 13)",
+    (encoding) => {
+      const { b, peer } = stage();
+      const url: Payload = {
+        kind: "CERT",
+        encoding,
+        data: new TextEncoder().encode(`${"x".repeat(20)}http://evil.example/`),
+      };
+      const [idi, auth, ...rest] = peer.authPayloads("a.example", SECRET, childPayloads(0x2000));
+      const signed: Payload = { kind: "AUTH", method: 14, data: (auth as Extract<Payload, { kind: "AUTH" }>).data };
+      const reply = peer.ask(IKE_AUTH, [idi as Payload, url, signed, ...rest]);
+      expect(reply?.payloads).toEqual([notification("AUTHENTICATION_FAILED")]);
+      expect(b.of("auth-failed")[0]?.error).toMatchObject({ code: "ike/hash-and-url", ours: "X509_SIGNATURE" });
+    },
+  );
+
   test("IKE_AUTH without a CHILD SA stands alone", () => {
     const { b, peer } = stage();
     peer.ask(IKE_AUTH, peer.authPayloads("a.example", SECRET, []));

@@ -1,0 +1,315 @@
+import type { ConnectionIntent } from "@sallyport/intent";
+import { Secret } from "@sallyport/intent";
+import {
+  type Agent,
+  type Authority,
+  type Credential,
+  createAuthority,
+  eventually,
+  layOut,
+  type PeerConnection,
+  remove,
+  type Strongswan,
+  startAgent,
+  startStrongswan,
+  type Topology,
+} from "@sallyport/testkit";
+import {
+  connectionIntent,
+  DATA_PLANE,
+  gatewayIntent,
+  Pair,
+  PEER_DATA_PLANE,
+  peerConnection,
+  type TunnelCase,
+} from "./lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
+import type { ScenarioNumber } from "./scenarios.js";
+
+const NS = { ours: "sp-auth-ours", theirs: "sp-auth-theirs" };
+const OURS = "ours.test";
+const THEIRS = "theirs.test";
+const PSK = "a secret between two";
+const PPK = "a secret that outlives quantum computers";
+
+const fqdn = (value: string) => ({ type: "fqdn", value }) as const;
+const secretly = (identity: string) =>
+  ({ method: "psk", identity: fqdn(identity), keyId: "psk", secret: new Secret(PSK) }) as const;
+const trusting = (identity: string) =>
+  ({ method: "certificate", identity: fqdn(identity), trustAnchorIds: ["authority"] }) as const;
+const certified = { method: "certificate", identity: fqdn(OURS) } as const;
+
+/** Every case has an address of the far end and networks of its own. */
+const tunnel = (n: number, id: string): TunnelCase => ({
+  id,
+  auth: "certificate",
+  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
+  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
+  ike: ["aes256-sha256-x25519"],
+  esp: ["aes256gcm16"],
+});
+
+interface Case {
+  readonly id: string;
+  readonly proves: ScenarioNumber;
+  readonly ours: Partial<ConnectionIntent>;
+  readonly theirs: (its: { readonly certificate: string }) => Partial<PeerConnection>;
+  /** What both ends' logs say of how it was proved. */
+  readonly says?: RegExp;
+  readonly ppk?: boolean;
+}
+
+const SIGNED = (auth: string) => ({ local: { auth: "pubkey", id: THEIRS }, remote: { auth, id: OURS } });
+const signing = (
+  name: "rsa-pss-sha256" | "rsa-pss-sha384" | "rsa-pss-sha512" | "rsa-sha384" | "rsa",
+  auth: string,
+  says: RegExp,
+): Case => ({
+  id: name,
+  proves: 29,
+  ours: { local: { ...certified, signatures: [name] }, peer: { ...trusting(THEIRS), signatures: ["ecdsa-sha256"] } },
+  theirs: ({ certificate }) => ({ ...SIGNED(auth), local: { auth: "pubkey", id: THEIRS, certificate } }),
+  says,
+});
+
+const CASES: readonly Case[] = [
+  signing("rsa-pss-sha256", "ike:rsa/pss-sha256", /authentication of 'ours.test' with RSA_EMSA_PSS_SHA2_256/),
+  signing("rsa-pss-sha384", "ike:rsa/pss-sha384", /authentication of 'ours.test' with RSA_EMSA_PSS_SHA2_384/),
+  signing("rsa-pss-sha512", "ike:rsa/pss-sha512", /authentication of 'ours.test' with RSA_EMSA_PSS_SHA2_512/),
+  signing("rsa-sha384", "ike:rsa-sha384", /authentication of 'ours.test' with RSA_EMSA_PKCS1_SHA2_384/),
+  {
+    ...signing("rsa", "pubkey", /authentication of 'ours.test' with RSA signature/),
+    id: "methods-before-rfc7427",
+    ours: { local: { ...certified, signatures: ["rsa"] }, peer: { ...trusting(THEIRS), signatures: ["ecdsa-256"] } },
+  },
+  {
+    id: "certificate-and-dn",
+    proves: 2,
+    ours: { peer: { method: "certificate", identity: { type: "dn", value: "CN=*" }, trustAnchorIds: ["authority"] } },
+    theirs: ({ certificate }) => ({
+      local: { auth: "pubkey", id: `CN=${THEIRS}`, certificate },
+      remote: { auth: "pubkey", id: OURS },
+    }),
+  },
+  {
+    id: "we-sign-they-share",
+    proves: 32,
+    ours: { local: certified, peer: secretly(THEIRS) },
+    theirs: () => ({ local: { auth: "psk", id: THEIRS }, remote: { auth: "pubkey", id: OURS } }),
+  },
+  {
+    id: "we-share-they-sign",
+    proves: 32,
+    ours: { local: secretly(OURS), peer: trusting(THEIRS) },
+    theirs: ({ certificate }) => ({
+      local: { auth: "pubkey", id: THEIRS, certificate },
+      remote: { auth: "psk", id: OURS },
+    }),
+  },
+  {
+    id: "two-rounds-each",
+    proves: 32,
+    ours: {
+      local: certified,
+      localRounds: [secretly(OURS)],
+      peer: trusting(THEIRS),
+      peerRounds: [secretly(THEIRS)],
+    },
+    theirs: ({ certificate }) => ({
+      local: [
+        { auth: "pubkey", id: THEIRS, certificate },
+        { auth: "psk", id: THEIRS },
+      ],
+      remote: [
+        { auth: "pubkey", id: OURS },
+        { auth: "psk", id: OURS },
+      ],
+    }),
+  },
+  {
+    id: "two-rounds-of-ours",
+    proves: 32,
+    ours: { local: certified, localRounds: [secretly(OURS)], peer: trusting(THEIRS) },
+    theirs: ({ certificate }) => ({
+      local: { auth: "pubkey", id: THEIRS, certificate },
+      remote: [
+        { auth: "pubkey", id: OURS },
+        { auth: "psk", id: OURS },
+      ],
+    }),
+  },
+  {
+    id: "two-rounds-of-theirs",
+    proves: 32,
+    ours: { local: certified, peer: trusting(THEIRS), peerRounds: [secretly(THEIRS)] },
+    theirs: ({ certificate }) => ({
+      local: [
+        { auth: "pubkey", id: THEIRS, certificate },
+        { auth: "psk", id: THEIRS },
+      ],
+      remote: { auth: "pubkey", id: OURS },
+    }),
+  },
+  ...(
+    [
+      ["ppk-required", "ppk", true, true, true],
+      ["ppk-optional", "ppk", false, false, true],
+      // charon has no PPK of this name and takes NO_PPK_AUTH; as initiator it names none.
+      ["ppk-of-another-name", "another", false, undefined, false],
+    ] as const
+  ).map(
+    ([id, name, ours, theirs, used]): Case => ({
+      id,
+      proves: 37,
+      ours: { local: certified, peer: trusting(THEIRS), ppk: { id: name, secret: new Secret(PPK), required: ours } },
+      theirs: ({ certificate }) => ({
+        ...SIGNED("pubkey"),
+        local: { auth: "pubkey", id: THEIRS, certificate },
+        ...(theirs !== undefined && { ppk: { id: "ppk", required: theirs } }),
+      }),
+      ppk: used,
+    }),
+  ),
+  {
+    id: "ppk-beside-a-psk",
+    proves: 37,
+    ours: {
+      local: secretly(OURS),
+      peer: secretly(THEIRS),
+      ppk: { id: "ppk", secret: new Secret(PPK), required: false },
+    },
+    theirs: () => ({
+      local: { auth: "psk", id: THEIRS },
+      remote: { auth: "psk", id: OURS },
+      ppk: { id: "ppk", required: false },
+    }),
+    ppk: true,
+  },
+];
+
+const REFUSED: readonly Case[] = [
+  {
+    id: "ppk-mismatch",
+    proves: 37,
+    ours: { local: certified, peer: trusting(THEIRS), ppk: { id: "another", secret: new Secret(PPK) } },
+    theirs: ({ certificate }) => ({
+      ...SIGNED("pubkey"),
+      local: { auth: "pubkey", id: THEIRS, certificate },
+      ppk: { id: "ppk", required: true },
+    }),
+  },
+  {
+    id: "second-round-missing",
+    proves: 32,
+    ours: { local: certified, peer: trusting(THEIRS), peerRounds: [secretly(THEIRS)] },
+    theirs: ({ certificate }) => ({ ...SIGNED("pubkey"), local: { auth: "pubkey", id: THEIRS, certificate } }),
+  },
+];
+
+const ALL = [...CASES, ...REFUSED].map((it, i) => ({ ...it, tunnel: tunnel(i + 1, it.id) }));
+const GOOD = ALL.slice(0, CASES.length);
+const BAD = ALL.slice(CASES.length);
+
+const TOPOLOGY: Topology = {
+  namespaces: [
+    { name: NS.ours, loopback: ALL.map((t) => `${t.tunnel.ours.host}/32`) },
+    { name: NS.theirs, loopback: ALL.map((t) => `${t.tunnel.theirs.host}/32`) },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
+      { namespace: NS.theirs, device: "wan", addresses: ALL.map((t) => `${t.tunnel.theirs.address}/24`) },
+    ],
+  ],
+};
+
+/** Each far end is one peer, though all have the same name. */
+function fromItsAddress(t: TunnelCase): ConnectionIntent {
+  const intent = connectionIntent(t);
+  return { ...intent, remote: { ...intent.remote, from: [`${t.theirs.address}/32`] } };
+}
+
+let agent: Agent | undefined;
+let peer: Strongswan | undefined;
+function pair(): Pair {
+  if (!agent || !peer) throw new Error("the lab did not start");
+  return new Pair(agent, peer, NS);
+}
+
+beforeAll(async () => {
+  const authority: Authority = await createAuthority("authority", "ecdsa");
+  const below = await authority.subordinate("below", "rsa");
+  const own: Credential = await below.issue(OURS, "rsa");
+  const theirs = await authority.issue(THEIRS, "ecdsa");
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  peer = await startStrongswan({
+    namespace: NS.theirs,
+    dataPlane: PEER_DATA_PLANE,
+    authorities: [authority.certificate],
+    privateKeys: [theirs.privateKey],
+    secrets: [
+      { owners: [THEIRS, OURS], secret: PSK },
+      { type: "PPK", owners: ["ppk"], secret: PPK },
+    ],
+    connections: ALL.map((t) => ({ ...peerConnection(t.tunnel, theirs), ...t.theirs(theirs) })),
+  });
+  const intent = gatewayIntent(
+    OURS,
+    ALL.map((t) => t.tunnel),
+    { own, authority },
+  );
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: DATA_PLANE,
+    // The intermediate goes along, since the peer has but the root.
+    credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${below.certificate}` },
+    intent: { ...intent, connections: ALL.map((t) => ({ ...fromItsAddress(t.tunnel), ...t.ours })) },
+  });
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([peer?.stop(), agent?.stop()]);
+  await remove(TOPOLOGY);
+}, 30_000);
+
+for (const by of ["ours", "theirs"] as const) {
+  describe(`${by} begins`, () => {
+    for (const { id, proves, tunnel: t, says, ppk } of GOOD) {
+      scenario(
+        { proves, role: STARTED_BY[by] },
+        id,
+        async () => {
+          await pair().up(t, by);
+          const ends = await pair().both(t);
+          await eventually("a first packet passes", async () => (await pair().ping(t, 1)).received === 1 || undefined);
+          expect(await pair().ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
+          if (says) expect(await peer?.log(400)).toMatch(says);
+          if (ppk !== undefined) {
+            expect(ends.theirs.ppk).toBe(ppk);
+            expect(ends.ours.ppk).toBe(ppk ? "ppk" : undefined);
+          }
+          await agent?.ask("down", { tunnel: t.id });
+          await pair().gone(t);
+        },
+        30_000,
+      );
+    }
+
+    for (const { id, proves, tunnel: t } of BAD) {
+      scenario(
+        { proves, role: STARTED_BY[by] },
+        `${id} is refused, with both sides' values`,
+        async () => {
+          await pair()
+            .up(t, by)
+            .catch(() => undefined);
+          const error = await eventually("the agent tells why", async () => (await agent?.peer(t.id))?.lastError);
+          expect(error.code).toMatch(/ike\/(ppk-mismatch|authentication-failed)/);
+          expect([error.ours, error.theirs].join()).toMatch(/PPK|round/);
+          expect((await agent?.peer(t.id))?.sas.filter((sa) => sa.state === "established")).toEqual([]);
+        },
+        30_000,
+      );
+    }
+  });
+}
