@@ -1,95 +1,29 @@
-import type { ConnectionIntent } from "@sallyport/intent";
 import {
   type Agent,
   eventually,
   layOut,
-  type PeerConnection,
   ping,
   remove,
   type Strongswan,
   startAgent,
   startStrongswan,
-  type Topology,
 } from "@sallyport/testkit";
-import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import {
+  ALL,
+  BREAKS,
+  CASES,
+  type CaseName,
+  MAKES,
+  NAME,
+  NETS,
+  NS,
+  SEVERAL,
+  severalConnection,
+  severalIntent,
+  TOPOLOGY,
+} from "./exchanges-lab.js";
+import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
-
-const NS = { ours: "sp-exch-ours", peer: "sp-exch-peer", breaks: "sp-exch-breaks" };
-const NAME = "exchanges.gateway.test";
-
-interface Case {
-  readonly tunnel: TunnelCase;
-  readonly ours?: Partial<ConnectionIntent>;
-}
-
-/** `breaks`: at the charon that breaks before it makes. */
-function tunnelCase(n: number, id: string, peer: Partial<PeerConnection> = {}, breaks = false): TunnelCase {
-  const net = breaks ? "198.51.100" : "192.0.2";
-  return {
-    id,
-    auth: "psk",
-    psk: `secret of ${id}`,
-    ours: { name: NAME, address: `${net}.1`, subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-    theirs: { name: `${id}.test`, address: `${net}.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-    ike: ["aes256gcm16-prfsha384-x25519"],
-    esp: ["aes256gcm16-x25519"],
-    peer,
-  };
-}
-
-const soon = { over_time: "2s", rand_time: "0s" };
-const CASES = {
-  make: {
-    tunnel: tunnelCase(1, "make"),
-    ours: { reauthentication: { seconds: 4, mode: "make-before-break" } },
-  },
-  break: {
-    tunnel: tunnelCase(2, "break"),
-    ours: { reauthentication: { seconds: 4, mode: "break-before-make" } },
-  },
-  theirs: { tunnel: tunnelCase(3, "theirs") },
-  asked: { tunnel: tunnelCase(4, "asked", { reauthSeconds: 12, extra: soon }) },
-  asks: { tunnel: tunnelCase(5, "asks", { extra: soon }), ours: { authLifetimeSeconds: 9 } },
-  collide: { tunnel: tunnelCase(6, "collide") },
-  unique: { tunnel: tunnelCase(7, "unique", { unique: "replace" }) },
-  breaks: { tunnel: tunnelCase(8, "breaks", {}, true) },
-  returns: { tunnel: tunnelCase(9, "returns", {}, true) },
-} as const satisfies Record<string, Case>;
-type CaseName = keyof typeof CASES;
-
-const ALL = Object.values(CASES) as Case[];
-const SEVERAL = tunnelCase(20, "several");
-const BREAKS = [CASES.breaks.tunnel, CASES.returns.tunnel];
-const MAKES = [...ALL.map((c) => c.tunnel).filter((t) => !BREAKS.includes(t)), SEVERAL];
-
-/** One child with selectors of both families, one of a port alone. */
-const NETS = {
-  ours: ["10.1.20.0/25", "10.1.20.128/25", "fd00:1::/64"],
-  theirs: ["10.2.20.0/24", "fd00:2::/64"],
-};
-const PORT = { ours: "10.1.21.0/24[udp/40007]", theirs: "10.2.21.0/24[udp/40007]" };
-
-const TOPOLOGY: Topology = {
-  ipv6: true,
-  namespaces: [
-    {
-      name: NS.ours,
-      loopback: [...[...MAKES, ...BREAKS].map((t) => `${t.ours.host}/32`), "10.1.21.1/32", "fd00:1::1/128"],
-    },
-    { name: NS.peer, loopback: [...MAKES.map((t) => `${t.theirs.host}/32`), "10.2.21.1/32", "fd00:2::1/128"] },
-    { name: NS.breaks, loopback: BREAKS.map((t) => `${t.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "makes", addresses: ["192.0.2.1/24"] },
-      { namespace: NS.peer, device: "wan", addresses: MAKES.map((t) => `${t.theirs.address}/24`) },
-    ],
-    [
-      { namespace: NS.ours, device: "breaks", addresses: ["198.51.100.1/24"] },
-      { namespace: NS.breaks, device: "wan", addresses: BREAKS.map((t) => `${t.theirs.address}/24`) },
-    ],
-  ],
-};
 
 let agent: Agent | undefined;
 const peers: Partial<Record<"makes" | "breaks", Strongswan>> = {};
@@ -104,37 +38,6 @@ const startPeer = (which: "makes" | "breaks") => {
     connections: tunnels.map((t) => (t === SEVERAL ? severalConnection() : peerConnection(t))),
   });
 };
-
-function severalConnection(): PeerConnection {
-  const { children, ...rest } = peerConnection(SEVERAL);
-  const [first] = children;
-  if (!first) throw new Error("no child");
-  return {
-    ...rest,
-    children: [
-      { ...first, localTs: NETS.theirs, remoteTs: NETS.ours },
-      { ...first, name: "several-port", localTs: [PORT.theirs], remoteTs: [PORT.ours] },
-    ],
-  };
-}
-
-function severalIntent(connection: ConnectionIntent): ConnectionIntent {
-  const [first] = connection.children;
-  if (!first) throw new Error("no child");
-  return {
-    ...connection,
-    children: [
-      { ...first, localSubnets: NETS.ours, remoteSubnets: NETS.theirs },
-      {
-        ...first,
-        id: "several-port",
-        name: "several-port",
-        localSubnets: [PORT.ours],
-        remoteSubnets: [PORT.theirs],
-      },
-    ],
-  };
-}
 
 beforeAll(async () => {
   await remove(TOPOLOGY);
