@@ -7,6 +7,7 @@ import { say } from "./say.mjs";
 const run = promisify(execFile);
 
 async function installed(packages) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: placeholders of dpkg-query
   const query = await run("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...packages]).catch((e) => e);
   const have = new Set(
     String(query.stdout ?? "")
