@@ -3,7 +3,8 @@ import type { PeerState } from "./core.js";
 import { NONCE_BYTES, UNPROVEN } from "./handshake.js";
 import { newSa } from "./new-sa.js";
 import { begin } from "./queue.js";
-import type { IkeSa, Task } from "./sa.js";
+import type { IkeSa } from "./sa.js";
+import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 
 const NOTHING = new Uint8Array(0);

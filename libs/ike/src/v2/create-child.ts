@@ -27,7 +27,8 @@ import { childFailed, ensure } from "./lifecycle.js";
 import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
 import { again, enqueueFirst, finish, postpone } from "./queue.js";
-import type { Asking, IkeSa, Outcome, Task } from "./sa.js";
+import type { Asking, IkeSa, Outcome } from "./sa.js";
+import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;

@@ -11,11 +11,12 @@ import { beginMobike, mobikeAnswered } from "./mobike.js";
 import { askingOf } from "./queue.js";
 import { beginRekey, rekeyAnswered, rekeyKeys, rekeyOffer, serveRekeyDh } from "./rekey-ike.js";
 import { routed } from "./roaming.js";
-import type { Asking, AskingThen, IkeSa, Outcome, Phase, ServingThen, TaskKind, Wait } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, Outcome, Phase, ServingThen, Wait } from "./sa.js";
 import { serveAuth, serveAuthSigned, serveAuthVerified } from "./serve-auth.js";
 import { serveCreate } from "./serve-create.js";
 import { serveAuthEap } from "./serve-eap.js";
 import { initAnswer } from "./serve-init.js";
+import type { TaskKind } from "./task.js";
 import type { Turn } from "./turn.js";
 
 /** Where a request of the peer may come in, and who takes it. */

@@ -3,7 +3,7 @@ import type { DhKeyPair } from "../crypto/types.js";
 import type { EapDone, EapPeer, EapServer } from "../eap/index.js";
 import type { LastError } from "../status.js";
 import type { Identification, Payload } from "../wire/types.js";
-import type { Task } from "./sa.js";
+import type { Task } from "./task.js";
 
 /** A round of the initiator's proof that is being verified: whom it is taken for, who else it may be, and what it sent. */
 export interface AuthServing {

@@ -7,7 +7,8 @@ import type { Header, NotifyPayload, Payload, PayloadKind, PayloadOf } from "../
 import { fault } from "./faults.js";
 import { seal } from "./fragments.js";
 import { change } from "./queue.js";
-import type { Asking, IkeSa, Task } from "./sa.js";
+import type { Asking, IkeSa } from "./sa.js";
+import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 
 export function find<K extends PayloadKind>(payloads: readonly Payload[], kind: K): PayloadOf<K> | undefined {

@@ -1,4 +1,5 @@
-import type { IkeSa, Phase, Task, TaskKind } from "./sa.js";
+import type { IkeSa, Phase } from "./sa.js";
+import type { Task, TaskKind } from "./task.js";
 
 /** Which tasks an IKE SA may begin in each phase. */
 export const ALLOWED: Readonly<Record<Phase, readonly TaskKind[]>> = {

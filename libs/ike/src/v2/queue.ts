@@ -1,4 +1,5 @@
-import type { Asking, IkeSa, Task } from "./sa.js";
+import type { Asking, IkeSa } from "./sa.js";
+import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 
 function sameTask(a: Task, b: Task): boolean {

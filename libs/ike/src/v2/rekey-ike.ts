@@ -14,7 +14,8 @@ import { choose, ikeProposals, isAnswerTo } from "./proposals.js";
 import { abandon, again, enqueueFirst, finish, postpone } from "./queue.js";
 import { followRekey } from "./reauth.js";
 import { ikeStatus } from "./report.js";
-import type { Asking, IkeOffer, IkeSa, Outcome, TaskKind } from "./sa.js";
+import type { Asking, IkeOffer, IkeSa, Outcome } from "./sa.js";
+import type { TaskKind } from "./task.js";
 import type { Turn } from "./turn.js";
 
 const PAUSE_MS = 2_000;
