@@ -281,8 +281,7 @@ for (const by of ["ours", "theirs"] as const) {
         async () => {
           await pair().up(t, by);
           const ends = await pair().both(t);
-          await eventually("a first packet passes", async () => (await pair().ping(t, 1)).received === 1 || undefined);
-          expect(await pair().ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
+          await eventually("all packets pass", async () => (await pair().ping(t, 10)).received === 10 || undefined);
           if (says) expect(await peer?.log(400)).toMatch(says);
           if (ppk !== undefined) {
             expect(ends.theirs.ppk).toBe(ppk);
