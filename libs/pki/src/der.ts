@@ -33,6 +33,8 @@ function requireDer(node: Node, field: string): void {
   if (lenBlock.isIndefiniteForm || lenBlock.blockLength !== shortest)
     throw malformed(field, "a length that is not DER");
   if (raw(node).length !== idBlock.blockLength + shortest + length) throw malformed(field, "a length past the end");
+  const list = idBlock.tagClass === UNIVERSAL && (idBlock.tagNumber === SEQUENCE || idBlock.tagNumber === SET);
+  if (list && !idBlock.isConstructed) throw malformed(field, "a primitive SEQUENCE or SET");
   if (!(node instanceof asn1js.Constructed)) return;
   let inner = 0;
   for (const child of node.valueBlock.value) {
@@ -42,7 +44,10 @@ function requireDer(node: Node, field: string): void {
   if (inner !== length) throw malformed(field, "lengths that do not add up");
 }
 
+const UNIVERSAL = 1;
 const CONTEXT = 3;
+const SEQUENCE = 16;
+const SET = 17;
 
 export function children(node: Node | undefined, field: string): readonly Node[] {
   if (!(node instanceof asn1js.Constructed)) throw malformed(field, "a constructed value wanted");
