@@ -27,7 +27,12 @@ export interface AgentOptions {
 }
 
 /** What `sallyport-agent status --json` says, as far as tests look at it. */
-export type AgentStatus = EngineStatus & { readonly dataPlane: string; readonly connected: boolean };
+export type AgentStatus = EngineStatus & {
+  readonly dataPlane: string;
+  readonly connected: boolean;
+  /** Null before the first intent. */
+  readonly gateway: { readonly id: string; readonly name: string } | null;
+};
 
 /** The real agent as a process of its own, on a static intent, without a control plane. */
 export class Agent {
@@ -71,11 +76,12 @@ export class Agent {
   }
 
   private ready(): Promise<AgentStatus> {
-    const probe = () => {
+    const probe = async () => {
       if (hasEnded(this.child)) throw new Error(`the agent ended with ${this.child.exitCode ?? this.child.signalCode}`);
-      return this.status();
+      const status = await this.status();
+      return status.gateway === null ? undefined : status;
     };
-    return eventually("the agent answers on its control socket", probe, START_MS);
+    return eventually("the agent has taken its intent", probe, START_MS);
   }
 
   get pid(): number {
