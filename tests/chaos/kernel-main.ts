@@ -43,8 +43,8 @@ async function restart(gateway: Gateway, how: "kill" | "end", path: Path, ikeSpi
   }, path);
   const takeOver = await underTraffic(async () => {
     await gateway.run();
-    await eventually("the agent is back", async () => (await statusOf(gateway)).connected || undefined, 20_000);
-    await eventually("the tunnel is new", async () => (await ikeSpi()) !== before || undefined, 30_000);
+    await eventually("the agent is back", async () => (await statusOf(gateway)).connected || undefined, 60_000);
+    await eventually("the tunnel is new", async () => (await ikeSpi()) !== before || undefined, 60_000);
   }, path);
   return { alone, takeOver };
 }
@@ -101,7 +101,7 @@ try {
   await fleet.createHeadquarters();
   await fleet.onboardBranch();
   await fleet.addPartner();
-  await fleet.healthy(2, 30_000);
+  await fleet.healthy(2);
   report = {
     branch: await restart(fleet.branch, "kill", BRANCH_TO_HEADQUARTERS, ikeOfBranch),
     rekeyed: await underTraffic(() => rekeyBranch(fleet)),

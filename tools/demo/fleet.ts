@@ -39,6 +39,9 @@ export interface Onboarded {
   readonly toPingMs: number;
 }
 
+/** A guest kernel takes some eight seconds to start one Node process, and onboarding starts two. */
+const PATIENCE_MS = 60_000;
+
 /** The demo's world with everything in it, driven through the public API alone. */
 export class Fleet {
   readonly controlPlane: ControlPlane;
@@ -100,7 +103,7 @@ export class Fleet {
   /** One mutation and the command that it prints, and packets flow. `tell` hears of every step of the subscription. */
   async onboardBranch(tell: (what: string) => void = () => {}): Promise<Onboarded> {
     const since = performance.now();
-    const reply = firstReply(NS.branchHost, HEADQUARTERS.host, { timeoutMs: 30_000 }).then(
+    const reply = firstReply(NS.branchHost, HEADQUARTERS.host, { timeoutMs: PATIENCE_MS }).then(
       () => performance.now() - since,
     );
     reply.catch(() => undefined);
@@ -149,7 +152,7 @@ export class Fleet {
       },
     });
     tell("waiting for the first packet");
-    await this.headquarters.whileRunning(firstReply(NS.headquartersHost, PARTNER.host, { timeoutMs: 30_000 }));
+    await this.headquarters.whileRunning(firstReply(NS.headquartersHost, PARTNER.host, { timeoutMs: PATIENCE_MS }));
   }
 
   ping(from: string, to: string, count = 20): Promise<PingResult> {
@@ -161,7 +164,7 @@ export class Fleet {
   }
 
   /** Waits until the API says that `tunnels` tunnels are up and every gateway is connected. */
-  healthy(tunnels: number, timeoutMs = 15_000): Promise<Health> {
+  healthy(tunnels: number, timeoutMs = PATIENCE_MS): Promise<Health> {
     let last: Health | undefined;
     return eventually(
       "the API reports every tunnel up",
@@ -176,7 +179,7 @@ export class Fleet {
     );
   }
 
-  async connected(gatewayId: string, timeoutMs = 15_000): Promise<void> {
+  async connected(gatewayId: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await eventually(
       "the gateway is connected",
       async () =>
