@@ -84,11 +84,12 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     });
   }
 
-  /** The certificate that the intent names, with the intermediates that it wants sent; else the newest. */
-  credentialFor(intent: GatewayIntent): Credential | undefined {
-    const wanted = intent.certificate?.fingerprint;
-    const found = this.#identities.find((i) => i.credential.key === wanted) ?? this.#identities[0];
-    return found?.credential;
+  /** The certificate that the intent names, with the intermediates that it wants sent where it names any; else the newest. */
+  credentialFor({ certificate }: GatewayIntent): Credential | undefined {
+    const named = this.#identities.find((i) => i.credential.key === certificate?.fingerprint)?.credential;
+    const above = certificate?.intermediates ?? [];
+    if (!named || above.length === 0) return named ?? this.#identities[0]?.credential;
+    return { ...named, chain: [...named.chain.slice(0, 1), ...above.map((der) => Buffer.from(der, "base64"))] };
   }
 
   /** Anchors are named by their id in what the engine asks. Throws `pki/…` for one, or a revocation list, that is no good. */
