@@ -39,8 +39,14 @@ const COVERED = ["/tmp/", "/run/", "/mnt/", "/dev/shm/"];
 /** They are not loaded on demand. */
 const MODULES = ["xfrm_user", "esp4", "esp6", "ah4", "ah6", "tun", "veth"];
 
-/** Builds the preloaded library. */
-async function shim(): Promise<string> {
+let building: Promise<string> | undefined;
+/** The preloaded library, built once however many guests start. */
+function shim(): Promise<string> {
+  building ??= buildShim();
+  return building;
+}
+
+async function buildShim(): Promise<string> {
   const file = path.join(SHIM_DIRECTORY, `shim-${process.arch}.so`);
   const made = await stat(file).catch(() => undefined);
   if (made && made.mtimeMs > (await stat(SHIM_SOURCE)).mtimeMs) return file;
