@@ -1,10 +1,11 @@
 /**
  * Coverage-guided fuzzing of every decoder and of the whole engine.
  *
- *   node tests/fuzz/main.ts [--seconds N] [--keep] [target…]
+ *   node tests/fuzz/main.ts [--seconds N] [--keep] [--record] [target…]
  *
  * Each target runs over its kept inputs and then for N seconds (20) over what the fuzzer makes of them. With `--keep` the inputs
  * that reach more than the kept ones are added to these, as few as will do. A finding is written to .sallyport/fuzz/<target>/.
+ * With `--record` the rows of these targets in docs/fuzzing-record.md are written anew.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { build, WORK } from "./build.ts";
 import { inputsIn, keep, layOutInputs } from "./corpus.ts";
 import { fuzzer } from "./fuzzer.ts";
+import { record } from "./record.ts";
 
 /** Octets of an input at most, seconds that one may take before it counts as a hang, and memory at most. */
 const LIMITS = ["-max_len=16384", "-timeout=10", "-rss_limit_mb=2048"];
@@ -21,7 +23,11 @@ const HELPERS = ["input", "invariants", "seeds"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: "string", default: "20" }, keep: { type: "boolean", default: false } },
+  options: {
+    seconds: { type: "string", default: "20" },
+    keep: { type: "boolean", default: false },
+    record: { type: "boolean", default: false },
+  },
 });
 const seconds = Number(values.seconds);
 const compiled = await build();
@@ -31,8 +37,12 @@ interface Outcome {
   readonly target: string;
   readonly ok: boolean;
   readonly kept: number;
+  /** Inputs that reached more than the kept ones. */
+  readonly found: number;
   readonly executions: number;
   readonly coverage: number;
+  /** Whole seconds that the slowest input took. */
+  readonly slowest: number;
   readonly megabytes: number;
   readonly output: string;
 }
@@ -75,8 +85,10 @@ async function fuzz(target: string): Promise<Outcome> {
     target,
     ok: code === 0 && executions > 0,
     kept,
+    found: (await inputsIn(found)).length,
     executions,
     coverage: last(output, /cov: (\d+)/g),
+    slowest: last(output, /stat::slowest_unit_time_sec:\s+(\d+)/g),
     megabytes: last(output, /stat::peak_rss_mb:\s+(\d+)/g),
     output,
   };
@@ -110,6 +122,7 @@ const lane = async () => {
   }
 };
 await Promise.all([lane(), lane()]);
+if (values.record) await record(seconds, outcomes);
 const failed = outcomes.filter((o) => !o.ok).length;
 console.log(`${Math.round((performance.now() - started) / 1000)} s`);
 console.log(`${outcomes.length - failed} passed, ${failed} failed`);
