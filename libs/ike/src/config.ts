@@ -285,6 +285,8 @@ export interface Limits {
   /** Seconds that a half-open IKE SA may last. */
   readonly halfOpenSeconds: number;
   readonly childrenPerSa: number;
+  /** Pairs of prefixes and blocks of ports of all CHILD SAs of an IKE SA together that the peer has made narrower than configured. */
+  readonly selectorsPerSa: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -293,6 +295,7 @@ export const DEFAULT_LIMITS: Limits = {
   halfOpenPerSource: 64,
   halfOpenSeconds: 30,
   childrenPerSa: 256,
+  selectorsPerSa: 512,
 };
 
 /**

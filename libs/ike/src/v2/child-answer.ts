@@ -5,7 +5,7 @@ import { childSuite, DH } from "../crypto/index.js";
 import { NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
 import { EXCHANGE, nameOf, PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { NotifyPayload, Payload, Proposal } from "../wire/types.js";
-import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
+import { adoptChild, affordable, build, installOps, removeIn, reqidOf, undoInstall } from "./child.js";
 import { allocation, isUsableSpi, tfcFor } from "./child-offer.js";
 import type { Agreed, Built, Child, ChildAnswer } from "./child-sa.js";
 import { resolveDuplicates, rivalRekey } from "./collisions.js";
@@ -51,6 +51,7 @@ export function judge(
   const { local, remote } = taken;
   const mode = modeOf(config, payloads);
   const reqid = reqidOf(turn, sa, config, local, remote);
+  affordable(turn, sa, { config, reqid, local, remote });
   if (mode === "transport") refuseSecondOwner(turn, sa, reqid, taken);
   const { chosen, offered, ke } = pickProposal(config, payloads, first);
   const spiOut = spiNumber(offered.spi);
@@ -162,6 +163,7 @@ export function answerDh(
   outcome: Outcome,
 ): void {
   if (!outcome.ok) {
+    turn.apply([removeIn({ spiIn: answer.spiIn, path: sa })]);
     refuseChild(turn, sa, answer, before, outcome);
     return;
   }

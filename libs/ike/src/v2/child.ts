@@ -18,7 +18,7 @@ import { childStatus, ikeStatus } from "./report.js";
 import type { IkeSa } from "./sa.js";
 import { MAX_SELECTORS, reversed, toSelectors } from "./selectors.js";
 import { packetsOf } from "./templates.js";
-import { entriesOf, hold, release, reqidFor } from "./traps.js";
+import { entriesOf, hold, release } from "./traps.js";
 import type { Turn } from "./turn.js";
 
 /** After this the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
@@ -50,15 +50,45 @@ function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
   };
 }
 
+type Packets = Pick<Child, "config" | "local" | "remote">;
+
+function selectorsOf(of: Packets): readonly Selector[] | undefined {
+  const { local, remote } = packetsOf(of.config, of);
+  return toSelectors(local, remote);
+}
+
+function isAsConfigured(sa: IkeSa, { config, local, remote }: Packets): boolean {
+  const have = configured(config, endsOf(sa));
+  return sameRanges(local, have.local) && sameRanges(remote, have.remote);
+}
+
+/** How many selectors the peer has made by narrowing, but for those of `reqid`, which share their policies. */
+function selectorsMade(sa: IkeSa, reqid: number): number {
+  const counted = new Set([reqid]);
+  let count = 0;
+  for (const child of sa.children) {
+    if (counted.has(child.reqid) || isAsConfigured(sa, child)) continue;
+    counted.add(child.reqid);
+    count += selectorsOf(child)?.length ?? 0;
+  }
+  return count;
+}
+
+/** The selectors of a CHILD SA that is to be made. Fault `ike/ts-unacceptable` when they are too fine. */
+export function affordable(turn: Turn, sa: IkeSa, a: Packets & { readonly reqid: number }): readonly Selector[] {
+  const selectors = selectorsOf(a);
+  const ownChoice = isAsConfigured(sa, a);
+  const most = ownChoice ? MAX_SELECTORS : turn.core.config.limits.selectorsPerSa - selectorsMade(sa, a.reqid);
+  if (selectors && selectors.length <= most) return selectors;
+  const ours = `at most ${most} pairs of prefixes and blocks of ports`;
+  const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
+  throw fault("ike/ts-unacceptable", "the traffic selectors are too fine", { facts: { ours, theirs } });
+}
+
 /** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Fault `ike/ts-unacceptable` when the selectors are too fine. */
 export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
-  const packets = packetsOf(a.config, a);
-  const selectors = toSelectors(packets.local, packets.remote);
-  if (!selectors || !sa.keys || !sa.suite) {
-    const ours = `at most ${MAX_SELECTORS} pairs of prefixes and blocks of ports`;
-    const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
-    throw fault("ike/ts-unacceptable", "the traffic selectors are too fine", { facts: { ours, theirs } });
-  }
+  const selectors = affordable(turn, sa, a);
+  if (!sa.keys || !sa.suite) throw fault("ike/unexpected", "no keys yet");
   const keys = deriveChildKeys({
     suite: a.suite,
     prf: sa.suite.prf,
@@ -148,9 +178,9 @@ export function reqidOf(
   const shared = config.remote.length > 0 || (sa.peer?.remote.endpoint !== undefined && !sa.virtual?.remote.length);
   if (base !== 0 && shared && !config.template && sameRanges(local, have.local) && sameRanges(remote, have.remote))
     return config.level === "unique" && isOthers(turn, sa, base)
-      ? reqidFor(turn.core, `${sa.peer?.id}/${config.id} of ${sa.identity ?? sa.spiI}`)
+      ? turn.reqidFor(`${sa.peer?.id}/${config.id} of ${sa.identity ?? sa.spiI}`)
       : base;
-  return reqidFor(turn.core, `${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
+  return turn.reqidFor(`${sa.peer?.id}/${config.id} ${rangesText(local)} ${rangesText(remote)}`);
 }
 
 /** Whether somebody else's packets go by SAs of this reqid (POL-08). */
@@ -167,8 +197,7 @@ export function entriesFor(core: Core, sa: IkeSa, child: Child): Entries {
   const state = sa.peer && core.peers.get(sa.peer.id);
   const narrowed = state?.children.get(child.config.id)?.reqid !== child.reqid;
   const priority = child.config.priority - (narrowed ? 1 : 0);
-  const packets = packetsOf(child.config, child);
-  const selectors = toSelectors(packets.local, packets.remote) ?? [];
+  const selectors = selectorsOf(child) ?? [];
   const { mode, reqid, path } = child;
   // Generated policies, and those of a road warrior, are for this peer's packets alone (POL-18).
   const alone = child.config.template !== undefined || sa.virtual?.remote.length;
@@ -293,7 +322,6 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
     ...(fades ? [] : [removeIn(child)]),
     ...release(turn.core.holdings, entriesFor(turn.core, sa, child)),
   ]);
-  forgetReqid(turn, child.reqid);
   turn.emit({
     event: "child-down",
     reason,
@@ -302,14 +330,4 @@ export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReas
     ike: ikeStatus(sa),
     child: childStatus(child),
   });
-}
-
-/** Names of reqids that selectors of peers made are not kept longer than their SAs (hostile input 29). */
-function forgetReqid(turn: Turn, reqid: number): void {
-  const { core } = turn;
-  if (core.byReqid.has(reqid)) return;
-  for (const serial of core.table.ofReqid(reqid)) {
-    if (turn.look(serial)?.children.some((c) => c.reqid === reqid)) return;
-  }
-  core.reqids.delete(reqid);
 }

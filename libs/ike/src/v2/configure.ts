@@ -16,7 +16,7 @@ import { lookAgain } from "./roaming.js";
 import type { IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
 import { configureShunts } from "./shunts.js";
-import { hold, release, reqidFor, setTrap } from "./traps.js";
+import { hold, release, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
@@ -64,7 +64,7 @@ function addPeer(turn: Turn, config: PeerConfig): void {
 function addChild(turn: Turn, state: PeerState, config: ChildConfig): void {
   const wanted = config.startAction === "start" && !config.template;
   const name = `${state.config.id}/${config.id}`;
-  const reqid = reqidFor(turn.core, name, config.reqid);
+  const reqid = turn.core.reqidFor(name, config.reqid);
   const child: ChildRuntime = {
     config,
     reqid,

@@ -120,6 +120,19 @@ export class Core {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
 
+  /** A number for `name` that is the same in every run, and not in use by another name. */
+  reqidFor(name: string, wanted?: number): number {
+    let id = wanted ?? hash(name);
+    while (this.reqids.has(id) && this.reqids.get(id) !== name) id = (id % MAX_REQID) + 1;
+    this.reqids.set(id, name);
+    return id;
+  }
+
+  /** Names that selectors of peers made are not kept longer than their SAs (hostile input 29). */
+  forgetReqid(reqid: number): void {
+    if (!this.byReqid.has(reqid) && !this.table.usesReqid(reqid)) this.reqids.delete(reqid);
+  }
+
   newSpi(): bigint {
     for (;;) {
       const b = this.rng.bytes(8);
@@ -176,3 +189,11 @@ export class Core {
 }
 
 const STRANGERS_PER_SECOND = 20;
+const MAX_REQID = 0x3fff_ffff;
+
+/** FNV-1a in 1…2^30-1. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return ((h >>> 0) % MAX_REQID) + 1;
+}

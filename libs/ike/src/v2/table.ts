@@ -1,6 +1,6 @@
 import { type Endpoint, endpointText } from "@sallyport/base";
 import { wipeKeys } from "../crypto/index.js";
-import type { IkeSa } from "./sa.js";
+import type { IkeSa, Wait } from "./sa.js";
 
 /** Half-open: a stranger asked, memory is held for him, nobody is authenticated (RFC 7296 §2.6). */
 function isHalfOpen(sa: IkeSa): boolean {
@@ -17,6 +17,10 @@ const NONE: ReadonlySet<number> = new Set();
 /** Serials by key. A lone one is kept as it is: most keys have one, and a Set takes 200 octets. */
 class Index<K> {
   readonly #serials = new Map<K, number | Set<number>>();
+
+  has(key: K): boolean {
+    return this.#serials.has(key);
+  }
 
   get(key: K): ReadonlySet<number> {
     const found = this.#serials.get(key);
@@ -38,6 +42,16 @@ class Index<K> {
   }
 }
 
+/** The reqid of a CHILD SA that is being made. */
+function reqidAhead({ then }: Wait): number | undefined {
+  if ("answer" in then) return then.answer.reqid;
+  return "built" in then ? then.built.child.reqid : undefined;
+}
+
+function reqidsAhead(sa: IkeSa): number[] {
+  return sa.waits.flatMap((wait) => reqidAhead(wait) ?? []);
+}
+
 /** Nobody needs its keys any more. */
 function wipe(sa: IkeSa): void {
   sa.protector?.wipe();
@@ -53,6 +67,8 @@ export class SaTable {
   readonly #byPeer = new Index<string>();
   readonly #byIdentity = new Index<string>();
   readonly #byReqid = new Index<number>();
+  /** The same for CHILD SAs that are being made. */
+  readonly #byReqidAhead = new Index<number>();
   readonly #halfOpenBySource = new Map<string, number>();
   #halfOpen = 0;
 
@@ -100,17 +116,24 @@ export class SaTable {
     return this.#byReqid.get(reqid);
   }
 
-  /** Puts `next` in the place of what `next.serial` named; undefined `next` removes it. */
-  replace(serial: number, next: IkeSa | undefined): void {
+  usesReqid(reqid: number): boolean {
+    return this.#byReqid.has(reqid) || this.#byReqidAhead.has(reqid);
+  }
+
+  /** Puts `next` in the place of what `next.serial` named; undefined `next` removes it. Gives reqids that it may have let go. */
+  replace(serial: number, next: IkeSa | undefined): readonly number[] {
     const old = this.#sas.get(serial);
     if (old !== undefined) this.#unindex(old, next);
     if (next === undefined) {
       this.#sas.delete(serial);
       if (old) wipe(old);
-      return;
+    } else {
+      this.#index(next, old);
+      this.#sas.set(serial, next);
     }
-    this.#index(next, old);
-    this.#sas.set(serial, next);
+    if (old === undefined) return [];
+    const made = old.children === next?.children ? [] : old.children.map((c) => c.reqid);
+    return old.waits === next?.waits ? made : [...made, ...reqidsAhead(old)];
   }
 
   #unindex(old: IkeSa, next: IkeSa | undefined): void {
@@ -119,6 +142,7 @@ export class SaTable {
     if (old.peer && old.peer.id !== next?.peer?.id) this.#byPeer.delete(old.peer.id, serial);
     if (old.identity && old.identity !== next?.identity) this.#byIdentity.delete(old.identity, serial);
     if (old.children !== next?.children) for (const c of old.children) this.#byReqid.delete(c.reqid, serial);
+    if (old.waits !== next?.waits) for (const reqid of reqidsAhead(old)) this.#byReqidAhead.delete(reqid, serial);
     if (isHalfOpen(old) && (next === undefined || !isHalfOpen(next))) this.#countHalfOpen(old, -1);
     const key = old.handshake?.halfOpenKey;
     if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(old.spiI, serial);
@@ -130,6 +154,7 @@ export class SaTable {
     if (next.peer && next.peer.id !== old?.peer?.id) this.#byPeer.add(next.peer.id, serial);
     if (next.identity && next.identity !== old?.identity) this.#byIdentity.add(next.identity, serial);
     if (next.children !== old?.children) for (const c of next.children) this.#byReqid.add(c.reqid, serial);
+    if (next.waits !== old?.waits) for (const reqid of reqidsAhead(next)) this.#byReqidAhead.add(reqid, serial);
     if (isHalfOpen(next) && (old === undefined || !isHalfOpen(old))) this.#countHalfOpen(next, 1);
     const key = next.handshake?.halfOpenKey;
     if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.add(next.spiI, serial);

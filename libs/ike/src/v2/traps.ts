@@ -2,7 +2,7 @@ import type { IpAddress } from "@sallyport/base";
 import type { PolicySpec, RouteSpec, SaMode, Selector } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 import type { ChildConfig, PeerConfig } from "../config.js";
-import type { ChildRuntime, Core, PeerState } from "./core.js";
+import type { ChildRuntime, PeerState } from "./core.js";
 import type { Entries, Holdings } from "./holdings.js";
 import { configured, endsOf } from "./narrow.js";
 import { reversed, toSelectors } from "./selectors.js";
@@ -82,21 +82,4 @@ export function clearTrap(turn: Turn, child: ChildRuntime): void {
   if (!child.trap) return;
   turn.apply(release(turn.core.holdings, child.trap));
   child.trap = undefined;
-}
-
-/** A number for `name` that is the same in every run, and not in use by another name. */
-export function reqidFor(core: Core, name: string, wanted?: number): number {
-  let id = wanted ?? hash(name);
-  while (core.reqids.has(id) && core.reqids.get(id) !== name) id = (id % MAX_REQID) + 1;
-  core.reqids.set(id, name);
-  return id;
-}
-
-const MAX_REQID = 0x3fff_ffff;
-
-/** FNV-1a in 1…2^30-1. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return ((h >>> 0) % MAX_REQID) + 1;
 }

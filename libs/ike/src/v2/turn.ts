@@ -31,6 +31,8 @@ export class Turn {
   readonly #traces: Effect[] = [];
   readonly #drafts = new Map<number, IkeSa | undefined>();
   readonly #wiped: Uint8Array[] = [];
+  /** Reqids that were named in this step and are forgotten with it, unless a CHILD SA takes them. */
+  readonly #named = new Set<number>();
   readonly #begun: { readonly id: number; readonly serial: number }[] = [];
 
   constructor(
@@ -135,6 +137,13 @@ export class Turn {
     this.core.count(name);
   }
 
+  /** A reqid for a CHILD SA that is to be made, named as long as it is wanted. */
+  reqidFor(name: string): number {
+    const reqid = this.core.reqidFor(name);
+    this.#named.add(reqid);
+    return reqid;
+  }
+
   arm(timer: number, at: Millis): void {
     this.#timers.push({ do: "arm", timer, at });
   }
@@ -191,8 +200,9 @@ export class Turn {
       }
       if (old?.virtual !== draft?.virtual) this.core.leases.moved(serial, holderOf(old), holderOf(draft));
       this.#closeEap(old, draft);
-      this.core.table.replace(serial, draft);
+      for (const reqid of this.core.table.replace(serial, draft)) this.#named.add(reqid);
     }
+    for (const reqid of this.#named) this.core.forgetReqid(reqid);
     const first = this.#timers.length + this.#traces.length;
     return first > 0 ? [...this.#timers, ...this.#traces, ...this.effects] : this.effects;
   }
