@@ -1,4 +1,10 @@
-import type { EncryptionAlgorithm, Endpoint, IntegrityAlgorithm, IpAddress, Prefix } from "@sallyport/base";
+import {
+  type EncryptionAlgorithm,
+  type Endpoint,
+  type IntegrityAlgorithm,
+  type IpAddress,
+  Prefix,
+} from "@sallyport/base";
 import type { DontFragment, PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
 import type { AddressPool, AddressRequest, ModeConfig } from "./addressing.js";
 import type { DhGroup, KeyKind, PrfAlgorithm, SignatureName } from "./crypto/types.js";
@@ -320,11 +326,24 @@ export interface IkeConfig {
   /** What `ModeConfig.pools` names. */
   readonly pools?: readonly AddressPool[];
   readonly peers: readonly PeerConfig[];
+  /**
+   * Whence callers for whom there is no peer hear nothing instead of a refusal: who they are is not known, or what they need is not
+   * there, yet. A refusal is final for some implementations; who hears nothing asks again.
+   */
+  readonly undecided?: readonly Prefix[];
   /** Sets of users by name, for EAP methods with passwords. No SA depends on them: a change counts from the next conversation on. */
   readonly eapUsers?: ReadonlyMap<string, EapUsers>;
   /** Absent: none. */
   readonly shunts?: readonly ShuntConfig[];
 }
+
+/** Before there is any configuration. */
+export const NOTHING_DECIDED: IkeConfig = {
+  limits: DEFAULT_LIMITS,
+  natPort: 4500,
+  peers: [],
+  undecided: [Prefix.any(4), Prefix.any(6)],
+};
 
 /** Defaults that suit site-to-site peers; spread them and set what differs. */
 export const PEER_DEFAULTS = {

@@ -100,6 +100,9 @@ describe("toIkeConfig", () => {
     const fresh = toIkeConfig(hq, { ...facts, credential: undefined });
     expect(fresh.config.peers.map((p) => p.name)).toEqual(["Partner"]);
     expect([...fresh.missing.keys()]).toEqual(hq.connections.filter((c) => c.name === "branch").map((c) => c.id));
+    // Who calls now may be the branch, and asks again when it hears nothing.
+    expect(fresh.config.undecided?.map(String)).toEqual(["0.0.0.0/0", "::/0"]);
+    expect(resolved.config.undecided).toEqual([]);
 
     const cutOff = toIkeConfig(compile(fleet(), "gw-branch"), { ...facts, localAddress: () => undefined });
     expect([cutOff.config.peers.length, cutOff.missing.size]).toEqual([0, 1]);

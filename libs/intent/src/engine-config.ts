@@ -42,6 +42,7 @@ const AFTER_DEATH = { start: "restart", trap: "trap", none: "clear" } as const;
 /** The IKE engine's configuration of an intent on this machine. */
 export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineConfig {
   const missing = new Map<string, Fault>();
+  const undecided: Prefix[] = [];
   const order = orderOf(intent);
   const anchors = new Map(intent.trustAnchors.map((t, i) => [t.id, anchorOf(t.id, t.der, `trustAnchors[${i}].der`)]));
   const peers = intent.connections.flatMap((connection, i): PeerConfig[] => {
@@ -67,7 +68,10 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     const conflict = conflictOf(intent, connection, facts.ownNetworks);
     if (conflict) lack("modeConfig.poolIds", conflict, "pools apart from the networks of this gateway");
     const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;
-    if (!authentication || !mine || (connection.role === "initiator" && !calls)) return [];
+    if (!authentication || !mine || (connection.role === "initiator" && !calls)) {
+      undecided.push(...acceptFrom(connection, address));
+      return [];
+    }
     return [
       {
         ...PEER_DEFAULTS,
@@ -105,7 +109,10 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
   });
   const [pools, shunts] = [poolsOf(intent, facts.ownAddresses), shuntsOf(intent)];
   return {
-    config: { limits: DEFAULT_LIMITS, natPort: intent.ports.natt, pools, peers, shunts, eapUsers: eapUsersOf(intent) },
+    config: {
+      ...{ limits: DEFAULT_LIMITS, natPort: intent.ports.natt },
+      ...{ pools, peers, undecided, shunts, eapUsers: eapUsersOf(intent) },
+    },
     missing,
   };
 }

@@ -1,6 +1,6 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
-import type { DataPlaneOp, IkeConfig } from "@sallyport/ike";
+import { type DataPlaneOp, type IkeConfig, NOTHING_DECIDED } from "@sallyport/ike";
 import { type ConnectionIntent, type GatewayIntent, INTENT_SCHEMA, Secret } from "@sallyport/intent";
 import pino from "pino";
 import { IntentApplier } from "./applier.js";
@@ -146,6 +146,21 @@ it("takes a first intent back to nothing when it is refused", async () => {
     field: "connections",
   });
   expect(configured.map(peers)).toEqual([["one"], []]);
+  expect(applier.current).toBeUndefined();
+});
+
+it("refuses nobody while no intent is in force, so that peers go on calling", async () => {
+  const op = {
+    op: "removeRoute",
+    args: [{ destination: Prefix.parse("10.9.0.0/16"), via: IpAddress.parse("192.0.2.1") }],
+  };
+  outcomes = [{ failures: [{ code: "dataplane/refused", message: "no", op: op as DataPlaneOp }] }];
+  await expect(applier.apply(intent(1))).rejects.toBeDefined();
+  expect(configured.at(-1)).toBe(NOTHING_DECIDED);
+  await applier.apply(intent(2, connection("one", ["10.2.0.0/16"])));
+  expect(configured.at(-1)?.undecided).toEqual([]);
+  await applier.clear();
+  expect(configured.at(-1)).toBe(NOTHING_DECIDED);
   expect(applier.current).toBeUndefined();
 });
 

@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { type Clock, type Fault, IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
-import type { DataPlaneOp, Failure, IkeConfig } from "@sallyport/ike";
+import { type DataPlaneOp, type Failure, type IkeConfig, NOTHING_DECIDED } from "@sallyport/ike";
 import { type Credential, diffIntent, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { checkCapabilities } from "./capability.js";
@@ -71,12 +71,21 @@ export class IntentApplier {
       const { failures } = await this.options.configure(await this.#config(intent));
       const [first] = failures;
       if (first) {
-        if (before) await this.options.configure(await this.#config(before));
-        else await this.options.configure(await this.#config({ ...intent, connections: [], policies: [] }));
+        await this.options.configure(before ? await this.#config(before) : NOTHING_DECIDED);
         throw refusal(intent, first);
       }
       if (before) this.#tellDiff(before, intent);
       this.#current = intent;
+    });
+  }
+
+  /** Back to no intent at all. */
+  clear(): Promise<void> {
+    return this.#alone(async () => {
+      clearTimeout(this.#timer);
+      this.#current = undefined;
+      this.#missing = new Map();
+      await this.options.configure(NOTHING_DECIDED);
     });
   }
 

@@ -136,9 +136,8 @@ export class Daemon {
   }
 
   /** Back to no intent at all. */
-  async clear(): Promise<void> {
-    const { intent } = this.gateway;
-    if (intent) await this.gateway.apply({ ...intent, revision: 0, connections: [] });
+  clear(): Promise<void> {
+    return this.gateway.clear();
   }
 
   async #openGateway(ports: IkePorts): Promise<void> {

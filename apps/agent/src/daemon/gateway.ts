@@ -96,6 +96,12 @@ export class Gateway {
     }
   }
 
+  /** Back to no intent at all. */
+  async clear(): Promise<void> {
+    await this.#applier.clear();
+    this.#dhcp.listen(false);
+  }
+
   #networkChanged(): void {
     this.#host.network(ownAddresses(this.#host.virtualAddresses()));
     this.#changedAgain = true;

@@ -1,7 +1,7 @@
 import type { IpAddress, Rng } from "@sallyport/base";
 import type { AddressSpec, PolicySpec, SaId, SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
-import { type ChildConfig, DEFAULT_LIMITS, type IkeConfig, type PeerConfig, type ShuntConfig } from "../config.js";
+import { type ChildConfig, type IkeConfig, NOTHING_DECIDED, type PeerConfig, type ShuntConfig } from "../config.js";
 import type { LastError, Refusal } from "../status.js";
 import type { PacketSelector } from "./child-sa.js";
 import { CookieJar } from "./cookie.js";
@@ -52,11 +52,9 @@ export interface Shunt {
   readonly entries: Entries;
 }
 
-const EMPTY: IkeConfig = { limits: DEFAULT_LIMITS, natPort: 4500, peers: [] };
-
 /** The engine's shared state: tables and counters around the IKE SAs. */
 export class Core {
-  config: IkeConfig = EMPTY;
+  config: IkeConfig = NOTHING_DECIDED;
   readonly table = new SaTable();
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();

@@ -156,8 +156,11 @@ function pick(candidates: readonly PeerConfig[], payloads: readonly Payload[]): 
 }
 
 function noProposal(turn: Turn, from: From, message: Message, candidates: readonly PeerConfig[]): void {
-  turn.count("no-proposal-chosen");
-  refuse(turn, from, message.header, notification("NO_PROPOSAL_CHOSEN"));
+  if (turn.core.config.undecided?.some((p) => p.contains(from.remote.address))) turn.count("undecided");
+  else {
+    turn.count("no-proposal-chosen");
+    refuse(turn, from, message.header, notification("NO_PROPOSAL_CHOSEN"));
+  }
   const peer = candidates[0];
   if (!peer || !turn.core.mayAnswerStranger(turn.now)) return;
   const ours = proposalsText(ikeProposals(peer.proposals));

@@ -73,6 +73,36 @@ describe("refusals in IKE_SA_INIT", () => {
   });
 });
 
+describe("before it is known who may call", () => {
+  test("nobody is answered, so that a peer that calls goes on calling until there is an answer", () => {
+    const { sim, a, b } = pair();
+    b.crash();
+    let answers = 0;
+    sim.network.taps.push((p) => {
+      if (p.from.address.equals(b.address)) answers++;
+      return p;
+    });
+    sim.run(3);
+    expect(b.count("undecided")).toBeGreaterThan(1);
+    expect(answers).toBe(0);
+    expect(a.of("negotiation-failed")).toEqual([]);
+    b.configure(configOf(peerOf("b")));
+    sim.run(5);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
+  test("only callers who may be the peer that is not set up yet are left without an answer", () => {
+    const here = { ...configOf(), undecided: [Prefix.parse(`${ADDRESSES.a}/32`)] };
+    const { sim, a, b } = pair({ b: here });
+    sim.run(1);
+    expect(b.count("undecided")).toBeGreaterThan(0);
+    expect(a.of("negotiation-failed")).toEqual([]);
+    b.configure({ ...configOf(), undecided: [Prefix.parse("203.0.113.0/24")] });
+    sim.run(10);
+    expect(a.of("negotiation-failed")[0]?.error).toMatchObject({ theirs: "NO_PROPOSAL_CHOSEN" });
+  });
+});
+
 describe("refusals of strangers (nobody has proved to be the peer)", () => {
   const strict = [{ ...IKE_PROPOSAL, prf: ["hmac-sha2-512"] as const }];
   const anywhere = { endpoint: undefined, accept: [Prefix.any(4)] };
