@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -33,7 +33,8 @@ function weaken(elf: Buffer): number {
       let version = library + elf.readUInt32LE(library + 8);
       for (let left = elf.readUInt16LE(library + 2); left > 0; left--) {
         const at = strings + elf.readUInt32LE(version + 8);
-        if (TOO_NEW.test(elf.toString("latin1", at, elf.indexOf(0, at)))) {
+        const isWeak = elf.readUInt16LE(version + 4) === VER_FLG_WEAK;
+        if (!isWeak && TOO_NEW.test(elf.toString("latin1", at, elf.indexOf(0, at)))) {
           elf.writeUInt16LE(VER_FLG_WEAK, version + 4);
           changed++;
         }
@@ -61,12 +62,15 @@ export async function fuzzer(): Promise<{ command: string; environment: Record<s
   if (major > 2 || minor >= 38) return { command, environment: {} };
   const native = path.dirname(createRequire(path.join(core, "package.json")).resolve("@jazzer.js/fuzzer/package.json"));
   const addon = path.join(native, "prebuilds", `fuzzer-${process.platform}-${process.arch}.node`);
-  const original = path.join(WORK, path.basename(addon));
   const library = path.join(WORK, "compatibility.so");
   await mkdir(WORK, { recursive: true });
-  if (!(await stat(original).catch(() => undefined))) await copyFile(addon, original);
-  const elf = await readFile(original);
-  if (weaken(elf) > 0) await writeFile(addon, elf);
+  const elf = await readFile(addon);
+  if (weaken(elf) > 0) {
+    // Not into the file itself: whoever runs it now would die of that.
+    const changed = `${addon}.${process.pid}`;
+    await writeFile(changed, elf);
+    await rename(changed, addon);
+  }
   const source = path.join(WORK, "compatibility.c");
   await writeFile(source, COMPATIBILITY);
   await run(process.env.CC || "cc", ["-O2", "-shared", "-fPIC", "-o", library, source]);

@@ -64,9 +64,10 @@ async function run(target: string, folder: string, inputs: readonly string[], op
     env: { ...process.env, ...environment },
     stdio: ["ignore", handle.fd, handle.fd],
   });
-  const [code] = (await once(child, "close")) as [number | null];
+  const [code, signal] = (await once(child, "close")) as [number | null, string | null];
   await handle.close();
-  return { code: code ?? 1, output: await readFile(log, "utf8") };
+  const end = signal ? `\nended by ${signal}\n` : "";
+  return { code: code ?? 1, output: (await readFile(log, "utf8")) + end };
 }
 
 const last = (text: string, pattern: RegExp) => Number([...text.matchAll(pattern)].at(-1)?.[1] ?? 0);
@@ -114,6 +115,7 @@ const lane = async () => {
   for (let target = waiting.shift(); target; target = waiting.shift()) {
     const outcome = await fuzz(target);
     outcomes.push(outcome);
+    if (values.record) await record(seconds, outcome);
     const { ok, kept, executions, coverage, megabytes } = outcome;
     console.log(
       `${target}: ${ok ? "ok" : "FAILED"}, ${kept} kept inputs, ${executions} runs, coverage ${coverage}, ${megabytes} MB at most`,
@@ -122,7 +124,6 @@ const lane = async () => {
   }
 };
 await Promise.all([lane(), lane()]);
-if (values.record) await record(seconds, outcomes);
 const failed = outcomes.filter((o) => !o.ok).length;
 console.log(`${Math.round((performance.now() - started) / 1000)} s`);
 console.log(`${outcomes.length - failed} passed, ${failed} failed`);

@@ -40,8 +40,8 @@ export interface Recorded {
 
 const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
 
-/** Puts the rows of these targets into the record and leaves the other targets' rows as they are. */
-export async function record(seconds: number, outcomes: readonly Recorded[]): Promise<void> {
+/** Puts the row of a target into the record and leaves the other targets' rows as they are. */
+export async function record(seconds: number, o: Recorded): Promise<void> {
   const git = (...arguments_: string[]) => execFileSync("git", arguments_, { cwd: ROOT, encoding: "utf8" }).trim();
   const changed = git("status", "--porcelain", "--", "libs", "apps", "tests/fuzz") === "" ? "" : " with changes";
   const [commit, date] = [git("rev-parse", "--short", "HEAD") + changed, new Date().toISOString().slice(0, 10)];
@@ -49,11 +49,9 @@ export async function record(seconds: number, outcomes: readonly Recorded[]): Pr
   const rows = new Map(
     [...old.matchAll(/^\| ([a-z][a-z-]*) \| (?:ok|FAILED) .*$/gm)].map(([line, target = ""]) => [target, line]),
   );
-  for (const o of outcomes) {
-    const result = o.ok ? "ok" : "FAILED";
-    const cells = [seconds, o.executions, o.kept, o.found, o.coverage, o.slowest, o.megabytes, date, commit];
-    rows.set(o.target, row([o.target, result, ...cells, process.version]));
-  }
+  const result = o.ok ? "ok" : "FAILED";
+  const cells = [seconds, o.executions, o.kept, o.found, o.coverage, o.slowest, o.megabytes, date, commit];
+  rows.set(o.target, row([o.target, result, ...cells, process.version]));
   const lines = [row(COLUMNS), row(COLUMNS.map(() => "---")), ...[...rows].sort().map(([, line]) => line)];
   await writeFile(FILE, `${HEAD}${lines.join("\n")}\n`);
 }
