@@ -4,6 +4,7 @@ import { faultTable } from "@sallyport/base";
 export const fault = faultTable({
   "agent/unknown-command": { retry: false, expose: true },
   "agent/not-running": { retry: true, expose: true },
+  "agent/starting": { retry: true, expose: true },
   "agent/refused": { retry: false, expose: true },
   "agent/not-enrolled": { retry: false, expose: true },
   "agent/unknown-tunnel": { retry: false, expose: true },

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { isFault } from "@sallyport/base";
-import { DEFAULT_PORTS, parseIntent } from "@sallyport/intent";
+import { parseIntent } from "@sallyport/intent";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { DataPlaneChoice } from "./daemon/carrier.js";
 import { ask } from "./daemon/control-socket.js";
@@ -116,7 +116,7 @@ async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
     });
   }
   const { intent } = await new IntentStore(stateDir).load();
-  await daemon.open(intent?.ports ?? DEFAULT_PORTS, enrolment.identities);
+  await daemon.open(intent, enrolment.identities);
   const session = new Session({ daemon, enrolment, store, agentVersion: version });
   daemon.connected = () => session.connected;
   await session.start();
@@ -136,7 +136,7 @@ async function runIntent(daemon: Daemon, file: string, { key, certificate }: Run
         : [],
   });
   let current = await read();
-  await daemon.open(current.intent.ports, current.identities);
+  await daemon.open(current.intent, current.identities);
   await daemon.apply(current.intent);
   const watch = new FileWatch([file, ...(key && certificate ? [key, certificate] : [])], async () => {
     try {

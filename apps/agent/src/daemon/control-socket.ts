@@ -10,6 +10,13 @@ export type ControlHandler = (
   stream: { line(text: string): void; closed(then: () => void): void },
 ) => Promise<unknown>;
 
+/** What may be told of an error to whoever asks. */
+export function tellable(error: unknown): { readonly code: string; readonly message: string } {
+  return isFault(error)
+    ? { code: error.code, message: error.message }
+    : { code: "agent/internal", message: "internal error, see the log" };
+}
+
 const MAX_REQUEST = 64 * 1024;
 const MAX_CLIENTS = 32;
 const IDLE_MS = 10_000;
@@ -17,9 +24,7 @@ const IDLE_MS = 10_000;
 const MAX_UNREAD = 4 * 1024 * 1024;
 
 function answer(error: unknown): object {
-  return isFault(error)
-    ? { ok: false, code: error.code, message: error.message }
-    : { ok: false, code: "agent/internal", message: "internal error, see the log" };
+  return { ok: false, ...tellable(error) };
 }
 
 /** The local control socket: root's alone, by file mode; size, number and idle time of requests are bounded. */

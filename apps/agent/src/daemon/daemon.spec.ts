@@ -32,6 +32,8 @@ async function openGateway({ ports }: GatewayOptions): Promise<Gateway> {
       intent = next;
       history.push(`apply ${next.revision}`);
     },
+    tunnel: (name: string) => name,
+    initiate: (name: string) => history.push(`initiate ${name}`),
     close: async () => {
       history.push(`close ${ports.ike}`);
     },
@@ -57,7 +59,7 @@ beforeEach(async () => {
   taken = [];
   refused = [];
   daemon = new Daemon({ stateDir, dataPlane: "kernel", tunName: "t", logLevel: "silent" }, openGateway);
-  await daemon.open(USUAL, []);
+  await daemon.open(intent(1, USUAL), []);
   await daemon.apply(intent(1, USUAL));
 });
 afterEach(async () => {
@@ -90,9 +92,51 @@ it("goes back to the last good intent on its ports when the new one is refused t
 it("answers on its control socket, and lets no second agent run on the same state", async () => {
   expect(await ask(controlSocketPath(stateDir), { command: "status" })).toMatchObject({
     dataPlane: "kernel",
+    state: "running",
+    refusal: null,
     revision: 1,
     connected: false,
   });
   const second = new Daemon({ ...daemon.options }, openGateway);
-  await expect(second.open(USUAL, [])).rejects.toMatchObject({ code: "agent/already-running", value: stateDir });
+  await expect(second.open(undefined, [])).rejects.toMatchObject({ code: "agent/already-running", value: stateDir });
+});
+
+describe("a start", () => {
+  const start = async (known: GatewayIntent | undefined, patienceMs?: number) => {
+    await daemon.close({ keep: false });
+    daemon = new Daemon({ ...daemon.options, patienceMs }, openGateway);
+    await daemon.open(known, []);
+  };
+  const request = (command: string) => ask(controlSocketPath(stateDir), { command, tunnel: "one" });
+
+  it("is told apart from a gateway that waits for its first intent", async () => {
+    await start(intent(3, USUAL));
+    expect(await request("status")).toMatchObject({ state: "starting", gateway: null, revision: 0 });
+    await start(undefined);
+    expect(await request("status")).toMatchObject({ state: "no-intent", gateway: null });
+    await daemon.apply(intent(4, USUAL));
+    expect(await request("status")).toMatchObject({ state: "running", revision: 4 });
+  });
+
+  it("is waited for by a command that names a tunnel", async () => {
+    await start(intent(3, USUAL));
+    history = [];
+    const up = request("up");
+    await request("status");
+    await daemon.apply(intent(3, USUAL));
+    await up;
+    expect(history).toEqual(["apply 3", "initiate one"]);
+  });
+
+  it("that takes too long is an error with a code, and with what stands in the way", async () => {
+    refused = [3];
+    await start(intent(3, USUAL), 20);
+    await expect(request("up")).rejects.toMatchObject({ value: "agent/starting" });
+    await expect(daemon.apply(intent(3, USUAL))).rejects.toBeDefined();
+    await expect(request("trace")).rejects.toMatchObject({
+      value: "agent/starting",
+      message: expect.stringMatching(/: no$/),
+    });
+    expect(await request("status")).toMatchObject({ refusal: { code: "agent/unsupported-proposal", message: "no" } });
+  });
 });

@@ -1,11 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { IkeEvent } from "@sallyport/ike";
-import type { GatewayIntent } from "@sallyport/intent";
+import { DEFAULT_PORTS, type GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import type { DataPlaneChoice } from "./carrier.js";
 import { systemClock } from "./clock.js";
-import { ask, ControlSocket } from "./control-socket.js";
+import { ask, ControlSocket, tellable } from "./control-socket.js";
 import { Credentials, type IdentityFiles } from "./credentials.js";
 import { describe } from "./describe.js";
 import { Gateway } from "./gateway.js";
@@ -15,6 +16,7 @@ import { createLogger, LogBuffer, type Logger } from "./log.js";
 import { LogBudget } from "./log-budget.js";
 import { ResolverHook } from "./resolver-hook.js";
 import { Revocation } from "./revocation.js";
+import type { StartState } from "./status-text.js";
 import type { IkePorts } from "./transport.js";
 import { webFetch } from "./web-fetch.js";
 
@@ -23,11 +25,15 @@ export interface DaemonOptions {
   readonly dataPlane: DataPlaneChoice;
   readonly tunName: string;
   readonly logLevel: string;
+  /** Milliseconds that a command waits for the first intent of a start; absent: 5 s. */
+  readonly patienceMs?: number | undefined;
   /** A program that is told which name servers peers give (`ResolverHook`). */
   readonly resolverHook?: string | undefined;
 }
 
 export const controlSocketPath = (stateDir: string) => path.join(stateDir, "agent.sock");
+/** How long a command waits for the first intent of a start; shorter than its caller's patience. */
+const PATIENCE_MS = 5_000;
 const keeperPath = (stateDir: string) => path.join(stateDir, "keeper.pid");
 
 /** A CHILD SA may outlive its soft lifetime by a tenth; nobody comes back after that. */
@@ -46,6 +52,10 @@ export class Daemon {
   #gateway: Gateway | undefined;
   #control: ControlSocket | undefined;
   #keeperSeconds = 0;
+  /** An intent was there when the daemon was opened. */
+  #expectsIntent = false;
+  readonly #inForce = Promise.withResolvers<void>();
+  #refusal: ReturnType<typeof tellable> | undefined;
   /** Set by whoever runs the stream to the control plane. */
   connected: () => boolean = () => false;
   /** The state of tunnels changed without an event. */
@@ -75,8 +85,40 @@ export class Daemon {
     return this.#gateway;
   }
 
-  /** Throws `agent/already-running` when another agent answers for the same state. */
-  async open(ports: IkePorts, identities: readonly IdentityFiles[]): Promise<void> {
+  get state(): StartState {
+    if (this.#gateway?.intent) return "running";
+    return this.#expectsIntent ? "starting" : "no-intent";
+  }
+
+  /** Why the intent of this start is not in force; undefined when it is, or when nothing has been tried yet. */
+  get refusal(): ReturnType<typeof tellable> | undefined {
+    return this.state === "starting" ? this.#refusal : undefined;
+  }
+
+  /** The gateway when its intent is in force; a start is waited for. Throws `agent/starting` when it takes longer than 5 s. */
+  async ready(): Promise<Gateway> {
+    if (this.state === "starting") {
+      const patience = new AbortController();
+      const { signal } = patience;
+      await Promise.race([
+        this.#inForce.promise,
+        sleep(this.options.patienceMs ?? PATIENCE_MS, undefined, { signal, ref: false }),
+      ]);
+      patience.abort();
+    }
+    if (this.state !== "starting") return this.gateway;
+    const why = this.#refusal ? `: ${this.#refusal.message}` : "";
+    throw fault("agent/starting", `the agent starts, its intent is not in force yet${why}`, {
+      ...(this.#refusal && { value: this.#refusal.code }),
+      expected: "the state `running` in `sallyport-agent status`",
+    });
+  }
+
+  /**
+   * `intent` is the one that `apply` is about to put in force, if there is any: its ports are opened. Throws `agent/already-running`
+   * when another agent answers for the same state.
+   */
+  async open(intent: GatewayIntent | undefined, identities: readonly IdentityFiles[]): Promise<void> {
     const { stateDir } = this.options;
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const socket = controlSocketPath(stateDir);
@@ -87,7 +129,8 @@ export class Daemon {
     if (other)
       throw fault("agent/already-running", `an agent runs on ${stateDir} already`, { field: "state", value: stateDir });
     this.credentials.load(identities);
-    await this.#openGateway(ports);
+    this.#expectsIntent = intent !== undefined;
+    await this.#openGateway(intent?.ports ?? DEFAULT_PORTS);
     this.#control = new ControlSocket(socket, localCommands(this), this.log);
     await this.#control.open();
     this.log.info(
@@ -99,8 +142,14 @@ export class Daemon {
   /** Throws what `Gateway.apply` throws, and `agent/ports-unavailable`; then the last good intent stays in force. */
   async apply(intent: GatewayIntent): Promise<void> {
     const { ike, natt } = this.gateway.ports;
-    if (intent.ports.ike === ike && intent.ports.natt === natt) await this.gateway.apply(intent);
-    else await this.#move(intent);
+    try {
+      if (intent.ports.ike === ike && intent.ports.natt === natt) await this.gateway.apply(intent);
+      else await this.#move(intent);
+    } catch (error) {
+      this.#refusal = tellable(error);
+      throw error;
+    }
+    this.#inForce.resolve();
     if (longestSaSeconds(intent) > this.#keeperSeconds) await this.#keep();
   }
 

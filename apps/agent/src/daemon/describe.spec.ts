@@ -1,6 +1,6 @@
 import { IpAddress } from "@sallyport/base";
 import { describe as inWords } from "./describe.js";
-import { statusText } from "./status-text.js";
+import { type AgentStatus, statusText } from "./status-text.js";
 
 it("tells a defect of the engine as an error, with the input that it lost", () => {
   const described = inWords({
@@ -31,12 +31,35 @@ it("shows what was refused to strangers apart from the tunnels, with both sides'
   const remote = { address: IpAddress.parse("203.0.113.9"), port: 500 };
   const status = { peers: [], unknown: [], halfOpen: 0, pools: [], counters: {}, policies: [], gateway: null };
   const more = { dataPlane: "userspace", revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
-  const lines = statusText({ ...status, ...more, refusals: [{ peer: undefined, remote, error }] }).split("\n");
+  const start = { state: "no-intent", refusal: null } as const;
+  const lines = statusText({ ...status, ...more, ...start, refusals: [{ peer: undefined, remote, error }] }).split(
+    "\n",
+  );
   expect(lines.slice(1)).toEqual([
     "refused to callers who were not authenticated:",
     "  5 s ago, 203.0.113.9:500: no proposal of the peer is acceptable (ike/no-proposal-chosen)",
     "    ours:   IKE:AES_GCM_16_256",
     "    theirs: IKE:3DES",
   ]);
-  expect(statusText({ ...status, ...more, refusals: [] })).not.toContain("refused");
+  expect(statusText({ ...status, ...more, ...start, refusals: [] })).not.toContain("refused");
+});
+
+it("says that a gateway starts, and what stands in the way", () => {
+  const status = {
+    peers: [],
+    unknown: [],
+    halfOpen: 0,
+    pools: [],
+    counters: {},
+    policies: [],
+    gateway: null,
+    refusals: [],
+  };
+  const more = { dataPlane: "userspace", revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
+  const first = (about: Pick<AgentStatus, "state" | "refusal">) =>
+    statusText({ ...status, ...more, ...about }).split(";")[0];
+  expect(first({ state: "starting", refusal: null })).toBe("gateway starting");
+  const refusal = { code: "agent/data-plane-refused", message: "EEXIST" };
+  expect(first({ state: "starting", refusal })).toBe("gateway starting (EEXIST, agent/data-plane-refused)");
+  expect(first({ state: "no-intent", refusal: null })).toBe("gateway no intent yet");
 });

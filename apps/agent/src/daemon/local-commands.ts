@@ -19,6 +19,10 @@ function text(args: Readonly<Record<string, unknown>>, name: string): string {
 /** What the commands look at. The gateway may be another one from one command to the next. */
 export interface LocalView {
   readonly gateway: Gateway;
+  readonly state: AgentStatus["state"];
+  readonly refusal: AgentStatus["refusal"] | undefined;
+  /** The gateway once its intent is in force; rejects when that takes too long. */
+  ready(): Promise<Gateway>;
   readonly logs: LogBuffer;
   readonly credentials: Pick<Credentials, "certificates">;
   readonly connected: () => boolean;
@@ -28,6 +32,8 @@ export interface LocalView {
 export function localCommands(daemon: LocalView): Record<string, ControlHandler> {
   const status = (): AgentStatus => ({
     ...daemon.gateway.status(),
+    state: daemon.state,
+    refusal: daemon.refusal ?? null,
     policies: daemon.gateway.policies(),
     dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
     gateway: daemon.gateway.intent?.gateway ?? null,
@@ -37,9 +43,10 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     now: performance.now(),
   });
   const command =
-    (action: (tunnel: string, child: string | undefined) => void): ControlHandler =>
+    (action: (gateway: Gateway, tunnel: string, child: string | undefined) => void): ControlHandler =>
     async (args) => {
-      action(daemon.gateway.tunnel(text(args, "tunnel")), args.child === undefined ? undefined : text(args, "child"));
+      const gateway = await daemon.ready();
+      action(gateway, gateway.tunnel(text(args, "tunnel")), args.child === undefined ? undefined : text(args, "child"));
       return null;
     };
   return {
@@ -57,17 +64,18 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
       return args.text === true ? sasText(sas) : sas;
     },
     trace: async (args, stream) => {
-      const tunnel = daemon.gateway.tunnel(text(args, "tunnel"));
+      const gateway = await daemon.ready();
+      const tunnel = gateway.tunnel(text(args, "tunnel"));
       stream.closed(
-        daemon.gateway.trace(tunnel, (trace) => {
+        gateway.trace(tunnel, (trace) => {
           for (const line of traceText(trace)) stream.line(line);
         }),
       );
       return undefined;
     },
-    up: command((tunnel, child) => daemon.gateway.initiate(tunnel, child)),
-    down: command((tunnel, child) => daemon.gateway.terminate(tunnel, child)),
-    rekey: command((tunnel, child) => daemon.gateway.rekey(tunnel, child)),
+    up: command((gateway, tunnel, child) => gateway.initiate(tunnel, child)),
+    down: command((gateway, tunnel, child) => gateway.terminate(tunnel, child)),
+    rekey: command((gateway, tunnel, child) => gateway.rekey(tunnel, child)),
     logs: async (args, stream) => {
       const count = typeof args.lines === "number" ? Math.min(Math.max(0, args.lines), daemon.logs.capacity) : 100;
       for (const line of daemon.logs.tail(count)) stream.line(line);

@@ -27,10 +27,12 @@ export class LogBuffer {
   }
 }
 
+/** A collector that went away takes its pipe with it; the gateway goes on. */
+const ignore = () => {};
+
 /** JSON lines to standard output and into `buffer`. Bytes and secrets are never logged: callers log texts and ids. */
 export function createLogger(buffer: LogBuffer, level: string): Logger {
-  // A collector that went away takes its pipe with it; the gateway goes on.
-  process.stdout.on("error", () => {});
+  process.stdout.off("error", ignore).on("error", ignore);
   const sink = new Writable({
     decodeStrings: false,
     write(chunk: string, _encoding, done) {

@@ -2,8 +2,17 @@ import { endpointText } from "@sallyport/base";
 import type { EngineStatus, IkeStatus, PeerStatus, PolicyStatus, TrafficRange } from "@sallyport/ike";
 import { selectorText } from "@sallyport/intent";
 
+/**
+ * `starting`: there is an intent, and it is not in force yet since the agent began; `no-intent`: it waits for a first one; `running`: the
+ * intent of `revision` is in force.
+ */
+export type StartState = "starting" | "no-intent" | "running";
+
 /** What the control socket answers to `status`. */
 export interface AgentStatus extends EngineStatus {
+  readonly state: StartState;
+  /** While it starts: why the intent could not be put in force so far. It is tried again. */
+  readonly refusal: { readonly code: string; readonly message: string } | null;
   readonly dataPlane: string;
   /** In order of precedence. */
   readonly policies: readonly PolicyStatus[];
@@ -101,7 +110,9 @@ function policyLines({ policies }: AgentStatus): string[] {
 export function statusText(status: AgentStatus): string {
   const who = status.gateway
     ? `${status.gateway.name} (${status.gateway.id}), revision ${status.revision}`
-    : "no intent yet";
+    : status.state === "starting"
+      ? `starting${status.refusal ? ` (${status.refusal.message}, ${status.refusal.code})` : ""}`
+      : "no intent yet";
   return [
     `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
     ...status.pools.map(({ pool, size, taken }) => `pool ${pool}: ${taken} of ${size} addresses taken`),

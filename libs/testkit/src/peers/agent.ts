@@ -30,6 +30,7 @@ export interface AgentOptions {
 export type AgentStatus = EngineStatus & {
   readonly dataPlane: string;
   readonly connected: boolean;
+  readonly state: "starting" | "no-intent" | "running";
   /** Null before the first intent. */
   readonly gateway: { readonly id: string; readonly name: string } | null;
 };
@@ -79,7 +80,7 @@ export class Agent {
     const probe = async () => {
       if (hasEnded(this.child)) throw new Error(`the agent ended with ${this.child.exitCode ?? this.child.signalCode}`);
       const status = await this.status();
-      return status.gateway === null ? undefined : status;
+      return status.state === "running" ? status : undefined;
     };
     return eventually("the agent has taken its intent", probe, START_MS);
   }
