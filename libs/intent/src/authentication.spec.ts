@@ -115,3 +115,38 @@ test("the proof plays the first round, whatever signatures are wanted", () => {
   if (shared) expect(prove(sign(a), sign(b), shared.id)).toMatchObject({ ok: true });
   expect(shared).toBeDefined();
 });
+
+describe("a change inside the rounds", () => {
+  const rounds = (end: "localRounds" | "peerRounds", secret: string, more: object = {}) =>
+    intent({
+      [end]: [{ ...psk(end === "localRounds" ? "b.example" : "y.example"), secret: new Secret(secret), ...more }],
+    });
+  const changeOf = (a: GatewayIntent, b: GatewayIntent) => diffIntent(a, b).connections[0];
+
+  test("of our own secret is told and touches nothing; nothing of it is shown", () => {
+    const [a, b] = [rounds("localRounds", "the one before"), rounds("localRounds", "the one after")];
+    expect(changeOf(a, b)).toMatchObject({
+      fields: [{ field: "localRounds.0.secret", from: "***", to: "***" }],
+      impact: "untouched",
+    });
+    expect(changeOf(a, rounds("localRounds", "the one before"))).toBeUndefined();
+  });
+
+  test("of the peer's secret ends what rests on it, unless the old one is accepted too", () => {
+    const [a, b] = [rounds("peerRounds", "the one before"), rounds("peerRounds", "the one after")];
+    expect(changeOf(a, b)?.impact).toBe("re-established");
+    const alsoAccepted = [{ keyId: "old", secret: new Secret("the one before") }];
+    const gentle = changeOf(a, rounds("peerRounds", "the one after", { alsoAccepted }));
+    expect(gentle?.fields.map((f) => f.field)).toEqual(["peerRounds.0.alsoAccepted.old", "peerRounds.0.secret"]);
+    expect(gentle?.impact).toBe("untouched");
+  });
+
+  test("of who proves what, or of their number, is a new authentication", () => {
+    expect(changeOf(rounds("localRounds", "s"), intent({}))?.impact).toBe("re-established");
+    const other = intent({ peerRounds: [psk("z.example")] });
+    expect(changeOf(rounds("peerRounds", "s"), other)).toMatchObject({
+      fields: [{ field: "peerRounds.0.identity.value", from: "y.example", to: "z.example" }],
+      impact: "re-established",
+    });
+  });
+});

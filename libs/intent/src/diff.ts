@@ -63,8 +63,7 @@ type Rules = readonly (readonly [field: RegExp, impact: Impact])[];
 const CONNECTION_IMPACT: Rules = [
   [/^remote\.from/, "untouched"],
   [/^(remote\.|localAddress|addressRequest)/, "re-established"],
-  [/^(local|peer)\.(identity|method$)/, "re-established"],
-  [/^(localRounds|peerRounds)/, "re-established"],
+  [/^(local|peer)(Rounds\.\d+)?\.(identity|method$)/, "re-established"],
   [/^forceEncapsulation/, "re-established"],
   [/^ikeProposals/, "rekeyed"],
 ];
@@ -139,21 +138,37 @@ function diffChildren(a: readonly ChildIntent[], b: readonly ChildIntent[]): Chi
   ];
 }
 
-/** Lists of secrets by their names. */
-function comparable({ peer, ...rest }: Omit<ConnectionIntent, "children">) {
-  if (peer.method !== "psk") return { ...rest, peer };
+/** Secrets that are accepted besides by their names. */
+function comparablePeer(peer: PeerAuth) {
+  if (peer.method !== "psk") return peer;
   const { alsoAccepted = [] } = peer;
-  return { ...rest, peer: { ...peer, alsoAccepted: Object.fromEntries(alsoAccepted.map((k) => [k.keyId, k.secret])) } };
+  return { ...peer, alsoAccepted: Object.fromEntries(alsoAccepted.map((k) => [k.keyId, k.secret])) };
+}
+
+/** Lists whose members are compared one by one, by what names them. */
+function comparable({ peer, localRounds = [], peerRounds = [], ...rest }: Omit<ConnectionIntent, "children">) {
+  return {
+    ...rest,
+    peer: comparablePeer(peer),
+    localRounds: { ...localRounds },
+    peerRounds: { ...peerRounds.map(comparablePeer) },
+  };
 }
 
 /** Whether all that an IKE SA may rest on is still accepted. */
-function stillBelieves(a: PeerAuth, b: PeerAuth): boolean {
-  if (a.method === "psk" && b.method === "psk") {
-    const [before, after] = [a, b].map((p) => [p, ...(p.alsoAccepted ?? [])].map((k) => k.secret));
-    return before?.every((s) => after?.some((t) => t.equals(s))) ?? true;
+function stillBelieves(a: ConnectionIntent, b: ConnectionIntent): boolean {
+  const [before, after] = [a, b].map((c) => [c.peer, ...(c.peerRounds ?? [])]) as [PeerAuth[], PeerAuth[]];
+  return before.every((auth, i) => accepts(after[i], auth));
+}
+
+/** Whether a round takes all that it took before. */
+function accepts(after: PeerAuth | undefined, before: PeerAuth): boolean {
+  if (before.method === "psk" && after?.method === "psk") {
+    const [old, now] = [before, after].map((p) => [p, ...(p.alsoAccepted ?? [])].map((k) => k.secret));
+    return old?.every((s) => now?.some((t) => t.equals(s))) ?? true;
   }
-  if (a.method === "certificate" && b.method === "certificate") {
-    return a.trustAnchorIds.every((id) => b.trustAnchorIds.includes(id));
+  if (before.method === "certificate" && after?.method === "certificate") {
+    return before.trustAnchorIds.every((id) => after.trustAnchorIds.includes(id));
   }
   return true;
 }
@@ -166,7 +181,7 @@ function diffConnection(a: ConnectionIntent, b: ConnectionIntent, moved: boolean
   if (fields.length === 0 && children.length === 0 && !moved) return [];
   const impact = gravest([
     impactOf(CONNECTION_IMPACT, fields),
-    ...(stillBelieves(a.peer, b.peer) ? [] : (["re-established"] as const)),
+    ...(stillBelieves(a, b) ? [] : (["re-established"] as const)),
     ...(moved ? (["re-established"] as const) : []),
     ...children.map((c) => c.impact),
   ]);
