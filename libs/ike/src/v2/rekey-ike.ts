@@ -31,6 +31,10 @@ export function beginRekey(turn: Turn, sa: IkeSa, asking: Asking): boolean {
   const wanted = asking.task.kind === "rekey-ike" ? asking.task.group : undefined;
   const group = wanted ?? (current && groups.includes(current) ? current : groups[0]);
   if (sa.phase !== "established" || !group) return false;
+  if (contested(turn, sa)) {
+    if (sa.rekeyAt === undefined && sa.expireAt !== undefined) sa.rekeyAt = turn.now + RETRY_MS;
+    return false;
+  }
   sa.rekeyAt = undefined;
   turn.crypto(sa, asking, { kind: "dh-generate", group }, { go: "ike-offer-dh" });
   return true;
@@ -215,17 +219,23 @@ function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   turn.emit({ event: "ike-rekeyed", replaces: old.serial, peer: heir.peer?.id, at: turn.now, ike: ikeStatus(heir) });
 }
 
+/** What `heir`, made by the peer's rekey, replaces while our own rekey is under way and nobody knows which of both stays. */
+function contested(turn: Turn, heir: IkeSa): IkeSa | undefined {
+  if (heir.initiator || heir.identity === undefined) return undefined;
+  for (const serial of turn.core.table.ofIdentity(heir.identity)) {
+    const old = turn.look(serial);
+    if (old?.phase === "established" && old.rivalSerial === heir.serial) return turn.edit(serial);
+  }
+  return undefined;
+}
+
 /**
  * The peer speaks on an IKE SA of its own rekey while the answer to ours is still to come: it has seen both and holds its own for the
  * one that stays (RFC 7296 §2.8.2), so the CHILD SAs are there already.
  */
 export function heirSpeaks(turn: Turn, heir: IkeSa): void {
-  if (heir.initiator || heir.identity === undefined) return;
-  for (const serial of turn.core.table.ofIdentity(heir.identity)) {
-    if (turn.look(serial)?.rivalSerial !== heir.serial) continue;
-    const old = turn.edit(serial);
-    if (old?.phase === "established") give(turn, old, heir);
-  }
+  const old = contested(turn, heir);
+  if (old) give(turn, old, heir);
 }
 
 /** Superfluous after a collision: who made it deletes it (RFC 7296 §2.8.2). */

@@ -36,3 +36,27 @@ test.each([1, 2, 3, 4, 5, 6].flatMap((seed) => [["rekey-child", seed] as const, 
     expect(disagreements(a, b)).toEqual([]);
   },
 );
+
+/** The same, and `b`, to whom `a` has said nothing on the new IKE SA yet, rekeys that one too. */
+test.each([1, 2, 3, 4, 5, 6])("an IKE SA whose rival is undecided is not rekeyed (seed %s)", (seed) => {
+  const { sim, a, b } = pair({ seed });
+  sim.run(2);
+  let cut = true;
+  const old = a.established("b")[0]?.spiInitiator;
+  sim.network.taps.push((packet) => {
+    if (!cut || !packet.from.address.equals(a.address)) return packet;
+    const [exchange, flags = 0] = packet.datagram.subarray(18, 20);
+    if ((flags & RESPONSE) === 0) return exchange === CREATE_CHILD_SA ? packet : undefined;
+    return Buffer.from(packet.datagram.subarray(0, 8)).toString("hex") === old ? undefined : packet;
+  });
+  b.command({ command: "rekey-ike", peer: "a" });
+  a.command({ command: "rekey-ike", peer: "b" });
+  sim.run(0.05);
+  b.command({ command: "rekey-ike", peer: "a" });
+  sim.run(0.3);
+  cut = false;
+  sim.run(30);
+  a.command({ command: "rekey-ike", peer: "b" });
+  sim.run(270);
+  expect(disagreements(a, b)).toEqual([]);
+});
