@@ -87,7 +87,7 @@ export function configOf(scenario: Scenario, end: "server" | "client", n = 0): I
         name: "net",
         local: [rangeOf(own.subnet)],
         remote: [rangeOf(other.subnet)],
-        proposals: [{ encryption: [cipher], integrity: [], pfs: [] }],
+        proposals: [{ encryption: [cipher], integrity: [], pfs: [], esn: [false] }],
         startAction: end === "client" ? "start" : "none",
         dpdAction: "clear",
       },

@@ -86,4 +86,9 @@ export const LIMITS: readonly Limit[] = [
     peer: "libreswan",
     why: "one round (its ipsec.conf(5) has one `leftauth`)",
   },
+  {
+    scenario: 34,
+    peer: "strongSwan",
+    why: "its ESP in user space (libipsec) has no ESN and one window of 128 packets",
+  },
 ];

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import type { Topology } from "@sallyport/testkit";
+import { DATA_PLANE } from "./lab.js";
 
 export const NS = {
   ours: "sp-sqz-ours",
@@ -59,7 +60,9 @@ export async function run(namespace: string, command: string, ...args: string[])
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed in ${namespace}`);
   return out;
 }
-export const iptables = (namespace: string, ...args: string[]) => run(namespace, "iptables", ...args);
+/** User Mode Linux has the older tables only. */
+const IPTABLES = DATA_PLANE === "kernel" ? "iptables-legacy" : "iptables";
+export const iptables = (namespace: string, ...args: string[]) => run(namespace, IPTABLES, ...args);
 
 /** Hides what is behind a router, and leads IKE that calls the router to one machine behind it. */
 export async function translate(router: "near" | "far", inside: string): Promise<void> {

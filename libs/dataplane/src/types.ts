@@ -89,6 +89,8 @@ export interface SaState extends SaId, SaCounters {
   readonly mode: SaMode;
   readonly reqid: number;
   readonly encapsulation?: { readonly sourcePort: number; readonly destinationPort: number };
+  /** Packets; what an outbound SA says here means nothing. */
+  readonly replayWindow: number;
 }
 
 export type PolicyDirection = "in" | "out" | "fwd";

@@ -36,6 +36,8 @@ export interface EspProposal {
   readonly encryption: readonly CipherChoice[];
   readonly integrity: readonly IntegrityAlgorithm[];
   readonly pfs: readonly DhGroup[];
+  /** Extended sequence numbers or not, in order of preference (RFC 7296 §3.3.2). */
+  readonly esn: readonly boolean[];
 }
 
 /** A certificate of this end. */
@@ -184,7 +186,6 @@ export interface ChildConfig {
    */
   readonly template?: "port-override" | "port-strict";
   readonly proposals: readonly EspProposal[];
-  readonly esn: boolean;
   /** Packets; 0 switches the check off. */
   readonly replayWindow: number;
   /** DF of the outer header (POL-13); undefined: as the data plane has it. */
@@ -365,7 +366,6 @@ export const PEER_DEFAULTS = {
 
 export const CHILD_DEFAULTS = {
   mode: "tunnel",
-  esn: false,
   replayWindow: 128,
   tfc: 0,
   lifetime: { soft: 3_240, jitter: 180, hard: 3_600 },

@@ -36,7 +36,12 @@ describe("toIkeConfig", () => {
     });
     expect(peer?.remote.accept.map(String)).toEqual(["198.51.100.7/32"]);
     expect(String(peer?.remote.endpoint?.address)).toBe("198.51.100.7");
-    expect(peer?.children[0]).toMatchObject({ startAction: "start", dpdAction: "restart", mode: "tunnel", esn: false });
+    expect(peer?.children[0]).toMatchObject({
+      startAction: "start",
+      dpdAction: "restart",
+      mode: "tunnel",
+    });
+    expect(peer?.children[0]?.proposals.map((p) => p.esn)).toEqual([[false], [false]]);
     expect(peer?.children[0]?.routeSources.map(String)).toEqual(["10.1.0.1"]);
     expect(peer?.children[0]?.local.map((r) => `${r.first}-${r.last}`)).toEqual(["10.1.0.0-10.1.255.255"]);
   });

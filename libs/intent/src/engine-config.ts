@@ -226,7 +226,7 @@ function childConfig(
   field: string,
 ): ChildConfig {
   const proposals = parseProposals(child.espProposals, "esp", `${field}.espProposals`);
-  const esn = proposals.some((p) => p.esn.includes(true));
+  const numbersLast = proposals.every((p) => !p.esn.includes(false));
   const local = child.localSubnets.map((text, i) => parseSelector(text, `${field}.localSubnets[${i}]`));
   const inside = facts.ownAddresses.filter((a) => local.some((range) => holds(range, a)));
   const routeSources = ([4, 6] as const).flatMap((family) => inside.find((a) => a.family === family) ?? []);
@@ -238,15 +238,14 @@ function childConfig(
     local,
     remote: child.remoteSubnets.map((text, i) => parseSelector(text, `${field}.remoteSubnets[${i}]`)),
     proposals: proposals.map(
-      ({ encryption, integrity, groups }): EspProposal => ({ encryption, integrity, pfs: groups }),
+      ({ encryption, integrity, groups, esn }): EspProposal => ({ encryption, integrity, pfs: groups, esn }),
     ),
-    esn,
     ...(child.dontFragment ? { dontFragment: child.dontFragment } : {}),
     lifetime: {
       soft: child.rekeySeconds,
       jitter: jitter(child.rekeySeconds),
       hard: hard(child.rekeySeconds),
-      ...volumeOf(child, esn),
+      ...volumeOf(child, numbersLast),
     },
     replayWindow: child.replayWindow ?? CHILD_DEFAULTS.replayWindow,
     tfc: child.tfcBytes ?? CHILD_DEFAULTS.tfc,
@@ -266,11 +265,11 @@ function reauthenticationOf({ reauthentication }: ConnectionIntent): PeerConfig[
   return { after: seconds, jitter: jitter(seconds), mode };
 }
 
-/** Limits by volume. Without ESN the sequence numbers end first. */
-function volumeOf({ rekeyBytes, rekeyPackets }: ChildIntent, esn: boolean): Partial<ChildConfig["lifetime"]> {
+/** Limits by volume. Where an SA may be without ESN its sequence numbers end first. */
+function volumeOf({ rekeyBytes, rekeyPackets }: ChildIntent, numbersLast: boolean): Partial<ChildConfig["lifetime"]> {
   return {
     ...(rekeyBytes === undefined ? {} : { softBytes: BigInt(rekeyBytes), hardBytes: BigInt(hard(rekeyBytes)) }),
-    ...(esn ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
+    ...(numbersLast ? {} : { softPackets: SOFT_PACKETS, hardPackets: HARD_PACKETS }),
     ...(rekeyPackets === undefined
       ? {}
       : { softPackets: BigInt(rekeyPackets), hardPackets: BigInt(hard(rekeyPackets)) }),

@@ -62,7 +62,7 @@ abstract class Sa {
 
   state(clock: Clock): SaState {
     const { destination, source, encapsulation } = this.path;
-    const { protocol, spi, direction, mode, reqid } = this.spec;
+    const { protocol, spi, direction, mode, reqid, replayWindow } = this.spec;
     const now = clock.now();
     return {
       destination,
@@ -73,6 +73,7 @@ abstract class Sa {
       mode,
       reqid,
       encapsulation,
+      replayWindow,
       bytes: BigInt(this.bytes),
       packets: BigInt(this.packets),
       replayed: this.replayed,

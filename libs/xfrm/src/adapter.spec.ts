@@ -120,7 +120,15 @@ describe("the registry", () => {
     const told = {
       ...id,
       ...({ user: 0, source: near, direction: "out", mode: "tunnel", reqid: 7, bytes: 10n, packets: 1n } as const),
-      ...{ replayed: 0, integrityFailures: 0, outOfWindow: 0, addedAt: 0, lastUsedAt: 0, sequence: 1n },
+      ...{
+        replayed: 0,
+        integrityFailures: 0,
+        outOfWindow: 0,
+        replayWindow: 0,
+        addedAt: 0,
+        lastUsedAt: 0,
+        sequence: 1n,
+      },
     };
     registry.add(id, 7, "out", { bytes: 90n, packets: 9n }, 60);
     now += 2_500;

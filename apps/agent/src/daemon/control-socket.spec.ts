@@ -18,6 +18,7 @@ beforeAll(async () => {
     file,
     {
       echo: async (args) => args,
+      later: (args) => new Promise((resolve) => setTimeout(resolve, 50, args)),
       refuse: async () => {
         throw fault("agent/unknown-tunnel", 'no tunnel "x"', { field: "tunnel", value: "x" });
       },
@@ -54,6 +55,18 @@ function raw(text: string): Promise<string> {
     client.on("error", reject).on("close", () => resolve(answer));
   });
 }
+
+it("answers a client that has ended its side", async () => {
+  const answer = await new Promise<string>((resolve, reject) => {
+    const client = net.connect(file, () => client.end('{"command":"later","n":1}\n'));
+    let got = "";
+    client.setEncoding("utf8").on("data", (chunk) => {
+      got += chunk;
+    });
+    client.on("error", reject).on("close", () => resolve(got));
+  });
+  expect(JSON.parse(answer)).toEqual({ ok: true, result: { n: 1 } });
+});
 
 it("is root's alone", async () => {
   expect((await stat(file)).mode & 0o777).toBe(0o600);

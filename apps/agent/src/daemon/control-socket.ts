@@ -37,7 +37,8 @@ export class ControlSocket {
     private readonly handlers: Readonly<Record<string, ControlHandler>>,
     private readonly log: Logger,
   ) {
-    this.#server = net.createServer((socket) => this.#serve(socket));
+    // A client may end its side when it has asked: the answer still reaches it.
+    this.#server = net.createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
     this.#server.maxConnections = MAX_CLIENTS;
   }
 
@@ -69,6 +70,8 @@ export class ControlSocket {
     socket.once("close", () => this.#clients.delete(socket));
     socket.setEncoding("utf8").setTimeout(IDLE_MS, () => socket.destroy());
     socket.on("error", () => socket.destroy());
+    const unasked = () => socket.end();
+    socket.once("end", unasked);
     socket.on("data", (chunk) => {
       pending += chunk;
       if (pending.length > MAX_REQUEST) {
@@ -77,7 +80,7 @@ export class ControlSocket {
       }
       const end = pending.indexOf("\n");
       if (end < 0) return;
-      socket.setTimeout(0).removeAllListeners("data");
+      socket.setTimeout(0).removeAllListeners("data").off("end", unasked).resume();
       void this.#answer(socket, pending.slice(0, end));
     });
   }
@@ -105,7 +108,11 @@ export class ControlSocket {
         line: (line) => send({ line }),
         closed: (then) => socket.once("close", then),
       });
-      if (result === undefined) return;
+      if (result === undefined) {
+        if (socket.readableEnded) socket.end();
+        else socket.once("end", () => socket.end());
+        return;
+      }
       send({ ok: true, result });
       socket.end();
     } catch (error) {

@@ -60,6 +60,9 @@ export interface SaFacts {
   readonly bytes: string;
   readonly packets: string;
   readonly sequence: string;
+  /** Packets of an inbound SA's window (RFC 4303 §3.4.3), and what fell out of it; null outbound. */
+  readonly replayWindow: number | null;
+  readonly outOfWindow: number;
   readonly replayed: number;
   readonly integrityFailures: number;
   readonly ageSeconds: number;
@@ -82,6 +85,8 @@ function saFacts(peer: string, ike: IkeStatus, child: ChildStatus, sa: SaState):
     bytes: String(sa.bytes),
     packets: String(sa.packets),
     sequence: String(sa.sequence),
+    replayWindow: sa.direction === "in" ? sa.replayWindow : null,
+    outOfWindow: sa.outOfWindow,
     replayed: sa.replayed,
     integrityFailures: sa.integrityFailures,
     ageSeconds: sa.ageSeconds,
@@ -108,6 +113,9 @@ export function sasText(sas: readonly SaFacts[]): string {
       `${sa.child} (${sa.peer}) ${sa.direction}: SPI ${sa.spi}, ${sa.source} → ${sa.destination}, ${sa.mode}`,
       `  ${sa.suite}, keys ${sa.keys}, ${sa.selectors.join("; ")}`,
       `  ${sa.packets} packets, ${sa.bytes} octets, sequence ${sa.sequence}, ${sa.replayed} replayed, ${sa.integrityFailures} with a wrong ICV, ${sa.ageSeconds} s old`,
+      ...(sa.replayWindow === null
+        ? []
+        : [`  window of ${sa.replayWindow} packets, ${sa.outOfWindow} older than that`]),
     ])
     .join("\n");
 }

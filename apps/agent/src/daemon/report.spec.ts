@@ -153,6 +153,7 @@ it("reads counters of both directions in one listing, and leaves out what the da
     replayed: 1,
     integrityFailures: 2,
     outOfWindow: 3,
+    replayWindow: 128,
     ageSeconds: 9,
     idleSeconds: 1.5,
     sequence: 2n,

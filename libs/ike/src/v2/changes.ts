@@ -56,7 +56,6 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   remote: "replace",
   template: "replace",
   proposals: "rekey",
-  esn: "rekey",
   replayWindow: "rekey",
   dontFragment: "rekey",
   tfc: "rekey",

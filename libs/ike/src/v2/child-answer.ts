@@ -108,7 +108,7 @@ function modeOf(config: ChildConfig, payloads: readonly Payload[]): "tunnel" | "
 /** The first of our proposals that matches, with the KE that it asks for. Fault `ike/invalid-ke` names the group in `value`. */
 function pickProposal(config: ChildConfig, payloads: readonly Payload[], first: boolean) {
   const ke = find(payloads, "KE");
-  const ours = espProposals(config.proposals, config.esn, NO_SPI, !first);
+  const ours = espProposals(config.proposals, NO_SPI, !first);
   const theirs = must(payloads, "SA").proposals.filter((p) => p.protocol === PROTOCOL.ESP && p.spi.length === 4);
   const usable = first ? theirs.map(withoutGroups) : theirs;
   const match = choose(ours, usable, NO_SPI, ke?.group);

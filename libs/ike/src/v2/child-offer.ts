@@ -58,7 +58,7 @@ export function makeOffer(
     pair: about.pair,
     local: packet ? [packet.local, ...ranges.local] : ranges.local,
     remote: packet ? [packet.remote, ...ranges.remote] : ranges.remote,
-    proposals: espProposals(config.proposals, config.esn, spiBytes(about.spiIn), about.pfs),
+    proposals: espProposals(config.proposals, spiBytes(about.spiIn), about.pfs),
     rekeys: about.rekeys,
   };
 }

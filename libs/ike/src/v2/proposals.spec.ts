@@ -82,12 +82,12 @@ test("an answer with anything that was not offered is none", () => {
 });
 
 describe("ESP", () => {
-  const esp = (pfs: EspProposal["pfs"]): EspProposal[] => [
-    { encryption: [{ algorithm: "aes-gcm-16", keyBits: 128 }], integrity: [], pfs },
+  const esp = (pfs: EspProposal["pfs"], esn: EspProposal["esn"] = [false]): EspProposal[] => [
+    { encryption: [{ algorithm: "aes-gcm-16", keyBits: 128 }], integrity: [], pfs, esn },
   ];
 
   test("PFS has to be wanted by both or by none", () => {
-    const offer = (pfs: EspProposal["pfs"]) => espProposals(esp(pfs), false, SPI, true);
+    const offer = (pfs: EspProposal["pfs"]) => espProposals(esp(pfs), SPI, true);
     expect(choose(offer([]), offer([]), SPI)).toBeDefined();
     expect(choose(offer(["x25519"]), offer(["ecp256", "x25519"]), SPI)?.chosen.transforms).toContainEqual({
       type: TRANSFORM.DH,
@@ -98,18 +98,33 @@ describe("ESP", () => {
   });
 
   test("no group stands in IKE_AUTH", () => {
-    expect(proposalsText(espProposals(esp(["x25519"]), false, SPI, false))).toBe("ESP:AES_GCM_16_128/NO_ESN");
+    expect(proposalsText(espProposals(esp(["x25519"]), SPI, false))).toBe("ESP:AES_GCM_16_128/NO_ESN");
   });
 
-  test("ESN where both want it, plain numbers where one does not or says nothing", () => {
-    const offer = (esn: boolean) => espProposals(esp([]), esn, SPI, true);
-    const suite = (a: boolean, b: boolean) => {
+  test("ESN where both want it, plain numbers where one does not, nothing where each insists", () => {
+    const [both, only, none] = [[true, false], [true], [false]];
+    const offer = (esn: readonly boolean[]) => espProposals(esp([], esn), SPI, true);
+    const suite = (a: readonly boolean[], b: readonly boolean[]) => {
       const chosen = choose(offer(a), offer(b), SPI)?.chosen;
       return chosen && childSuite(chosen);
     };
-    expect(suite(true, true)?.esn).toBe(true);
-    expect(suite(true, false)?.esn).toBe(false);
-    const silent = offer(true).map((p) => ({ ...p, transforms: p.transforms.filter((t) => t.type !== TRANSFORM.ESN) }));
-    expect(choose(offer(true), silent, SPI)).toBeDefined();
+    for (const [a, b] of [
+      [both, both],
+      [both, only],
+      [only, both],
+      [only, only],
+    ] as const) {
+      expect(suite(a, b)?.esn).toBe(true);
+    }
+    expect(suite(both, none)?.esn).toBe(false);
+    expect(suite([false, true], both)?.esn).toBe(false);
+    expect(suite(only, none)).toBeUndefined();
+    expect(suite(none, only)).toBeUndefined();
+  });
+
+  test("a peer that says nothing of sequence numbers has plain ones", () => {
+    const offer = espProposals(esp([], [true, false]), SPI, true);
+    const silent = offer.map((p) => ({ ...p, transforms: p.transforms.filter((t) => t.type !== TRANSFORM.ESN) }));
+    expect(choose(offer, silent, SPI)).toBeDefined();
   });
 });

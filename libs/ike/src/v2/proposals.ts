@@ -22,7 +22,7 @@ function groups(list: readonly DhGroup[]): Transform[] {
 
 /** Transforms by the configured proposal that they were made of. */
 const ikeTransforms = new WeakMap<IkeProposal, readonly Transform[]>();
-const espTransforms = new WeakMap<EspProposal, Map<string, readonly Transform[]>>();
+const espTransforms = new WeakMap<EspProposal, Map<boolean, readonly Transform[]>>();
 
 /** RFC 7296 §3.3. `spi` is empty in IKE_SA_INIT and the new SPI in a rekey. */
 export function ikeProposals(config: readonly IkeProposal[], spi: Uint8Array = NO_SPI): Proposal[] {
@@ -40,20 +40,19 @@ export function ikeProposals(config: readonly IkeProposal[], spi: Uint8Array = N
 }
 
 /** `pfs` false in IKE_AUTH, where no group may stand (RFC 7296 §1.2). */
-export function espProposals(config: readonly EspProposal[], esn: boolean, spi: Uint8Array, pfs: boolean): Proposal[] {
-  const numbers = esn ? [ESN.ESN, ESN.NO_ESN] : [ESN.NO_ESN];
+export function espProposals(config: readonly EspProposal[], spi: Uint8Array, pfs: boolean): Proposal[] {
   return config.map((p, i) => ({
     number: i + 1,
     protocol: PROTOCOL.ESP,
     spi,
     transforms: once(
       once(espTransforms, p, () => new Map()),
-      `${esn} ${pfs}`,
+      pfs,
       () => [
         ...ciphers(p.encryption),
         ...integrities(p.integrity),
         ...(pfs ? groups(p.pfs) : []),
-        ...numbers.map((id) => ({ type: TRANSFORM.ESN, id })),
+        ...p.esn.map((extended) => ({ type: TRANSFORM.ESN, id: extended ? ESN.ESN : ESN.NO_ESN })),
       ],
     ),
   }));

@@ -1,7 +1,7 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { ChildConfig, IkeConfig, LocalAuth, PeerConfig, RemoteAuth } from "@sallyport/ike";
 import { reaches } from "./agreement.js";
-import { ADDRESSES, childOf, configOf, peerOf, range } from "./configs.js";
+import { ADDRESSES, childOf, configOf, ESP_PROPOSAL, peerOf, range } from "./configs.js";
 import type { SimPeer } from "./sim-peer.js";
 import { Simulation } from "./simulation.js";
 
@@ -110,14 +110,16 @@ const CHILD: Cases<ChildConfig> = {
   local: next<ChildConfig>({ local: [range("10.1.0.0/24")] }, "replaced"),
   remote: next<ChildConfig>({ remote: [range("10.2.0.0/16", 6)] }, "replaced"),
   template: next<ChildConfig>({ template: "port-strict" }, "replaced"),
-  proposals: {
-    change: (c) => {
-      const weaker = { algorithm: "aes-gcm-16", keyBits: 128 } as const;
-      return { ...c, proposals: c.proposals.map((p) => ({ ...p, encryption: [...p.encryption, weaker] })) };
+  proposals: [
+    next<ChildConfig>({ proposals: [{ ...ESP_PROPOSAL, esn: [true, false] }] }, "rekeyed"),
+    {
+      change: (c) => {
+        const weaker = { algorithm: "aes-gcm-16", keyBits: 128 } as const;
+        return { ...c, proposals: c.proposals.map((p) => ({ ...p, encryption: [...p.encryption, weaker] })) };
+      },
+      effect: "rekeyed",
     },
-    effect: "rekeyed",
-  },
-  esn: next<ChildConfig>({ esn: true }, "rekeyed"),
+  ],
   dontFragment: next<ChildConfig>({ dontFragment: "clear" }, "rekeyed"),
   replayWindow: next<ChildConfig>({ replayWindow: 512 }, "rekeyed"),
   tfc: next<ChildConfig>({ tfc: 512 }, "rekeyed"),

@@ -1,6 +1,6 @@
 import { EXCHANGE, notification } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
-import { childOf, configOf, peerOf, range } from "./configs.js";
+import { childOf, configOf, ESP_PROPOSAL, peerOf, range } from "./configs.js";
 import { pair } from "./simulation.js";
 import { childPayloads, nonce, stageUp } from "./stage.spec-helper.js";
 
@@ -31,7 +31,12 @@ describe("CHILD SAs", () => {
     return configOf(
       peerOf(mine, {
         children: [
-          childOf(mine, { local: both(local), remote: both(remote), startAction: "start", esn: true }),
+          childOf(mine, {
+            local: both(local),
+            remote: both(remote),
+            startAction: "start",
+            proposals: [{ ...ESP_PROPOSAL, esn: [true] }],
+          }),
           childOf(mine, {
             id: "ports",
             name: "ports",

@@ -25,6 +25,7 @@ export const ESP_PROPOSAL: EspProposal = {
   encryption: [{ algorithm: "aes-gcm-16", keyBits: 256 }],
   integrity: [],
   pfs: [],
+  esn: [false],
 };
 
 /** All traffic of a prefix, or of one protocol and port of it. */

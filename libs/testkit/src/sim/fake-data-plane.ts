@@ -98,17 +98,19 @@ export class FakeDataPlane {
 
   /** What an adapter's `adopt` gives. */
   listSas(): SaState[] {
-    return [...this.sas.values()].map(({ destination, source, protocol, spi, direction, mode, reqid }) => ({
-      ...{ destination, source, protocol, spi, direction, mode, reqid },
-      bytes: 0n,
-      packets: 0n,
-      replayed: 0,
-      integrityFailures: 0,
-      outOfWindow: 0,
-      ageSeconds: 0,
-      idleSeconds: undefined,
-      sequence: 0n,
-    }));
+    return [...this.sas.values()].map(
+      ({ destination, source, protocol, spi, direction, mode, reqid, replayWindow }) => ({
+        ...{ destination, source, protocol, spi, direction, mode, reqid, replayWindow },
+        bytes: 0n,
+        packets: 0n,
+        replayed: 0,
+        integrityFailures: 0,
+        outOfWindow: 0,
+        ageSeconds: 0,
+        idleSeconds: undefined,
+        sequence: 0n,
+      }),
+    );
   }
 
   inbound(): SaSpec[] {

@@ -61,7 +61,7 @@ describe("IKE_SA_INIT and IKE_AUTH", () => {
     expect(disagreements(a, b)).toEqual([]);
   });
 
-  const suites: [string, IkeProposal, EspProposal][] = [
+  const suites: [string, IkeProposal, Omit<EspProposal, "esn">][] = [
     [
       "AES-CBC with HMAC-SHA-256",
       {
@@ -70,7 +70,11 @@ describe("IKE_SA_INIT and IKE_AUTH", () => {
         prf: ["hmac-sha2-256"],
         dh: ["x25519"],
       },
-      { encryption: [{ algorithm: "aes-cbc", keyBits: 128 }], integrity: ["hmac-sha2-256-128"], pfs: [] },
+      {
+        encryption: [{ algorithm: "aes-cbc", keyBits: 128 }],
+        integrity: ["hmac-sha2-256-128"],
+        pfs: [],
+      },
     ],
     [
       "ChaCha20-Poly1305",
@@ -95,11 +99,15 @@ describe("IKE_SA_INIT and IKE_AUTH", () => {
         prf: ["hmac-sha1"],
         dh: ["modp1024"],
       },
-      { encryption: [{ algorithm: "3des-cbc", keyBits: 192 }], integrity: ["hmac-sha1-96"], pfs: [] },
+      {
+        encryption: [{ algorithm: "3des-cbc", keyBits: 192 }],
+        integrity: ["hmac-sha1-96"],
+        pfs: [],
+      },
     ],
   ];
   test.each(suites)("%s", (_, ike, esp) => {
-    const { sim, a, b } = pair(both({ proposals: [ike] }, { proposals: [esp], esn: true }));
+    const { sim, a, b } = pair(both({ proposals: [ike] }, { proposals: [{ ...esp, esn: [true, false] }] }));
     sim.run(1);
     expect(disagreements(a, b)).toEqual([]);
     expect(b.of("child-up")[0]?.child.suite).toMatch(/\/ESN$/);

@@ -150,6 +150,7 @@ export function decodeSa(body: Uint8Array): KernelSa {
   const replay = attributes.get(XFRMA.replayEsnVal)?.skip(4);
   const numbers = replay && [replay.u32("oseq"), replay.u32("seq"), replay.u32("oseq_hi"), replay.u32("seq_hi")];
   const [low = 0, high = 0] = direction === "out" ? [numbers?.[0], numbers?.[2]] : [numbers?.[1], numbers?.[3]];
+  const replayWindow = replay?.u32("replay_window") ?? 0;
   const lastUsedAt = Number(attributes.get(XFRMA.lastUsed)?.u64("lastused") ?? 0n);
   return {
     user,
@@ -165,6 +166,7 @@ export function decodeSa(body: Uint8Array): KernelSa {
     replayed,
     integrityFailures,
     outOfWindow,
+    replayWindow,
     addedAt,
     lastUsedAt: lastUsedAt || firstUsedAt,
     sequence: (BigInt(high) << 32n) | BigInt(low),

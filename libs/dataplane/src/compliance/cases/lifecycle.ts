@@ -142,6 +142,7 @@ export const lifecycle: readonly ComplianceCase[] = [
           assert.ok(found, `no ${spec.direction} SA`);
           assert.deepEqual([found.direction, found.mode, found.reqid], [spec.direction, spec.mode, spec.reqid]);
           assert.ok(found.source.equals(spec.source));
+          if (spec.direction === "in") assert.equal(found.replayWindow, spec.replayWindow);
           assert.deepEqual(found.encapsulation, spec.encapsulation);
         }
       }
