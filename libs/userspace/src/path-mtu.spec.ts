@@ -16,8 +16,18 @@ const route = (more: Partial<Route> = {}): Route => ({
 function mtus(found: () => Promise<Route | undefined>) {
   let now = 0;
   const link = (index: number, mtu: number) => ({ index, mtu, name: `eth${index}`, up: true });
-  const netlink = { lookup: found, links: async () => [link(1, 65_536), link(2, 1_492)] };
-  return { told: new PathMtus({ now: () => now, wall: () => now }, netlink), pass: (ms: number) => (now += ms) };
+  const asked = { links: 0, lookups: 0 };
+  const netlink = {
+    lookup: async () => {
+      asked.lookups++;
+      return found();
+    },
+    links: async () => {
+      asked.links++;
+      return [link(1, 65_536), link(2, 1_492)];
+    },
+  };
+  return { told: new PathMtus({ now: () => now, wall: () => now }, netlink), pass: (ms: number) => (now += ms), asked };
 }
 
 test("a link's MTU, unless the route has a smaller one", async () => {
@@ -45,4 +55,18 @@ test("a router is believed for ten minutes, but not below what every path carrie
   expect(told.learn(IpAddress.parse("2001:db8::1"), 100)).toBe(1_280);
   pass(600_000);
   expect(told.told(peer)).toBe(Number.POSITIVE_INFINITY);
+});
+
+test("SAs that come together share what the kernel said, for a second", async () => {
+  const other = { ...path, destination: IpAddress.parse("198.51.100.2") };
+  const { told, pass, asked } = mtus(async () => route());
+  const all = await Promise.all([told.ofLink(path), told.ofLink(path), told.ofLink(other)]);
+  expect(all).toEqual([1_492, 1_492, 1_492]);
+  expect(asked).toEqual({ links: 1, lookups: 2 });
+  pass(999);
+  await told.ofLink(path);
+  expect(asked).toEqual({ links: 1, lookups: 2 });
+  pass(1);
+  await told.ofLink(path);
+  expect(asked).toEqual({ links: 2, lookups: 3 });
 });

@@ -1,15 +1,24 @@
 import type { Clock, IpAddress } from "@sallyport/base";
-import type { RouteNetlink } from "@sallyport/linux-io";
+import type { LinkInfo, RouteNetlink } from "@sallyport/linux-io";
 import type { Path } from "./sa.js";
+
+type Ends = Pick<Path, "destination" | "source">;
 
 /** RFC 1191 §6.3. */
 const TOLD_MS = 600_000;
 /** No router may tell less: RFC 1122 §3.3.3, RFC 8200 §5. */
 const LEAST = { 4: 576, 6: 1280 } as const;
 
+/** SAs that come within this of each other share what the kernel said: it takes as long as a key exchange. */
+const SHARED_MS = 1_000;
+
 /** How long packets to a peer may be: what the link takes that they leave by, or less where a router said so (RFC 4301 §8.2). */
 export class PathMtus {
   readonly #told = new Map<string, { readonly mtu: number; readonly until: number }>();
+  /** What was asked since `since`: the links, and what they take by the ends of the path. */
+  #asked:
+    | { readonly since: number; readonly links: Promise<LinkInfo[]>; readonly mtus: Map<string, Promise<number>> }
+    | undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -30,13 +39,27 @@ export class PathMtus {
   }
 
   /** What the outgoing link takes; infinite when there is none at the moment. */
-  async ofLink({ destination, source }: Pick<Path, "destination" | "source">): Promise<number> {
-    try {
-      const route = await this.netlink.lookup(destination, source);
-      const link = (await this.netlink.links()).find(({ index }) => index === route?.interfaceIndex);
-      return Math.min(link?.mtu || Number.POSITIVE_INFINITY, route?.mtu ?? Number.POSITIVE_INFINITY);
-    } catch {
-      return Number.POSITIVE_INFINITY;
+  ofLink(ends: Ends): Promise<number> {
+    const { links, mtus } = this.#recent();
+    const key = `${ends.source} ${ends.destination}`;
+    const known = mtus.get(key);
+    if (known) return known;
+    const asked = this.#ask(ends, links).catch(() => Number.POSITIVE_INFINITY);
+    mtus.set(key, asked);
+    return asked;
+  }
+
+  async #ask({ destination, source }: Ends, links: Promise<LinkInfo[]>): Promise<number> {
+    const [route, all] = await Promise.all([this.netlink.lookup(destination, source), links]);
+    const link = all.find(({ index }) => index === route?.interfaceIndex);
+    return Math.min(link?.mtu || Number.POSITIVE_INFINITY, route?.mtu ?? Number.POSITIVE_INFINITY);
+  }
+
+  #recent() {
+    const now = this.clock.now();
+    if (!this.#asked || now - this.#asked.since >= SHARED_MS) {
+      this.#asked = { since: now, links: this.netlink.links(), mtus: new Map() };
     }
+    return this.#asked;
   }
 }

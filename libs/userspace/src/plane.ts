@@ -194,7 +194,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#changed();
     if (!(sa instanceof OutboundSa)) return;
     this.#sendWaiting(spec.reqid);
-    await this.#measure(sa);
+    void this.#measure(sa);
   }
 
   async moveSa(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): Promise<void> {
@@ -217,7 +217,7 @@ export class UserspaceDataPlane implements DataPlane {
     }
     this.#sas.rename(id, sa);
     this.#changed();
-    if (sa instanceof OutboundSa) await this.#measure(sa);
+    if (sa instanceof OutboundSa) void this.#measure(sa);
   }
 
   async removeSa(id: SaId): Promise<void> {
@@ -379,7 +379,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#outbound.process(slab, meta, packets.length);
   }
 
-  /** Takes the outgoing link into account. */
+  /** Takes the outgoing link into account as soon as it is known: an SA need not wait for it, and others not behind it. */
   async #measure(sa: OutboundSa): Promise<void> {
     const { path } = sa;
     const link = await this.#pathMtus.ofLink(path);
