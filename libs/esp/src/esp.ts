@@ -65,33 +65,30 @@ function known<Info>(table: Readonly<Record<string, Info>>, name: string, field:
   throw fault("esp/unknown-algorithm", `${field}: there is no "${name}"`, { field, value: name, expected });
 }
 
-/** Faults: `esp/unknown-algorithm`, `esp/bad-key` for a wrong size, `esp/bad-combination` for an SA that would not authenticate or would twice. */
-export function createEsp(parameters: EspParameters): Esp {
-  const { encryption, integrity } = parameters;
+/**
+ * How the packets of an SA are framed, without a cipher made for it. Faults: `esp/unknown-algorithm`, `esp/bad-key` for a wrong size,
+ * `esp/bad-combination` for an SA that would not authenticate or would twice.
+ */
+export function framingOf({ encryption, integrity }: EspParameters): EspFraming {
   const info = known(ENCRYPTION, encryption.algorithm, "encryption.algorithm");
-  const keyBytes = encryption.key.length - info.saltBytes;
-  if (!info.keyBits.includes(keyBytes * 8)) {
+  const { ivBytes, icvBytes, saltBytes } = info;
+  if (!info.keyBits.includes((encryption.key.length - saltBytes) * 8)) {
     throw fault("esp/bad-key", `${encryption.algorithm}: ${encryption.key.length} octets of key and salt`, {
       field: "encryption.key",
       value: String(encryption.key.length),
       expected: info.keyBits
-        .map((bits) => bits / 8 + info.saltBytes)
+        .map((bits) => bits / 8 + saltBytes)
         .join(" or ")
         .concat(" octets"),
     });
   }
-  const key = encryption.key.subarray(0, keyBytes);
-  const salt = encryption.key.subarray(keyBytes);
-  if (info.icvBytes > 0) {
-    if (integrity !== undefined) {
-      throw fault("esp/bad-combination", `${encryption.algorithm} authenticates by itself`, {
-        field: "integrity",
-        value: integrity.algorithm,
-        expected: "no integrity algorithm beside an AEAD",
-      });
-    }
-    const cipher = createAeadCipher(encryption.algorithm, key, salt, info.icvBytes);
-    return new AeadEsp(parameters, { ivBytes: info.ivBytes, icvBytes: info.icvBytes, alignment: 4 }, cipher);
+  if (icvBytes > 0) {
+    if (integrity === undefined) return { ivBytes, icvBytes, alignment: 4 };
+    throw fault("esp/bad-combination", `${encryption.algorithm} authenticates by itself`, {
+      field: "integrity",
+      value: integrity.algorithm,
+      expected: "no integrity algorithm beside an AEAD",
+    });
   }
   if (integrity === undefined) {
     throw fault("esp/bad-combination", `${encryption.algorithm} needs an integrity algorithm`, {
@@ -99,15 +96,26 @@ export function createEsp(parameters: EspParameters): Esp {
       expected: "an integrity algorithm (RFC 8221 §4)",
     });
   }
-  const { keyBytes: macKeyBytes, icvBytes } = known(INTEGRITY, integrity.algorithm, "integrity.algorithm");
-  if (integrity.key.length !== macKeyBytes) {
+  const mac = known(INTEGRITY, integrity.algorithm, "integrity.algorithm");
+  if (integrity.key.length !== mac.keyBytes) {
     throw fault("esp/bad-key", `${integrity.algorithm}: ${integrity.key.length} octets of key`, {
       field: "integrity.key",
       value: String(integrity.key.length),
-      expected: `${macKeyBytes} octets`,
+      expected: `${mac.keyBytes} octets`,
     });
   }
-  const framing = { ivBytes: info.ivBytes, icvBytes, alignment: Math.max(4, info.blockBytes) };
+  return { ivBytes, icvBytes: mac.icvBytes, alignment: Math.max(4, info.blockBytes) };
+}
+
+/** Faults as `framingOf`. */
+export function createEsp(parameters: EspParameters): Esp {
+  const { encryption, integrity } = parameters;
+  const framing = framingOf(parameters);
+  const saltAt = encryption.key.length - ENCRYPTION[encryption.algorithm].saltBytes;
+  const [key, salt] = [encryption.key.subarray(0, saltAt), encryption.key.subarray(saltAt)];
+  if (integrity === undefined) {
+    return new AeadEsp(parameters, framing, createAeadCipher(encryption.algorithm, key, salt, framing.icvBytes));
+  }
   const cipher = createPlainCipher(encryption.algorithm, key, salt);
   return new SeparateEsp(parameters, framing, cipher, createMac(integrity.algorithm, integrity.key));
 }

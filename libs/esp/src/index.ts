@@ -4,6 +4,7 @@ export {
   type Esp,
   type EspFraming,
   type EspParameters,
+  framingOf,
   NEXT_HEADER_DUMMY,
   OpenRefusal,
 } from "./esp.js";

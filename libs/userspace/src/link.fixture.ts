@@ -8,7 +8,7 @@ import { Outbound } from "./outbound.js";
 import { InboundSa, OutboundSa } from "./sa.js";
 import { addressWords } from "./selector.js";
 import { PolicyDatabase } from "./spd.js";
-import { checkSa, espOf, pathOf } from "./spec.js";
+import { checkedFraming, checkSa, pathOf } from "./spec.js";
 import { Statistics } from "./statistics.js";
 import { fastestTransform } from "./transform.js";
 
@@ -165,16 +165,16 @@ export class Link {
 
   addOutbound(spec: SaSpec = saSpec(), pathMtu = Number.POSITIVE_INFINITY): OutboundSa {
     checkSa(spec);
-    const transform = fastestTransform(spec, "out", espOf(spec));
+    const transform = fastestTransform(spec, "out", checkedFraming(spec));
     const sa = new OutboundSa(spec, pathOf(spec), transform, this.now, this.#socket, pathMtu, 1400);
-    this.outgoing.unshift(sa);
+    this.outgoing.push(sa);
     this.epoch.number++;
     return sa;
   }
 
   addInbound(spec: SaSpec = saSpec({ direction: "in" })): InboundSa {
     checkSa(spec);
-    const transform = fastestTransform(spec, "in", espOf(spec));
+    const transform = fastestTransform(spec, "in", checkedFraming(spec));
     const sa = new InboundSa(spec, pathOf(spec), transform, this.now, this.epoch);
     this.incoming.set(spec.spi, sa);
     this.epoch.number++;

@@ -26,7 +26,7 @@ export interface OutboundParts {
   readonly acquires: Acquires;
   readonly statistics: Statistics;
   readonly tun: Pick<TunDevice, "write">;
-  /** SAs of a reqid, newest first. */
+  /** SAs of a reqid, oldest first. */
   readonly sasOf: (reqid: number) => readonly OutboundSa[];
   readonly expired: (sa: OutboundSa, hard: boolean) => void;
   /** Whether packets from this source are led here although no tunnel leads to their destination. */
@@ -122,7 +122,10 @@ export class Outbound {
     if (action === "discard") return { do: "block", count: "out-policy-blocked" };
     if (action === "none" || !template) return { do: "pass" };
     let dying: OutboundSa | undefined;
-    for (const sa of this.#parts.sasOf(template.reqid)) {
+    const sas = this.#parts.sasOf(template.reqid);
+    // The newest first, because a rekeyed SA gives way to its successor.
+    for (let i = sas.length - 1; i >= 0; i--) {
+      const sa = sas[i] as OutboundSa;
       const fits =
         (template.destination.isAny || sa.path.destination.equals(template.destination)) &&
         (template.source.isAny || sa.path.source.equals(template.source)) &&

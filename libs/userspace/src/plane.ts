@@ -14,7 +14,7 @@ import type {
   Selector,
   SourceNatSpec,
 } from "@sallyport/dataplane";
-import { MAX_REPLAY_WINDOW } from "@sallyport/esp";
+import { createEsp, MAX_REPLAY_WINDOW } from "@sallyport/esp";
 import { type IcmpError, META, META_WORDS, RouteNetlink, SourceNat, type UdpSocket } from "@sallyport/linux-io";
 import { Acquires } from "./acquire.js";
 import { ClearPath } from "./clear-path.js";
@@ -29,7 +29,7 @@ import { factsOf, InboundSa, OutboundSa, type Path } from "./sa.js";
 import { SaDatabase } from "./sad.js";
 import { EspSockets } from "./sockets.js";
 import { PolicyDatabase } from "./spd.js";
-import { checkPolicy, checkSa, espOf, pathOf } from "./spec.js";
+import { checkedFraming, checkPolicy, checkSa, pathOf } from "./spec.js";
 import { Statistics } from "./statistics.js";
 import { after } from "./timers.js";
 import { fastestTransform, portableTransform } from "./transform.js";
@@ -174,8 +174,10 @@ export class UserspaceDataPlane implements DataPlane {
     const path = pathOf(spec);
     const { spi, encryption, integrity, esn } = spec;
     const parameters = { spi, encryption, integrity, esn };
-    const esp = espOf(parameters);
-    const transform = this.#portable ? portableTransform(esp) : fastestTransform(parameters, spec.direction, esp);
+    const framing = checkedFraming(parameters);
+    const transform = this.#portable
+      ? portableTransform(createEsp(parameters))
+      : fastestTransform(parameters, spec.direction, framing);
     const now = this.#clock.now();
     const sa =
       spec.direction === "in"

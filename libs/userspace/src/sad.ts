@@ -51,7 +51,9 @@ export class SaDatabase {
       this.#inbound.set(sa.spec.spi, sa);
       this.#reserved.delete(sa.spec.spi);
     } else {
-      this.#outbound.set(sa.spec.reqid, [sa, ...(this.#outbound.get(sa.spec.reqid) ?? [])]);
+      const others = this.#outbound.get(sa.spec.reqid);
+      if (others) others.push(sa);
+      else this.#outbound.set(sa.spec.reqid, [sa]);
     }
   }
 
@@ -63,7 +65,7 @@ export class SaDatabase {
     return this.#inbound.get(spi);
   }
 
-  /** Newest first, because a rekeyed SA gives way to its successor. */
+  /** Oldest first. */
   outbound(reqid: number): readonly OutboundSa[] {
     return this.#outbound.get(reqid) ?? [];
   }

@@ -1,6 +1,6 @@
 import { isFault } from "@sallyport/base";
 import type { PolicySpec, SaSpec } from "@sallyport/dataplane";
-import { createEsp, type Esp, type EspParameters, MAX_REPLAY_WINDOW } from "@sallyport/esp";
+import { type EspFraming, type EspParameters, framingOf, MAX_REPLAY_WINDOW } from "@sallyport/esp";
 import { fault } from "./faults.js";
 import type { Path } from "./sa.js";
 
@@ -18,10 +18,10 @@ function unsupported(field: string, value: string, expected: string) {
 
 const isWord = (value: number) => Number.isInteger(value) && value >= 0 && value <= U32;
 
-/** The transforms of an SA; a wrong key or combination is refused in the port's own terms. */
-export function espOf(parameters: EspParameters): Esp {
+/** A wrong key or combination is refused in the port's own terms. */
+export function checkedFraming(parameters: EspParameters): EspFraming {
   try {
-    return createEsp(parameters);
+    return framingOf(parameters);
   } catch (error) {
     if (!isFault(error)) throw error;
     const { field = "encryption", expected = "another key or algorithm" } = error;

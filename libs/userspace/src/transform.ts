@@ -1,4 +1,11 @@
-import { ESP_HEADER_BYTES, type Esp, type EspFraming, type EspParameters, OpenRefusal } from "@sallyport/esp";
+import {
+  createEsp,
+  ESP_HEADER_BYTES,
+  type Esp,
+  type EspFraming,
+  type EspParameters,
+  OpenRefusal,
+} from "@sallyport/esp";
 import { ESP_REFUSED, EspBatch, META, META_WORDS } from "@sallyport/linux-io";
 
 /**
@@ -67,10 +74,13 @@ export function portableTransform(esp: Esp): PacketTransform {
 }
 
 /** Native code where the process' OpenSSL has the algorithms; else the portable one. */
-export function fastestTransform(parameters: EspParameters, direction: "in" | "out", esp: Esp): PacketTransform {
+export function fastestTransform(
+  parameters: EspParameters,
+  direction: "in" | "out",
+  { ivBytes, icvBytes, alignment }: EspFraming,
+): PacketTransform {
   const batch = EspBatch.create({ ...parameters, direction });
-  if (!batch) return portableTransform(esp);
-  const { ivBytes, icvBytes, alignment } = esp;
+  if (!batch) return portableTransform(createEsp(parameters));
   return {
     ivBytes,
     icvBytes,

@@ -80,6 +80,7 @@ function claimOf({ method, identity }: LocalAuth | RemoteAuth) {
 
 function gravest<T extends object, C>(table: Table<T, C>, order: readonly C[], before: T, after: T): C {
   let worst = 0;
+  if (before === after) return order[worst] as C;
   for (const [field, change] of Object.entries(table) as [keyof T, C | ((a: T, b: T) => C)][]) {
     if (sameValue(before[field], after[field])) continue;
     const here = typeof change === "function" ? (change as (a: T, b: T) => C)(before, after) : change;
