@@ -1,5 +1,6 @@
-import { Agent, layOut, remove, Strongswan, startAgent, startStrongswan, type Topology } from "@sallyport/testkit";
-import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { gatewayIntent, peerConnection } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
 /** What the matrix does not have: every other algorithm and group that both ends know, as strongSwan names the suites. */
@@ -18,52 +19,18 @@ const ROWS = [
 
 const NS = { ours: "sp-algo-ours", theirs: "sp-algo-theirs" };
 const CASES = ROWS.map(([ike, esp, ikeSuite, espSuite], index) => {
-  const n = index + 1;
-  const tunnel: TunnelCase = {
-    id: `algorithms${n}`,
-    auth: "psk",
-    psk: `secret of case ${n}`,
-    ours: { name: "ours.test", address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-    theirs: { name: `theirs${n}.test`, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-    ike: [ike],
-    esp: [esp],
-  };
+  const tunnel = cableTunnel(index + 1, `algorithms${index + 1}`, { ike: [ike], esp: [esp] });
   return { ike, tunnel, ikeSuite, espSuite };
 });
 const TUNNELS = CASES.map((c) => c.tunnel);
 
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
-    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
-      { namespace: NS.theirs, device: "wan", addresses: TUNNELS.map((t) => `${t.theirs.address}/24`) },
-    ],
-  ],
-};
-
-let agent: Agent;
-let peer: Strongswan;
-const pair = () => new Pair(agent, peer, NS);
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
+const lab = againstStrongswan(NS, cableTopology(NS, TUNNELS)).forFile(() => ({
+  peer: {
     secrets: TUNNELS.map((t) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
     connections: TUNNELS.map((t) => peerConnection(t)),
-  });
-  agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: gatewayIntent("ours.test", TUNNELS) });
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  },
+  agent: { intent: gatewayIntent("ours.test", TUNNELS) },
+}));
 
 describe.each(CASES)("strongSwan, $ike", ({ tunnel: t, ikeSuite, espSuite }) => {
   for (const by of ["ours", "theirs"] as const) {
@@ -71,21 +38,21 @@ describe.each(CASES)("strongSwan, $ike", ({ tunnel: t, ikeSuite, espSuite }) => 
       { proves: 15, role: STARTED_BY[by] },
       `${t.esp[0]}, before and after both rekeys, started by ${by}`,
       async () => {
-        await pair().up(t, by);
-        const first = await pair().both(t);
+        await lab.pair.up(t, by);
+        const first = await lab.pair.both(t);
         expect(first.theirs.suite).toMatch(ikeSuite);
         expect(first.child.theirs.suite).toMatch(espSuite);
-        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
-        await pair().rekey(t, "child", by);
-        const second = await pair().settled(t, ({ child }) => child.theirs.spiIn !== first.child.theirs.spiIn);
-        await pair().rekey(t, "ike", by);
-        const third = await pair().settled(t, ({ theirs }) => theirs.initiatorSpi !== first.theirs.initiatorSpi);
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+        await lab.pair.rekey(t, "child", by);
+        const second = await lab.pair.settled(t, ({ child }) => child.theirs.spiIn !== first.child.theirs.spiIn);
+        await lab.pair.rekey(t, "ike", by);
+        const third = await lab.pair.settled(t, ({ theirs }) => theirs.initiatorSpi !== first.theirs.initiatorSpi);
         expect(second.child.theirs.suite).toMatch(espSuite);
         expect(third.theirs.suite).toMatch(ikeSuite);
-        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
-        if (by === "ours") await agent.ask("down", { tunnel: t.id });
-        else await peer.terminate({ ike: t.id });
-        await pair().gone(t);
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+        if (by === "ours") await lab.agent.ask("down", { tunnel: t.id });
+        else await lab.peer.terminate({ ike: t.id });
+        await lab.pair.gone(t);
       },
       30_000,
     );

@@ -1,28 +1,9 @@
 import type { ConnectionIntent } from "@sallyport/intent";
 import { Secret } from "@sallyport/intent";
-import {
-  type Agent,
-  type Authority,
-  type Credential,
-  createAuthority,
-  eventually,
-  layOut,
-  type PeerConnection,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import {
-  connectionIntent,
-  DATA_PLANE,
-  gatewayIntent,
-  Pair,
-  PEER_DATA_PLANE,
-  peerConnection,
-  type TunnelCase,
-} from "./lab.js";
+import { createAuthority, eventually, type PeerConnection } from "@sallyport/testkit";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { connectionIntent, gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 import type { ScenarioNumber } from "./scenarios.js";
 
@@ -39,15 +20,11 @@ const trusting = (identity: string) =>
   ({ method: "certificate", identity: fqdn(identity), trustAnchorIds: ["authority"] }) as const;
 const certified = { method: "certificate", identity: fqdn(OURS) } as const;
 
-/** Every case has an address of the far end and networks of its own. */
-const tunnel = (n: number, id: string): TunnelCase => ({
-  id,
-  auth: "certificate",
-  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-});
+/** All far ends have the same name. */
+function tunnel(n: number, id: string): TunnelCase {
+  const plain = cableTunnel(n, id, { auth: "certificate" });
+  return { ...plain, theirs: { ...plain.theirs, name: THEIRS } };
+}
 
 interface Case {
   readonly id: string;
@@ -210,19 +187,6 @@ const ALL = [...CASES, ...REFUSED].map((it, i) => ({ ...it, tunnel: tunnel(i + 1
 const GOOD = ALL.slice(0, CASES.length);
 const BAD = ALL.slice(CASES.length);
 
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: ALL.map((t) => `${t.tunnel.ours.host}/32`) },
-    { name: NS.theirs, loopback: ALL.map((t) => `${t.tunnel.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
-      { namespace: NS.theirs, device: "wan", addresses: ALL.map((t) => `${t.tunnel.theirs.address}/24`) },
-    ],
-  ],
-};
-
 /** Each far end is one peer, though all have the same name. */
 function fromItsAddress(t: TunnelCase): ConnectionIntent {
   const intent = connectionIntent(t);
@@ -230,48 +194,33 @@ function fromItsAddress(t: TunnelCase): ConnectionIntent {
   return { ...intent, remote: { ...intent.remote, from: [`${t.theirs.address}/32`] }, initialContact: false };
 }
 
-let agent: Agent | undefined;
-let peer: Strongswan | undefined;
-function pair(): Pair {
-  if (!agent || !peer) throw new Error("the lab did not start");
-  return new Pair(agent, peer, NS);
-}
-
-beforeAll(async () => {
-  const authority: Authority = await createAuthority("authority", "ecdsa");
+const topology = cableTopology(
+  NS,
+  ALL.map((t) => t.tunnel),
+);
+const lab = againstStrongswan(NS, topology).forFile(async () => {
+  const authority = await createAuthority("authority", "ecdsa");
   const below = await authority.subordinate("below", "rsa");
-  const own: Credential = await below.issue(OURS, "rsa");
+  const own = await below.issue(OURS, "rsa");
   const theirs = await authority.issue(THEIRS, "ecdsa");
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    authorities: [authority.certificate],
-    privateKeys: [theirs.privateKey],
-    secrets: [
-      { owners: [THEIRS, OURS], secret: PSK },
-      { type: "PPK", owners: ["ppk"], secret: PPK },
-    ],
-    connections: ALL.map((t) => ({ ...peerConnection(t.tunnel, theirs), ...t.theirs(theirs) })),
-  });
-  const intent = gatewayIntent(
-    OURS,
-    ALL.map((t) => t.tunnel),
-    { own, authority },
-  );
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
-    // The intermediate goes along, since the peer has but the root.
-    credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${below.certificate}` },
-    intent: { ...intent, connections: ALL.map((t) => ({ ...fromItsAddress(t.tunnel), ...t.ours })) },
-  });
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  const intent = gatewayIntent(OURS, [], { own, authority });
+  return {
+    peer: {
+      authorities: [authority.certificate],
+      privateKeys: [theirs.privateKey],
+      secrets: [
+        { owners: [THEIRS, OURS], secret: PSK },
+        { type: "PPK", owners: ["ppk"], secret: PPK },
+      ],
+      connections: ALL.map((t) => ({ ...peerConnection(t.tunnel, theirs), ...t.theirs(theirs) })),
+    },
+    agent: {
+      // The intermediate goes along, since the peer has but the root.
+      credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${below.certificate}` },
+      intent: { ...intent, connections: ALL.map((t) => ({ ...fromItsAddress(t.tunnel), ...t.ours })) },
+    },
+  };
+});
 
 for (const by of ["ours", "theirs"] as const) {
   describe(`${by} begins`, () => {
@@ -280,16 +229,16 @@ for (const by of ["ours", "theirs"] as const) {
         { proves, role: STARTED_BY[by] },
         id,
         async () => {
-          await pair().up(t, by);
-          const ends = await pair().both(t);
-          expect(await pair().ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
-          if (says) expect(await peer?.log(400)).toMatch(says);
+          await lab.pair.up(t, by);
+          const ends = await lab.pair.both(t);
+          expect(await lab.pair.ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
+          if (says) expect(await lab.peer.log(400)).toMatch(says);
           if (ppk !== undefined) {
             expect(ends.theirs.ppk).toBe(ppk);
             expect(ends.ours.ppk).toBe(ppk ? "ppk" : undefined);
           }
-          await agent?.ask("down", { tunnel: t.id });
-          await pair().gone(t);
+          await lab.agent.ask("down", { tunnel: t.id });
+          await lab.pair.gone(t);
         },
         30_000,
       );
@@ -300,14 +249,12 @@ for (const by of ["ours", "theirs"] as const) {
         { proves, role: STARTED_BY[by] },
         `${id} is refused, with both sides' values`,
         async () => {
-          await pair()
-            .up(t, by)
-            .catch(() => undefined);
-          const error = await eventually("the agent tells why", async () => (await agent?.peer(t.id))?.lastError);
+          await lab.pair.up(t, by).catch(() => undefined);
+          const error = await eventually("the agent tells why", async () => (await lab.agent.peer(t.id))?.lastError);
           expect(error.code).toMatch(/ike\/(ppk-mismatch|authentication-failed)/);
           expect([error.ours, error.theirs].join()).toMatch(/PPK|round/);
-          expect((await agent?.peer(t.id))?.sas.filter((sa) => sa.state === "established")).toEqual([]);
-          await agent?.ask("down", { tunnel: t.id });
+          expect((await lab.agent.peer(t.id))?.sas.filter((sa) => sa.state === "established")).toEqual([]);
+          await lab.agent.ask("down", { tunnel: t.id });
         },
         30_000,
       );

@@ -5,14 +5,11 @@ import {
   type Credential,
   createAuthority,
   eventually,
-  layOut,
   ping,
-  remove,
   type Strongswan,
-  startAgent,
-  startStrongswan,
   type Topology,
 } from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
 import {
   atBranch,
   atGateway,
@@ -34,7 +31,7 @@ import {
   WAYS,
   type Way,
 } from "./eap-lab.js";
-import { DATA_PLANE, Pair, PEER_DATA_PLANE, type TunnelCase } from "./lab.js";
+import { Pair, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
 
 let authority: Authority;
@@ -79,9 +76,8 @@ const TOPOLOGY: Topology = {
   ],
 };
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = new Lab(TOPOLOGY);
+lab.forFile(async () => {
   authority = await createAuthority("EAP lab", "rsa");
   stranger = await createAuthority("another lab", "ecdsa");
   // Our gateway's certificate is also what it shows as a client of EAP-TLS, so it proves the user's name.
@@ -103,15 +99,11 @@ beforeAll(async () => {
     called: inNamesOnly(calling(server, 15, "call-alone", { method: "tls", tls: TLS_12 }), "peer"),
   };
   const cases = [...served, ...called, ...Object.values(refusals), ...Object.values(alone)];
-  branch = await startAgent({
-    namespace: NS.branch,
-    dataPlane: DATA_PLANE,
+  branch = await lab.agent(NS.branch, {
     credential: user,
     intent: intentOf(authority, user, [atBranch(user)]),
   });
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
+  peer = await lab.strongswan(NS.theirs, {
     tls: { version_max: "1.3" },
     plugins: ["md5", "eap-identity", "eap-md5", "xauth-generic", "eap-gtc", "eap-mschapv2", "eap-tls"],
     pluginSettings: { "eap-gtc": { backend: "generic" } },
@@ -124,18 +116,12 @@ beforeAll(async () => {
     ],
     connections: cases.map((c) => c.peer),
   });
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
+  agent = await lab.agent(NS.ours, {
     credential: own,
     intent: intentOf(authority, own, [...cases.map((c) => c.intent), atGateway]),
   });
   pair = new Pair(agent, peer, NS);
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop(), branch?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+});
 
 /** How much is lost under which load is the business of other tests. */
 async function flows(it: TunnelCase): Promise<void> {

@@ -1,13 +1,5 @@
-import {
-  type Agent,
-  eventually,
-  layOut,
-  ping,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-} from "@sallyport/testkit";
+import { type Agent, eventually, ping, type Strongswan } from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
 import {
   ALL,
   BREAKS,
@@ -22,26 +14,23 @@ import {
   severalIntent,
   TOPOLOGY,
 } from "./exchanges-lab.js";
-import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection } from "./lab.js";
+import { gatewayIntent, Pair, peerConnection } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
+const daemons = new Lab(TOPOLOGY);
 let agent: Agent | undefined;
 const peers: Partial<Record<"makes" | "breaks", Strongswan>> = {};
 
 const startPeer = (which: "makes" | "breaks") => {
   const tunnels = which === "makes" ? MAKES : BREAKS;
-  return startStrongswan({
-    namespace: which === "makes" ? NS.peer : NS.breaks,
-    dataPlane: PEER_DATA_PLANE,
+  return daemons.strongswan(which === "makes" ? NS.peer : NS.breaks, {
     settings: { make_before_break: which === "makes" ? "yes" : "no" },
     secrets: tunnels.map((t) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
     connections: tunnels.map((t) => (t === SEVERAL ? severalConnection() : peerConnection(t))),
   });
 };
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+daemons.forFile(async () => {
   const intent = gatewayIntent(NAME, [...MAKES, ...BREAKS]);
   const more = new Map(ALL.map((c) => [c.tunnel.id, c.ours]));
   const connections = intent.connections.map((c) =>
@@ -50,14 +39,9 @@ beforeAll(async () => {
   [peers.makes, peers.breaks, agent] = await Promise.all([
     startPeer("makes"),
     startPeer("breaks"),
-    startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: { ...intent, connections } }),
+    daemons.agent(NS.ours, { intent: { ...intent, connections } }),
   ]);
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all([agent?.stop(), peers.makes?.stop(), peers.breaks?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+});
 
 function lab(name: CaseName) {
   const { tunnel } = CASES[name];

@@ -1,96 +1,11 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  type PeerConnection,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import {
-  type BothEnds,
-  connectionIntent,
-  DATA_PLANE,
-  gatewayIntent,
-  Pair,
-  PEER_DATA_PLANE,
-  peerConnection,
-  type TunnelCase,
-} from "./lab.js";
+import { eventually, type PeerConnection } from "@sallyport/testkit";
+import { againstStrongswan } from "./daemons.js";
+import { type BothEnds, connectionIntent, DATA_PLANE, gatewayIntent, type Pair, peerConnection } from "./lab.js";
+import { OURS, Roaming, SECOND, THEIRS, TUNNEL } from "./moving-lab.js";
 import { scenario } from "./scenario.js";
 
-const NS = { ours: "sp-mov-ours", net: "sp-mov-net", theirs: "sp-mov-theirs" };
-
-/** Both ends on one router, each with two links to it. */
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: ["10.1.1.1/32"] },
-    { name: NS.net, forwards: true },
-    { name: NS.theirs, loopback: ["10.2.1.1/32"] },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "first", addresses: ["192.0.2.2/25"] },
-      { namespace: NS.net, device: "ours1", addresses: ["192.0.2.1/25"] },
-    ],
-    [
-      { namespace: NS.ours, device: "second", addresses: ["192.0.2.130/25"] },
-      { namespace: NS.net, device: "ours2", addresses: ["192.0.2.129/25"] },
-    ],
-    [
-      { namespace: NS.theirs, device: "first", addresses: ["198.51.100.2/25"] },
-      { namespace: NS.net, device: "theirs1", addresses: ["198.51.100.1/25"] },
-    ],
-    [
-      { namespace: NS.theirs, device: "second", addresses: ["198.51.100.130/25"] },
-      { namespace: NS.net, device: "theirs2", addresses: ["198.51.100.129/25"] },
-    ],
-  ],
-};
-const OURS = { name: "ours.test", address: "192.0.2.2", subnet: "10.1.1.0/24", host: "10.1.1.1" };
-const THEIRS = { name: "theirs.test", address: "198.51.100.2", subnet: "10.2.1.0/24", host: "10.2.1.1" };
-const SECOND = { ours: "192.0.2.130", theirs: "198.51.100.130" };
-const ROUTER = { ours: ["192.0.2.1", "192.0.2.129"], theirs: ["198.51.100.1", "198.51.100.129"] } as const;
-const TUNNEL: TunnelCase = {
-  id: "roaming",
-  auth: "psk",
-  psk: "on the road again",
-  ike: ["aes256gcm16-prfsha256-x25519"],
-  esp: ["aes256gcm16-x25519"],
-  ours: OURS,
-  theirs: THEIRS,
-};
-const SECRETS = [{ owners: [OURS.name, THEIRS.name], secret: TUNNEL.psk ?? "" }];
-
-async function ip(namespace: string, ...args: string[]): Promise<void> {
-  const child = spawn("ip", ["-n", namespace, ...args], { stdio: "ignore" });
-  const [code] = await once(child, "exit");
-  if (code !== 0) throw new Error(`ip -n ${namespace} ${args.join(" ")} failed`);
-}
-
-/** From now on everything leaves by link number `link`, from that link's address. */
-async function routeBy(end: "ours" | "theirs", link: 0 | 1): Promise<void> {
-  await ip(NS[end], "route", "replace", "default", "via", ROUTER[end][link]);
-}
-
-let agent: Agent | undefined;
-let peer: Strongswan | undefined;
-
-beforeEach(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  await Promise.all([routeBy("ours", 0), routeBy("theirs", 0)]);
-}, 30_000);
-afterEach(async () => {
-  await Promise.all([agent?.stop(), peer?.stop()]);
-  agent = undefined;
-  peer = undefined;
-}, 30_000);
-afterAll(() => remove(TOPOLOGY), 30_000);
+const roaming = new Roaming("sp-mov");
+const lab = againstStrongswan(roaming.ends, roaming.topology).forEachTest(() => roaming.settle());
 
 async function connect(initiator: "ours" | "theirs", theirs: Partial<PeerConnection> = {}): Promise<Pair> {
   const connection = {
@@ -106,18 +21,10 @@ async function connect(initiator: "ours" | "theirs", theirs: Partial<PeerConnect
     role: "responder",
     remote: { ports: { ike: 500, natt: 4500 } },
   } as const;
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    secrets: SECRETS,
-    connections: [connection],
+  const pair = await lab.start({
+    peer: { secrets: [{ owners: [OURS.name, THEIRS.name], secret: TUNNEL.psk ?? "" }], connections: [connection] },
+    agent: { intent: initiator === "ours" ? intent : { ...intent, connections: [passive] } },
   });
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
-    intent: initiator === "ours" ? intent : { ...intent, connections: [passive] },
-  });
-  const pair = new Pair(agent, peer, { ours: NS.ours, theirs: NS.theirs });
   await pair.up(TUNNEL, initiator);
   return pair;
 }
@@ -159,7 +66,7 @@ describe("our end moves", () => {
       const before = await pair.both(TUNNEL);
       expect(between(before)).toEqual(on(OURS.address, THEIRS.address));
       const traffic = await pair.during(TUNNEL, async () => {
-        await routeBy("ours", 1);
+        await roaming.routeBy("ours", 1);
         await movesTo(pair, SECOND.ours, THEIRS.address);
       });
       same(before, await pair.both(TUNNEL));
@@ -175,13 +82,13 @@ describe("our end moves", () => {
     async () => {
       const pair = await connect("ours");
       const before = await pair.both(TUNNEL);
-      await ip(NS.ours, "addr", "del", `${OURS.address}/25`, "dev", "first");
-      await routeBy("ours", 1);
+      await roaming.address("ours", "del", 0);
+      await roaming.routeBy("ours", 1);
       same(before, await movesTo(pair, SECOND.ours, THEIRS.address));
       await passes(pair);
-      await ip(NS.ours, "addr", "add", `${OURS.address}/25`, "dev", "first");
-      await ip(NS.ours, "addr", "del", `${SECOND.ours}/25`, "dev", "second");
-      await routeBy("ours", 0);
+      await roaming.address("ours", "add", 0);
+      await roaming.address("ours", "del", 1);
+      await roaming.routeBy("ours", 0);
       same(before, await movesTo(pair, OURS.address, THEIRS.address));
       await passes(pair);
       for (const what of ["child", "ike"] as const) {
@@ -204,8 +111,8 @@ describe("our end moves", () => {
     async () => {
       const pair = await connect("ours");
       const before = await pair.both(TUNNEL);
-      await ip(NS.net, "route", "add", "blackhole", `${THEIRS.address}/32`);
-      await agent?.ask("rekey", { tunnel: TUNNEL.id, child: `${TUNNEL.id}-net` });
+      await roaming.run(roaming.router, "ip", "route", "add", "blackhole", `${THEIRS.address}/32`);
+      await lab.agent.ask("rekey", { tunnel: TUNNEL.id, child: `${TUNNEL.id}-net` });
       const after = await movesTo(pair, OURS.address, SECOND.theirs);
       expect(after.ours.spiInitiator).toBe(before.ours.spiInitiator);
       await passes(pair);
@@ -221,8 +128,8 @@ describe("the peer moves", () => {
     async () => {
       const pair = await connect("theirs");
       const before = await pair.both(TUNNEL);
-      await ip(NS.theirs, "addr", "del", `${THEIRS.address}/25`, "dev", "first");
-      await routeBy("theirs", 1);
+      await roaming.address("theirs", "del", 0);
+      await roaming.routeBy("theirs", 1);
       same(before, await movesTo(pair, OURS.address, SECOND.theirs));
       await passes(pair);
     },
@@ -235,8 +142,8 @@ describe("the peer moves", () => {
     async () => {
       const pair = await connect("theirs");
       const before = await pair.both(TUNNEL);
-      await ip(NS.ours, "addr", "del", `${OURS.address}/25`, "dev", "first");
-      await routeBy("ours", 1);
+      await roaming.address("ours", "del", 0);
+      await roaming.routeBy("ours", 1);
       const after = await movesTo(pair, SECOND.ours, THEIRS.address);
       expect(after.ours.spiInitiator).toBe(before.ours.spiInitiator);
       await passes(pair);

@@ -1,13 +1,6 @@
-import { Agent, layOut, remove, Strongswan, startAgent, startStrongswan, type Topology } from "@sallyport/testkit";
-import {
-  connectionIntent,
-  DATA_PLANE,
-  gatewayIntent,
-  Pair,
-  PEER_DATA_PLANE,
-  peerConnection,
-  type TunnelCase,
-} from "./lab.js";
+import type { Topology } from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
+import { connectionIntent, gatewayIntent, Pair, peerConnection, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
 
 const NS = { inside: "sp-nat-inside", router: "sp-nat-router", outside: "sp-nat-outside" };
@@ -39,19 +32,8 @@ const COMMON = {
   esp: ["aes256gcm16-x25519"],
 } as const;
 
-let agent: Agent | undefined;
-let peer: Strongswan | undefined;
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-}, 30_000);
-afterEach(async () => {
-  await Promise.all([agent?.stop(), peer?.stop()]);
-  agent = undefined;
-  peer = undefined;
-}, 30_000);
-afterAll(() => remove(TOPOLOGY), 30_000);
+const lab = new Lab(TOPOLOGY);
+lab.forEachTest();
 
 const secrets = [{ owners: [INSIDE.name, OUTSIDE.name], secret: COMMON.psk }];
 
@@ -61,17 +43,8 @@ scenario(
   async () => {
     const tunnel: TunnelCase = { ...COMMON, id: "from-inside", ours: INSIDE, theirs: OUTSIDE };
     const connection = { ...peerConnection(tunnel), remoteAddress: "%any" };
-    peer = await startStrongswan({
-      namespace: NS.outside,
-      dataPlane: PEER_DATA_PLANE,
-      secrets,
-      connections: [connection],
-    });
-    agent = await startAgent({
-      namespace: NS.inside,
-      dataPlane: DATA_PLANE,
-      intent: gatewayIntent(INSIDE.name, [tunnel]),
-    });
+    const peer = await lab.strongswan(NS.outside, { secrets, connections: [connection] });
+    const agent = await lab.agent(NS.inside, { intent: gatewayIntent(INSIDE.name, [tunnel]) });
     const pair = new Pair(agent, peer, { ours: NS.inside, theirs: NS.outside });
     await pair.up(tunnel, "ours");
     const first = await pair.both(tunnel);
@@ -111,17 +84,8 @@ scenario(
       role: "responder",
       remote: { ports: { ike: 500, natt: 4500 } },
     } as const;
-    agent = await startAgent({
-      namespace: NS.outside,
-      dataPlane: DATA_PLANE,
-      intent: { ...intent, connections: [connection] },
-    });
-    peer = await startStrongswan({
-      namespace: NS.inside,
-      dataPlane: PEER_DATA_PLANE,
-      secrets,
-      connections: [peerConnection(tunnel)],
-    });
+    const agent = await lab.agent(NS.outside, { intent: { ...intent, connections: [connection] } });
+    const peer = await lab.strongswan(NS.inside, { secrets, connections: [peerConnection(tunnel)] });
     const pair = new Pair(agent, peer, { ours: NS.outside, theirs: NS.inside });
     await pair.up(tunnel, "theirs");
     const { ours, child } = await pair.both(tunnel);

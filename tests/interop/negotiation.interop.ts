@@ -1,65 +1,35 @@
 import { once } from "node:events";
 import path from "node:path";
 import type { ConnectionIntent } from "@sallyport/intent";
-import {
-  Agent,
-  eventually,
-  layOut,
-  remove,
-  Strongswan,
-  spawnIn,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import {
-  connectionIntent,
-  DATA_PLANE,
-  gatewayIntent,
-  Pair,
-  PEER_DATA_PLANE,
-  peerConnection,
-  type TunnelCase,
-} from "./lab.js";
+import { eventually, spawnIn } from "@sallyport/testkit";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { connectionIntent, gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
 const NS = { ours: "sp-nego-ours", theirs: "sp-nego-theirs" };
-const PSK = "several tries";
-
-type Differences = Partial<Pick<TunnelCase, "ike" | "esp" | "peer">>;
-const tunnel = (n: number, id: string, differences: Differences): TunnelCase => ({
-  id,
-  auth: "psk",
-  psk: PSK,
-  ours: { name: "ours.test", address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: `theirs${n}.test`, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-  ...differences,
-});
-
 const MANY = ["aes256-sha256-x25519-ecp256"];
 const ONE = ["aes256-sha256-ecp256"];
 const T = {
-  weGuessWrong: tunnel(1, "we-guess-wrong", { ike: MANY, peer: { proposals: ONE } }),
-  theyGuessWrong: tunnel(2, "they-guess-wrong", { ike: ONE, peer: { proposals: MANY } }),
-  weGuessPfsWrong: tunnel(3, "we-guess-pfs-wrong", {
+  weGuessWrong: cableTunnel(1, "we-guess-wrong", { ike: MANY, peer: { proposals: ONE } }),
+  theyGuessWrong: cableTunnel(2, "they-guess-wrong", { ike: ONE, peer: { proposals: MANY } }),
+  weGuessPfsWrong: cableTunnel(3, "we-guess-pfs-wrong", {
     esp: ["aes256gcm16-x25519-ecp256"],
     peer: { esp: ["aes256gcm16-ecp256"] },
   }),
-  theyGuessPfsWrong: tunnel(4, "they-guess-pfs-wrong", {
+  theyGuessPfsWrong: cableTunnel(4, "they-guess-pfs-wrong", {
     esp: ["aes256gcm16-ecp256"],
     peer: { esp: ["aes256gcm16-x25519-ecp256"] },
   }),
   // Strangers get as far as a half-open SA only where anybody may call.
-  cookieForUs: tunnel(5, "cookie-for-us", { peer: { remoteAddress: "%any" } }),
-  cookieForThem: tunnel(6, "cookie-for-them", {}),
-  cookieAndGroupForUs: tunnel(7, "cookie-and-group-for-us", { ike: MANY, peer: { proposals: ONE } }),
-  cookieAndGroupForThem: tunnel(8, "cookie-and-group-for-them", { ike: ONE, peer: { proposals: MANY } }),
+  cookieForUs: cableTunnel(5, "cookie-for-us", { peer: { remoteAddress: "%any" } }),
+  cookieForThem: cableTunnel(6, "cookie-for-them", {}),
+  cookieAndGroupForUs: cableTunnel(7, "cookie-and-group-for-us", { ike: MANY, peer: { proposals: ONE } }),
+  cookieAndGroupForThem: cableTunnel(8, "cookie-and-group-for-them", { ike: ONE, peer: { proposals: MANY } }),
 };
 const TUNNELS = Object.values(T);
 const ANYBODY: ConnectionIntent = {
-  ...connectionIntent(tunnel(9, "anybody", {})),
+  ...connectionIntent(cableTunnel(9, "anybody", {})),
   role: "responder",
   remote: { ports: { ike: 500, natt: 4500 } },
 };
@@ -67,51 +37,20 @@ const ANYBODY: ConnectionIntent = {
 const STRANGERS = Array.from({ length: 10 }, (_, n) => `192.0.2.${101 + n}`);
 const OUR_STRANGERS = ["192.0.2.3", "192.0.2.4"];
 
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
-    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1", ...OUR_STRANGERS].map((a) => `${a}/24`) },
-      {
-        namespace: NS.theirs,
-        device: "wan",
-        addresses: [...TUNNELS.map((t) => t.theirs.address), ...STRANGERS].map((a) => `${a}/24`),
-      },
-    ],
-  ],
-};
-
-let agent: Agent | undefined;
-let peer: Strongswan | undefined;
-function pair(): Pair {
-  if (!agent || !peer) throw new Error("the lab did not start");
-  return new Pair(agent, peer, NS);
-}
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    secrets: [{ owners: TUNNELS.map((t) => t.theirs.name), secret: PSK }],
-    connections: TUNNELS.map((t) => peerConnection(t)),
-    settings: { cookie_threshold: "3", block_threshold: "0" },
-  });
+const topology = cableTopology(NS, TUNNELS, {
+  cable: { ours: OUR_STRANGERS.map((a) => `${a}/24`), theirs: STRANGERS.map((a) => `${a}/24`) },
+});
+const lab = againstStrongswan(NS, topology).forFile(() => {
   const intent = gatewayIntent("ours.test", TUNNELS);
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
-    intent: { ...intent, connections: [...intent.connections, ANYBODY] },
-  });
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  return {
+    peer: {
+      secrets: TUNNELS.map((t) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
+      connections: TUNNELS.map((t) => peerConnection(t)),
+      settings: { cookie_threshold: "3", block_threshold: "0" },
+    },
+    agent: { intent: { ...intent, connections: [...intent.connections, ANYBODY] } },
+  };
+});
 
 async function strangersCall(from: string, sources: readonly string[], target: string, perSource: number) {
   const script = path.join(import.meta.dirname, "half-open-main.ts");
@@ -121,9 +60,9 @@ async function strangersCall(from: string, sources: readonly string[], target: s
 }
 
 async function works(t: TunnelCase) {
-  const ends = await pair().both(t);
+  const ends = await lab.pair.both(t);
   expect(ends.theirs.suite).toContain(t.ike === MANY || t.ike === ONE ? "ECP_256" : "CURVE_25519");
-  expect(await pair().ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
+  expect(await lab.pair.ping(t, 10)).toMatchObject({ sent: 10, received: 10 });
   return ends;
 }
 
@@ -132,9 +71,9 @@ describe("INVALID_KE_PAYLOAD", () => {
     { proves: 13, role: "initiator" },
     "follows the group that the responder asks for",
     async () => {
-      await pair().up(T.weGuessWrong, "ours");
+      await lab.pair.up(T.weGuessWrong, "ours");
       await works(T.weGuessWrong);
-      expect(await peer?.log(400)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
+      expect(await lab.peer.log(400)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
     },
     20_000,
   );
@@ -143,9 +82,9 @@ describe("INVALID_KE_PAYLOAD", () => {
     { proves: 13, role: "responder" },
     "asks an initiator for a group that it can accept",
     async () => {
-      await pair().up(T.theyGuessWrong, "theirs");
+      await lab.pair.up(T.theyGuessWrong, "theirs");
       await works(T.theyGuessWrong);
-      expect(await peer?.log(400)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
+      expect(await lab.peer.log(400)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
     },
     20_000,
   );
@@ -159,15 +98,15 @@ describe("INVALID_KE_PAYLOAD", () => {
       { proves: [3, 13], role: STARTED_BY[by] },
       title,
       async () => {
-        await pair().up(t, by);
+        await lab.pair.up(t, by);
         const before = await works(t);
-        const traffic = await pair().during(t, async () => {
-          await pair().rekey(t, "child", by);
-          const after = await pair().settled(t, (ends) => ends.child.theirs.spiIn !== before.child.theirs.spiIn);
+        const traffic = await lab.pair.during(t, async () => {
+          await lab.pair.rekey(t, "child", by);
+          const after = await lab.pair.settled(t, (ends) => ends.child.theirs.spiIn !== before.child.theirs.spiIn);
           expect(after.child.theirs.suite).toBe("AES_GCM_16-256/ECP_256");
         });
         expect(traffic.lossPct).toBe(0);
-        expect(await peer?.log(400)).toMatch(/CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
+        expect(await lab.peer.log(400)).toMatch(/CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
       },
       20_000,
     );
@@ -181,9 +120,9 @@ describe("COOKIE", () => {
     async () => {
       await strangersCall(NS.ours, OUR_STRANGERS, T.cookieForUs.theirs.address, 4);
       for (const t of [T.cookieForUs, T.cookieAndGroupForUs]) {
-        await pair().up(t, "ours");
+        await lab.pair.up(t, "ours");
         await works(t);
-        expect(await peer?.log(120)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+        expect(await lab.peer.log(120)).toMatch(/generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
       }
     },
     30_000,
@@ -195,12 +134,12 @@ describe("COOKIE", () => {
     async () => {
       await strangersCall(NS.theirs, STRANGERS, T.cookieForThem.ours.address, 60);
       await eventually("the agent sees many half-open SAs", async () =>
-        ((await agent?.status())?.halfOpen ?? 0) >= 256 ? true : undefined,
+        (await lab.agent.status()).halfOpen >= 256 ? true : undefined,
       );
       for (const t of [T.cookieForThem, T.cookieAndGroupForThem]) {
-        await pair().up(t, "theirs");
+        await lab.pair.up(t, "theirs");
         await works(t);
-        expect(await peer?.log(120)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
+        expect(await lab.peer.log(120)).toMatch(/parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
       }
     },
     30_000,

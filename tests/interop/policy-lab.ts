@@ -1,19 +1,9 @@
 import { once } from "node:events";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  type PeerChild,
-  type PeerConnection,
-  remove,
-  type Strongswan,
-  spawnIn,
-  startAgent,
-  startStrongswan,
-} from "@sallyport/testkit";
-import { cableTopology, cableTunnel, type Ends } from "./cable-lab.js";
-import { DATA_PLANE, gatewayIntent, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { eventually, type PeerChild, type PeerConnection, spawnIn } from "@sallyport/testkit";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan, type StrongswanLab } from "./daemons.js";
+import { gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 
 /** A tunnel whose ends differ in what they do by themselves. */
 export interface Case extends TunnelCase {
@@ -34,43 +24,33 @@ interface PolicyStatus {
 
 /** An agent and strongSwan on one cable, for all tests of a file. */
 export class PolicyLab {
-  readonly ends: Ends;
   readonly #tunnels: readonly Case[];
-  #agent?: Agent;
-  #peer?: Strongswan;
+  readonly #lab: StrongswanLab;
 
   constructor(name: string, tunnels: Readonly<Record<string, Case>>) {
-    this.ends = { ours: `sp-${name}-ours`, theirs: `sp-${name}-theirs` };
     this.#tunnels = Object.values(tunnels);
-    const topology = cableTopology(this.ends, this.#tunnels);
-    beforeAll(async () => {
-      await remove(topology);
-      await layOut(topology);
-      this.#peer = await startStrongswan({
-        namespace: this.ends.theirs,
-        dataPlane: PEER_DATA_PLANE,
+    const ends = { ours: `sp-${name}-ours`, theirs: `sp-${name}-theirs` };
+    this.#lab = againstStrongswan(ends, cableTopology(ends, this.#tunnels)).forFile(() => ({
+      peer: {
         secrets: this.secrets(),
         connections: this.#tunnels.map((t) => this.theirs(t)),
         settings: { retransmit_tries: "2", retransmit_timeout: "0.4" },
-      });
-      this.#agent = await startAgent({ namespace: this.ends.ours, dataPlane: DATA_PLANE, intent: this.intent() });
-    }, 60_000);
-    afterAll(async () => {
-      await Promise.all([this.#peer?.stop(), this.#agent?.stop()]);
-      await remove(topology);
-    }, 30_000);
+      },
+      agent: { intent: this.intent() },
+    }));
   }
 
-  get agent(): Agent {
-    if (!this.#agent) throw new Error("the lab did not start");
-    return this.#agent;
+  get ends() {
+    return this.#lab.ends;
   }
-  get peer(): Strongswan {
-    if (!this.#peer) throw new Error("the lab did not start");
-    return this.#peer;
+  get agent() {
+    return this.#lab.agent;
   }
-  get pair(): Pair {
-    return new Pair(this.agent, this.peer, this.ends);
+  get peer() {
+    return this.#lab.peer;
+  }
+  get pair() {
+    return this.#lab.pair;
   }
 
   /** Our intent of all tunnels, each connection changed by `change`. */

@@ -1,34 +1,15 @@
 import type { LastError } from "@sallyport/ike";
-import {
-  Agent,
-  eventually,
-  layOut,
-  remove,
-  Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { DATA_PLANE, gatewayIntent, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { eventually } from "@sallyport/testkit";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
 
 const NS = { ours: "sp-refuse-ours", theirs: "sp-refuse-theirs" };
 
-type Differences = Partial<Pick<TunnelCase, "ike" | "esp" | "peer">> & { readonly theirPsk?: string };
-interface Refusal extends TunnelCase {
-  readonly theirPsk: string;
-}
-const refusal = (n: number, id: string, { theirPsk, ...differences }: Differences): Refusal => ({
-  id,
-  auth: "psk",
-  psk: "what we know",
-  theirPsk: theirPsk ?? "what we know",
-  ours: { name: "ours.test", address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: `theirs${n}.test`, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-  ...differences,
-});
+/** `theirPsk`: what the far end knows instead. */
+const refusal = (n: number, id: string, differences: Partial<TunnelCase> & { readonly theirPsk?: string }) =>
+  cableTunnel(n, id, { psk: "what we know", theirPsk: "what we know", ...differences });
 
 const CASES = [
   {
@@ -64,42 +45,21 @@ const CASES = [
 ] as const;
 
 const TUNNELS = CASES.map((c) => c.tunnel);
-const TOPOLOGY: Topology = {
-  namespaces: [{ name: NS.ours }, { name: NS.theirs }],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
-      { namespace: NS.theirs, device: "wan", addresses: TUNNELS.map((t) => `${t.theirs.address}/24`) },
-    ],
-  ],
-};
-
-let agent: Agent;
-let peer: Strongswan;
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
+const lab = againstStrongswan(NS, cableTopology(NS, TUNNELS)).forFile(() => ({
+  peer: {
     secrets: TUNNELS.map((t) => ({
       owners: [t.theirs.name, ...(t.id === "wrong-name" ? ["somebody.else.test"] : [])],
       secret: t.theirPsk,
     })),
     connections: TUNNELS.map((t) => peerConnection(t)),
-  });
-  agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: gatewayIntent("ours.test", TUNNELS) });
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  },
+  agent: { intent: gatewayIntent("ours.test", TUNNELS) },
+}));
 
 /** The newest error of a connection, its own or its child's, that is not older than `since`. */
 async function errorOf(id: string, wanted: (error: LastError) => boolean = () => true): Promise<LastError> {
   return eventually(`${id} says what went wrong`, async () => {
-    const { lastError, childErrors } = await agent.peer(id);
+    const { lastError, childErrors } = await lab.agent.peer(id);
     const error = Object.values(childErrors)[0] ?? lastError;
     return error && wanted(error) ? error : undefined;
   });
@@ -110,12 +70,14 @@ describe.each(CASES)("$tunnel.id", ({ tunnel, notify, ours, theirs }) => {
     { proves: 14, role: "responder" },
     "is refused to a caller with the right notification, and we say both sides' values",
     async () => {
-      await expect(peer.initiate(`${tunnel.id}-net`, 4000)).rejects.toThrow(/refused initiate/);
-      expect(await peer.log(60)).toMatch(new RegExp(`parsed IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`));
+      await expect(lab.peer.initiate(`${tunnel.id}-net`, 4000)).rejects.toThrow(/refused initiate/);
+      expect(await lab.peer.log(60)).toMatch(
+        new RegExp(`parsed IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`),
+      );
       const error = await errorOf(tunnel.id);
       expect(error.ours).toMatch(ours);
       expect(error.theirs).toMatch(theirs);
-      expect(await agent.log(400)).toContain(error.code);
+      expect(await lab.agent.log(400)).toContain(error.code);
     },
     20_000,
   );
@@ -124,18 +86,18 @@ describe.each(CASES)("$tunnel.id", ({ tunnel, notify, ours, theirs }) => {
     { proves: 14, role: "initiator" },
     "is named when we call and are refused",
     async () => {
-      await agent.ask("down", { tunnel: tunnel.id });
-      await agent.ask("up", { tunnel: tunnel.id, child: `${tunnel.id}-net` }).catch(() => undefined);
+      await lab.agent.ask("down", { tunnel: tunnel.id });
+      await lab.agent.ask("up", { tunnel: tunnel.id, child: `${tunnel.id}-net` }).catch(() => undefined);
       await eventually(
         "strongSwan has refused us",
         async () =>
-          new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await peer.log(80)) ||
+          new RegExp(`generating IKE_(SA_INIT|AUTH) response \\d \\[.*N\\(${notify}\\)`).test(await lab.peer.log(80)) ||
           undefined,
       );
       const error = await errorOf(tunnel.id, (e) => e.message.includes("the peer answered"));
       expect(error.theirs).not.toBe("");
       expect(error.ours).toMatch(ours);
-      await agent.ask("down", { tunnel: tunnel.id });
+      await lab.agent.ask("down", { tunnel: tunnel.id });
     },
     20_000,
   );

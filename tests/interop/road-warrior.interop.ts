@@ -1,18 +1,7 @@
 import path from "node:path";
 import { text } from "node:stream/consumers";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  type PeerConnection,
-  ping,
-  remove,
-  type Strongswan,
-  spawnIn,
-  startAgent,
-  startStrongswan,
-} from "@sallyport/testkit";
-import { DATA_PLANE, PEER_DATA_PLANE } from "./lab.js";
+import { type Agent, eventually, type PeerConnection, ping, type Strongswan, spawnIn } from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
 import {
   BEHIND,
   BEHIND_OFFICE,
@@ -35,24 +24,19 @@ let one: Strongswan;
 let two: Strongswan;
 let office: Strongswan;
 
+const lab = new Lab(TOPOLOGY);
 const person = (namespace: string, connection: PeerConnection) =>
-  startStrongswan({
-    namespace,
-    dataPlane: PEER_DATA_PLANE,
+  lab.strongswan(namespace, {
     secrets: [{ owners: [], secret: PSK }],
     connections: [connection],
     settings: { install_virtual_ip: "yes" },
   });
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+lab.forFile(async () => {
   [one, two, office] = await Promise.all([
     person(NS.one, caller("one", "192.0.2.1", "192.0.2.2")),
     person(NS.two, caller("two", "192.0.2.5", "192.0.2.6")),
-    startStrongswan({
-      namespace: NS.office,
-      dataPlane: PEER_DATA_PLANE,
+    lab.strongswan(NS.office, {
       secrets: [{ owners: [], secret: PSK }],
       pools: [
         { name: "callers", addresses: "10.8.0.0/28", dns: ["10.3.0.53"], subnets: ["10.3.0.0/16"] },
@@ -73,13 +57,9 @@ beforeAll(async () => {
     }),
   ]);
   // One after the other: a guest has one slow processor.
-  served = await startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: gateway() });
-  asking = await startAgent({ namespace: NS.caller, dataPlane: DATA_PLANE, intent: intent("caller.test", CALLER) });
-}, 120_000);
-afterAll(async () => {
-  await Promise.all([one, two, office, served, asking].map((p) => p?.stop()));
-  await remove(TOPOLOGY);
-}, 30_000);
+  served = await lab.agent(NS.gateway, { intent: gateway() });
+  asking = await lab.agent(NS.caller, { intent: intent("caller.test", CALLER) });
+});
 
 /** IPv4 and IPv6 address that a caller's strongSwan has, once it is up. */
 async function vipsOf(peer: Strongswan): Promise<readonly [string, string]> {
@@ -187,7 +167,7 @@ describe("we give addresses", () => {
       await served.stop();
       const few = gateway("10.9.0.1-10.9.0.1");
       const connections = few.connections.map((c) => ({ ...c, modeConfig: { poolIds: ["four"] } }));
-      served = await startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: { ...few, connections } });
+      served = await lab.agent(NS.gateway, { intent: { ...few, connections } });
       await one.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
       await two.terminate({ ike: "home" }, { force: true }).catch(() => undefined);
       const only = (name: string, to: string, from: string) => ({ ...caller(name, to, from), vips: ["0.0.0.0"] });
@@ -235,7 +215,7 @@ describe("we tell networks by DHCP", () => {
       await served.stop();
       const people = { ...PEOPLE, modeConfig: { ...PEOPLE.modeConfig, poolIds: ["four"], splitDns: ["corp.example"] } };
       const all = { ...gateway(), connections: [people] };
-      served = await startAgent({ namespace: NS.gateway, dataPlane: DATA_PLANE, intent: all });
+      served = await lab.agent(NS.gateway, { intent: all });
       const everything = { ...caller("one", "192.0.2.1", "192.0.2.2"), vips: ["0.0.0.0"] };
       // Not 0.0.0.0/0, in which this peer's userspace ESP would catch its own datagrams.
       const children = [{ name: "home-all", remoteTs: ["10.2.0.0/16", "255.255.255.255/32"], proposals: ESP }];

@@ -1,26 +1,7 @@
 import type { ConnectionIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  type Authority,
-  createAuthority,
-  eventually,
-  layOut,
-  type PeerConnection,
-  ping,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-} from "@sallyport/testkit";
-import {
-  connectionIntent,
-  DATA_PLANE,
-  gatewayIntent,
-  Pair,
-  PEER_DATA_PLANE,
-  peerConnection,
-  type TunnelCase,
-} from "./lab.js";
+import { type Authority, createAuthority, eventually, type PeerConnection, ping } from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
+import { connectionIntent, gatewayIntent, Pair, peerConnection, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
 import {
   COMMON,
@@ -37,23 +18,13 @@ import {
   translate,
 } from "./squeezing-lab.js";
 
-let agent: Agent | undefined;
-let peers: Strongswan[] = [];
-let authority: Authority;
+const lab = new Lab(TOPOLOGY);
+lab.forEachTest();
 
+let authority: Authority;
 beforeAll(async () => {
   authority = await createAuthority("Needle root", "rsa");
 }, 30_000);
-beforeEach(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-}, 30_000);
-afterEach(async () => {
-  await Promise.all([agent?.stop(), ...peers.map((p) => p.stop())]);
-  agent = undefined;
-  peers = [];
-}, 30_000);
-afterAll(() => remove(TOPOLOGY), 30_000);
 
 interface Call {
   readonly initiator: "ours" | "theirs";
@@ -76,23 +47,18 @@ async function connect({ initiator, at, tunnel: more, intent: extra, peer, setti
     remoteAddress: initiator === "ours" ? "%any" : at.ours,
     ...peer,
   };
-  const daemon = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
+  const daemon = await lab.strongswan(NS.theirs, {
     secrets: SECRETS,
     settings,
     ...(theirs && { authorities: [authority.certificate], privateKeys: [theirs.privateKey] }),
     connections: [connection],
   });
-  peers.push(daemon);
   const base = connectionIntent(tunnel);
   const ports = { ike: 500, natt: 4500 };
   const remote = initiator === "ours" ? { host: at.theirs, ports } : { ports };
   const role = initiator === "ours" ? "both" : "responder";
   const intent = gatewayIntent(OURS.name, [tunnel], own && { own, authority });
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
+  const agent = await lab.agent(NS.ours, {
     intent: { ...intent, connections: [{ ...base, role, remote, ...extra }] },
     ...(own && { credential: own }),
   });
@@ -247,21 +213,14 @@ describe("through NATs", () => {
         role: "responder" as const,
         remote: { ports: { ike: 500, natt: 4500 } },
       }));
-      agent = await startAgent({
-        namespace: NS.ours,
-        dataPlane: DATA_PLANE,
-        intent: { ...gatewayIntent(OURS.name, tunnels), connections },
-      });
+      const agent = await lab.agent(NS.ours, { intent: { ...gatewayIntent(OURS.name, tunnels), connections } });
       const pairs: { pair: Pair; tunnel: TunnelCase }[] = [];
       for (const tunnel of tunnels) {
         const namespace = tunnel.id === "first" ? NS.theirs : NS.twin;
-        const daemon = await startStrongswan({
-          namespace,
-          dataPlane: PEER_DATA_PLANE,
+        const daemon = await lab.strongswan(namespace, {
           secrets: SECRETS,
           connections: [{ ...peerConnection(tunnel), localAddress: "%any" }],
         });
-        peers.push(daemon);
         const pair = new Pair(agent, daemon, { ours: NS.ours, theirs: namespace });
         await pair.up(tunnel, "theirs");
         pairs.push({ pair, tunnel });
@@ -327,7 +286,7 @@ describe("fragmentation (RFC 7383)", () => {
         peer: { fragmentation: "yes" },
         settings: { fragment_size: "576" },
       });
-      expect((await agent?.status())?.counters["fragments-made-smaller"]).toBe(1);
+      expect((await pair.agent.status()).counters["fragments-made-smaller"]).toBe(1);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
     60_000,
@@ -345,7 +304,7 @@ describe("fragmentation (RFC 7383)", () => {
         peer: { fragmentation: "yes" },
         settings: { fragment_size: "576", retransmit_timeout: "0.5", retransmit_base: "1.3" },
       });
-      expect((await agent?.status())?.counters["fragments-made-smaller"]).toBe(1);
+      expect((await pair.agent.status()).counters["fragments-made-smaller"]).toBe(1);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
     60_000,

@@ -1,16 +1,7 @@
 import type { ConnectionIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  ping,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { connectionIntent, DATA_PLANE, gatewayIntent, PEER_DATA_PLANE, type TunnelCase } from "./lab.js";
+import { eventually, ping, type Topology } from "@sallyport/testkit";
+import { againstStrongswan } from "./daemons.js";
+import { connectionIntent, gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { scenario } from "./scenario.js";
 
 const NS = { ours: "sp-tmpl-ours", theirs: "sp-tmpl-theirs" };
@@ -45,45 +36,26 @@ function templated(connection: ConnectionIntent): ConnectionIntent {
   return { ...connection, children: connection.children.map((c) => ({ ...c, template: "port-strict" })) };
 }
 
-let agent: Agent;
-let peer: Strongswan;
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstStrongswan(NS, TOPOLOGY).forFile(() => {
   const children = [
     { name: "first", localTs: ["10.1.0.0/24"], remoteTs: ["10.2.0.0/24"], proposals: TUNNEL.esp },
     { name: "second", localTs: ["10.1.7.0/24"], remoteTs: ["10.2.0.0/16"], proposals: TUNNEL.esp },
     { name: "outside", localTs: ["192.168.1.0/24"], remoteTs: ["10.2.0.0/16"], proposals: TUNNEL.esp },
   ];
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    secrets: [{ owners: [TUNNEL.theirs.name], secret: PSK }],
-    connections: [
-      {
-        name: "template",
-        localAddress: TUNNEL.theirs.address,
-        remoteAddress: TUNNEL.ours.address,
-        proposals: TUNNEL.ike,
-        local: { auth: "psk", id: TUNNEL.theirs.name },
-        remote: { auth: "psk", id: TUNNEL.ours.name },
-        children,
-      },
-    ],
-  });
-  const intent = gatewayIntent("ours.test", [TUNNEL]);
-  const connections = [templated(connectionIntent(TUNNEL))];
-  agent = await startAgent({ namespace: NS.ours, dataPlane: DATA_PLANE, intent: { ...intent, connections } });
-}, 60_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  return {
+    peer: {
+      secrets: [{ owners: [TUNNEL.theirs.name], secret: PSK }],
+      connections: [{ ...peerConnection(TUNNEL), children }],
+    },
+    agent: {
+      intent: { ...gatewayIntent("ours.test", [TUNNEL]), connections: [templated(connectionIntent(TUNNEL))] },
+    },
+  };
+});
 
 /** Remote selectors of our CHILD SAs. */
 async function remotes(): Promise<string[]> {
-  const [sa] = (await agent.peer("template")).sas.filter((s) => s.state === "established");
+  const [sa] = (await lab.agent.peer("template")).sas.filter((s) => s.state === "established");
   return (sa?.children ?? []).map((c) => String(c.remote[0]?.first)).sort();
 }
 
@@ -92,10 +64,10 @@ describe("a policy template", () => {
     { proves: 24, role: "responder" },
     "takes two different proposals side by side",
     async () => {
-      await peer.initiate("first");
-      await peer.initiate("second");
+      await lab.peer.initiate("first");
+      await lab.peer.initiate("second");
       expect(await remotes()).toEqual(["10.1.0.0", "10.1.7.0"]);
-      const [theirs] = await peer.listSas("template");
+      const [theirs] = await lab.peer.listSas("template");
       expect(theirs?.children.map((c) => [c.name, c.remoteTs])).toEqual([
         ["first", ["10.2.0.0/24"]],
         ["second", ["10.2.0.0/16"]],
@@ -111,9 +83,9 @@ describe("a policy template", () => {
     { proves: 14, role: "responder" },
     "refuses a third that does not fit, with both sides' values",
     async () => {
-      await expect(peer.initiate("outside")).rejects.toThrow();
-      expect(await peer.log(30)).toContain("TS_UNACCEPT");
-      expect((await agent.peer("template")).lastError).toMatchObject({
+      await expect(lab.peer.initiate("outside")).rejects.toThrow();
+      expect(await lab.peer.log(30)).toContain("TS_UNACCEPT");
+      expect((await lab.agent.peer("template")).lastError).toMatchObject({
         code: "ike/ts-unacceptable",
         ours: "template 10.2.0.0/16 === 10.0.0.0/8",
         theirs: "10.2.0.0/16 === 192.168.1.0/24",
@@ -127,7 +99,7 @@ describe("a policy template", () => {
     { proves: 24, role: "responder" },
     "leaves the other alone when one goes",
     async () => {
-      await peer.terminate({ child: "first" });
+      await lab.peer.terminate({ child: "first" });
       await eventually("one is left", async () => ((await remotes()).length === 1 ? true : undefined));
       expect(await ping(NS.theirs, OURS, { source: THEIRS[1], count: 5 })).toMatchObject({ received: 5 });
     },
