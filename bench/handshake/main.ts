@@ -7,7 +7,17 @@
 import { parseArgs } from "node:util";
 import { endProcess, layOut, remove, startStrongswan } from "@sallyport/testkit";
 import type { Answer } from "../ike/generator.ts";
-import { cpuTime, credentials, median, type Place, type Program, pin, place, program } from "../ike/lab.ts";
+import {
+  AGENT_OPTIONS,
+  cpuTime,
+  credentials,
+  median,
+  type Place,
+  type Program,
+  pin,
+  place,
+  program,
+} from "../ike/lab.ts";
 import type { Delay } from "../ike/responder.ts";
 import {
   type AuthKind,
@@ -68,7 +78,7 @@ async function sample(c: Contestant, handshakes: number): Promise<Sample> {
 
 async function ours(scenario: Scenario, where: Place): Promise<Contestant> {
   const flags = options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [];
-  const responder = await program(where.server, 0, "responder.ts", scenario, flags);
+  const responder = await program(where.server, 0, "responder.ts", scenario, [...AGENT_OPTIONS, ...flags]);
   const generator = await program(where.client, 1, "generator.ts", scenario);
   return {
     ...contestant(responder.child.pid ?? 0, generator, () => endProcess(responder.child)),

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -60,6 +61,10 @@ export async function program(
   await ask(JSON.stringify(first));
   return { child, ask };
 }
+
+const AGENT = path.resolve(here, "../../apps/agent/bin/sallyport-agent.js");
+/** Node's options that the agent starts with. */
+export const AGENT_OPTIONS = /^#!\S+ -S node (.*)$/m.exec(readFileSync(AGENT, "utf8"))?.[1]?.split(" ") ?? [];
 
 /** CPU time of a process in nanoseconds, over all of its threads. */
 export async function cpuTime(pid: number): Promise<number> {

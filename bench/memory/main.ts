@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { endProcess, layOut, remove } from "@sallyport/testkit";
 import type { Answer } from "../ike/generator.ts";
-import { cpuTime, credentials, median, place, program } from "../ike/lab.ts";
+import { AGENT_OPTIONS, cpuTime, credentials, median, place, program } from "../ike/lab.ts";
 import type { Memory } from "../ike/responder.ts";
 import type { Scenario } from "../ike/scenario.ts";
 
@@ -49,7 +49,7 @@ const where = place("mem");
 const rounds: Round[] = [];
 await layOut(where);
 try {
-  const responder = await program(where.server, 0, "responder.ts", scenario, ["--expose-gc"]);
+  const responder = await program(where.server, 0, "responder.ts", scenario, [...AGENT_OPTIONS, "--expose-gc"]);
   const generator = await program(where.client, 1, "generator.ts", scenario);
   const load = async (count: number): Promise<void> => {
     const { failed, reason } = JSON.parse(await generator.ask(String(count))) as Answer;

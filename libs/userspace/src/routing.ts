@@ -158,8 +158,13 @@ export class Routing {
 
   async #dropException(spec: RouteSpec): Promise<void> {
     if (!needsException(spec)) return;
-    for (const other of this.#routes.values()) if (needsException(other) && other.via.equals(spec.via)) return;
-    await this.netlink.removeRoute(this.#exception(spec.via));
+    const { via } = spec;
+    const exception = this.#exception(via);
+    // Asks for each length of prefix that holds the far end, and not each route: there may be thousands.
+    for (let length = 0; length <= exception.destination.length; length++) {
+      if (this.#routes.get(Prefix.of(via, length).toString())?.via.equals(via)) return;
+    }
+    await this.netlink.removeRoute(exception);
   }
 
   /** What an earlier run left behind when it was killed: what does not go with the device. */

@@ -16,6 +16,7 @@ export class SaDatabase {
   /** By SPI alone: inbound SAs of ours, whose SPIs we chose and keep apart. */
   readonly #inbound = new Map<number, InboundSa>();
   readonly #outbound = new Map<number, OutboundSa[]>();
+  /** When each lapses, oldest first: only those that have lapsed are looked at. */
   readonly #reserved = new Map<number, number>();
 
   constructor(private readonly clock: Clock) {}
@@ -38,7 +39,10 @@ export class SaDatabase {
 
   #lapse(): void {
     const now = this.clock.now();
-    for (const [spi, until] of this.#reserved) if (until <= now) this.#reserved.delete(spi);
+    for (const [spi, until] of this.#reserved) {
+      if (until > now) return;
+      this.#reserved.delete(spi);
+    }
   }
 
   add(sa: InboundSa | OutboundSa): void {

@@ -26,13 +26,18 @@ const NOTHING: Carried = { bytes: 0n, packets: 0n };
 /** Which SAs of the kernel are ours in this run, and what the kernel does not keep of them. */
 export class Registry {
   readonly #sas = new Map<string, Entry>();
+  /** Oldest first: only those that have lapsed are looked at. */
   readonly #reserved = new Map<string, { id: SaId; until: number }>();
 
   constructor(readonly now: () => number) {}
 
   reserve(id: SaId): void {
     const now = this.now();
-    for (const [key, { until }] of this.#reserved) if (until < now) this.#reserved.delete(key);
+    this.#reserved.delete(saKey(id));
+    for (const [key, { until }] of this.#reserved) {
+      if (until >= now) break;
+      this.#reserved.delete(key);
+    }
     this.#reserved.set(saKey(id), { id, until: now + RESERVATION_MS });
   }
 

@@ -9,23 +9,47 @@ import { translated } from "./faults.js";
  */
 export const ROUTE_TABLE = 221;
 
+type Netlink = Omit<RouteNetlink, "links" | "setLink">;
+
+/** Whether a route leads to a network that holds `host`; asks for each length there is, and not each route. */
+function isCovered(table: ReadonlyMap<string, Route>, host: Prefix): boolean {
+  for (let length = 0; length <= host.length; length++) {
+    if (table.has(Prefix.of(host.address, length).toString())) return true;
+  }
+  return false;
+}
+
 /**
  * Routes of tunnels in a table of their own. A kernel without a tunnel device routes an inner packet as it would the outer
  * one; what the route adds is the preferred source address, and a way out where there is no default route.
  */
 export class TunnelRoutes {
-  readonly #netlink: RouteNetlink;
+  readonly #netlink: Netlink;
   readonly #families = new Set<4 | 6>();
   #loopback: Promise<number> | undefined;
-  /** Those of this run by destination: with thousands of callers none is looked for among all. */
-  readonly #installed = new Map<string, Route>();
+  /** Those that stand, of earlier runs too, by destination: the kernel's are listed once, however many come and go. */
+  #standing: Promise<Map<string, Route>> | undefined;
 
-  private constructor(netlink: RouteNetlink) {
+  constructor(netlink: Netlink) {
     this.#netlink = netlink;
   }
 
   static open(): TunnelRoutes {
     return new TunnelRoutes(RouteNetlink.open());
+  }
+
+  #table(): Promise<Map<string, Route>> {
+    this.#standing ??= this.#list().catch((error) => {
+      this.#standing = undefined;
+      throw error;
+    });
+    return this.#standing;
+  }
+
+  async #list(): Promise<Map<string, Route>> {
+    const found = await this.#netlink.routes(ROUTE_TABLE);
+    const ours = found.filter(({ protocol, kind }) => protocol === ROUTE_TABLE && kind === "unicast");
+    return new Map(ours.map((route) => [route.destination.toString(), route]));
   }
 
   async #rule(family: 4 | 6): Promise<void> {
@@ -43,6 +67,7 @@ export class TunnelRoutes {
 
   async install(route: RouteSpec): Promise<void> {
     try {
+      const table = await this.#table();
       await this.#rule(route.destination.family);
       const exception = this.#exception(route);
       if (exception) await this.#netlink.addRoute(exception);
@@ -58,7 +83,7 @@ export class TunnelRoutes {
         source: route.source,
       };
       await this.#netlink.addRoute(added);
-      this.#installed.set(route.destination.toString(), added);
+      table.set(route.destination.toString(), added);
     } catch (error) {
       throw translated(error, new Uint8Array(0), "route.via");
     }
@@ -66,20 +91,12 @@ export class TunnelRoutes {
 
   async remove(route: RouteSpec): Promise<void> {
     try {
-      const known = this.#installed.get(route.destination.toString());
-      this.#installed.delete(route.destination.toString());
-      const exception = this.#exception(route);
+      const table = await this.#table();
+      const known = table.get(route.destination.toString());
       if (known) await this.#netlink.removeRoute(known);
-      if (known && !exception) return;
-      const installed = await this.#netlink.routes(ROUTE_TABLE);
-      const ours = installed.filter((found) => found.protocol === ROUTE_TABLE && found.kind === "unicast");
-      for (const found of ours) {
-        if (found.destination.toString() === route.destination.toString()) await this.#netlink.removeRoute(found);
-      }
-      if (!exception) return;
-      const others = ours.filter((found) => found.destination.toString() !== route.destination.toString());
-      if (others.some((found) => found.destination.contains(exception.destination))) return;
-      await this.#netlink.removeRoute(exception);
+      table.delete(route.destination.toString());
+      const exception = this.#exception(route);
+      if (exception && !isCovered(table, exception.destination)) await this.#netlink.removeRoute(exception);
     } catch (error) {
       throw translated(error, new Uint8Array(0), "route.destination");
     }
@@ -126,7 +143,7 @@ export class TunnelRoutes {
       await Promise.all(rules.map((rule) => netlink.removeRule(rule)));
     }
     this.#families.clear();
-    this.#installed.clear();
+    this.#standing = undefined;
   }
 
   close(): void {

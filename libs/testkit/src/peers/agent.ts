@@ -14,9 +14,10 @@ const START_MS = 30_000;
 const TOOK_OVER = "took over changed files";
 
 const root = path.resolve(import.meta.dirname, "../../../..");
-const ENTRY = path.join(root, "apps/agent/dist/main.js");
-/** The Node that runs this program, which npm scripts make the pinned one. */
-const NODE = process.execPath;
+/** As it is installed: Node's options are its own. */
+const ENTRY = path.join(root, "apps/agent/bin/sallyport-agent.js");
+/** The Node that runs this program, which npm scripts make the pinned one, comes first. */
+const ENVIRONMENT = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` };
 
 export interface AgentOptions {
   readonly namespace: string;
@@ -69,7 +70,8 @@ export class Agent {
       args.push("--key", path.join(directory, "state/identity.key"));
       args.push("--certificate", path.join(directory, "state/identity.crt"));
     }
-    const child = spawnIn(options.namespace, NODE, [ENTRY, ...args, "--data-plane", options.dataPlane], {
+    const child = spawnIn(options.namespace, ENTRY, [...args, "--data-plane", options.dataPlane], {
+      env: ENVIRONMENT,
       stdio: ["ignore", log.fd, log.fd],
     });
     await log.close();
