@@ -166,6 +166,24 @@ export function shortfalls(report: FloodReport): string[] {
   ];
 }
 
+/** Until shortly before `ends`, a newcomer connects over and over, and the standing tunnel is rekeyed in every way. */
+async function comings({ agent, peer }: Lab, ends: number): Promise<Pick<FloodReport, "connects" | "rekeys">> {
+  const child = `${STANDING.id}-net`;
+  const connects: number[] = [];
+  const rekeys: number[] = [];
+  await delay(2_000);
+  while (performance.now() < ends - 5_000) {
+    connects.push(await timed(() => peer.initiate(`${NEWCOMER.id}-net`, 10_000)));
+    rekeys.push(await rekeyed(agent, "child", () => peer.rekeyChild(child)));
+    rekeys.push(await rekeyed(agent, "child", () => agent.ask("rekey", { tunnel: STANDING.id, child })));
+    rekeys.push(await rekeyed(agent, "ike", () => peer.rekeyIke(STANDING.id)));
+    rekeys.push(await rekeyed(agent, "ike", () => agent.ask("rekey", { tunnel: STANDING.id })));
+    await peer.terminate({ ike: NEWCOMER.id });
+    await delay(1_000);
+  }
+  return { connects, rekeys };
+}
+
 async function pressed(lab: Lab, rate: number, seconds: number): Promise<FloodReport> {
   const { agent, peer, pair, where } = lab;
   const child = `${STANDING.id}-net`;
@@ -190,21 +208,12 @@ async function pressed(lab: Lab, rate: number, seconds: number): Promise<FloodRe
     }
   })();
 
-  const ends = performance.now() + seconds * 1000;
-  const connects: number[] = [];
-  const rekeys: number[] = [];
-  await delay(2_000);
-  while (performance.now() < ends - 5_000) {
-    connects.push(await timed(() => peer.initiate(`${NEWCOMER.id}-net`, 10_000)));
-    rekeys.push(await rekeyed(agent, "child", () => peer.rekeyChild(child)));
-    rekeys.push(await rekeyed(agent, "child", () => agent.ask("rekey", { tunnel: STANDING.id, child })));
-    rekeys.push(await rekeyed(agent, "ike", () => peer.rekeyIke(STANDING.id)));
-    rekeys.push(await rekeyed(agent, "ike", () => agent.ask("rekey", { tunnel: STANDING.id })));
-    await peer.terminate({ ike: NEWCOMER.id });
-    await delay(1_000);
-  }
+  // Awaited below, unless something else fails first.
+  sampling.catch(() => undefined);
+  const { connects, rekeys } = await comings(lab, performance.now() + seconds * 1000).finally(() => {
+    over = true;
+  });
   const { sent = 0, seconds: took = seconds } = JSON.parse(await output) as { sent?: number; seconds?: number };
-  over = true;
   await sampling;
   const cpu = ((await cpuSeconds(agent.pid)) - cpuBefore) / took;
   const { counters, droppedDatagrams } = (await agent.status()) as AgentStatus & { readonly droppedDatagrams: number };

@@ -25,11 +25,19 @@ export interface PingOptions {
   readonly dontFragment?: boolean;
 }
 
+/**
+ * Once a reply has come, ping waits for the last ones no longer than twice the longest round trip so far, whatever -W says: on a busy
+ * machine it leaves before they come. With a deadline it waits for as many replies as asked for, and goes on asking meanwhile.
+ */
+function untilAnswered(count: number, intervalMs: number, waitMs: number): string[] {
+  return count === 1 ? [] : ["-w", String(Math.ceil((count * intervalMs + waitMs) / 1000))];
+}
+
 function start(namespace: string, target: string, options: PingOptions): ChildProcess {
   const { source, intervalMs = 10, count, waitMs = 1000, size, dontFragment } = options;
   const args = ["-n", "-i", String(intervalMs / 1000), "-W", String(waitMs / 1000)];
   if (source !== undefined) args.push("-I", source);
-  if (count !== undefined) args.push("-c", String(count));
+  if (count !== undefined) args.push("-c", String(count), ...untilAnswered(count, intervalMs, waitMs));
   if (size !== undefined) args.push("-s", String(size));
   if (dontFragment) args.push("-M", "do");
   return spawnIn(namespace, "ping", [...args, target], {
@@ -41,13 +49,15 @@ function start(namespace: string, target: string, options: PingOptions): ChildPr
 /** Requests that went out this shortly before ping was stopped had no time for their replies and do not count. */
 const ON_THE_WAY_MS = 250;
 
-function evaluate(output: string, intervalMs: number, stopped: boolean): PingResult | undefined {
+/** What ping printed. Of `count` requests, more may have been sent; without `count` it was stopped. */
+export function evaluate(output: string, intervalMs: number, count?: number): PingResult | undefined {
   const sentText = /(\d+) packets transmitted/.exec(output)?.[1];
   if (sentText === undefined) return undefined;
-  const answered = new Set([...output.matchAll(/bytes from .*icmp_seq=(\d+) /g)].map((m) => Number(m[1])));
+  const wanted = Math.min(Number(sentText), count ?? Number.POSITIVE_INFINITY);
+  const replies = [...output.matchAll(/bytes from .*icmp_seq=(\d+) /g)].map((m) => Number(m[1]));
+  const answered = new Set(replies.filter((sequence) => sequence <= wanted));
   const last = Math.max(...answered);
-  const tail = Number(sentText) - last;
-  const sent = stopped && tail * intervalMs <= ON_THE_WAY_MS ? last : Number(sentText);
+  const sent = count === undefined && (wanted - last) * intervalMs <= ON_THE_WAY_MS ? last : wanted;
   let gap = 0;
   let longest = 0;
   for (let sequence = 1; sequence <= sent; sequence++) {
@@ -65,18 +75,20 @@ function evaluate(output: string, intervalMs: number, stopped: boolean): PingRes
   };
 }
 
-async function result(child: ChildProcess, intervalMs = 10, stopped = false): Promise<PingResult> {
+async function result(child: ChildProcess, intervalMs = 10, count?: number): Promise<PingResult> {
   const { stdout, stderr } = child;
   if (!stdout || !stderr) throw new Error("ping runs without its output");
   const [output, errors] = await Promise.all([text(stdout), text(stderr), hasEnded(child) || once(child, "exit")]);
-  const outcome = evaluate(output, intervalMs, stopped);
+  const outcome = evaluate(output, intervalMs, count);
   if (!outcome) throw new Error(`ping gave no result: ${errors || output}`);
   return outcome;
 }
 
 /** Sends `count` (default 10) echo requests and gives what came back; rejects only when ping itself cannot run. */
-export const ping = (namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> =>
-  result(start(namespace, target, { count: 10, ...options }), options.intervalMs);
+export function ping(namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> {
+  const { count = 10 } = options;
+  return result(start(namespace, target, { ...options, count }), options.intervalMs, count);
+}
 
 export interface RunningPing {
   /** Ends it and gives the counts. */
@@ -90,7 +102,7 @@ export async function startPing(
   options: Omit<PingOptions, "count"> = {},
 ): Promise<RunningPing> {
   const child = start(namespace, target, options);
-  const outcome = result(child, options.intervalMs, true);
+  const outcome = result(child, options.intervalMs);
   outcome.catch(() => undefined);
   // Before its first line ping does not mind signals yet; that line comes with the first request.
   await Promise.race([child.stdout && once(child.stdout, "data"), outcome]);
