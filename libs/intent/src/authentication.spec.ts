@@ -6,7 +6,7 @@ import { toIkeConfig } from "./engine-config.js";
 import type { LocalFacts } from "./local-facts.js";
 import type { ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
 import { parseIntent } from "./parse.js";
-import { prove } from "./prove.js";
+import { prove, proveExternal } from "./prove.js";
 import { Secret } from "./secret.js";
 import { serializeIntent } from "./serialize.js";
 
@@ -103,17 +103,64 @@ test("a change of rounds negotiates anew, one of the PPK does not; no secret sho
   expect(JSON.stringify(diff)).not.toContain("sixteen");
 });
 
-test("the proof plays the first round, whatever signatures are wanted", () => {
-  const [a, b] = [compile(fleet(), "gw-hq"), compile(fleet(), "gw-branch")];
-  const shared = a.connections.find((c) => b.connections.some((x) => x.id === c.id));
-  const sign = (g: GatewayIntent): GatewayIntent => ({
+describe("the proof", () => {
+  const [hq, branch] = [compile(fleet(), "gw-hq"), compile(fleet(), "gw-branch")];
+  const id = hq.connections.find((c) => branch.connections.some((x) => x.id === c.id))?.id ?? "";
+  const changed = (g: GatewayIntent, change: (c: ConnectionIntent) => Partial<ConnectionIntent>): GatewayIntent => ({
     ...g,
-    connections: g.connections.map((c) =>
-      c.local.method === "certificate" ? { ...c, local: { ...c.local, signatures: ["rsa-pss-sha256"] } } : c,
-    ),
+    connections: g.connections.map((c) => (c.id === id ? { ...c, ...change(c) } : c)),
   });
-  if (shared) expect(prove(sign(a), sign(b), shared.id)).toMatchObject({ ok: true });
-  expect(shared).toBeDefined();
+  /** Two further rounds at the branch, one at headquarters. */
+  const rounds = (secret = "s") =>
+    [
+      changed(branch, (c) => ({ localRounds: [psk("b.example"), c.local], peerRounds: [psk("y.example")] })),
+      changed(hq, (c) => ({
+        localRounds: [psk("y.example")],
+        peerRounds: [{ ...psk("b.example"), secret: new Secret(secret) }, c.peer],
+      })),
+    ] as const;
+
+  test("takes the keys for what is wanted, whatever signatures that are", () => {
+    const sign = (g: GatewayIntent) =>
+      changed(g, (c) =>
+        c.local.method === "certificate" ? { local: { ...c.local, signatures: ["rsa-pss-sha256"] } } : {},
+      );
+    expect(prove(sign(hq), sign(branch), id)).toMatchObject({ ok: true });
+  });
+
+  test("plays every round of both ends", () => {
+    expect(prove(...rounds(), id)).toMatchObject({ ok: true });
+    const wrong = prove(...rounds("another"), id);
+    expect(wrong).toMatchObject({
+      ok: false,
+      fault: {
+        code: "intent/would-not-negotiate",
+        field: "authentication",
+        facts: { exchange: "IKE_AUTH", code: "ike/authentication-failed" },
+      },
+    });
+    if (!wrong.ok) {
+      expect(wrong.fault.facts.ours).toContain("then b.example by psk");
+      expect(wrong.fault.facts.theirs).toContain("then b.example by psk");
+    }
+  });
+
+  test("refuses ends that do not agree on how many rounds there are", () => {
+    expect(prove(rounds()[0], hq, id)).toMatchObject({ ok: false, fault: { field: "authentication" } });
+    expect(prove(branch, rounds()[1], id)).toMatchObject({ ok: false, fault: { field: "authentication" } });
+  });
+
+  test("leaves out the rounds in which a person or a device proves itself by EAP", () => {
+    const eap = { method: "eap", methods: ["tls"] } as const;
+    const a = changed(branch, () => ({ localRounds: [{ ...eap, identity: named("b.example") }] }));
+    const b = changed(hq, () => ({ peerRounds: [{ ...eap, identity: named("b.example") }] }));
+    expect(prove(a, b, id)).toMatchObject({ ok: true });
+  });
+
+  test("of a tunnel to an external peer mirrors our rounds", () => {
+    expect(proveExternal(rounds()[0], id)).toMatchObject({ ok: true });
+    expect(proveExternal(rounds()[1], id)).toMatchObject({ ok: true });
+  });
 });
 
 describe("a change inside the rounds", () => {

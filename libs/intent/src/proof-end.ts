@@ -106,11 +106,11 @@ export class ProofEnd {
         connections: [
           {
             ...connection,
-            // The stand-ins' keys are of no real kind, and what a person proves cannot be played.
+            // The stand-ins' keys are of no real kind.
             local: withoutSignatures(connection.local),
             peer: withoutSignatures(connection.peer),
-            localRounds: undefined,
-            peerRounds: undefined,
+            localRounds: played(connection.localRounds),
+            peerRounds: played(connection.peerRounds),
             localAddress: undefined,
             remote: { ...connection.remote, from: undefined },
             children: connection.children.map((c) => ({ ...c, startAction: "none" })),
@@ -225,6 +225,13 @@ export class ProofEnd {
 
 function withoutSignatures<T extends LocalAuth | PeerAuth>(auth: T): T {
   return auth.method === "certificate" ? { ...auth, signatures: undefined, fingerprints: undefined } : auth;
+}
+
+/** What a person proves by EAP is nothing that the proof could play. */
+export const isPlayed = ({ method }: LocalAuth | PeerAuth): boolean => method !== "eap";
+
+function played<T extends LocalAuth | PeerAuth>(rounds: readonly T[] | undefined): T[] | undefined {
+  return rounds?.filter(isPlayed).map(withoutSignatures);
 }
 
 function issuedBy(der: string, anchorDer: string): boolean {

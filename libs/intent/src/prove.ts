@@ -14,7 +14,7 @@ import type {
   RemoteEndpoint,
 } from "./model.js";
 import { INTENT_SCHEMA } from "./model.js";
-import { type EndOptions, ProofEnd } from "./proof-end.js";
+import { type EndOptions, isPlayed, ProofEnd } from "./proof-end.js";
 import { ProofNetwork, standIn } from "./proof-network.js";
 import { selectorText } from "./selectors.js";
 
@@ -96,15 +96,21 @@ function somebody(identity: PeerAuth["identity"]): Identity {
   return identity.type === "any" ? { type: "fqdn", value: "anybody.invalid" } : identity;
 }
 
+/** How the other end proves what we expect of it, and what it expects of us. */
+function mirroredLocal(auth: PeerAuth, identity: Identity): LocalAuth {
+  return auth.method === "psk" ? { ...auth, identity } : { method: "certificate", identity };
+}
+
+function mirroredPeer(auth: LocalAuth, identity: Identity, { trustAnchors }: GatewayIntent): PeerAuth {
+  return auth.method === "psk"
+    ? { ...auth, identity }
+    : { method: "certificate", identity, trustAnchorIds: trustAnchors.map((t) => t.id) };
+}
+
 function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: DeclaredPeer) {
-  const identity = declared.localIdentity ?? somebody(ours.peer.identity);
-  const local: LocalAuth =
-    ours.peer.method === "psk" ? { ...ours.peer, identity } : { method: "certificate", identity };
-  const expected = declared.remoteIdentity ?? ours.local.identity;
-  const peer: PeerAuth =
-    ours.local.method === "psk"
-      ? { ...ours.local, identity: expected }
-      : { method: "certificate", identity: expected, trustAnchorIds: a.trustAnchors.map((t) => t.id) };
+  const local = mirroredLocal(ours.peer, declared.localIdentity ?? somebody(ours.peer.identity));
+  const peer = mirroredPeer(ours.local, declared.remoteIdentity ?? ours.local.identity, a);
+  const { peerRounds = [], localRounds = [] } = ours;
   const family = (subnets: readonly string[], like: readonly string[]) =>
     subnets.filter((s) => s.includes(":") === (like[0] ?? "").includes(":"));
   const child = (c: ChildIntent): ChildIntent => ({
@@ -126,6 +132,8 @@ function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: Declare
     ikeProposals: declared.ikeProposals ?? ours.ikeProposals,
     local,
     peer,
+    localRounds: peerRounds.filter(isPlayed).map((r) => mirroredLocal(r, somebody(r.identity))),
+    peerRounds: localRounds.filter(isPlayed).map((r) => mirroredPeer(r, r.identity, a)),
     children: ours.children.map(child),
   };
   const intent: GatewayIntent = {
@@ -225,12 +233,13 @@ function isRefusal(e: IkeEvent): e is IkeEvent & { readonly error: LastError } {
 
 /** What the two ends have to agree on, as the intents say it. */
 function views(connection: ConnectionIntent, child: ChildIntent | undefined) {
-  const by = (auth: LocalAuth | PeerAuth) => `${identityText(auth.identity)} by ${auth.method}`;
+  const by = (first: LocalAuth | PeerAuth, more: readonly (LocalAuth | PeerAuth)[] = []) =>
+    [first, ...more].map(({ identity, method }) => `${identityText(identity)} by ${method}`).join(", then ");
   return {
     ikeProposals: connection.ikeProposals.join(", "),
     espProposals: child?.espProposals.join(", ") ?? "",
     subnets: child ? `${child.localSubnets.join(", ")} ↔ ${child.remoteSubnets.join(", ")}` : "",
-    authentication: `is ${by(connection.local)}, expects ${by(connection.peer)}`,
+    authentication: `is ${by(connection.local, connection.localRounds)}, expects ${by(connection.peer, connection.peerRounds)}`,
     role: connection.role,
   };
 }
