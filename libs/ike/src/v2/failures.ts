@@ -26,23 +26,30 @@ export function errorOf(
   };
 }
 
-/**
- * Something was refused to somebody who has not been authenticated. It becomes the last error of `peer` only while that has no
- * IKE SA, and – unless an identity was named – only when it came from the very address that the peer is configured with: a
- * stranger shall not write over what is known about a peer.
- */
-export function refusedStranger(
-  turn: Turn,
-  peer: PeerConfig | undefined,
-  from: { readonly remote: Endpoint; readonly named: boolean },
-  error: LastError,
-): void {
+/** Something was refused to somebody who has not been authenticated, and who may be `peer`. */
+export function refusedStranger(turn: Turn, peer: PeerConfig | undefined, from: Stranger, error: LastError): void {
   const { core } = turn;
-  const { remote, named } = from;
-  core.refusals = [...core.refusals.slice(1 - MAX_REFUSALS), { peer: peer?.id, remote, error }];
-  const state = peer && core.peers.get(peer.id);
-  if (!state || !(named || isAt(peer, remote.address))) return;
-  if (!turn.ofPeer(peer.id).some((sa) => sa.phase === "established")) state.lastError = error;
+  core.refusals = [...core.refusals.slice(1 - MAX_REFUSALS), { peer: peer?.id, remote: from.remote, error }];
+  if (peer) blame(turn, peer, from, error);
+}
+
+interface Stranger {
+  readonly remote: Endpoint;
+  /** Whether he named the identity that the peer has. */
+  readonly named: boolean;
+}
+
+/**
+ * What was refused to a stranger becomes the last error of `peer` only while that has no IKE SA, and – unless an identity was named
+ * – only when it came from the very address that the peer is configured with: a stranger shall not write over what is known about
+ * a peer. False when it does not.
+ */
+export function blame(turn: Turn, peer: PeerConfig, { remote, named }: Stranger, error: LastError): boolean {
+  const state = turn.core.peers.get(peer.id);
+  if (!state || !(named || isAt(peer, remote.address))) return false;
+  if (turn.ofPeer(peer.id).some((sa) => sa.phase === "established")) return false;
+  state.lastError = error;
+  return true;
 }
 
 const MAX_REFUSALS = 16;

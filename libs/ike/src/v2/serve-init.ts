@@ -3,6 +3,7 @@ import type { CryptoResults } from "../api.js";
 import type { PeerConfig } from "../config.js";
 import { DH, ikeSuite } from "../crypto/index.js";
 import type { IkeSuite } from "../crypto/types.js";
+import type { LastError } from "../status.js";
 import {
   checkPlacement,
   decodeMessage,
@@ -14,7 +15,7 @@ import {
   proposalsText,
 } from "../wire/index.js";
 import type { Header, Message, NotifyPayload, Payload, Proposal } from "../wire/types.js";
-import { refusedStranger } from "./failures.js";
+import { blame, refusedStranger } from "./failures.js";
 import { notifyOf } from "./faults.js";
 import {
   announcements,
@@ -161,29 +162,31 @@ function noProposal(turn: Turn, from: From, message: Message, candidates: readon
     turn.count("no-proposal-chosen");
     refuse(turn, from, message.header, notification("NO_PROPOSAL_CHOSEN"));
   }
-  const peer = candidates[0];
-  if (!peer || !turn.core.mayAnswerStranger(turn.now)) return;
-  const ours = proposalsText(ikeProposals(peer.proposals));
+  if (candidates.length === 0 || !turn.core.mayAnswerStranger(turn.now)) return;
   const theirs = proposalsText(must(message.payloads, "SA").proposals);
-  const error = {
+  const errorOf = (peers: readonly PeerConfig[]): LastError => ({
     code: "ike/no-proposal-chosen",
     message: "no proposal of the peer is acceptable",
-    ours,
+    ours: [...new Set(peers.map((p) => proposalsText(ikeProposals(p.proposals))))].join(" | "),
     theirs,
     exchange: "IKE_SA_INIT",
     at: turn.now,
-  };
-  const about = candidates.length === 1 ? peer : undefined;
-  refusedStranger(turn, about, { remote: from.remote, named: false }, error);
-  turn.emit({
-    event: "negotiation-failed",
-    peer: about?.id,
-    child: undefined,
-    remote: from.remote,
-    error,
-    at: turn.now,
   });
+  const { remote } = from;
+  const tell = (peer: PeerConfig | undefined, error: LastError) =>
+    turn.emit({ event: "negotiation-failed", peer: peer?.id, child: undefined, remote, error, at: turn.now });
+  const maybe = candidates.slice(0, MAX_BLAMED);
+  const [only] = maybe.length === 1 ? maybe : [];
+  const error = errorOf(maybe);
+  const caller = { remote, named: false };
+  refusedStranger(turn, only, caller, error);
+  const blamed = only ? [] : maybe.filter((p) => blame(turn, p, caller, errorOf([p])));
+  for (const peer of blamed) tell(peer, errorOf([peer]));
+  if (blamed.length === 0) tell(only, error);
 }
+
+/** Of so many peers that the same caller may be, its failure is told. */
+const MAX_BLAMED = 16;
 
 /** Without state, and never longer than the request (hostile input 22). */
 function refuse(turn: Turn, from: From, to: HeaderPeek | Header, notify: NotifyPayload): void {

@@ -120,6 +120,31 @@ describe("refusals of strangers (nobody has proved to be the peer)", () => {
     });
   });
 
+  test("of several peers at the address of the caller each has the error, with its own proposals", () => {
+    const other = [{ ...IKE_PROPOSAL, dh: ["ecp384"] as const }];
+    const wide = peerOf("b", { id: "wide", name: "wide", proposals: strict, remote: anywhere, passive: true });
+    const peers = [
+      peerOf("b", { id: "one", name: "one", proposals: strict }),
+      peerOf("b", { id: "two", name: "two", proposals: other }),
+    ].map((p) => ({ ...p, passive: true, children: p.children.map((c) => ({ ...c, id: `${p.id}-net` })) }));
+    const { sim, b } = pair({ b: configOf(...peers, wide) });
+    sim.run(0.5);
+    const theirs = "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519";
+    const ours = {
+      one: "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_512/CURVE25519",
+      two: "IKE:AES_GCM_16_256/PRF_HMAC_SHA2_256/ECP_384",
+    };
+    for (const id of ["one", "two"] as const) {
+      const error = { code: "ike/no-proposal-chosen", exchange: "IKE_SA_INIT", ours: ours[id], theirs };
+      expect(b.peer(id)?.lastError).toMatchObject(error);
+      expect(b.of("negotiation-failed").find((e) => e.peer === id)?.error).toMatchObject(error);
+    }
+    // Who may call from anywhere is not blamed, but looked up among the refusals.
+    expect(b.peer("wide")?.lastError).toBeUndefined();
+    const all = { ours: `${ours.one} | ${ours.two}`, theirs };
+    expect(b.engine.status().refusals).toMatchObject([{ peer: undefined, error: all }]);
+  });
+
   test("a peer that is up keeps its own state whatever comes from its address", () => {
     const { sim, a, b } = pair();
     sim.run(1);
