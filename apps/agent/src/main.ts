@@ -26,8 +26,8 @@ interface RunOptions extends StateOption {
   readonly logLevel: string;
   readonly resolverHook?: string;
   readonly intent?: string;
-  readonly key?: string;
-  readonly certificate?: string;
+  readonly key: readonly string[];
+  readonly certificate: readonly string[];
 }
 
 interface EnrolOptions extends RunOptions {
@@ -57,6 +57,9 @@ const resolverHookOption = () =>
     "SALLYPORT_RESOLVER_HOOK",
   );
 
+/** Collects an option that may be repeated. */
+const eachOf = (value: string, before: readonly string[]) => [...before, value];
+
 /** Resolves at a signal: SIGTERM keeps what the kernel carries (restart, upgrade), SIGINT takes everything down. */
 function untilSignal(): Promise<{ keep: boolean }> {
   return new Promise((resolve) => {
@@ -78,8 +81,8 @@ program
   .addOption(logLevelOption())
   .addOption(resolverHookOption())
   .option("--intent <file>", "run this intent, without a control plane")
-  .option("--key <file>", "with --intent: the gateway's private key, PEM")
-  .option("--certificate <file>", "with --intent: its certificate and intermediates, PEM")
+  .option("--key <file>", "with --intent: the gateway's private key, PEM; may be repeated", eachOf, [])
+  .option("--certificate <file>", "with --intent: its certificate and intermediates, PEM; one a key", eachOf, [])
   .action(run);
 
 /** One agent process, until a signal. */
@@ -124,21 +127,30 @@ async function runEnrolled(daemon: Daemon): Promise<() => Promise<void>> {
 }
 
 /**
- * Without a control plane: one intent from a file, with the identity that `--key` and `--certificate` name. The files are read again
- * when they change and at SIGHUP; what cannot be taken over leaves everything as it is.
+ * Without a control plane: one intent from a file, with the identities that `--key` and `--certificate` name, of which the first is
+ * the usual one. The files are read again when they change and at SIGHUP; what cannot be taken over leaves everything as it is.
  */
 async function runIntent(daemon: Daemon, file: string, { key, certificate }: RunOptions): Promise<() => Promise<void>> {
+  if (key.length !== certificate.length) {
+    throw fault("agent/bad-option", "as many --key as --certificate are wanted", {
+      field: "certificate",
+      value: String(certificate.length),
+      expected: String(key.length),
+    });
+  }
   const read = async () => ({
     intent: parseIntent(await readFile(file, "utf8")),
-    identities:
-      key && certificate
-        ? [{ privateKey: await readFile(key, "utf8"), certificates: await readFile(certificate, "utf8") }]
-        : [],
+    identities: await Promise.all(
+      key.map(async (name, i) => ({
+        privateKey: await readFile(name, "utf8"),
+        certificates: await readFile(certificate[i] as string, "utf8"),
+      })),
+    ),
   });
   let current = await read();
   await daemon.open(current.intent, current.identities);
   await daemon.apply(current.intent);
-  const watch = new FileWatch([file, ...(key && certificate ? [key, certificate] : [])], async () => {
+  const watch = new FileWatch([file, ...key, ...certificate], async () => {
     try {
       const next = await read();
       await daemon.change(next.intent, next.identities, current.identities);

@@ -1,4 +1,5 @@
 import { IpAddress, Prefix } from "@sallyport/base";
+import { OWN_CREDENTIAL } from "../testing/credential.js";
 import { fleet } from "../testing/fleets.js";
 import { compile } from "./compile.js";
 import { diffIntent } from "./diff.js";
@@ -10,7 +11,7 @@ import { serializeIntent } from "./serialize.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
 const facts: LocalFacts = {
-  credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
+  credential: () => OWN_CREDENTIAL,
   resolved: new Map(),
   localAddress: () => HERE,
   ownAddresses: [HERE],

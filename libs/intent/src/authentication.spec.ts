@@ -1,9 +1,10 @@
 import { IpAddress } from "@sallyport/base";
+import { OWN_CREDENTIAL } from "../testing/credential.js";
 import { fleet } from "../testing/fleets.js";
 import { compile } from "./compile.js";
 import { diffIntent } from "./diff.js";
 import { toIkeConfig } from "./engine-config.js";
-import type { LocalFacts } from "./local-facts.js";
+import type { Credential, LocalFacts } from "./local-facts.js";
 import type { ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
 import { parseIntent } from "./parse.js";
 import { prove, proveExternal } from "./prove.js";
@@ -12,7 +13,7 @@ import { serializeIntent } from "./serialize.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
 const facts: LocalFacts = {
-  credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
+  credential: () => OWN_CREDENTIAL,
   resolved: new Map(),
   localAddress: () => HERE,
   ownAddresses: [HERE],
@@ -21,6 +22,7 @@ const facts: LocalFacts = {
 };
 const base = compile(fleet(), "gw-hq");
 const [connection] = base.connections as [ConnectionIntent];
+const AUTO = { type: "auto" } as const;
 const anchor = base.trustAnchors[0]?.id ?? "";
 const intent = (change: Partial<ConnectionIntent>): GatewayIntent =>
   parseIntent(serializeIntent({ ...base, connections: [{ ...connection, ...change }] }));
@@ -40,6 +42,43 @@ test("rounds follow the first in order, at either end", () => {
   const peer = peerOf({ localRounds: local, peerRounds: [psk("y.example")] });
   expect(peer?.localAuth.slice(1)).toMatchObject([{ method: "psk" }, { method: "certificate" }]);
   expect(peer?.remoteAuth.slice(1)).toMatchObject([{ method: "psk", identity: { match: "is" } }]);
+});
+
+describe("certificates of this gateway", () => {
+  const credential = (name: string): Credential => ({
+    ...OWN_CREDENTIAL,
+    key: name,
+    subject: { type: "fqdn", name: `${name}.example` },
+  });
+  const named = (n: number) => ({ fingerprint: String(n).repeat(64), intermediates: [] });
+  const have = new Map([1, 2].map((n) => [named(n).fingerprint, credential(`c${n}`)]));
+  const local = (more: object) => ({
+    local: { method: "certificate", identity: { type: "auto" }, ...more } as LocalAuth,
+  });
+  const configured = (more: object) =>
+    toIkeConfig(intent(local(more)), {
+      ...facts,
+      credential: (c) => (c ? have.get(c.fingerprint) : credential("usual")),
+    });
+
+  test("are those that a connection names, in its order, as far as they are there", () => {
+    const auth = configured({ certificates: [named(2), named(3), named(1)] }).config.peers[0]?.localAuth[0];
+    expect(auth).toMatchObject({
+      identity: "auto",
+      credentials: [{ key: "c2" }, { key: "c1", subject: { name: "c1.example" } }],
+    });
+    expect(configured({}).config.peers[0]?.localAuth[0]).toMatchObject({ credentials: [{ key: "usual" }] });
+  });
+
+  test("that are named and not there are missing, whatever others there are", () => {
+    const { config, missing } = configured({ certificates: [named(3)] });
+    expect(config.peers).toEqual([]);
+    expect([...missing.values()]).toMatchObject([{ code: "intent/missing-fact", field: "connections[0].local" }]);
+  });
+});
+
+test.each(["any", "auto", "ignore"] as const)("a peer may be %s", (type) => {
+  expect(peerOf({ peer: certified({ identity: { type } }) })?.remoteAuth[0]?.identity).toEqual({ match: type });
 });
 
 test("a PPK is required unless said", () => {
@@ -89,6 +128,13 @@ test.each<[string, Partial<ConnectionIntent>]>([
   ["connections[0].ppk.secret", { ppk: { id: "x", secret: new Secret("short") } }],
   ["connections[0].localRounds", { localRounds: [] }],
   ["connections[0].local.identity.value", { local: { method: "certificate", identity: named("*.example") } }],
+  ["connections[0].local.certificates", { local: { method: "certificate", identity: AUTO, certificates: [] } }],
+  [
+    "connections[0].local.certificates[0].fingerprint",
+    { local: { method: "certificate", identity: AUTO, certificates: [{ fingerprint: "x", intermediates: [] }] } },
+  ],
+  ["connections[0].local.identity.value", { local: { method: "certificate", identity: named("not a name") } }],
+  ["connections[0].peer.identity.value", { peer: certified({ identity: named("*.*.example") }) }],
 ])("refuses %s", (field, change) => {
   expect(() => intent(change)).toThrow(expect.objectContaining({ code: "intent/invalid-field", field }));
 });

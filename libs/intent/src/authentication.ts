@@ -1,7 +1,7 @@
 import { SIGNATURES, type SignatureName } from "@sallyport/ike";
 import { z } from "zod";
 import { checkEap, localEap, peerEap } from "./eap.js";
-import { id, identity, peerIdentity } from "./fields.js";
+import { der, id, localIdentity, peerIdentity } from "./fields.js";
 import type { ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
 import { Secret } from "./secret.js";
 
@@ -9,14 +9,20 @@ import { Secret } from "./secret.js";
 const NAMES = [...SIGNATURES.keys()] as [SignatureName, ...SignatureName[]];
 const signatures = z.array(z.enum(NAMES, { error: `one of ${NAMES.join(", ")}` })).min(1);
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/, "SHA-256 as 64 lower-case hex digits");
+export const certificate = z.strictObject({ fingerprint, intermediates: z.array(der).max(8) });
 const secret = z.string().min(1).max(1024);
 const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
-const psk = { method: z.literal("psk"), identity, keyId: id, secret };
+const psk = { method: z.literal("psk"), keyId: id, secret };
 const accepted = z.strictObject({ keyId: id, secret });
 
 export const localAuth = z.discriminatedUnion("method", [
-  z.strictObject({ method: z.literal("certificate"), identity, signatures: signatures.optional() }),
-  z.strictObject(psk).transform(sealed),
+  z.strictObject({
+    method: z.literal("certificate"),
+    identity: localIdentity,
+    certificates: z.array(certificate).min(1).max(8).optional(),
+    signatures: signatures.optional(),
+  }),
+  z.strictObject({ ...psk, identity: localIdentity }).transform(sealed),
   localEap,
 ]);
 

@@ -1,4 +1,5 @@
 import { IpAddress } from "@sallyport/base";
+import { OWN_CREDENTIAL } from "../testing/credential.js";
 import { fleet } from "../testing/fleets.js";
 import { compile } from "./compile.js";
 import { diffIntent } from "./diff.js";
@@ -11,7 +12,7 @@ import { maskIntent, serializeIntent } from "./serialize.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
 const facts: LocalFacts = {
-  credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
+  credential: () => OWN_CREDENTIAL,
   resolved: new Map(),
   localAddress: () => HERE,
   ownAddresses: [HERE],
@@ -124,7 +125,7 @@ describe("EAP in an intent", () => {
         tls: { key: "own", server: { type: "fqdn", name: "vpn.example.org" }, versions: { min: "1.3", max: "1.3" } },
       },
     });
-    const bare = { ...facts, credential: undefined };
+    const bare = { ...facts, credential: () => undefined };
     expect(engine(tls, bare)).toMatchObject({ config: { peers: [] } });
     expect([...engine(tls, bare).missing.values()][0]).toMatchObject({ code: "intent/missing-fact" });
     expect(engine(calling(), bare).config.peers).toHaveLength(1);

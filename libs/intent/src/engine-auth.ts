@@ -11,9 +11,16 @@ import type {
   TrustAnchor,
 } from "@sallyport/ike";
 import { identityMatch, ikeIdentity } from "./identity.js";
-import type { Credential } from "./local-facts.js";
+import type { Credential, LocalFacts } from "./local-facts.js";
 import type { ConnectionIntent, GatewayIntent, LocalEap, PeerAuth, PeerEap, PeerIdentity } from "./model.js";
 import type { Secret } from "./secret.js";
+
+/** The certificates that connections need. */
+export interface Own {
+  /** The gateway's; undefined while there is none. */
+  readonly usual: Credential | undefined;
+  readonly named: LocalFacts["credential"];
+}
 
 export type Anchors = ReadonlyMap<string, TrustAnchor>;
 
@@ -22,18 +29,19 @@ const ANY_VERSION = { min: "1.2", max: "1.3" } as const;
 /** Undefined while the gateway has no certificate and needs one. */
 function localAuthOf(
   { local, peer }: Pick<ConnectionIntent, "local" | "peer">,
-  credential: Credential | undefined,
+  { usual, named }: Own,
   anchors: Anchors,
 ): LocalAuth | undefined {
-  const identity = ikeIdentity(local.identity);
+  const identity = "value" in local.identity ? ikeIdentity(local.identity) : "auto";
   if (local.method === "psk") return { method: "psk", identity, secret: local.secret.bytes() };
   if (local.method === "eap") {
     if (!local.methods) return { method: "eap", identity };
-    const eap = clientOf(local, peer.identity, credential, anchors);
+    const eap = clientOf(local, peer.identity, usual, anchors);
     return eap && { method: "eap", identity, eap };
   }
-  const { signatures } = local;
-  return credential && { method: "certificate", identity, credentials: [credential], signatures };
+  const { signatures, certificates } = local;
+  const [first, ...others] = (certificates?.map(named) ?? [usual]).filter((c) => c !== undefined);
+  return first && { method: "certificate", identity, credentials: [first, ...others], signatures };
 }
 
 /** Undefined while the gateway has no certificate and needs one. */
@@ -65,12 +73,12 @@ function remoteAuthOf(peer: PeerAuth, credential: Credential | undefined, anchor
 /** The rounds of both ends, and a PPK; undefined while the gateway has no certificate and needs one. */
 export function authenticationOf(
   connection: ConnectionIntent,
-  credential: Credential | undefined,
+  own: Own,
   anchors: Anchors,
 ): Pick<PeerConfig, "localAuth" | "remoteAuth" | "ppk"> | undefined {
   const { local, peer, localRounds = [], peerRounds = [], ppk } = connection;
-  const localAuth = whole([local, ...localRounds].map((x) => localAuthOf({ local: x, peer }, credential, anchors)));
-  const remoteAuth = whole([peer, ...peerRounds].map((x) => remoteAuthOf(x, credential, anchors)));
+  const localAuth = whole([local, ...localRounds].map((x) => localAuthOf({ local: x, peer }, own, anchors)));
+  const remoteAuth = whole([peer, ...peerRounds].map((x) => remoteAuthOf(x, own.usual, anchors)));
   if (!localAuth || !remoteAuth) return undefined;
   const id = Uint8Array.from(Buffer.from(ppk?.id ?? "", "utf8"));
   const mixed = ppk && { ppk: { id, secret: ppk.secret.bytes(), required: ppk.required ?? true } };
@@ -116,7 +124,7 @@ function clientOf(
   if (!methods.includes("tls")) return config;
   if (!credential) return undefined;
   const expected =
-    identityMatch(serverIdentity).match === "is" && serverIdentity.type !== "any"
+    "value" in serverIdentity && identityMatch(serverIdentity).match === "is"
       ? { server: ikeIdentity(serverIdentity) }
       : {};
   return { ...config, tls: { ...tlsOf(local, credential, anchors), ...expected } };

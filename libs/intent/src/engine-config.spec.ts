@@ -1,5 +1,6 @@
 import { IpAddress } from "@sallyport/base";
 import fc from "fast-check";
+import { OWN_CREDENTIAL } from "../testing/credential.js";
 import { fleet, fleets, gateway, PARTNER } from "../testing/fleets.js";
 import { compile, compileAll } from "./compile.js";
 import { toIkeConfig } from "./engine-config.js";
@@ -9,7 +10,7 @@ import type { GatewayIntent } from "./model.js";
 
 const HERE = IpAddress.parse("203.0.113.1");
 const facts: LocalFacts = {
-  credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [Uint8Array.of(1)] },
+  credential: () => OWN_CREDENTIAL,
   resolved: new Map(),
   localAddress: () => HERE,
   ownNetworks: [],
@@ -102,7 +103,7 @@ describe("toIkeConfig", () => {
     const resolved = toIkeConfig(named, { ...facts, resolved: new Map([["vpn.example.org", HERE]]) });
     expect([resolved.missing.size, resolved.config.peers.some((p) => p.passive)]).toEqual([0, false]);
 
-    const fresh = toIkeConfig(hq, { ...facts, credential: undefined });
+    const fresh = toIkeConfig(hq, { ...facts, credential: () => undefined });
     expect(fresh.config.peers.map((p) => p.name)).toEqual(["Partner"]);
     expect([...fresh.missing.keys()]).toEqual(hq.connections.filter((c) => c.name === "branch").map((c) => c.id));
     // Who calls now may be the branch, and asks again when it hears nothing.

@@ -16,7 +16,7 @@ import {
   type TrustAnchor,
 } from "@sallyport/ike";
 import { conflictOf, modeConfigOf, poolsOf, requestOf } from "./engine-addressing.js";
-import { authenticationOf, eapUsersOf } from "./engine-auth.js";
+import { authenticationOf, eapUsersOf, type Own } from "./engine-auth.js";
 import { fault } from "./faults.js";
 import type { LocalFacts } from "./local-facts.js";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "./model.js";
@@ -43,6 +43,10 @@ const AFTER_DEATH = { start: "restart", trap: "trap", none: "clear" } as const;
 export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineConfig {
   const missing = new Map<string, Fault>();
   const undecided: Prefix[] = [];
+  const own: Own = {
+    usual: facts.credential(intent.certificate) ?? facts.credential(undefined),
+    named: facts.credential,
+  };
   const order = orderOf(intent);
   const anchors = new Map(intent.trustAnchors.map((t, i) => [t.id, anchorOf(t.id, t.der, `trustAnchors[${i}].der`)]));
   const peers = intent.connections.flatMap((connection, i): PeerConfig[] => {
@@ -63,8 +67,8 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
     else if (address && bound && bound.family !== address.family) {
       lack("localAddress", `${bound} cannot reach ${address}`, "an address of the peer's family");
     } else if (address && !local) lack("remote.host", `there is no route to ${address}`, "a route to the peer");
-    const authentication = authenticationOf(connection, facts.credential, anchors);
-    if (!authentication) lack("local", "this gateway has no certificate yet", "a certificate");
+    const authentication = authenticationOf(connection, own, anchors);
+    if (!authentication) lack("local", "this gateway has no such certificate yet", "a certificate and its key");
     const conflict = conflictOf(intent, connection, facts.ownNetworks);
     if (conflict) lack("modeConfig.poolIds", conflict, "pools apart from the networks of this gateway");
     const calls = connection.role !== "responder" && address?.family === local?.family && address !== undefined;

@@ -35,6 +35,7 @@ export function by<T>(parse: (text: string) => T) {
 }
 
 export const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z 0-9 . _ -");
+export const der = z.string().min(1).refine(isBase64, "DER in base64");
 export const name = z.string().min(1).max(200);
 export const prefix = by((t) => Prefix.parse(t).toString());
 export const address = by((t) => IpAddress.parse(t).toString());
@@ -57,5 +58,10 @@ const anIdentity = (pattern: boolean) =>
     });
 
 export const identity = anIdentity(false);
+/** A name, or what the proof says by itself. */
+export const localIdentity = z.discriminatedUnion("type", [z.strictObject({ type: z.literal("auto") }), identity]);
 /** One, or all that fit a pattern. */
-export const peerIdentity = z.union([z.strictObject({ type: z.literal("any") }), anIdentity(true)]);
+export const peerIdentity = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.enum(["any", "auto", "ignore"]) }),
+  anIdentity(true),
+]);

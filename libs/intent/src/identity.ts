@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { IpAddress } from "@sallyport/base";
 import { dnFromText, type IdentityMatch, type Identity as IkeIdentity } from "@sallyport/ike";
-import type { Identity, PeerIdentity } from "./model.js";
+import type { Identity, LocalIdentity, PeerIdentity } from "./model.js";
 import { Secret } from "./secret.js";
 
 /** The engine's form of an identity. */
@@ -23,13 +23,13 @@ export function ikeIdentity({ type, value }: Identity): IkeIdentity {
 
 /** Whom a peer may be; a `*` makes it a pattern. */
 export function identityMatch(identity: PeerIdentity): IdentityMatch {
-  if (identity.type === "any") return { match: "any" };
+  if (!("value" in identity)) return { match: identity.type };
   const wanted = ikeIdentity(identity);
   const isPattern = identity.value.includes("*") && wanted.type !== "key-id" && !("address" in wanted);
   return isPattern ? { match: "like", pattern: wanted } : { match: "is", identity: wanted };
 }
 
 /** For messages. */
-export function identityText(identity: PeerIdentity): string {
-  return identity.type === "any" ? "any" : identity.value;
+export function identityText(identity: PeerIdentity | LocalIdentity): string {
+  return "value" in identity ? identity.value : identity.type;
 }

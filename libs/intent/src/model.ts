@@ -227,12 +227,26 @@ export interface RemoteEndpoint {
   readonly ports: Ports;
 }
 
+/**
+ * `auto` (IDENT-08): with a certificate what that proves – its first subjectAltName, else its subject –, with a pre-shared key the
+ * address of this end.
+ */
+export type LocalIdentity = Identity | { readonly type: "auto" };
+
 /** A pre-shared key travels inside the intent; `keyId` names it where the value must not appear. */
-export type LocalAuth = { readonly identity: Identity } & (
-  | { readonly method: "certificate"; readonly signatures?: readonly SignatureName[] | undefined }
-  | { readonly method: "psk"; readonly keyId: string; readonly secret: Secret }
-  | LocalEap
-);
+export type LocalAuth =
+  | {
+      readonly method: "certificate";
+      readonly identity: LocalIdentity;
+      /**
+       * Certificates of this gateway, of which the first is shown that the peer's certificate requests ask for, else the first
+       * (IDENT-02); absent: the gateway's own.
+       */
+      readonly certificates?: readonly CertificateReference[] | undefined;
+      readonly signatures?: readonly SignatureName[] | undefined;
+    }
+  | { readonly method: "psk"; readonly identity: LocalIdentity; readonly keyId: string; readonly secret: Secret }
+  | ({ readonly identity: Identity } & LocalEap);
 
 export interface PpkIntent {
   /** Its name, the same at both ends. */
@@ -244,8 +258,11 @@ export interface PpkIntent {
 
 /**
  * An identity may be a pattern: `*.example.org`, `*@example.org`, or a distinguished name as text with attributes that may have any
- * value, `C=AT, O=Acme, CN=*`. `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all. */
-export type PeerIdentity = Identity | { readonly type: "any" };
+ * value, `C=AT, O=Acme, CN=*`. `any`: whatever the peer proves – with a certificate its name, with a pre-shared key anything at all.
+ * `auto` (IDENT-09): the same, but with a pre-shared key and a `remote.host` the peer's address. `ignore`: whatever it says, and no
+ * certificate has to prove it; dangerous where many have certificates of the same authority.
+ */
+export type PeerIdentity = Identity | { readonly type: "any" | "auto" | "ignore" };
 
 export type PeerAuth = { readonly identity: PeerIdentity } & (
   | {

@@ -2,10 +2,10 @@ import { IpAddress, isFault } from "@sallyport/base";
 import { MAX_SELECTORS, toSelectors } from "@sallyport/ike";
 import { z } from "zod";
 import { addressRequest, checkAddressing, checkPools, modeConfig, pool } from "./addressing.js";
-import { checkAnchors, checkRounds, localAuth, peerAuth, ppk } from "./authentication.js";
+import { certificate, checkAnchors, checkRounds, localAuth, peerAuth, ppk } from "./authentication.js";
 import { checkEap, checkUsers, eapUserSet } from "./eap.js";
 import { fault } from "./faults.js";
-import { address, by, id, identity, isBase64, isHostName, name, prefix } from "./fields.js";
+import { address, by, der, id, identity, isHostName, name, prefix } from "./fields.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
 import { type ProposalUse, parseProposals } from "./proposals.js";
 import { parseSelector, selectorText } from "./selectors.js";
@@ -23,7 +23,6 @@ const host = z.string().transform((text, ctx) => {
   }
 });
 const port = z.int().min(1).max(65_535);
-const der = z.string().min(1).refine(isBase64, "DER in base64");
 const seconds = z.int().min(1).max(31_536_000);
 
 const proposals = (use: ProposalUse) =>
@@ -142,11 +141,6 @@ const policy = z.discriminatedUnion("action", [
   z.strictObject({ action: z.enum(["discard", "none"]), id, name, local: selectors.min(1), remote: selectors.min(1) }),
   z.strictObject({ action: z.literal("encrypt"), child: id.optional() }),
 ]);
-
-const certificate = z.strictObject({
-  fingerprint: z.string().regex(/^[0-9a-f]{64}$/, "SHA-256 as 64 lower-case hex digits"),
-  intermediates: z.array(der).max(8),
-});
 
 function unrepeated(ids: readonly string[], path: (i: number) => (string | number)[], ctx: z.RefinementCtx) {
   const seen = new Set<string>();

@@ -118,7 +118,10 @@ export class ProofEnd {
         ],
       },
       {
-        credential: { key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [this.#certificate] },
+        credential: () => ({
+          ...{ key: "own", keyKind: { type: "ec", curve: "P-256" }, chain: [this.#certificate] },
+          ...{ authorities: [], subject: ikeIdentity(intent.identity) },
+        }),
         resolved: new Map(connection.remote.host === undefined ? [] : [[connection.remote.host, peerAddress]]),
         localAddress: () => address,
         ownAddresses: [],
@@ -202,7 +205,11 @@ export class ProofEnd {
       throw new Refusal(`the signature is not ${name}'s`);
     }
     const { identity } = signer.options.intent;
-    if (job.identity.match !== "ignore" && identityText(ikeIdentity(identity)) !== identityText(job.peer)) {
+    if (
+      job.identity.match !== "ignore" &&
+      !signer.#namesUnknown &&
+      identityText(ikeIdentity(identity)) !== identityText(job.peer)
+    ) {
       throw new Refusal(`${name}'s certificate is for ${identity.value}, not for ${identityText(job.peer)}`);
     }
     const trusted = this.options.intent.trustAnchors.filter((t) => job.trust.some(({ ref }) => ref === t.id));
@@ -212,6 +219,12 @@ export class ProofEnd {
       );
     }
     return { subject: identity.value, fingerprint: "" };
+  }
+
+  /** What the certificates of a connection's own are for, only the gateway itself knows. */
+  get #namesUnknown(): boolean {
+    const { local, localRounds = [] } = this.options.connection;
+    return [local, ...localRounds].some((round) => round.method === "certificate" && round.certificates !== undefined);
   }
 
   /** By the real intermediates where the intent has them. */

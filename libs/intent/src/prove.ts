@@ -93,7 +93,12 @@ const OTHER_ROLE = { initiator: "responder", responder: "initiator", both: "both
 
 /** Who may be anybody is proved as somebody. */
 function somebody(identity: PeerAuth["identity"]): Identity {
-  return identity.type === "any" ? { type: "fqdn", value: "anybody.invalid" } : identity;
+  return "value" in identity ? identity : { type: "fqdn", value: "anybody.invalid" };
+}
+
+/** What this end calls itself, as far as the intent says. */
+function nameOf({ identity }: LocalAuth, { identity: own }: GatewayIntent): Identity {
+  return "value" in identity ? identity : own;
 }
 
 /** How the other end proves what we expect of it, and what it expects of us. */
@@ -108,8 +113,9 @@ function mirroredPeer(auth: LocalAuth, identity: Identity, { trustAnchors }: Gat
 }
 
 function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: DeclaredPeer) {
-  const local = mirroredLocal(ours.peer, declared.localIdentity ?? somebody(ours.peer.identity));
-  const peer = mirroredPeer(ours.local, declared.remoteIdentity ?? ours.local.identity, a);
+  const declaredIdentity = declared.localIdentity ?? somebody(ours.peer.identity);
+  const local = mirroredLocal(ours.peer, declaredIdentity);
+  const peer = mirroredPeer(ours.local, declared.remoteIdentity ?? nameOf(ours.local, a), a);
   const { peerRounds = [], localRounds = [] } = ours;
   const family = (subnets: readonly string[], like: readonly string[]) =>
     subnets.filter((s) => s.includes(":") === (like[0] ?? "").includes(":"));
@@ -133,14 +139,14 @@ function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: Declare
     local,
     peer,
     localRounds: peerRounds.filter(isPlayed).map((r) => mirroredLocal(r, somebody(r.identity))),
-    peerRounds: localRounds.filter(isPlayed).map((r) => mirroredPeer(r, r.identity, a)),
+    peerRounds: localRounds.filter(isPlayed).map((r) => mirroredPeer(r, nameOf(r, a), a)),
     children: ours.children.map(child),
   };
   const intent: GatewayIntent = {
     schema: INTENT_SCHEMA,
     revision: 0,
     gateway: { id: `peer-of-${ours.id}`, name: ours.name },
-    identity: local.identity,
+    identity: declaredIdentity,
     ports: DEFAULT_PORTS,
     trustAnchors: a.trustAnchors,
     connections: [connection],

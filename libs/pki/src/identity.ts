@@ -1,4 +1,4 @@
-import type { IpAddress } from "@sallyport/base";
+import { IpAddress } from "@sallyport/base";
 import type { Certificate } from "./certificate.js";
 import { decode } from "./der.js";
 import { fault } from "./faults.js";
@@ -36,6 +36,20 @@ export function proves(certificate: Certificate, identity: PeerIdentity): boolea
     case "key-id":
       return false;
   }
+}
+
+/**
+ * What a certificate says by itself (IDENT-08): its first DNS name without a wildcard, mailbox or address among the
+ * subjectAltNames, else its subject.
+ */
+export function ownIdentity({ names, subject }: Certificate): PeerIdentity {
+  const [dns] = names.dns.filter((n) => !n.includes("*"));
+  if (dns !== undefined) return { type: "fqdn", name: dns };
+  const [email] = names.email;
+  if (email !== undefined) return { type: "email", name: email };
+  const [ip] = names.ip;
+  if (ip === undefined) return { type: "dn", data: subject.der };
+  return { type: ip.length === 4 ? "ipv4" : "ipv6", address: IpAddress.from(ip) };
 }
 
 /** @throws pki/identity-mismatch naming what the certificate does prove */

@@ -15,7 +15,7 @@ export { type Certificate, fingerprintOf, MAX_CERTIFICATE_BYTES, readCertificate
 export { type CertificateList, MAX_CRL_BYTES, type RevocationReason, type Revoked, readCrl, verifyCrl } from "./crl.js";
 export { type CertificateRequest, checkRequest, createRequest } from "./csr.js";
 export type { GeneralNames } from "./general-names.js";
-export { type PeerIdentity, proves, requireIdentity } from "./identity.js";
+export { ownIdentity, type PeerIdentity, proves, requireIdentity } from "./identity.js";
 export { generateKeys, type KeyKind, readPublicKey, spkiOf } from "./keys.js";
 export { type KeyHandle, type KeyStore, MemoryKeyStore } from "./keystore.js";
 export type { DistinguishedName } from "./names.js";

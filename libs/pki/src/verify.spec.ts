@@ -9,6 +9,7 @@ import {
   generateKeys,
   issueGateway,
   MemoryKeyStore,
+  ownIdentity,
   type PeerIdentity,
   proves,
   readCertificate,
@@ -238,6 +239,34 @@ describe("an identity", () => {
     ];
     expect(proven.map((i) => proves(certificate, i))).toEqual(proven.map(() => true));
     expect(not.map((i) => proves(certificate, i))).toEqual(not.map(() => false));
+  });
+
+  it("is what the certificate says by itself: a name of its own, else its subject", async () => {
+    const of = async (names: NonNullable<Template["names"]>) => ownIdentity(await made(issuing, { names }));
+    expect(
+      await of([
+        { type: "ip", value: "192.0.2.7" },
+        { type: "dns", value: "a.example" },
+      ]),
+    ).toEqual({
+      type: "fqdn",
+      name: "a.example",
+    });
+    expect(
+      await of([
+        { type: "dns", value: "*.a.example" },
+        { type: "email", value: "a@a.example" },
+      ]),
+    ).toEqual({
+      type: "email",
+      name: "a@a.example",
+    });
+    const address = await of([{ type: "ip", value: "2001:db8::7" }]);
+    expect(address).toMatchObject({ type: "ipv6" });
+    expect("address" in address && String(address.address)).toBe("2001:db8::7");
+    const bare = await made(issuing, { names: [] });
+    expect(ownIdentity(bare)).toEqual({ type: "dn", data: bare.subject.der });
+    expect(proves(bare, ownIdentity(bare))).toBe(true);
   });
 
   it("that is a crafted DN gives a coded fault, and a hostile subject reaches no log line raw", async () => {

@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import { type Clock, type Fault, IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
 import { type DataPlaneOp, type Failure, type IkeConfig, NOTHING_DECIDED } from "@sallyport/ike";
-import { type Credential, diffIntent, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
+import { diffIntent, type GatewayIntent, type LocalFacts, toIkeConfig } from "@sallyport/intent";
 import { fault } from "../faults.js";
 import { checkCapabilities } from "./capability.js";
 import type { ConfigOutcome } from "./engine-host.js";
@@ -17,8 +17,7 @@ export interface Missing {
 export interface ApplierOptions {
   readonly configure: (config: IkeConfig) => Promise<ConfigOutcome>;
   readonly dataPlane: Pick<DataPlane, "capabilities" | "tryAlgorithm">;
-  /** The certificate and key that an intent names. */
-  readonly credential: (intent: GatewayIntent) => Credential | undefined;
+  readonly credential: LocalFacts["credential"];
   /** Addresses that peers gave this gateway, which come and go with their tunnels. */
   readonly virtual?: () => readonly IpAddress[];
   readonly clock: Clock;
@@ -156,7 +155,7 @@ export class IntentApplier {
     const inUse = new Set([...this.#addresses.values()].map(String));
     for (const address of this.#locals.keys()) if (!inUse.has(address)) this.#locals.delete(address);
     return {
-      credential: this.options.credential(intent),
+      credential: this.options.credential,
       resolved: this.#addresses,
       localAddress: (remote) => this.#locals.get(remote.toString()),
       ...ownNetwork(this.options.virtual?.() ?? []),

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import { createHash, createPrivateKey, type KeyObject } from "node:crypto";
 import { isFault } from "@sallyport/base";
 import {
   type CryptoJob,
@@ -6,15 +6,17 @@ import {
   type Failure,
   failureOf,
   type Identity,
+  type KeyKind,
   keyKind,
   type PeerCertificate,
   type TrustAnchor,
 } from "@sallyport/ike";
-import type { Credential, GatewayIntent } from "@sallyport/intent";
+import type { CertificateReference, Credential, GatewayIntent } from "@sallyport/intent";
 import {
   type Certificate,
   ChainVerifier,
   certificatesFromPem,
+  ownIdentity,
   type RevocationPolicy,
   readCertificate,
   requireUsable,
@@ -51,6 +53,19 @@ function factsOf(c: Certificate, role: CertificateFacts["role"]): CertificateFac
   return { role, subject: c.subject.text, issuer: c.issuer.text, serial, kind, fingerprint, notBefore, notAfter };
 }
 
+interface OwnIdentity {
+  readonly leaf: Certificate;
+  /** As they stand in the file, perhaps with the anchor. */
+  readonly above: readonly Certificate[];
+  readonly key: KeyObject;
+  readonly kind: KeyKind;
+}
+
+const isRoot = ({ subject, issuer }: Certificate) => subject.text === issuer.text;
+
+/** Certificates with the intermediates that intents name beside them. */
+const MAX_NAMED = 256;
+
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
 /** Chains that are held against new revocation lists. */
@@ -60,7 +75,9 @@ const MAX_TAKEN = 32_768;
 export class Credentials implements CryptoKeys, EapTlsKeys {
   readonly #verifier = new ChainVerifier();
   /** By the leaf's fingerprint, which also names the key; newest first. */
-  #identities: readonly { readonly credential: Credential; readonly key: KeyObject }[] = [];
+  #identities: readonly OwnIdentity[] = [];
+  /** By what the intents named. */
+  readonly #named = new Map<string, Credential>();
   readonly #anchors = new Map<string, Uint8Array>();
   readonly #fingerprints = new Map<string, string>();
   readonly #anchorSets = new Map<string, TrustAnchors>();
@@ -78,18 +95,45 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
       const key = createPrivateKey(privateKey);
       const [leaf, ...above] = certificatesFromPem(certificates).map((der) => readCertificate(der, "certificates"));
       if (!leaf) throw fault("agent/no-key", "an identity without a certificate", { field: "certificates" });
-      // The anchor is what the peer has; sending it proves nothing (RFC 7296 §3.6).
-      const chain = [leaf, ...above.filter((c) => c.subject.text !== c.issuer.text)].map((c) => c.der);
-      return { credential: { key: leaf.fingerprint, keyKind: keyKind(key), chain }, key };
+      return { leaf, above, key, kind: keyKind(key) };
     });
+    this.#named.clear();
   }
 
-  /** The certificate that the intent names, with the intermediates that it wants sent where it names any; else the newest. */
-  credentialFor({ certificate }: GatewayIntent): Credential | undefined {
-    const named = this.#identities.find((i) => i.credential.key === certificate?.fingerprint)?.credential;
-    const above = certificate?.intermediates ?? [];
-    if (!named || above.length === 0) return named ?? this.#identities[0]?.credential;
-    return { ...named, chain: [...named.chain.slice(0, 1), ...above.map((der) => Buffer.from(der, "base64"))] };
+  /**
+   * The very certificate that is named, with the intermediates that are named beside it where there are any; without a name the
+   * newest.
+   */
+  credential(reference: CertificateReference | undefined): Credential | undefined {
+    const found = reference
+      ? this.#identities.find((i) => i.leaf.fingerprint === reference.fingerprint)
+      : this.#identities[0];
+    if (!found) return undefined;
+    const intermediates = reference?.intermediates ?? [];
+    const name = [found.leaf.fingerprint, ...intermediates].join(" ");
+    const known = this.#named.get(name);
+    if (known) return known;
+    const given = intermediates.map((der) => readCertificate(Buffer.from(der, "base64"), "intermediates"));
+    const made = this.#credentialOf(found, given.length > 0 ? given : found.above);
+    if (this.#named.size >= MAX_NAMED) this.#named.clear();
+    this.#named.set(name, made);
+    return made;
+  }
+
+  #credentialOf({ leaf, kind }: OwnIdentity, above: readonly Certificate[]): Credential {
+    // The anchor is what the peer has; sending it proves nothing (RFC 7296 §3.6).
+    const chain = [leaf, ...above.filter((c) => !isRoot(c))];
+    const top = chain.at(-1)?.issuer.text;
+    const anchors = [...this.#anchors.values()]
+      .map((der) => readCertificate(der))
+      .filter((c) => c.subject.text === top);
+    return {
+      key: leaf.fingerprint,
+      keyKind: kind,
+      chain: chain.map((c) => c.der),
+      authorities: [...above, ...anchors].map(({ spki }) => Uint8Array.from(createHash("sha1").update(spki).digest())),
+      subject: ownIdentity(leaf),
+    };
   }
 
   /** Anchors are named by their id in what the engine asks. Throws `pki/…` for one, or a revocation list, that is no good. */
@@ -99,6 +143,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
       for (const crl of crls) this.revocation?.addCrl(Buffer.from(crl, "base64"), anchor);
       return { id, anchor, revocation };
     });
+    this.#named.clear();
     this.#anchors.clear();
     this.#anchorSets.clear();
     this.#fingerprints.clear();
@@ -111,7 +156,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 
   privateKey(name: string): KeyObject {
-    const found = this.#identities.find((i) => i.credential.key === name);
+    const found = this.#identities.find((i) => i.leaf.fingerprint === name);
     if (found) return found.key;
     throw fault("agent/no-key", `no private key "${name}"`, { field: "key", value: name });
   }
@@ -135,9 +180,10 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
 
   /** Every certificate that this gateway shows, trusts or has taken. */
   certificates(): CertificateFacts[] {
-    const own = this.#identities.flatMap(({ credential }) =>
-      credential.chain.map((der, i) => factsOf(readCertificate(der), i === 0 ? "own" : "own chain")),
-    );
+    const own = this.#identities.flatMap(({ leaf, above }) => [
+      factsOf(leaf, "own"),
+      ...above.filter((c) => !isRoot(c)).map((c) => factsOf(c, "own chain")),
+    ]);
     const anchors = [...this.#anchors.values()].map((der) => {
       const anchor = readCertificate(der);
       return { ...factsOf(anchor, "trust anchor"), revocation: this.#policies.get(anchor.fingerprint) ?? "relaxed" };

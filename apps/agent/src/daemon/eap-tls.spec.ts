@@ -58,7 +58,7 @@ class Machine {
   }
 
   settings(min: TlsVersion, max: TlsVersion): EapTlsSettings {
-    const own = this.credentials.credentialFor(intent());
+    const own = this.credentials.credential(undefined);
     if (!own) throw new Error("no credential");
     const trust = [{ ref: this.trusted.fingerprint, keyHash: new Uint8Array(20) }];
     return { key: own.key, chain: this.chain ?? own.chain, trust, versions: { min, max } };

@@ -62,7 +62,7 @@ export class Gateway {
       configure: (config) => this.#host.configure(config),
       dataPlane: carrier.dataPlane,
       virtual: () => this.#host.virtualAddresses(),
-      credential: (intent) => options.credentials.credentialFor(intent),
+      credential: (certificate) => options.credentials.credential(certificate),
       clock: systemClock,
       log: options.log,
       stands: (connection) => this.#stands(connection),

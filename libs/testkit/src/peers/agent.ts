@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly intent: GatewayIntent;
   /** The gateway's certificate and key, for intents that name one. */
   readonly credential?: Credential;
+  /** Others that the intent names. */
+  readonly moreCredentials?: readonly Credential[];
 }
 
 /** What `sallyport-agent status --json` says, as far as tests look at it. */
@@ -35,6 +37,16 @@ export type AgentStatus = EngineStatus & {
   /** Null before the first intent. */
   readonly gateway: { readonly id: string; readonly name: string } | null;
 };
+
+const credentialsOf = ({ credential, moreCredentials = [] }: AgentOptions) => [
+  ...(credential ? [credential] : []),
+  ...moreCredentials,
+];
+
+function identityFiles(directory: string, i: number) {
+  const stem = path.join(directory, `state/identity${i === 0 ? "" : `-${i}`}`);
+  return { key: `${stem}.key`, crt: `${stem}.crt` };
+}
 
 /** The real agent as a process of its own, on a static intent, without a control plane. */
 export class Agent {
@@ -47,9 +59,10 @@ export class Agent {
   static async start(options: AgentOptions): Promise<Agent> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-agent-"));
     await mkdir(path.join(directory, "state"), { mode: 0o700 });
-    if (options.credential) {
-      await writeFile(path.join(directory, "state/identity.key"), options.credential.privateKey, { mode: 0o600 });
-      await writeFile(path.join(directory, "state/identity.crt"), options.credential.certificate);
+    for (const [i, { privateKey, certificate }] of credentialsOf(options).entries()) {
+      const { key, crt } = identityFiles(directory, i);
+      await writeFile(key, privateKey, { mode: 0o600 });
+      await writeFile(crt, certificate);
     }
     await writeFile(path.join(directory, "intent.json"), serializeIntent(options.intent), { mode: 0o600 });
     const agent = new Agent(options, await Agent.spawn(options, directory), directory);
@@ -66,9 +79,9 @@ export class Agent {
   private static async spawn(options: AgentOptions, directory: string): Promise<ChildProcess> {
     const log = await open(path.join(directory, "log"), "a", 0o600);
     const args = ["run", "--intent", path.join(directory, "intent.json"), "--state", path.join(directory, "state")];
-    if (options.credential) {
-      args.push("--key", path.join(directory, "state/identity.key"));
-      args.push("--certificate", path.join(directory, "state/identity.crt"));
+    for (const i of credentialsOf(options).keys()) {
+      const { key, crt } = identityFiles(directory, i);
+      args.push("--key", key, "--certificate", crt);
     }
     const child = spawnIn(options.namespace, ENTRY, [...args, "--data-plane", options.dataPlane], {
       env: ENVIRONMENT,
