@@ -1,4 +1,4 @@
-import type { ConnectionIntent } from "@sallyport/intent";
+import type { CertificateReference, ConnectionIntent } from "@sallyport/intent";
 import { Secret } from "@sallyport/intent";
 import { createAuthority, eventually, type PeerConnection } from "@sallyport/testkit";
 import { cableTopology, cableTunnel } from "./cable.js";
@@ -26,11 +26,22 @@ function tunnel(n: number, id: string): TunnelCase {
   return { ...plain, theirs: { ...plain.theirs, name: THEIRS } };
 }
 
+/** What is made anew for each run. */
+interface Made {
+  /** Of the far end. */
+  readonly certificate: string;
+  /** An authority of which the far end alone knows, and our certificates: the usual one, and one of that authority. */
+  readonly another: string;
+  readonly own: readonly CertificateReference[];
+}
+
 interface Case {
   readonly id: string;
   readonly proves: ScenarioNumber;
-  readonly ours: Partial<ConnectionIntent>;
-  readonly theirs: (its: { readonly certificate: string }) => Partial<PeerConnection>;
+  readonly ours: Partial<ConnectionIntent> | ((its: Made) => Partial<ConnectionIntent>);
+  readonly theirs: (its: Made) => Partial<PeerConnection>;
+  /** Who begins; absent: either, in turn. */
+  readonly by?: "ours" | "theirs";
   /** What both ends' logs say of how it was proved. */
   readonly says?: RegExp;
   readonly ppk?: boolean;
@@ -66,6 +77,20 @@ const CASES: readonly Case[] = [
     theirs: ({ certificate }) => ({
       local: { auth: "pubkey", id: `CN=${THEIRS}`, certificate },
       remote: { auth: "pubkey", id: OURS },
+    }),
+  },
+  {
+    // An initiating charon asks for certificates of this connection's authorities alone.
+    id: "certificate-by-request-and-its-name",
+    proves: 2,
+    by: "theirs",
+    ours: ({ own }) => ({
+      local: { method: "certificate", identity: { type: "auto" }, certificates: own },
+      peer: trusting(THEIRS),
+    }),
+    theirs: ({ certificate, another }) => ({
+      local: { auth: "pubkey", id: THEIRS, certificate },
+      remote: { auth: "pubkey", id: OURS, authorities: [another] },
     }),
   },
   {
@@ -203,28 +228,42 @@ const lab = againstStrongswan(NS, topology).forFile(async () => {
   const below = await authority.subordinate("below", "rsa");
   const own = await below.issue(OURS, "rsa");
   const theirs = await authority.issue(THEIRS, "ecdsa");
+  const another = await createAuthority("another", "ecdsa");
+  const second = await another.issue(OURS, "ecdsa");
+  const made: Made = {
+    certificate: theirs.certificate,
+    another: another.certificate,
+    own: [own, second].map(({ fingerprint }) => ({ fingerprint, intermediates: [] })),
+  };
   const intent = gatewayIntent(OURS, [], { own, authority });
   return {
     peer: {
-      authorities: [authority.certificate],
+      authorities: [authority.certificate, another.certificate],
       privateKeys: [theirs.privateKey],
       secrets: [
         { owners: [THEIRS, OURS], secret: PSK },
         { type: "PPK", owners: ["ppk"], secret: PPK },
       ],
-      connections: ALL.map((t) => ({ ...peerConnection(t.tunnel, theirs), ...t.theirs(theirs) })),
+      connections: ALL.map((t) => ({ ...peerConnection(t.tunnel, theirs), ...t.theirs(made) })),
     },
     agent: {
       // The intermediate goes along, since the peer has but the root.
       credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${below.certificate}` },
-      intent: { ...intent, connections: ALL.map((t) => ({ ...fromItsAddress(t.tunnel), ...t.ours })) },
+      moreCredentials: [{ ...second, certificate: `${second.certificate.trimEnd()}\n${another.certificate}` }],
+      intent: {
+        ...intent,
+        connections: ALL.map((t) => ({
+          ...fromItsAddress(t.tunnel),
+          ...(typeof t.ours === "function" ? t.ours(made) : t.ours),
+        })),
+      },
     },
   };
 });
 
 for (const by of ["ours", "theirs"] as const) {
   describe(`${by} begins`, () => {
-    for (const { id, proves, tunnel: t, says, ppk } of GOOD) {
+    for (const { id, proves, tunnel: t, says, ppk } of GOOD.filter((c) => c.by === undefined || c.by === by)) {
       scenario(
         { proves, role: STARTED_BY[by] },
         id,
