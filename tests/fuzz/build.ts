@@ -6,12 +6,13 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 /** Where everything that fuzzing makes lies; nothing of it is committed. */
 export const WORK = path.join(ROOT, ".sallyport/fuzz");
 const BUILD = path.join(WORK, "build");
-/** What the targets reach; the agent's own decoders are compiled beside the libraries. */
+/** What the targets reach; the decoders of both programs are compiled beside the libraries. */
 const SOURCES = [
   ...["base", "dataplane", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map(
     (n) => `libs/${n}/src`,
   ),
   "apps/agent/src",
+  "apps/control-plane/src/features/agents",
   "tests/fuzz/targets",
 ];
 

@@ -2,6 +2,7 @@ import { faultTable } from "@sallyport/base";
 
 /** Faults of the agent's composition root. */
 export const fault = faultTable({
+  "agent/bad-request": { retry: false, expose: true },
   "agent/unknown-command": { retry: false, expose: true },
   "agent/not-running": { retry: true, expose: true },
   "agent/starting": { retry: true, expose: true },

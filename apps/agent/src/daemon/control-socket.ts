@@ -23,8 +23,25 @@ const IDLE_MS = 10_000;
 /** A client that follows the log and does not read is let go. */
 const MAX_UNREAD = 4 * 1024 * 1024;
 
-function answer(error: unknown): object {
-  return { ok: false, ...tellable(error) };
+export interface ControlRequest {
+  readonly command: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a line of a client. @throws agent/bad-request */
+export function readRequest(text: string): ControlRequest {
+  let request: unknown;
+  try {
+    request = JSON.parse(text);
+  } catch (cause) {
+    throw fault("agent/bad-request", "a request is one line of JSON", { cause });
+  }
+  const { command, ...args } = (typeof request === "object" && request !== null ? request : {}) as Record<
+    string,
+    unknown
+  >;
+  if (typeof command === "string") return { command, args };
+  throw fault("agent/bad-request", "a request names its command", { field: "command", expected: "a text" });
 }
 
 /** The local control socket: root's alone, by file mode; size, number and idle time of requests are bounded. */
@@ -91,16 +108,12 @@ export class ControlSocket {
       if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
     };
     try {
-      const request: unknown = JSON.parse(text);
-      const { command, ...args } = (typeof request === "object" && request !== null ? request : {}) as Record<
-        string,
-        unknown
-      >;
-      const handler = Object.hasOwn(this.handlers, String(command)) ? this.handlers[String(command)] : undefined;
+      const { command, args } = readRequest(text);
+      const handler = Object.hasOwn(this.handlers, command) ? this.handlers[command] : undefined;
       if (!handler) {
-        throw fault("agent/unknown-command", `unknown command "${String(command)}"`, {
+        throw fault("agent/unknown-command", `unknown command "${command}"`, {
           field: "command",
-          value: String(command),
+          value: command,
           expected: Object.keys(this.handlers).join(", "),
         });
       }
@@ -116,11 +129,7 @@ export class ControlSocket {
       send({ ok: true, result });
       socket.end();
     } catch (error) {
-      send(
-        error instanceof SyntaxError
-          ? { ok: false, code: "agent/bad-request", message: "a request is one line of JSON" }
-          : answer(error),
-      );
+      send({ ok: false, ...tellable(error) });
       socket.end();
     }
   }

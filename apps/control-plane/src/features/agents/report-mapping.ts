@@ -19,9 +19,10 @@ import type {
   TunnelReport,
 } from "../tunnels/tunnel-state.service.js";
 
-/** Texts of agents end up in rows, logs and pages: bounded, and without characters that act on a terminal. */
+/** Texts of agents end up in rows, logs and pages: bounded, with no character that acts on a terminal and no half of one (JSON columns refuse it). */
 export const MAX_TEXT = 512;
-const text = (value: string, max = MAX_TEXT) => value.slice(0, max).replace(/[\p{Cc}\p{Cf}\p{Co}]/gu, "\u{fffd}");
+const text = (value: string, max = MAX_TEXT) =>
+  value.slice(0, max).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
 const optional = (value: string) => (value === "" ? undefined : text(value));
 
 /** Dates that JavaScript and PostgreSQL both hold; nonsense becomes undefined. */
