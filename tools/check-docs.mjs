@@ -1,6 +1,8 @@
-// Fails when a document names a path of this repository that does not exist, or an ADR is missing from the list.
+// Fails when a document names a path of this repository that does not exist, an ADR is missing from the list, or docs/hostile-input.md
+// names a guard or a test that is not there.
 import { access, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
+import { faults } from "../tests/guards/page.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const TOP = new Set(["apps", "libs", "prisma", "deploy", "helm", "tests", "bench", "docs", "tools", ".ci"]);
@@ -43,5 +45,6 @@ for (const name of await readdir(path.join(root, "docs/adr"))) {
 }
 if (!(await readFile(path.join(root, "docs/demo.svg"), "utf8")).includes("<text"))
   gone.push("docs/demo.svg shows nothing");
+gone.push(...(await faults()));
 for (const line of gone) console.error(line);
 process.exit(gone.length > 0 ? 1 : 0);

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { violates } from "./constraints.js";
 import { ChainVerifier, certificatesFromPem, TrustAnchors } from "./index.js";
 
 const coded = (code: string, more: object = {}) => expect.objectContaining({ code, ...more });
@@ -94,5 +95,16 @@ describe("name constraints, made by OpenSSL", () => {
       usage: "ike" as const,
     };
     expect(() => new ChainVerifier().verify(request)).toThrow(coded("pki/forbidden-use"));
+  });
+});
+
+describe("a name constraint on a form of name that nobody here knows", () => {
+  const none = { dns: [], email: [], uri: [], ip: [], directory: [], other: [] };
+  const subject = { der: new Uint8Array(0), text: "", rdns: [] };
+
+  it.each(["permitted", "excluded"] as const)("refuses every certificate with such a name (%s)", (kind) => {
+    const constraints = { permitted: undefined, excluded: undefined, [kind]: { ...none, other: [160] } };
+    expect(violates(constraints, { ...none, other: [161] }, subject)).toMatch(/unknown form 161/);
+    expect(violates(constraints, none, subject)).toBeUndefined();
   });
 });

@@ -1,4 +1,5 @@
-import { readPublicKey } from "./keys.js";
+import { generateKeyPairSync } from "node:crypto";
+import { readPublicKey, spkiOf } from "./keys.js";
 
 describe("degenerate keys", () => {
   const spki = (algorithm: string, key: string) => {
@@ -39,5 +40,10 @@ describe("degenerate keys", () => {
     ["RSA, modulus 0", rsa("00", "010001")],
   ])("%s, is refused", (_, der) => {
     expect(() => readPublicKey(der)).toThrow(expect.objectContaining({ code: "pki/weak-key", field: "publicKey" }));
+  });
+
+  it("and curves that are given by their parameters are refused", () => {
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256", paramEncoding: "explicit" });
+    expect(() => readPublicKey(spkiOf(publicKey))).toThrow(expect.objectContaining({ code: "pki/bad-algorithm" }));
   });
 });

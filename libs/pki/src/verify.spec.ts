@@ -155,6 +155,31 @@ describe("a chain", () => {
     );
     expect(() => verify(good, { intermediates: decoys })).toThrow(coded("pki/untrusted"));
   });
+
+  it("costs so also when the look-alikes have signed each other", async () => {
+    const key = await store.generate("ecdsa-p256");
+    const same = { subject: [{ CN: "Ring" }], spki: key.spki, ca: { pathLength: 9 }, keyUsage: 32, names: [] };
+    const first = await buildCertificate(store, { key }, template(same));
+    const ring = await Promise.all(
+      Array.from(
+        { length: 8 },
+        async () => (await buildCertificate(store, { key, certificate: first }, template(same))).der,
+      ),
+    );
+    const leaf = await buildCertificate(store, { key, certificate: first }, template());
+    const begun = performance.now();
+    expect(() => verify(leaf, { intermediates: ring })).toThrow(coded("pki/forbidden-use"));
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
+  it("is looked for among the first ten certificates beside the leaf, whatever else is sent", async () => {
+    const junk = await Promise.all(
+      Array.from({ length: 10 }, async (_, i) => (await made(root, { subject: [{ CN: `junk ${i}` }] })).der),
+    );
+    const own = issuing.certificate.der;
+    expect(verify(good, { intermediates: [...junk.slice(1), own] }).path).toHaveLength(3);
+    expect(() => verify(good, { intermediates: [...junk, own] })).toThrow(coded("pki/untrusted"));
+  });
 });
 
 describe("the cache", () => {

@@ -1,7 +1,10 @@
 import { createHash, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { GatewayIntent } from "@sallyport/intent";
 import { createAuthority } from "@sallyport/testkit";
+import pino from "pino";
 import { Credentials } from "./credentials.js";
+import { Revocation } from "./revocation.js";
 
 it("has the certificate that is named, with the intermediates beside it or those of its file; without a name the newest", async () => {
   const root = await createAuthority("root", "ecdsa");
@@ -42,4 +45,38 @@ it("knows which authorities are above a certificate, and what that says by itsel
   credentials.useAnchors({ trustAnchors } as unknown as GatewayIntent);
   expect(hashes()).toEqual([upper, root].map((a) => hashOf(a.certificate)));
   expect(credentials.credential(undefined)?.subject).toEqual({ type: "fqdn", name: "own.example" });
+});
+
+it("asks nobody about a chain that is not verified, whatever places it names (hostile input 13)", async () => {
+  const url = new URL("../../../../libs/pki/src/vectors/openssl-revocation.json", import.meta.url);
+  const vectors: Record<string, string> = JSON.parse(readFileSync(url, "utf8"));
+  const der = (name: string) => Buffer.from(vectors[name] ?? "", "base64");
+  const asked: string[] = [];
+  const fetch = async ({ uri }: { uri: string }) => {
+    asked.push(uri);
+    return new Uint8Array(0);
+  };
+  const clock = { now: () => 0, wall: () => Date.parse("2026-11-25T00:00:00Z") };
+  const log = pino({ level: "silent" });
+  const credentials = new Credentials(new Revocation({ fetch, clock, log, onNews: () => undefined }));
+  const job = {
+    kind: "verify",
+    auth: { method: 14, data: new Uint8Array(1) },
+    octets: new Uint8Array(1),
+    certificates: [der("good"), der("ca")],
+    pinned: undefined,
+    signatures: undefined,
+    peer: { type: "fqdn", name: "good.example" },
+    identity: { match: "any" },
+  } as const;
+  const trusting = async (id: string, anchor: Buffer) => {
+    const anchors = [{ id, der: anchor.toString("base64"), revocation: "relaxed" }];
+    credentials.useAnchors({ trustAnchors: anchors } as unknown as GatewayIntent);
+    await credentials.learn({ ...job, trust: [{ ref: id, keyHash: new Uint8Array(20) }] }).catch(() => undefined);
+  };
+  const stranger = await createAuthority("stranger", "ecdsa");
+  await trusting("stranger", stranger.der);
+  expect(asked).toEqual([]);
+  await trusting("ca", der("ca"));
+  expect(asked).toEqual(["http://ocsp.example/", "http://crl.example/ca.crl"]);
 });

@@ -2,6 +2,7 @@ import {
   constants,
   createHash,
   createPublicKey,
+  sign as cryptoSign,
   generateKeyPairSync,
   type KeyObject,
   privateEncrypt,
@@ -165,6 +166,15 @@ describe("PKCS#1 v1.5 paddings that lenient verifiers take (CVE-2018-16151, CVE-
   ])("refuses %s", (_name, data) => {
     expect(() => check(data)).toThrow(bad("signature"));
   });
+});
+
+it("refuses the method of one curve by a key of another", () => {
+  const bare = { method: 14, key: "ec", hash: "sha256" } as const;
+  const der = sign("P-384", bare).data;
+  const auth = { method: 14, data: der };
+  expect(verifyAuth(keys["P-384"].publicKey, auth, octets).hash).toBe("sha256");
+  const raw = cryptoSign("sha256", octets, { key: keys["P-384"].privateKey, dsaEncoding: "ieee-p1363" });
+  expect(() => verifyAuth(keys["P-384"].publicKey, { method: 9, data: raw }, octets)).toThrow(bad("algorithm"));
 });
 
 it("refuses an ECDSA signature in lax DER", () => {

@@ -62,3 +62,12 @@ test("names of ordinary words come back", () => {
     }),
   );
 });
+
+test("a Name with lengths past its end, or with too many attributes, is none", () => {
+  expect(readDn(ACME.with(1, 0x2a))).toBeUndefined();
+  // The last attribute says that its text has an octet more than there is.
+  expect(readDn(ACME.with(ACME.length - 3, 3))).toBeUndefined();
+  const named = (count: number) => dnFromText(Array.from({ length: count }, (_, i) => `OU=${i}`).join(", "));
+  expect(readDn(named(64) as Uint8Array)).toHaveLength(64);
+  expect(readDn(named(65) as Uint8Array)).toBeUndefined();
+});

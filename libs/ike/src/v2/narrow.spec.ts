@@ -97,3 +97,10 @@ test("texts say prefixes where they can", () => {
   expect(rangesText([])).toBe("none");
   expect(sameRanges([anyRange(4)], [anyRange(6)])).toBe(false);
 });
+
+test("ranges of two families have nothing in common (hostile input 9)", () => {
+  const low = { ...anyRange(6), first: IpAddress.parse("::"), last: IpAddress.parse("::ffff:ffff") };
+  expect(narrow([anyRange(4)], [low])).toEqual([]);
+  expect(narrow([low], [anyRange(4)])).toEqual([]);
+  expect(within([low], [anyRange(4)])).toBe(false);
+});

@@ -128,3 +128,17 @@ describe("ESP", () => {
     expect(choose(offer, silent, SPI)).toBeDefined();
   });
 });
+
+test("a transform with an attribute that nobody knows is not chosen", () => {
+  const [plain] = ikeProposals([
+    { encryption: [{ algorithm: "aes-gcm-16", keyBits: 256 }], integrity: [], prf: ["hmac-sha2-256"], dh: ["x25519"] },
+  ]);
+  if (!plain) throw new Error("no proposal");
+  const attribute = { type: 17, value: new Uint8Array(2) };
+  const odd = (type: number) => ({
+    ...plain,
+    transforms: plain.transforms.map((t) => (t.type === type ? { ...t, unknownAttributes: [attribute] } : t)),
+  });
+  expect(choose([plain], [plain], NO_SPI)).toBeDefined();
+  for (const { type } of plain.transforms) expect(choose([plain], [odd(type)], NO_SPI)).toBeUndefined();
+});

@@ -1,6 +1,14 @@
 import { IpAddress } from "@sallyport/base";
 import fc from "fast-check";
-import { decodeInner, encodeInner, NOTIFY, NOTIFY_DATA, type NotifyDataCodec, type NotifyPayload } from "./index.js";
+import {
+  decodeInner,
+  encodeInner,
+  NOTIFY,
+  NOTIFY_DATA,
+  type NotifyDataCodec,
+  type NotifyPayload,
+  notification,
+} from "./index.js";
 
 const octets = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength });
 const child = fc.record({ protocol: fc.constantFrom(2, 3), spi: fc.nat(0xffffffff) });
@@ -71,4 +79,12 @@ it("refuses to rekey an SA of no protocol or of IKE itself (CVE-2023-38710, CVE-
       expect.objectContaining({ code: "ike/malformed-payload", field: "N(REKEY_SA).protocol" }),
     );
   }
+});
+
+it("takes no more hash algorithms than there could be", () => {
+  const n = (count: number) => notification("SIGNATURE_HASH_ALGORITHMS", new Uint8Array(2 * count));
+  expect(NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(n(64))).toHaveLength(64);
+  expect(() => NOTIFY_DATA.SIGNATURE_HASH_ALGORITHMS.read(n(65))).toThrow(
+    expect.objectContaining({ code: "ike/too-many" }),
+  );
 });

@@ -5,7 +5,10 @@ const hex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(" ", "
 /** One payload of a type with a body, as it stands inside SK. */
 function decode(type: number, body: string): Payload {
   const octets = hex(body);
-  const [payload] = decodeInner(type, Uint8Array.of(0, 0, 0, 4 + octets.length, ...octets));
+  const [payload] = decodeInner(
+    type,
+    Uint8Array.of(0, 0, (4 + octets.length) >> 8, (4 + octets.length) & 255, ...octets),
+  );
   return payload as Payload;
 }
 
@@ -127,6 +130,14 @@ describe("other payloads", () => {
     refused(48, "01010006 01", "EAP.length", 2);
     refused(48, "01010004", "EAP.data", 4);
     refused(48, "03010005 01", "EAP.data", 4);
+  });
+
+  it("refuse what is longer than anybody needs", () => {
+    expect(decode(34, `001f0000 ${"01".repeat(4096)}`).kind).toBe("KE");
+    refused(34, `001f0000 ${"01".repeat(4097)}`, "KE.data", 4);
+    expect(decode(35, `0b000000 ${"61".repeat(2048)}`).kind).toBe("IDi");
+    refused(35, `0b000000 ${"61".repeat(2049)}`, "IDi.data", 4);
+    refused(40, "00".repeat(257), "Nonce.data", 0);
   });
 
   it("ignore reserved bits, RFC 7296 §2.5", () => {

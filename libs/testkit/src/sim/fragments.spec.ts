@@ -2,6 +2,7 @@ import { Prefix } from "@sallyport/base";
 import { type PeerConfig, peekHeader } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
 import { ADDRESSES, childOf, configOf, peerOf, range } from "./configs.js";
+import type { Packet } from "./network.js";
 import { pair } from "./simulation.js";
 
 const IKE_SA_INIT = 34;
@@ -107,4 +108,25 @@ test("over IPv6 and the port of NAT traversal, fragments fit in 1,280 octets", (
   expect(disagreements(a, b)).toEqual([]);
   expect(Math.max(...sizes)).toBeLessThanOrEqual(1_280);
   expect(Math.max(...sizes)).toBeGreaterThan(1_200);
+});
+
+test("a request in fragments that comes again is answered once, not for every fragment (hostile input 22)", () => {
+  const small = { fragmentSize: 576 };
+  const { sim, a, b } = pair({ a: configOf(wide("a", small)), b: configOf(wide("b", small)) });
+  const requests: Packet[] = [];
+  let answers = 0;
+  sim.network.taps.push((p) => {
+    const peek = peekHeader(p.datagram);
+    if (p.from.address.equals(a.address) && peek?.messageId === 1) requests.push(p);
+    if (p.from.address.equals(b.address)) answers++;
+    return p;
+  });
+  sim.run(1);
+  expect(requests.length).toBeGreaterThan(1);
+  const whole = answers - 1;
+  answers = 0;
+  for (const packet of requests) sim.network.inject(packet);
+  sim.run(0.5);
+  expect(answers).toBe(whole);
+  expect(b.count("retransmission-answered")).toBe(1);
 });

@@ -98,10 +98,15 @@ export class ScriptedPeer {
     this.mid = 1;
   }
 
+  /** What keys AUTH after EAP without an MSK (RFC 7296 §2.16). */
+  get skPi(): Uint8Array {
+    return this.#keys?.pi ?? NO_OCTETS;
+  }
+
   /** The payloads of a right IKE_AUTH. */
   authPayloads(name: string, secret: Uint8Array, child: readonly Payload[]): Payload[] {
     const id = { idType: 2, data: new TextEncoder().encode(name) };
-    const skP = this.#keys?.pi ?? NO_OCTETS;
+    const skP = this.skPi;
     const octets = authOctets({
       prf: SUITE.prf,
       message: this.#first,

@@ -1,0 +1,263 @@
+import { CRYPTO, type HostileClass, SIM, V2, WIRE } from "../guard.ts";
+
+const MESSAGES = `${WIRE}/message.spec.ts`;
+const PAYLOADS = `${WIRE}/payloads.spec.ts`;
+const PLACEMENT = `${WIRE}/placement.spec.ts`;
+const HEADER = "is refused when short, of another version, of another length or without an SPI";
+
+export const WIRE_CLASSES: readonly HostileClass[] = [
+  {
+    number: 1,
+    about: "Datagrams that end early, claim another length or speak another version",
+    cves: ["2013-4564", "2004-0403"],
+    guards: [
+      {
+        against: "a datagram shorter than a header",
+        file: `${WIRE}/message.ts`,
+        text: "if (bytes.length < HEADER_BYTES) return undefined;",
+        without: "",
+        test: [`${SIM}/hostile.spec.ts`, "random datagrams leave no trace"],
+      },
+      {
+        against: "a field past the end of the octets",
+        file: "libs/base/src/cursor.ts",
+        text: "if (n < 0 || n > this.remaining) {",
+        without: "if (n < 0) {",
+        test: ["libs/base/src/cursor.spec.ts", "names the field and the absolute offset of what is missing"],
+      },
+      {
+        against: "a length field that is not the datagram's",
+        file: `${WIRE}/message.ts`,
+        text: "length !== total || ",
+        without: "",
+        test: [MESSAGES, HEADER],
+      },
+      {
+        against: "another major version",
+        file: `${WIRE}/message.ts`,
+        text: "if (version >> 4 !== 2) {",
+        without: "if (version >> 4 === 99) {",
+        test: [MESSAGES, HEADER],
+      },
+      {
+        against: "an initiator's SPI of zero",
+        file: `${WIRE}/message.ts`,
+        text: 'if (initiatorSpi === 0n) throw badHeader("initiatorSpi", 0, 0, "not zero");',
+        without: "",
+        test: [MESSAGES, HEADER],
+      },
+      {
+        against: "answers to versions below ours and to answers",
+        file: `${V2}/stray.ts`,
+        text: "if (peek.majorVersion < 3 || peek.response) return;",
+        without: "",
+        test: [
+          `${SIM}/stray.spec.ts`,
+          "other versions get an answer only when they are newer and ask (hostile input 1)",
+        ],
+      },
+    ],
+  },
+  {
+    number: 2,
+    about: "Payloads of other protocols, in the wrong place, or in chains that loop or overrun",
+    cves: ["2015-3991", "2015-3204", "2004-0392"],
+    guards: [
+      {
+        against: "a payload that is shorter than its own header, so that the chain never advances",
+        file: `${WIRE}/framer.ts`,
+        text: "if (length < GENERIC_HEADER) throw",
+        without: "if (false) throw",
+        test: [MESSAGES, "stops at payloads that claim too little, too much or nothing at all"],
+      },
+      {
+        against: "octets after the last payload",
+        file: `${WIRE}/framer.ts`,
+        text: 'r.end("payloads");',
+        without: "",
+        test: [MESSAGES, "stops at payloads that claim too little, too much or nothing at all"],
+      },
+      {
+        against: "identities, proofs, certificates and the like outside encryption",
+        file: `${WIRE}/framer.ts`,
+        text: "if (clear && innerByType.has(type))",
+        without: "if (false)",
+        test: [MESSAGES, "has no parser in the clear for what belongs inside SK"],
+      },
+      {
+        against: "an encrypted payload inside another",
+        file: `${WIRE}/framer.ts`,
+        text: 'if (!clear) throw notHere(type, at, "an encrypted payload inside another");',
+        without: "",
+        test: [MESSAGES, "leaves SK closed, and takes nothing behind it"],
+      },
+      {
+        against: "payloads behind the encrypted one",
+        file: `${WIRE}/framer.ts`,
+        text: 'r.end("SK");',
+        without: "",
+        test: [MESSAGES, "leaves SK closed, and takes nothing behind it"],
+      },
+      {
+        against: "an unknown payload that is critical",
+        file: `${WIRE}/framer.ts`,
+        text: "else if (critical) {",
+        without: "else if (false) {",
+        test: [MESSAGES, "keeps unknown payloads, unless they are critical"],
+      },
+      {
+        against: "a payload that the exchange has no place for, or too often",
+        file: `${WIRE}/placement.ts`,
+        text: "if (count > max) {",
+        without: "if (false) {",
+        test: [PLACEMENT, "takes no payload that its row does not name"],
+      },
+      {
+        against: "payloads in the clear beside the encrypted one",
+        file: `${WIRE}/placement.ts`,
+        text: "if (message.inner) checkCounts(",
+        without: "if (false) checkCounts(",
+        test: [PLACEMENT, "is either inside SK or outside"],
+      },
+    ],
+  },
+  {
+    number: 3,
+    about: "More of something than a message has use for",
+    cves: [],
+    guards: [
+      {
+        against: "payloads",
+        file: `${WIRE}/framer.ts`,
+        text: 'atMost(payloads.length + 1, LIMITS.payloads, "payloads", r.offset);',
+        without: "",
+        test: [MESSAGES, "payloads"],
+      },
+      {
+        against: "proposals",
+        file: `${WIRE}/payloads/sa.ts`,
+        text: 'LIMITS.proposals, "SA.proposals"',
+        without: 'Number.MAX_VALUE, "SA.proposals"',
+        test: [MESSAGES, "proposals, transforms and attributes"],
+      },
+      {
+        against: "transforms",
+        file: `${WIRE}/payloads/sa.ts`,
+        text: "LIMITS.transforms",
+        without: "Number.MAX_VALUE",
+        test: [MESSAGES, "proposals, transforms and attributes"],
+      },
+      {
+        against: "attributes of a transform",
+        file: `${WIRE}/payloads/sa.ts`,
+        text: "LIMITS.attributes",
+        without: "Number.MAX_VALUE",
+        test: [MESSAGES, "proposals, transforms and attributes"],
+      },
+      {
+        against: "traffic selectors",
+        file: `${WIRE}/payloads/ts.ts`,
+        text: "LIMITS.selectors",
+        without: "Number.MAX_VALUE",
+        test: [MESSAGES, "selectors, SPIs to delete and configuration attributes"],
+      },
+      {
+        against: "SPIs to delete",
+        file: `${WIRE}/payloads/delete.ts`,
+        text: "LIMITS.deletedSpis",
+        without: "Number.MAX_VALUE",
+        test: [MESSAGES, "selectors, SPIs to delete and configuration attributes"],
+      },
+      {
+        against: "configuration attributes",
+        file: `${WIRE}/payloads/config.ts`,
+        text: "LIMITS.configAttributes",
+        without: "Number.MAX_VALUE",
+        test: [MESSAGES, "selectors, SPIs to delete and configuration attributes"],
+      },
+      {
+        against: "certification authorities in a request",
+        file: `${WIRE}/payloads/certreq.ts`,
+        text: "Math.min(p.data.length / HASH_BYTES, LIMITS.authorities)",
+        without: "p.data.length / HASH_BYTES",
+        test: [PAYLOADS, "names authorities by SHA-1 hashes, or nobody"],
+      },
+      {
+        against: "hash algorithms",
+        file: `${WIRE}/notify-data.ts`,
+        text: 'atMost(r.remaining / 2, LIMITS.hashAlgorithms, "N(SIGNATURE_HASH_ALGORITHMS).data", 0);',
+        without: "",
+        test: [`${WIRE}/notify-data.spec.ts`, "takes no more hash algorithms than there could be"],
+      },
+      {
+        against: "fragments of a message",
+        file: `${WIRE}/framer.ts`,
+        text: 'atMost(total, LIMITS.fragments, "SKF.total", at + 2);',
+        without: "",
+        test: [MESSAGES, "checks fragment numbers"],
+      },
+      {
+        against: "certificates of a peer",
+        file: "libs/pki/src/verify.ts",
+        text: "request.intermediates.slice(0, MAX_INTERMEDIATES)",
+        without: "request.intermediates",
+        test: [
+          "libs/pki/src/verify.spec.ts",
+          "is looked for among the first ten certificates beside the leaf, whatever else is sent",
+        ],
+      },
+      {
+        against: "CHILD SAs of one IKE SA",
+        file: `${V2}/child-answer.ts`,
+        text: "if (sa.children.length >= turn.core.config.limits.childrenPerSa) {",
+        without: "if (false) {",
+        test: [`${SIM}/behind-encryption.spec.ts`, "CHILD SAs of one IKE SA are bounded"],
+      },
+    ],
+  },
+  {
+    number: 4,
+    about: "A message without a payload or transform that its reader counts on",
+    cves: ["2013-6467", "2009-1958", "2016-5391"],
+    guards: [
+      {
+        against: "mandatory payloads that are not there",
+        file: `${WIRE}/placement.ts`,
+        text: "if ((counts.get(kind) ?? 0) < min) throw missing(name, kind);",
+        without: "",
+        test: [PLACEMENT, "wants each mandatory payload, and one of those that may not stand twice"],
+      },
+      {
+        against: "some of SA, TSi and TSr without the others",
+        file: `${WIRE}/placement.ts`,
+        text: "if (there > 0 && there < group.length)",
+        without: "if (false)",
+        test: [PLACEMENT, "SA, TSi and TSr stand together in IKE_AUTH"],
+      },
+      {
+        against: "CREATE_CHILD_SA that is neither a CHILD SA nor an IKE SA",
+        file: `${WIRE}/placement.ts`,
+        text: "if (row.oneOf && !row.oneOf.some((kind) => counts.has(kind)))",
+        without: "if (false)",
+        test: [PLACEMENT, "CREATE_CHILD_SA has selectors or a key exchange"],
+      },
+      {
+        against: "a message in the clear where an encrypted one is due",
+        file: `${WIRE}/placement.ts`,
+        text: "if (placement.protected !== (message.inner !== undefined)) {",
+        without: "if (false) {",
+        test: [PLACEMENT, "is either inside SK or outside"],
+      },
+      {
+        against: "a chosen proposal that lacks a transform",
+        file: `${CRYPTO}/suite.ts`,
+        text: "if (!integ || integ.id === INTEG.NONE) {\n    if (!aead)",
+        without: "if (!integ || integ.id === INTEG.NONE) {\n    if (false)",
+        test: [
+          `${CRYPTO}/suite.spec.ts`,
+          "is refused when a transform is missing, doubled, unknown or does not go with the others",
+        ],
+      },
+    ],
+  },
+];
