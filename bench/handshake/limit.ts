@@ -15,7 +15,7 @@ import {
 import type { Group, Scenario } from "../ike/scenario.ts";
 
 /** Microseconds of one call, the best of five series of 60 ms. */
-function cost(operation: () => void): number {
+export function cost(operation: () => void): number {
   let best = Number.POSITIVE_INFINITY;
   for (let series = 0; series < 5; series++) {
     const started = performance.now();

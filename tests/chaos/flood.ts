@@ -46,7 +46,7 @@ const ANYBODY: ConnectionIntent = {
 
 const SAMPLE_MS = 250;
 /** What the issue of a flood has to be. Half-open: the threshold of cookies, and those who have shown one. */
-export const BARS = { connectMs: 2_000, rssMiB: 200, logLines: 10, lossPct: 1, halfOpen: 260 } as const;
+export const BARS = { connectMs: 2_000, rssMiB: 200, logLines: 10, lossPct: 1, halfOpen: 260, cpu: 0.5 } as const;
 
 export interface FloodReport {
   /** IKE_SA_INITs that left, and those of which the engine took notice. */
@@ -154,7 +154,7 @@ interface Lab {
 
 /** What is not as it has to be. */
 export function shortfalls(report: FloodReport): string[] {
-  const { connects, rekeys, rssMost, logLines, traffic, halfOpen } = report;
+  const { connects, rekeys, rssMost, logLines, traffic, halfOpen, cpu } = report;
   const slowest = Math.max(...connects);
   return [
     ...(connects.length === 0 || rekeys.length === 0 ? ["the flood was over before a peer had connected"] : []),
@@ -162,6 +162,7 @@ export function shortfalls(report: FloodReport): string[] {
     ...(rssMost > BARS.rssMiB ? [`${rssMost.toFixed(0)} MiB of memory`] : []),
     ...(logLines > BARS.logLines ? [`${logLines} lines in the log`] : []),
     ...(traffic.lossPct > BARS.lossPct ? [`${traffic.lossPct} % of packets lost in the standing tunnel`] : []),
+    ...(cpu > BARS.cpu ? [`${(100 * cpu).toFixed(0)} % of a core`] : []),
     ...(halfOpen > BARS.halfOpen ? [`${halfOpen} half-open IKE SAs`] : []),
   ];
 }

@@ -29,7 +29,7 @@ export interface EngineConfig {
   readonly missing: ReadonlyMap<string, Fault>;
 }
 
-/** Hard limits lie a tenth after the soft ones, whose jitter is a twentieth. */
+/** Hard limits lie a tenth after the soft ones, whose jitter is a tenth. */
 const hard = (soft: number) => soft + Math.ceil(soft / 10);
 /** Wide enough that what came up together – everybody, after a restart – does not rekey together. */
 const jitter = (soft: number) => Math.floor(soft / 10);

@@ -8,6 +8,7 @@ import { type Enrolment, type EnrolmentStore, IntentStore } from "../store/index
 import { ControlChannel, IntentKeeper, Reporter } from "../stream/index.js";
 import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
+import { Pace } from "./pace.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
 /** Changes that come together are told together. */
@@ -29,6 +30,9 @@ export class Session {
   #enrolment: Enrolment;
   /** What was told last, by tunnel. */
   #told = new Map<string, TunnelState>();
+  /** States are told of all SAs, of which there may be thousands. */
+  readonly #pace = new Pace(COALESCE_MS, () => performance.now());
+  readonly #countersPace = new Pace(0, () => performance.now());
   #stateTimer: NodeJS.Timeout | undefined;
   #countersTimer: NodeJS.Timeout | undefined;
   #renewalTimer: NodeJS.Timeout | undefined;
@@ -116,7 +120,7 @@ export class Session {
   }
 
   #tellSoon(): void {
-    this.#stateTimer ??= setTimeout(() => this.#tellStates(), COALESCE_MS);
+    this.#stateTimer ??= setTimeout(() => this.#tellStates(), this.#pace.pause);
   }
 
   #snapshot(): readonly TunnelState[] {
@@ -128,6 +132,10 @@ export class Session {
   #tellStates(): void {
     clearTimeout(this.#stateTimer);
     this.#stateTimer = undefined;
+    this.#pace.do(() => this.#tellChanges());
+  }
+
+  #tellChanges(): void {
     const before = this.#told;
     const states = this.#snapshot();
     const changed = states.filter((state) => {
@@ -141,8 +149,8 @@ export class Session {
   #scheduleCounters(): void {
     const seconds = this.options.daemon.gateway.intent?.options.reportSeconds ?? 5;
     this.#countersTimer = setTimeout(
-      () => void this.#tellCounters().finally(() => this.#scheduleCounters()),
-      seconds * 1000,
+      () => void this.#countersPace.doAsync(() => this.#tellCounters()).finally(() => this.#scheduleCounters()),
+      Math.max(seconds * 1000, this.#countersPace.pause),
     );
   }
 

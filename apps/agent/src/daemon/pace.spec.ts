@@ -1,0 +1,40 @@
+import { Pace } from "./pace.js";
+
+function lab() {
+  let now = 1_000;
+  const pace = new Pace(20, () => now);
+  const work = (ms: number) => () => {
+    now += ms;
+    return ms;
+  };
+  return { pace, work };
+}
+
+it("work that takes no time rests as little as it may", () => {
+  const { pace, work } = lab();
+  expect([pace.pause, pace.do(work(0.5)), pace.pause]).toEqual([20, 0.5, 20]);
+});
+
+it("work that takes long takes a twentieth of the time and no more, however often it is asked for", () => {
+  const { pace, work } = lab();
+  pace.do(work(300));
+  expect(300 / (300 + pace.pause)).toBeCloseTo(1 / 20);
+  pace.do(work(0));
+  expect(pace.pause).toBe(20);
+});
+
+it("work that waits rests by the time until it was done", async () => {
+  const { pace, work } = lab();
+  await pace.doAsync(async () => void work(10)());
+  expect(pace.pause).toBe(190);
+});
+
+it("work that fails rests as well", () => {
+  const { pace, work } = lab();
+  const fail = () => {
+    work(100)();
+    throw new Error("no");
+  };
+  expect(() => pace.do(fail)).toThrow("no");
+  expect(pace.pause).toBe(1_900);
+});

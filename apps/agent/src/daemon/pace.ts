@@ -1,0 +1,42 @@
+/** Work that is repeated rests this many times as long as it took: it takes no more than a twentieth of the time. */
+const REST = 19;
+
+/** How long to wait before work that grows with what there is – a report over all SAs – is done again. */
+export class Pace {
+  #pause: number;
+
+  /** `least`: milliseconds of rest after work that takes no time to speak of. */
+  constructor(
+    private readonly least: number,
+    private readonly now: () => number,
+  ) {
+    this.#pause = least;
+  }
+
+  /** Milliseconds. */
+  get pause(): number {
+    return this.#pause;
+  }
+
+  do<T>(work: () => T): T {
+    const began = this.now();
+    try {
+      return work();
+    } finally {
+      this.#restAfter(began);
+    }
+  }
+
+  async doAsync(work: () => Promise<void>): Promise<void> {
+    const began = this.now();
+    try {
+      await work();
+    } finally {
+      this.#restAfter(began);
+    }
+  }
+
+  #restAfter(began: number): void {
+    this.#pause = Math.max(this.least, REST * (this.now() - began));
+  }
+}
