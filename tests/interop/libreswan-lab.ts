@@ -1,6 +1,16 @@
 import { readFile } from "node:fs/promises";
-import type { Credential, IkeView, LibreswanConnection } from "@sallyport/testkit";
-import type { TunnelCase } from "./lab.js";
+import type { ChildIntent, ConnectionIntent } from "@sallyport/intent";
+import type {
+  Authority,
+  Credential,
+  IkeView,
+  LibreswanConnection,
+  LibreswanOptions,
+  Topology,
+} from "@sallyport/testkit";
+import { type CableDifferences, cableTopology, cableTunnel } from "./cable.js";
+import type { Ends, LibreswanLab, Setup } from "./daemons.js";
+import { connectionIntent, gatewayIntent, type TunnelCase } from "./lab.js";
 
 const IKE_WORDS: Readonly<Record<string, string>> = {
   aes128gcm16: "aes_gcm128",
@@ -75,6 +85,81 @@ export function libreswanConnection(tunnel: TunnelCase, more: Settings = {}): Li
   return { name: `${tunnel.id}-net`, ike: tunnel.id, settings: Object.fromEntries(entries) };
 }
 
+/** One tunnel with libreswan, as either end is told of it. */
+export interface LibreswanCase {
+  readonly tunnel: TunnelCase;
+  readonly connection: ConnectionIntent;
+  readonly settings: Settings;
+  /** What libreswan takes for the shared secret. */
+  readonly theirPsk: string | undefined;
+}
+
+/** How a tunnel differs from the plain one. */
+export interface Differences {
+  readonly tunnel?: Partial<TunnelCase>;
+  readonly connection?: Partial<ConnectionIntent> | ((plain: ConnectionIntent) => Partial<ConnectionIntent>);
+  readonly child?: Partial<ChildIntent>;
+  readonly settings?: Settings;
+  /** Absent: the same secret as ours, if any. */
+  readonly theirPsk?: string;
+}
+
+export function libreswanCase(n: number, id: string, differences: Differences = {}): LibreswanCase {
+  const tunnel = cableTunnel(n, id, { ike: ["aes256gcm16-prfsha256-x25519"], ...differences.tunnel });
+  const plain = connectionIntent(tunnel);
+  const children = plain.children.map((child) => ({ ...child, ...differences.child }));
+  const { connection } = differences;
+  return {
+    tunnel,
+    connection: { ...plain, children, ...(typeof connection === "function" ? connection(plain) : connection) },
+    settings: differences.settings ?? {},
+    theirPsk: differences.theirPsk ?? (tunnel.auth === "psk" ? tunnel.psk : undefined),
+  };
+}
+
+/** Without a tunnel device libreswan's kernel needs a way towards our networks. */
+export const libreswanCable = (ends: Ends, cases: readonly LibreswanCase[], more: CableDifferences = {}): Topology =>
+  cableTopology(
+    ends,
+    cases.map((c) => c.tunnel),
+    { ...more, routes: { theirs: [{ to: "10.1.0.0/16", via: "192.0.2.1" }], ...more.routes } },
+  );
+
+/** Both ends' setup; `more` is what libreswan has besides, `certificates` are for cases that are proved by them. */
+export function libreswanSetup(
+  cases: readonly LibreswanCase[],
+  more: Partial<Setup<LibreswanOptions>["peer"]> = {},
+  certificates?: { readonly own: Credential; readonly authority: Authority },
+): Setup<LibreswanOptions> {
+  return {
+    peer: {
+      ...more,
+      secrets: [
+        ...cases.flatMap(({ tunnel, theirPsk: psk }) => (psk === undefined ? [] : [secretOf({ ...tunnel, psk })])),
+        ...(more.secrets ?? []),
+      ],
+      connections: [...cases.map((c) => libreswanConnection(c.tunnel, c.settings)), ...(more.connections ?? [])],
+    },
+    agent: {
+      intent: { ...gatewayIntent("ours.test", [], certificates), connections: cases.map((c) => c.connection) },
+      ...(certificates && { credential: certificates.own }),
+    },
+  };
+}
+
+/** libreswan brings up again what it has been told to bring up, so that it has to be told to end it too. */
+export async function endBy(lab: LibreswanLab, { tunnel }: LibreswanCase, by: "ours" | "theirs"): Promise<void> {
+  if (by === "ours") await lab.agent.ask("down", { tunnel: tunnel.id });
+  else await lab.peer.terminate({ ike: tunnel.id });
+  await lab.pair.gone(tunnel);
+}
+
+/** What libreswan has logged of a tunnel. */
+export async function logOf(lab: LibreswanLab, { id }: TunnelCase): Promise<string> {
+  const lines = (await lab.peer.log(Number.POSITIVE_INFINITY)).split("\n");
+  return lines.filter((line) => line.includes(`"${id}-net"`)).join("\n");
+}
+
 /** Keys of a connection that shows the certificate `kind` and wants one of the same authority. */
 export const byCertificate = (kind: "rsa" | "ecdsa"): Settings => ({
   authby: kind === "rsa" ? "rsasig" : "ecdsa",
@@ -82,6 +167,27 @@ export const byCertificate = (kind: "rsa" | "ecdsa"): Settings => ({
   leftsendcert: "always",
   rightca: "%same",
 });
+
+/** Keys of a connection that asks the far end for a virtual address, and for what it may reach with it. */
+export const ASKS_ADDRESS: Settings = {
+  leftmodecfgclient: "yes",
+  rightmodecfgserver: "yes",
+  modecfgpull: "yes",
+  narrowing: "yes",
+  leftsubnet: "0.0.0.0/0",
+  leftupdown: "/usr/libexec/ipsec/_updown",
+  "ignore-peer-dns": "yes",
+};
+
+/** Keys of a connection that gives whoever calls a virtual address. */
+export const GIVES_ADDRESS: Settings = {
+  right: "%any",
+  rightsubnet: undefined,
+  leftmodecfgserver: "yes",
+  rightmodecfgclient: "yes",
+  modecfgpull: "yes",
+  rightaddresspool: "10.9.1.10-10.9.1.20",
+};
 
 /** The line of ipsec.secrets for a tunnel. */
 export const secretOf = (tunnel: TunnelCase) => `@${tunnel.theirs.name} @${tunnel.ours.name} : PSK "${tunnel.psk}"`;

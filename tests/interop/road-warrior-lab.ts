@@ -1,5 +1,6 @@
 import { type ConnectionIntent, type GatewayIntent, Secret } from "@sallyport/intent";
 import type { PeerConnection, Topology } from "@sallyport/testkit";
+import { gatewayIntent } from "./lab.js";
 
 /** A gateway with two callers that run strongSwan, and one that calls a gateway that does. */
 export const NS = {
@@ -60,19 +61,11 @@ const child = (
   ...change,
 });
 
-export function intent(name: string, connection: ConnectionIntent, pools?: GatewayIntent["pools"]): GatewayIntent {
-  return {
-    schema: 1,
-    revision: 1,
-    gateway: { id: name, name },
-    identity: { type: "fqdn", value: name },
-    ports: { ike: 500, natt: 4500 },
-    trustAnchors: [],
-    pools,
-    connections: [connection],
-    options: { commitConfirmSeconds: 60, reportSeconds: 5 },
-  };
-}
+export const intent = (name: string, connection: ConnectionIntent, pools?: GatewayIntent["pools"]): GatewayIntent => ({
+  ...gatewayIntent(name, []),
+  pools,
+  connections: [connection],
+});
 
 export const PEOPLE: ConnectionIntent = {
   id: "people",

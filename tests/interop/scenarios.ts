@@ -80,11 +80,31 @@ export const LIMITS: readonly Limit[] = [
     role: "responder",
     why: "it drops a NO_PROPOSAL_CHOSEN to its IKE_SA_INIT and goes on trying",
   },
+  {
+    scenario: 21,
+    peer: "libreswan",
+    why: "an end of it moves or follows only with a virtual address between them (`mobike` in its ipsec.conf(5))",
+  },
+  {
+    scenario: 22,
+    peer: "libreswan",
+    why: "it neither sends nor heeds AUTH_LIFETIME, and its `reauth` ends the old SA before the new one stands",
+  },
+  {
+    scenario: 23,
+    peer: "libreswan",
+    why: "it never deletes the CHILD SA of its own rekey that lost (RFC 7296 §2.8.1), so that this end does it in the end",
+  },
   { scenario: 24, peer: "libreswan", why: "one selector of one family in each CHILD SA" },
   {
     scenario: 32,
     peer: "libreswan",
     why: "one round (its ipsec.conf(5) has one `leftauth`)",
+  },
+  {
+    scenario: 37,
+    peer: "libreswan",
+    why: "static keys only (`PPKS` in its ipsec.secrets(5)); one that it insists on and does not get makes it drop our answer in silence",
   },
   {
     scenario: 34,

@@ -160,8 +160,9 @@ export class Libreswan implements Peer {
     await this.whack(["--name", child, "--rekey-ipsec", "--asynchronous"]);
   }
 
+  /** The IKE SA is in the name of one of its connections; the others are only told that it is not theirs. */
   async rekeyIke(ike: string): Promise<void> {
-    await this.whack(["--name", this.connectionOf(ike), "--rekey-ike", "--asynchronous"]);
+    for (const name of this.connectionsOf(ike)) await this.whack(["--name", name, "--rekey-ike", "--asynchronous"]);
   }
 
   /** Ends all SAs of a connection, or with `child` one CHILD SA (and its IKE SA when it is the last). */
@@ -181,12 +182,6 @@ export class Libreswan implements Peer {
 
   private connectionsOf(ike: string): string[] {
     return [...this.#connections.values()].filter((c) => c.ike === ike).map((c) => c.name);
-  }
-
-  private connectionOf(ike: string): string {
-    const [name] = this.connectionsOf(ike);
-    if (name === undefined) throw new Error(`libreswan has no connection of ${ike}`);
-    return name;
   }
 
   async listSas(ike?: string): Promise<readonly IkeView[]> {
