@@ -150,25 +150,55 @@ function serialOf(bytes: Uint8Array, entry: Element): Element {
   return { ...serial, content: serial.content + sign };
 }
 
-function checkEntries(bytes: Uint8Array, list: Element): number {
-  let count = 0;
-  for (let at = list.content; at < list.end; count++) {
-    const entry = elementAt(bytes, at, list.end, `${FIELD}.entry`);
-    const date = elementAt(bytes, serialOf(bytes, entry).end, entry.end, `${FIELD}.entry`);
-    if (entry.tag !== SEQUENCE || !isTime(date)) throw malformed(`${FIELD}.entry`, "not an entry");
-    at = entry.end;
-  }
-  return count;
+/** FNV-1a. */
+function hashOf(bytes: Uint8Array, from: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = from; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  return hash >>> 0;
 }
 
-function find(bytes: Uint8Array, list: Element, serial: Uint8Array): Element | undefined {
-  for (let at = list.content; at < list.end; ) {
-    const entry = elementAt(bytes, at, list.end, FIELD);
-    const { content, end } = serialOf(bytes, entry);
-    if (end - content === serial.length && serial.every((b, i) => b === bytes[content + i])) return entry;
-    at = entry.end;
+/** Where the entries are by serial number: every peer's certificate is looked for in the list, and the list may be long. */
+class Entries {
+  /** Offsets plus one, at the hash of the serial number or the next free place after it; half of it stays empty. */
+  readonly #places: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+  readonly count: number;
+
+  constructor(bytes: Uint8Array, list: Element) {
+    const offsets: number[] = [];
+    for (let at = list.content; at < list.end; ) {
+      const entry = elementAt(bytes, at, list.end, `${FIELD}.entry`);
+      const date = elementAt(bytes, serialOf(bytes, entry).end, entry.end, `${FIELD}.entry`);
+      if (entry.tag !== SEQUENCE || !isTime(date)) throw malformed(`${FIELD}.entry`, "not an entry");
+      offsets.push(at);
+      at = entry.end;
+    }
+    this.#bytes = bytes;
+    this.#end = list.end;
+    this.count = offsets.length;
+    this.#places = new Uint32Array(2 ** (Math.ceil(Math.log2(offsets.length + 1)) + 1));
+    for (const offset of offsets) {
+      const { content, end } = serialOf(bytes, this.#entry(offset));
+      let place = hashOf(bytes, content, end) % this.#places.length;
+      while (this.#places[place] !== 0) place = (place + 1) % this.#places.length;
+      this.#places[place] = offset + 1;
+    }
   }
-  return undefined;
+
+  find(serial: Uint8Array): Element | undefined {
+    let place = hashOf(serial, 0, serial.length) % this.#places.length;
+    for (; this.#places[place] !== 0; place = (place + 1) % this.#places.length) {
+      const entry = this.#entry((this.#places[place] as number) - 1);
+      const { content, end } = serialOf(this.#bytes, entry);
+      if (end - content === serial.length && serial.every((b, i) => b === this.#bytes[content + i])) return entry;
+    }
+    return undefined;
+  }
+
+  #entry(offset: number): Element {
+    return elementAt(this.#bytes, offset, this.#end, FIELD);
+  }
 }
 
 /** An entry that cannot be read to the end is still a revocation. */
@@ -211,6 +241,7 @@ export function readCrl(der: Uint8Array): CertificateList {
   const bits = bitString(decode(octetsOf(own, signature), `${FIELD}.signature`), `${FIELD}.signature`);
   if (bits.unused !== 0) throw malformed(`${FIELD}.signature`, "unused bits");
   const timeOf = (e: Element) => time(decode(octetsOf(own, e), FIELD), FIELD);
+  const entries = list && new Entries(own, list);
   const { scope, number, base, authorityKeyId } = readExtensions(extensions && octetsOf(own, extensions));
   return {
     fingerprint: fingerprintOf(own),
@@ -221,12 +252,12 @@ export function readCrl(der: Uint8Array): CertificateList {
     thisUpdate: timeOf(thisUpdate),
     nextUpdate: next && timeOf(next),
     scope: scope ?? "all",
-    entries: list ? checkEntries(own, list) : 0,
+    entries: entries?.count ?? 0,
     scheme: readScheme(decode(outer, FIELD), `${FIELD}.signatureAlgorithm`),
     tbs: octetsOf(own, tbs),
     signature: Uint8Array.from(bits.octets),
     lookUp(serial) {
-      const entry = list && find(own, list, Buffer.from(serial, "hex"));
+      const entry = entries?.find(Buffer.from(serial, "hex"));
       return entry && readEntry(octetsOf(own, entry));
     },
   };

@@ -4,6 +4,7 @@ import { type Certificate, readCertificate } from "./certificate.js";
 import { readCrl, verifyCrl } from "./crl.js";
 import { ocspRequest, readOcspResponse } from "./ocsp.js";
 import { RevocationStore, requireUnrevoked } from "./revocation.js";
+import { type Element, elementAt, elementsIn, octetsOf } from "./tlv.js";
 
 const vectors: Record<string, string> = JSON.parse(
   readFileSync(new URL("./vectors/openssl-revocation.json", import.meta.url), "utf8"),
@@ -33,6 +34,26 @@ const codeOf = (run: () => unknown) => {
 /** The same octets with one changed. */
 const bent = (from: Uint8Array, at: number) => from.map((b, i) => (i === at ? b ^ 1 : b));
 
+/** DER of up to 255 octets, or of 65,536 and more. */
+function tlv(tag: number, ...parts: Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const octets = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x83, length >> 16, length >> 8, length];
+  return Buffer.concat([Uint8Array.of(tag, ...octets), ...parts]);
+}
+
+/** The list of OpenSSL's with other entries and without extensions; its signature does not fit any more. */
+function listOf(date: Uint8Array, entries: readonly Uint8Array[]): Buffer {
+  const der = octets("crl");
+  const [tbs, algorithm, signature] = elementsIn(der, elementAt(der, 0, der.length, "crl"), "crl") as [
+    Element,
+    Element,
+    Element,
+  ];
+  const issuer = elementsIn(der, tbs, "tbs")[2] as Element;
+  const own = [algorithm, issuer].map((e) => octetsOf(der, e)) as [Uint8Array, Uint8Array];
+  return tlv(0x30, tlv(0x30, ...own, date, tlv(0x30, ...entries)), own[0], octetsOf(der, signature));
+}
+
 describe("a list of OpenSSL's", () => {
   it("names who is revoked, when and why", () => {
     const crl = readCrl(octets("crl"));
@@ -41,6 +62,20 @@ describe("a list of OpenSSL's", () => {
     expect(crl.lookUp(bad.serial)).toEqual({ at: Date.parse("2026-11-21T20:53:01Z"), reason: "keyCompromise" });
     expect(crl.lookUp(held.serial)?.reason).toBe("certificateHold");
     expect(crl.lookUp(good.serial)).toBeUndefined();
+  });
+
+  it("of many entries is searched in no time", () => {
+    const date = tlv(0x17, Buffer.from("261121205301Z"));
+    const serial = (i: number) => Uint8Array.of(0x40, i >> 16, (i >> 8) & 0xff, i & 0xff);
+    const entries = Array.from({ length: 100_000 }, (_, i) => tlv(0x30, tlv(0x02, serial(i)), date));
+    const crl = readCrl(listOf(date, entries));
+    expect(crl.entries).toBe(100_000);
+    const asked = Array.from({ length: 10_000 }, (_, i) => Buffer.from(serial(11 * i)).toString("hex"));
+    const since = performance.now();
+    const found = asked.filter((text) => crl.lookUp(text) !== undefined);
+    // One after another, entries would be looked at half a billion times.
+    expect(performance.now() - since).toBeLessThan(2_000);
+    expect(found).toEqual(asked.slice(0, Math.ceil(100_000 / 11)));
   });
 
   it("is refused from another issuer and when an octet is changed", () => {

@@ -32,7 +32,14 @@ const untilOf = (s: { readonly thisUpdate: number; readonly nextUpdate: number |
   s.nextUpdate ?? s.thisUpdate + DEFAULT_LIFE_MS;
 
 /** By name and key: a CA that was rekeyed under its old name is another issuer, one that has several certificates is one. */
-const keyOf = (issuer: Certificate) => `${issuer.subject.rdns.join()} ${fingerprintOf(issuer.spki)}`;
+function keyOf(issuer: Certificate): string {
+  const known = KEYS.get(issuer);
+  if (known !== undefined) return known;
+  const key = `${issuer.subject.rdns.join()} ${fingerprintOf(issuer.spki)}`;
+  KEYS.set(issuer, key);
+  return key;
+}
+const KEYS = new WeakMap<Certificate, string>();
 
 function put<T>(map: Map<string, T>, key: string, value: T, most: number): void {
   map.delete(key);

@@ -70,6 +70,7 @@ type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
 /** Chains that are held against new revocation lists. */
 const MAX_TAKEN = 32_768;
+const SLICE_MS = 5;
 
 /** Holds the gateway's private keys and judges peers' certificates: what the engine's crypto jobs need. */
 export class Credentials implements CryptoKeys, EapTlsKeys {
@@ -164,18 +165,21 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   /** Throws `pki/…` naming what is wrong with the chain. */
   verifyChain(job: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
     const { certificates, trust, pinned, peer, identity } = job;
-    if (pinned && pinned.length > 0) return pinnedLeaf(certificates, pinned);
+    if (pinned && pinned.length > 0) return this.#pinned(certificates, pinned);
     const claimed = identity.match === "ignore" ? undefined : peer;
     const chain = this.#chain(certificates, trust, "ike", claimed);
-    const { key, subject, fingerprint } = this.#unrevoked(chain);
+    const { key, subject, fingerprint } = this.#unrevoked(chain).leaf;
     const anchor = trust.find((t) => this.#fingerprints.get(t.ref) === chain.path.at(-1)?.fingerprint)?.ref;
     return { publicKey: key, subject: subject.text, fingerprint, ...(anchor === undefined ? {} : { anchor }) };
   }
 
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
   async learn({ certificates, trust, pinned }: VerifyJob): Promise<void> {
-    if (pinned && pinned.length > 0) return;
-    await this.revocation?.learnt(this.#chain(certificates, trust, "ike", undefined).path);
+    const path =
+      pinned && pinned.length > 0
+        ? this.#pathOf(certificates)
+        : this.#chain(certificates, trust, "ike", undefined).path;
+    await this.revocation?.learnt(path);
   }
 
   /** Every certificate that this gateway shows, trusts or has taken. */
@@ -191,36 +195,67 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     return [...own, ...anchors, ...[...this.#taken.values()].map(({ leaf }) => factsOf(leaf, "peer"))];
   }
 
-  /** Certificates that were taken and would not be any more, each with the reason. */
-  distrusted(): { readonly fingerprint: string; readonly failure: Failure }[] {
-    return [...this.#taken].flatMap(([fingerprint, chain]) => {
-      try {
-        this.revocation?.require(chain.path, this.#policyOf(chain));
-        return [];
-      } catch (error) {
-        if (!isFault(error, "pki/revoked")) return [];
-        this.#taken.delete(fingerprint);
-        return [{ fingerprint, failure: failureOf(error) }];
+  /**
+   * Certificates that were taken and would not be any more, each with the reason; what is known too little about is asked for.
+   * There may be many: the event loop has its turn in between.
+   */
+  async *distrusted(): AsyncGenerator<{ readonly fingerprint: string; readonly failure: Failure }> {
+    let since = performance.now();
+    for (const [fingerprint, chain] of [...this.#taken]) {
+      if (performance.now() - since > SLICE_MS) {
+        await new Promise(setImmediate);
+        since = performance.now();
       }
-    });
+      try {
+        this.revocation?.require(chain.path, this.#policyOf(chain.path));
+      } catch (error) {
+        if (!isFault(error, "pki/revoked")) continue;
+        this.#taken.delete(fingerprint);
+        yield { fingerprint, failure: failureOf(error) };
+      }
+    }
+  }
+
+  /** The operator knows this very certificate: asked is its time, and whether it is revoked where its issuer is known. */
+  #pinned(certificates: readonly Uint8Array[], pinned: readonly Uint8Array[]) {
+    const certificate = pinnedLeaf(certificates, pinned);
+    requireUsable(certificate, "ike", Date.now());
+    this.#unrevoked({ leaf: certificate, path: this.#pathOf(certificates) });
+    const { key, subject, fingerprint } = certificate;
+    return { publicKey: key, subject: subject.text, fingerprint };
+  }
+
+  /** To any anchor of this gateway; the leaf alone when there is no way to one. */
+  #pathOf(certificates: readonly Uint8Array[]): readonly Certificate[] {
+    try {
+      return this.#chain(
+        certificates,
+        [...this.#anchors.keys()].map((ref) => ({ ref })),
+        "ike",
+        undefined,
+      ).path;
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return certificates.slice(0, 1).map((der) => readCertificate(der, "leaf"));
+    }
   }
 
   /** Refuses a revoked chain and remembers a good one, for the day when it is revoked. */
-  #unrevoked(chain: VerifiedChain): Certificate {
+  #unrevoked(chain: VerifiedChain): VerifiedChain {
     const { leaf, path } = chain;
-    this.revocation?.require(path, this.#policyOf(chain));
+    this.revocation?.require(path, this.#policyOf(path));
     this.#taken.delete(leaf.fingerprint);
     this.#taken.set(leaf.fingerprint, chain);
     if (this.#taken.size > MAX_TAKEN) this.#taken.delete(this.#taken.keys().next().value as string);
-    return leaf;
+    return chain;
   }
 
-  #policyOf({ path }: VerifiedChain): RevocationPolicy {
+  #policyOf(path: readonly Certificate[]): RevocationPolicy {
     return this.#policies.get(path.at(-1)?.fingerprint ?? "") ?? "relaxed";
   }
 
   verifyTls({ certificates, trust, usage, identity }: Parameters<EapTlsKeys["verifyTls"]>[0]): string {
-    return this.#unrevoked(this.#chain(certificates, trust, usage, identity)).subject.text;
+    return this.#unrevoked(this.#chain(certificates, trust, usage, identity)).leaf.subject.text;
   }
 
   anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[] {
@@ -229,7 +264,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
 
   #chain(
     [leaf, ...intermediates]: readonly Uint8Array[],
-    trust: readonly TrustAnchor[],
+    trust: readonly Pick<TrustAnchor, "ref">[],
     usage: Usage,
     identity: Identity | undefined,
   ): VerifiedChain {
@@ -252,19 +287,13 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 }
 
-/** The operator knows this very certificate: nothing but its time is asked. */
-function pinnedLeaf(
-  [leaf]: readonly Uint8Array[],
-  pinned: readonly Uint8Array[],
-): PeerCertificate & { publicKey: KeyObject } {
+function pinnedLeaf([leaf]: readonly Uint8Array[], pinned: readonly Uint8Array[]): Certificate {
   const certificate = leaf && readCertificate(leaf, "leaf");
-  if (!certificate || !pinned.some((hash) => Buffer.from(hash).toString("hex") === certificate.fingerprint)) {
-    throw fault("agent/no-certificate", "the peer shows another certificate", {
-      field: "CERT",
-      expected: "the one it is known by",
-    });
+  if (certificate && pinned.some((hash) => Buffer.from(hash).toString("hex") === certificate.fingerprint)) {
+    return certificate;
   }
-  requireUsable(certificate, "ike", Date.now());
-  const { key, subject, fingerprint } = certificate;
-  return { publicKey: key, subject: subject.text, fingerprint };
+  throw fault("agent/no-certificate", "the peer shows another certificate", {
+    field: "CERT",
+    expected: "the one it is known by",
+  });
 }

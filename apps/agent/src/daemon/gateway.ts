@@ -23,6 +23,9 @@ export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
 
 type Trace = Extract<Effect, { do: "trace" }>;
 
+/** Certificates that IKE SAs rest on are held against what is known of revocations this often. */
+const JUDGE_MS = 60_000;
+
 /** The engine with all that it needs on this machine: sockets, data plane, keys, and the intent in force. */
 export class Gateway {
   readonly #rng = new SystemRng();
@@ -33,6 +36,9 @@ export class Gateway {
   readonly #watcher: NetworkWatcher;
   #looking: Promise<void> | undefined;
   #changedAgain = false;
+  #judging: Promise<void> | undefined;
+  #judgeAgain = false;
+  readonly #judgeTimer = setInterval(() => this.dropDistrusted(), JUDGE_MS).unref();
   readonly #traces = new Map<string, Set<(trace: Trace) => void>>();
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
@@ -164,10 +170,22 @@ export class Gateway {
     });
   }
 
-  /** Ends what rests on certificates that are known to be revoked by now. */
+  /** Ends what rests on certificates that are known to be revoked by now, and asks what is to be known of the others. */
   dropDistrusted(): void {
-    for (const { fingerprint, failure } of this.options.credentials.distrusted()) {
-      this.#host.command({ command: "distrust", fingerprint, failure });
+    this.#judgeAgain = true;
+    this.#judging ??= this.#judge()
+      .catch((err: unknown) => this.options.log.error({ err }, "holding certificates against revocations failed"))
+      .finally(() => {
+        this.#judging = undefined;
+      });
+  }
+
+  async #judge(): Promise<void> {
+    while (this.#judgeAgain) {
+      this.#judgeAgain = false;
+      for await (const { fingerprint, failure } of this.options.credentials.distrusted()) {
+        this.#host.command({ command: "distrust", fingerprint, failure });
+      }
     }
   }
 
@@ -223,6 +241,7 @@ export class Gateway {
 
   /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */
   async close({ keep }: { keep: boolean }): Promise<void> {
+    clearInterval(this.#judgeTimer);
     this.#watcher.close();
     this.#applier.close();
     this.#dhcp.close();

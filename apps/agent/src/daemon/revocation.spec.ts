@@ -59,6 +59,7 @@ describe("what a gateway learns of revocations", () => {
     const { revocation, news } = stage({ [CRL]: () => octets("crl") });
     expect(codeOf(() => revocation.require(bad, "relaxed"))).toBe("none");
     await revocation.learnt(bad);
+    await revocation.learnt(good);
     expect(news()).toBe(1);
     expect(codeOf(() => revocation.require(bad, "relaxed"))).toBe("pki/revoked");
   });
@@ -73,6 +74,24 @@ describe("what a gateway learns of revocations", () => {
     wait(14 * 24 * 3600_000);
     await revocation.learnt(good);
     expect(asked.filter((uri) => uri === CRL)).toHaveLength(2);
+  });
+
+  it("is asked for again at half of its life however often its peers call meanwhile", async () => {
+    const { revocation, asked, wait } = stage({ [CRL]: () => octets("crl") });
+    await revocation.learnt(good);
+    for (let day = 0; day < 14; day++) {
+      wait(24 * 3600_000);
+      await revocation.learnt(good);
+    }
+    expect(asked.filter((uri) => uri === CRL)).toHaveLength(2);
+  });
+
+  it("is the list's for everyone who waits, when the responder has failed one of them", async () => {
+    const { revocation } = stage({ [CRL]: () => octets("crl") });
+    const first = revocation.learnt(good);
+    await revocation.learnt(good);
+    expect(codeOf(() => revocation.require(good, "strict"))).toBe("none");
+    await first;
   });
 
   it("is nothing when what comes is junk, and junk takes nothing back", async () => {

@@ -12,6 +12,21 @@ import {
 import type { Logger } from "./log.js";
 import type { Fetch } from "./web-fetch.js";
 
+type Millis = number;
+
+/** What a fetch gave; `news`: it may speak against a certificate that was taken before. */
+interface Learnt {
+  readonly known: boolean;
+  readonly news: boolean;
+}
+
+/** A place that was asked, or is being asked. */
+interface Asked {
+  readonly known: Promise<boolean>;
+  /** When it may be asked again, monotonic. */
+  notBefore: Millis;
+}
+
 /** What is asked about one certificate. */
 interface Question {
   readonly certificate: Certificate;
@@ -33,7 +48,6 @@ const PATIENCE_MS = 5_000;
 const PAUSE_MS = 60_000;
 /** What is known is asked for again when so much of its life is over. */
 const RENEW_AT = 0.5;
-const MIN_RENEW_MS = 60_000;
 const MAX_FETCHES = 8;
 const MAX_PLACES = 1024;
 
@@ -43,10 +57,9 @@ const MAX_PLACES = 1024;
  */
 export class Revocation {
   readonly store = new RevocationStore();
-  /** Fetches under way by place. */
-  readonly #under = new Map<string, Promise<void>>();
-  /** When a place may be asked again, monotonic milliseconds. */
-  readonly #notBefore = new Map<string, number>();
+  readonly #places = new Map<string, Asked>();
+  /** Fetches under way. */
+  #under = 0;
 
   constructor(private readonly options: RevocationOptions) {}
 
@@ -80,60 +93,67 @@ export class Revocation {
   }
 
   /** The responder first, who knows it newer; the lists when he has no answer. */
-  async #learn({ certificate, issuer }: Question): Promise<void> {
+  async #learn(question: Question): Promise<void> {
+    const { certificate, issuer } = question;
+    const { clock, fetch } = this.options;
     for (const uri of certificate.ocspUris) {
       const nonce = randomBytes(16);
-      const learnt = await this.#ask(`${uri} ${certificate.fingerprint}`, uri, async () => {
+      const learnt = await this.#ask(`${uri} ${certificate.fingerprint}`, uri, question, async () => {
         const body = { type: "application/ocsp-request", octets: ocspRequest(certificate, issuer, nonce) };
-        const der = await this.options.fetch({ uri, limits: OCSP_LIMITS, body });
-        return this.store.addOcsp(der, certificate, issuer, this.options.clock.wall(), nonce) !== "unknown";
+        const der = await fetch({ uri, limits: OCSP_LIMITS, body });
+        const status = this.store.addOcsp(der, certificate, issuer, clock.wall(), nonce);
+        return { known: status !== "unknown", news: status === "revoked" };
       });
-      if (learnt) return this.#renewLater(`${uri} ${certificate.fingerprint}`, { certificate, issuer });
+      if (learnt) return;
     }
     for (const uri of certificate.crlUris) {
-      const learnt = await this.#ask(uri, uri, async () => {
-        this.store.addCrl(await this.options.fetch({ uri, limits: CRL_LIMITS }), issuer);
-        return true;
+      const learnt = await this.#ask(uri, uri, question, async () => {
+        const news = this.store.addCrl(await fetch({ uri, limits: CRL_LIMITS }), issuer);
+        return { known: true, news };
       });
-      if (learnt) return this.#renewLater(uri, { certificate, issuer });
+      if (learnt) return;
     }
   }
 
   /** One fetch a place at a time, and none so soon after the last; gives whether something is known from there. */
-  async #ask(place: string, uri: string, fetch: () => Promise<boolean>): Promise<boolean> {
-    const running = this.#under.get(place);
-    if (running) {
-      await running;
-      return this.#notBefore.has(place);
-    }
-    const { clock, log, onNews } = this.options;
-    if ((this.#notBefore.get(place) ?? 0) > clock.now()) return true;
-    if (this.#under.size >= MAX_FETCHES) return false;
-    let known = false;
-    const run = async () => {
-      try {
-        known = await fetch();
-        onNews();
-      } catch (error) {
-        if (!isFault(error)) throw error;
-        log.warn({ uri, code: error.code }, `nothing was learnt about revoked certificates: ${error.message}`);
-      }
+  #ask(place: string, uri: string, question: Question, fetch: () => Promise<Learnt>): Promise<boolean> {
+    const asked = this.#places.get(place);
+    if (asked && asked.notBefore > this.options.clock.now()) return asked.known;
+    if (this.#under >= MAX_FETCHES) return Promise.resolve(false);
+    this.#under++;
+    const next: Asked = {
+      notBefore: this.options.clock.now() + PAUSE_MS,
+      known: this.#fetch(uri, fetch).finally(() => this.#under--),
     };
-    const fetching = run().finally(() => this.#under.delete(place));
-    this.#under.set(place, fetching);
-    this.#notBefore.delete(place);
-    this.#notBefore.set(place, clock.now() + PAUSE_MS);
-    if (this.#notBefore.size > MAX_PLACES) this.#notBefore.delete(this.#notBefore.keys().next().value as string);
-    await fetching;
-    return known;
+    this.#places.delete(place);
+    this.#places.set(place, next);
+    if (this.#places.size > MAX_PLACES) this.#places.delete(this.#places.keys().next().value as string);
+    void next.known.then((known) => {
+      if (known) next.notBefore = this.#renewAt(question);
+    });
+    return next.known;
   }
 
-  #renewLater(place: string, { certificate, issuer }: Question): void {
+  async #fetch(uri: string, fetch: () => Promise<Learnt>): Promise<boolean> {
+    const { log, onNews } = this.options;
+    try {
+      const { known, news } = await fetch();
+      if (news) onNews();
+      return known;
+    } catch (error) {
+      const about = "nothing was learnt about revoked certificates";
+      if (isFault(error)) log.warn({ uri, code: error.code }, `${about}: ${error.message}`);
+      else log.error({ uri, err: error }, about);
+      return false;
+    }
+  }
+
+  /** When what has just been learnt is to be asked for again. */
+  #renewAt({ certificate, issuer }: Question): Millis {
     const { clock } = this.options;
     const found = this.store.stateOf(certificate, issuer, clock.wall());
-    if (found.state !== "good") return;
-    const life = Math.max(MIN_RENEW_MS, (found.until - clock.wall()) * RENEW_AT);
-    this.#notBefore.set(place, clock.now() + life);
+    const life = found.state === "good" ? (found.until - clock.wall()) * RENEW_AT : 0;
+    return clock.now() + Math.max(PAUSE_MS, life);
   }
 }
 
