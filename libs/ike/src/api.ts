@@ -1,11 +1,12 @@
 import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { AddressSpec, DataPlane, DataPlaneEvent, PolicySpec, SaState } from "@sallyport/dataplane";
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
-import type { DhGroup, DhKeyPair, SignatureName, SignatureScheme } from "./crypto/types.js";
+import type { DhGroup, DhKeyPair, PeerCertificate, SignatureName, SignatureScheme } from "./crypto/types.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
 import type { IkeEvent, VirtualAddresses } from "./status.js";
 
 export * from "./config.js";
+export type { PeerCertificate } from "./crypto/types.js";
 export * from "./status.js";
 
 /** Milliseconds of a monotonic clock; every input carries the current one. */
@@ -46,16 +47,6 @@ export type CryptoJob =
     }
   | EapTlsJob
   | EapTlsCloseJob;
-
-/** The end entity certificate by which a peer has proved itself. */
-export interface PeerCertificate {
-  /** Text of its subject, for status and logs. */
-  readonly subject: string;
-  /** SHA-256 of its DER, lower-case hex. */
-  readonly fingerprint: string;
-  /** `TrustAnchor.ref` at which its path ends; absent where that is not told. */
-  readonly anchor?: string;
-}
 
 /** What a job gives, by `CryptoJob.kind`. */
 export interface CryptoResults {

@@ -332,7 +332,7 @@ export interface IkeConfig {
    * there, yet. A refusal is final for some implementations; who hears nothing asks again.
    */
   readonly undecided?: readonly Prefix[];
-  /** Sets of users by name, for EAP methods with passwords. No SA depends on them: a change counts from the next conversation on. */
+  /** Sets of users by name, for EAP methods with passwords. IKE SAs of users who go, or whose password changes, end. */
   readonly eapUsers?: ReadonlyMap<string, EapUsers>;
   /** Absent: none. */
   readonly shunts?: readonly ShuntConfig[];

@@ -168,6 +168,10 @@ function accepts(after: PeerAuth | undefined, before: PeerAuth): boolean {
     return old?.every((s) => now?.some((t) => t.equals(s))) ?? true;
   }
   if (before.method === "certificate" && after?.method === "certificate") {
+    // A certificate that was taken by itself has to be on the list still; nobody knows who else was.
+    if (before.fingerprints || after.fingerprints) {
+      return before.fingerprints?.every((f) => after.fingerprints?.includes(f)) ?? false;
+    }
     return before.trustAnchorIds.every((id) => after.trustAnchorIds.includes(id));
   }
   return true;

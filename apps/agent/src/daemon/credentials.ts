@@ -167,10 +167,14 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     const { certificates, trust, pinned, peer, identity } = job;
     if (pinned && pinned.length > 0) return this.#pinned(certificates, pinned);
     const claimed = identity.match === "ignore" ? undefined : peer;
-    const chain = this.#chain(certificates, trust, "ike", claimed);
-    const { key, subject, fingerprint } = this.#unrevoked(chain).leaf;
-    const anchor = trust.find((t) => this.#fingerprints.get(t.ref) === chain.path.at(-1)?.fingerprint)?.ref;
-    return { publicKey: key, subject: subject.text, fingerprint, ...(anchor === undefined ? {} : { anchor }) };
+    const chain = this.#unrevoked(this.#chain(certificates, trust, "ike", claimed));
+    return { publicKey: chain.leaf.key, ...this.#told(chain, trust) };
+  }
+
+  #told({ leaf, path }: VerifiedChain, trust: readonly TrustAnchor[]): PeerCertificate {
+    const anchor = trust.find((t) => this.#fingerprints.get(t.ref) === path.at(-1)?.fingerprint)?.ref;
+    const { subject, fingerprint } = leaf;
+    return { subject: subject.text, fingerprint, ...(anchor === undefined ? {} : { anchor }) };
   }
 
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
@@ -254,8 +258,8 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     return this.#policies.get(path.at(-1)?.fingerprint ?? "") ?? "relaxed";
   }
 
-  verifyTls({ certificates, trust, usage, identity }: Parameters<EapTlsKeys["verifyTls"]>[0]): string {
-    return this.#unrevoked(this.#chain(certificates, trust, usage, identity)).leaf.subject.text;
+  verifyTls({ certificates, trust, usage, identity }: Parameters<EapTlsKeys["verifyTls"]>[0]): PeerCertificate {
+    return this.#told(this.#unrevoked(this.#chain(certificates, trust, usage, identity)), trust);
   }
 
   anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[] {

@@ -15,6 +15,9 @@ import { EapTlsRunner } from "./eap-tls.js";
 
 const SERVER: Identity = { type: "fqdn", name: "vpn.example.org" };
 
+/** EAP type and flags, a record's header, the alert; in TLS 1.3 its type and the tag too. */
+const ALERT_OCTETS = { "1.2": 2 + 5 + 2, "1.3": 2 + 5 + 2 + 1 + 16 } as const;
+
 let root: Authority;
 /** Two CAs below the root. */
 let upper: Authority;
@@ -168,15 +171,47 @@ describe("EAP-TLS between two of ours", () => {
       expect(strange.peer?.failed).toMatchObject({ code: "ike/eap-tls", facts: { theirs: "pki/untrusted" } });
       const misnamed = await talk(await machine(root, "other.example.org"), peer, [version, version]);
       expect(misnamed.peer?.failed).toMatchObject({ facts: { theirs: "pki/identity-mismatch" } });
-      // From the server's certificate on it only took fragments.
+      // From the server's certificate on it only took fragments, and gave the alert.
       for (const { packets } of [strange, misnamed]) {
         const shown = packets.findIndex((p) => p.code === 1 && p.data[0] === 13 && p.data.length > 2);
         expect(shown).toBeGreaterThan(0);
-        expect(packets.slice(shown).filter((p) => p.code === 2 && p.data.length > 2)).toEqual([]);
+        const said = packets.slice(shown).filter((p) => p.code === 2 && p.data.length > 2);
+        expect(said.map((p) => p.data.length)).toEqual([ALERT_OCTETS[version]]);
       }
     }
     expect(peer.runner.size).toBe(0);
   });
+
+  it.each([
+    ["1.2", "tlsv1 alert unknown ca", "tlsv1 alert access denied"],
+    ["1.3", "tlsv1 alert unknown ca", "tlsv1 alert access denied"],
+  ] as const)(
+    "tells by TLS %s why a certificate is refused, by an alert before EAP-Failure",
+    async (version, ca, name) => {
+      const [server, peer] = [await machine(root, "vpn.example.org"), await machine(root, EAP_IDI.name)];
+      const alien = await machine(foreign, EAP_IDI.name, { trusted: root });
+      for (const [ending, words] of [
+        [await talk(server, alien, [version, version]), ca],
+        [await talk(server, await machine(root, "mallory@example.org"), [version, version]), name],
+      ] as const) {
+        expect(ending.peer?.failed).toMatchObject({ code: "ike/eap-tls", message: expect.stringContaining(words) });
+        expect(ending.server).toMatchObject({ failed: { code: "ike/eap-tls" }, send: { code: 4 } });
+        const [alert, answer, failure] = ending.packets.slice(-3);
+        expect([alert?.code, alert?.data.length]).toEqual([1, ALERT_OCTETS[version]]);
+        expect([answer?.code, answer?.data.length, failure?.code]).toEqual([2, 2, 4]);
+      }
+      for (const [by, words] of [
+        [await machine(foreign, "vpn.example.org", { trusted: root }), ca],
+        [await machine(root, "other.example.org"), name],
+      ] as const) {
+        const { server: s, peer: p, packets } = await talk(by, peer, [version, version]);
+        expect(s.failed).toMatchObject({ code: "ike/eap-tls", message: expect.stringContaining(words) });
+        expect(p?.failed).toMatchObject({ facts: { theirs: expect.stringMatching(/^pki\//) } });
+        expect(packets.at(-1)?.code).toBe(4);
+      }
+      expect([server, peer, alien].map((m) => m.runner.size)).toEqual([0, 0, 0]);
+    },
+  );
 
   it("fails with TLS's reason when no version is common, and on garbage", async () => {
     const server = await machine(root, "vpn.example.org");
@@ -190,10 +225,14 @@ describe("EAP-TLS between two of ours", () => {
     });
     const input = "output" in hello ? hello.output : new Uint8Array();
     const refused = await server.run({ kind: "eap-tls", session: "b", input, open });
-    expect(refused).toMatchObject({ code: "agent/tls", message: expect.stringContaining("unsupported protocol") });
+    expect(refused).toMatchObject({
+      refused: { code: "agent/tls", message: expect.stringContaining("unsupported protocol") },
+      // A record of one alert: fatal, protocol_version.
+      output: Uint8Array.of(21, 3, 3, 0, 2, 2, 70),
+    });
     for (const garbage of [Uint8Array.of(1, 2, 3, 4, 5, 6), new Uint8Array(70_000).fill(0x16)]) {
       const answer = await server.run({ kind: "eap-tls", session: "c", input: garbage, open });
-      expect(answer).toMatchObject({ code: "agent/tls" });
+      expect(answer).toMatchObject({ refused: { code: "agent/tls" } });
     }
     peer.runner.close();
     server.runner.close();
@@ -250,7 +289,7 @@ describe("the runner", () => {
     const m = await machine(root, EAP_IDI.name);
     await m.run(begin(m, "a"));
     const huge = await m.run({ kind: "eap-tls", session: "a", input: new Uint8Array(300_000) });
-    expect(huge).toMatchObject({ code: "agent/tls" });
+    expect(huge).toMatchObject({ refused: { code: "agent/tls" } });
     expect(m.runner.size).toBe(0);
   });
 

@@ -33,7 +33,7 @@ export class EapTlsRunner {
     return this.#sessions.size;
   }
 
-  /** Gives what TLS sends next; whatever refuses it is the answer, and the session's end. */
+  /** Gives what TLS sends next; whatever refuses it ends the session. */
   async run({ session: name, open, input }: EapTlsJob): Promise<CryptoAnswer> {
     try {
       const session = this.#sessions.get(name) ?? this.#reserve(name, open);
@@ -42,7 +42,7 @@ export class EapTlsRunner {
       session.tls ??= open && new TlsSession(open, this.keys);
       if (!session.tls) throw tooLate();
       const result = await session.tls.feed(input);
-      if (result.finished) this.#drop(name);
+      if (result.finished || result.refused) this.#drop(name);
       return { ok: true, result };
     } catch (error) {
       this.#drop(name);

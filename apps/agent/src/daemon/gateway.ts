@@ -24,7 +24,7 @@ export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
 type Trace = Extract<Effect, { do: "trace" }>;
 
 /** Certificates that IKE SAs rest on are held against what is known of revocations this often. */
-const JUDGE_MS = 60_000;
+const JUDGE_MS = 30_000;
 
 /** The engine with all that it needs on this machine: sockets, data plane, keys, and the intent in force. */
 export class Gateway {

@@ -1,9 +1,17 @@
 import { constants, type KeyObject, type X509Certificate } from "node:crypto";
 import { Duplex } from "node:stream";
 import { connect, createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { EapTlsJob, EapTlsResult, Identity, TrustAnchor } from "@sallyport/ike";
+import {
+  type EapTlsJob,
+  type EapTlsResult,
+  failureOf,
+  type Identity,
+  type PeerCertificate,
+  type TrustAnchor,
+} from "@sallyport/ike";
 import { toPem } from "@sallyport/pki";
 import { fault } from "../faults.js";
+import { certificateAlert } from "./tls-alert.js";
 
 /** What TLS within EAP needs of the gateway's keys and its trust. */
 export interface EapTlsKeys {
@@ -11,13 +19,13 @@ export interface EapTlsKeys {
   privateKey(ref: string): KeyObject;
   /** DER of the anchors; those that are not known are left out. */
   anchors(trust: readonly TrustAnchor[]): readonly Uint8Array[];
-  /** Judges a chain, end entity first, and whether it proves `identity`; gives the subject, throws `pki/…`. */
+  /** Judges a chain, end entity first, and whether it proves `identity`; throws `pki/…`. */
   verifyTls(chain: {
     readonly certificates: readonly Uint8Array[];
     readonly trust: readonly TrustAnchor[];
     readonly usage: "tls-client" | "tls-server";
     readonly identity: Identity | undefined;
-  }): string;
+  }): PeerCertificate;
 }
 
 type Opening = NonNullable<EapTlsJob["open"]>;
@@ -39,6 +47,9 @@ const SUCCESS_INDICATION = Buffer.of(0);
  * not know RFC 5746, strongSwan's among them.
  */
 const OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_LEGACY_SERVER_CONNECT;
+
+/** Labels of what keys our next record in TLS 1.3 when the other end's certificate has come (draft-ietf-tls-keylogfile §3). */
+const WRITES_BY = { server: "SERVER_TRAFFIC_SECRET_0", peer: "CLIENT_HANDSHAKE_TRAFFIC_SECRET" } as const;
 
 /** The wire of a TLS socket, in memory. */
 class Line extends Duplex {
@@ -84,7 +95,11 @@ export class TlsSession {
   #closed = false;
   #error: Error | undefined;
   #data = Buffer.alloc(0);
-  #subject: string | undefined;
+  /** The other end has shown a certificate; it was good. */
+  #shown = false;
+  #certificate: PeerCertificate | undefined;
+  /** What keys our side in TLS 1.3 at the moment when the other end's certificate is judged. */
+  #secret = Buffer.alloc(0);
   #indicated = false;
 
   /** Throws what refuses key or certificates of this end. */
@@ -102,6 +117,10 @@ export class TlsSession {
             rejectUnauthorized: false,
             checkServerIdentity: () => undefined,
           });
+    this.#socket.on("keylog", (line) => {
+      const [label, , secret = ""] = line.toString("ascii").trim().split(" ");
+      if (label === WRITES_BY[opening.role]) this.#secret = Buffer.from(secret, "hex");
+    });
     this.#socket.on("secure", () => {
       this.#complete = true;
     });
@@ -116,8 +135,18 @@ export class TlsSession {
     });
   }
 
-  /** Takes a flight of the other end and gives ours. Throws `agent/tls` and what `verifyTls` throws. */
+  /** Takes a flight of the other end and gives ours, or the alert after which there is nothing more to say. */
   async feed(input: Uint8Array): Promise<EapTlsResult> {
+    try {
+      return await this.#converse(input);
+    } catch (error) {
+      const pending = this.#line.drained();
+      return { output: this.#error || this.#closed ? pending : this.#alert(error), refused: failureOf(error) };
+    }
+  }
+
+  /** Throws `agent/tls` and what `verifyTls` throws. */
+  async #converse(input: Uint8Array): Promise<EapTlsResult> {
     if (this.#busy) throw refused("a flight before the last one was answered");
     this.#received += input.length;
     if (this.#received > MAX_INPUT_BYTES) throw refused(`more than ${MAX_INPUT_BYTES} octets`);
@@ -126,17 +155,18 @@ export class TlsSession {
     await this.#settle();
     this.#verify();
     const done = this.#complete && (this.opening.role === "server" || this.#accepted());
-    if (done && this.#subject === undefined) throw refused("the other end has shown no certificate");
+    if (done && !this.#certificate) throw refused("the other end has shown no certificate");
     if (done) await this.#indicate();
     this.#busy = false;
     return {
       output: this.#line.drained(),
-      ...(done && this.#subject !== undefined && { finished: this.#finished(this.#subject) }),
+      ...(done && this.#certificate && { finished: this.#finished(this.#certificate) }),
     };
   }
 
   destroy(): void {
     this.#closed = true;
+    this.#secret.fill(0);
     this.#socket.destroy();
     this.#line.destroy();
   }
@@ -159,11 +189,12 @@ export class TlsSession {
 
   /** As soon as there is a certificate: nothing goes out to an end that is not proven. */
   #verify(): void {
-    if (this.#subject !== undefined) return;
+    if (this.#certificate) return;
     const certificate = this.#socket.getPeerX509Certificate();
     if (!certificate) return;
+    this.#shown = true;
     const { role, trust, prove } = this.opening;
-    this.#subject = this.keys.verifyTls({
+    this.#certificate = this.keys.verifyTls({
       certificates: chainOf(certificate),
       trust,
       usage: role === "server" ? "tls-client" : "tls-server",
@@ -188,13 +219,24 @@ export class TlsSession {
     await this.#settle();
   }
 
-  #finished(subject: string) {
+  /** About the other end's certificate. Once that is taken, OpenSSL has gone on under keys of its own. */
+  #alert(cause: unknown): Uint8Array {
+    if (this.#certificate || !(this.#shown || this.#complete)) return new Uint8Array();
+    const version = this.#version;
+    const tls =
+      version === "1.2"
+        ? ({ version } as const)
+        : ({ version, suite: this.#socket.getCipher().name, secret: this.#secret } as const);
+    return certificateAlert(cause, tls) ?? new Uint8Array();
+  }
+
+  #finished(certificate: PeerCertificate) {
     const version = this.#version;
     const exported =
       version === "1.3"
         ? this.#socket.exportKeyingMaterial(EXPORT_BYTES, "EXPORTER_EAP_TLS_Key_Material", TYPE_CODE)
         : exportWithoutContext(this.#socket);
-    return { msk: Uint8Array.from(exported.subarray(0, MSK_BYTES)), version, subject };
+    return { msk: Uint8Array.from(exported.subarray(0, MSK_BYTES)), version, certificate };
   }
 }
 

@@ -179,3 +179,13 @@ export interface SkProtector {
   /** Overwrites the keys; nothing can be sealed or opened any more. */
   wipe(): void;
 }
+
+/** The end entity certificate by which a peer has proved itself. */
+export interface PeerCertificate {
+  /** Text of its subject, for status and logs. */
+  readonly subject: string;
+  /** SHA-256 of its DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** `TrustAnchor.ref` at which its path ends; absent where that is not told. */
+  readonly anchor?: string;
+}

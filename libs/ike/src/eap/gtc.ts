@@ -24,7 +24,7 @@ export function serveGtc(data: Uint8Array, turn: ServerTurn): ServerOutcome<GtcS
   const { octets, known } = passwordOf(turn);
   const right = sameSecret(octets, data, turn.ctx);
   if (!right || !known) throw wrongCredentials(turn, "gtc", known);
-  return { do: "done", msk: undefined };
+  return { do: "done", msk: undefined, ground: { password: octets } };
 }
 
 export function answerGtc(before: GtcPeer | undefined, { config }: PeerTurn): PeerOutcome<GtcPeer> {

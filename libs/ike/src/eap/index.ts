@@ -8,6 +8,7 @@ export { beginEapServer, type EapServer, resumeEapServer, serveEap } from "./ser
 export type {
   EapContext,
   EapDone,
+  EapGround,
   EapStep,
   EapTlsCloseJob,
   EapTlsFinished,
@@ -17,6 +18,6 @@ export type {
 
 /** What to give the runner when a conversation is over without success: refused, or dropped with its IKE SA. */
 export function closeEap({ method }: EapServer | EapPeer): EapTlsCloseJob | undefined {
-  if (method?.method !== "tls" || !method.open || method.finished) return undefined;
+  if (method?.method !== "tls" || !method.open || method.finished || method.refused) return undefined;
   return { kind: "eap-tls-close", session: method.session };
 }

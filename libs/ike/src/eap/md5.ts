@@ -43,7 +43,7 @@ export function serveMd5({ challenge }: Md5Server, data: Uint8Array, turn: Serve
   const { octets, known } = passwordOf(turn);
   const right = timingSafeEqual(chapResponse(turn.identifier, octets, challenge), value);
   if (!right || !known) throw wrongCredentials(turn, "md5", known);
-  return { do: "done", msk: undefined };
+  return { do: "done", msk: undefined, ground: { password: octets } };
 }
 
 export function answerMd5(before: Md5Peer | undefined, data: Uint8Array, turn: PeerTurn): PeerOutcome<Md5Peer> {

@@ -19,7 +19,7 @@ const MAX_NAME_BYTES = 256;
 
 export type MschapServer = { readonly method: "mschapv2"; readonly id: number } & (
   | { readonly at: "challenged"; readonly challenge: Uint8Array }
-  | { readonly at: "accepted"; readonly msk: Uint8Array }
+  | { readonly at: "accepted"; readonly msk: Uint8Array; readonly password: Uint8Array }
   | { readonly at: "refused"; readonly refused: Fault }
 );
 
@@ -75,7 +75,7 @@ export function serveMschap(s: MschapServer, data: Uint8Array, turn: ServerTurn)
       return judge(s, data, turn);
     case "accepted":
       if (data[0] !== OP.SUCCESS) throw unexpected(`MS-CHAPv2 code ${data[0]}`, "the acknowledgement of success");
-      return { do: "done", msk: s.msk };
+      return { do: "done", msk: s.msk, ground: { password: s.password } };
     case "refused":
       // Whatever the answer to the failure is: this is how it ends.
       throw s.refused;
@@ -113,7 +113,7 @@ function judge(
     .toUpperCase();
   return {
     do: "ask",
-    state: { method, id: s.id, at: "accepted", msk: mschapMsk(hash, response) },
+    state: { method, id: s.id, at: "accepted", msk: mschapMsk(hash, response), password: octets },
     data: message(OP.SUCCESS, s.id, ascii(`S=${proof} M=Welcome`)),
   };
 }

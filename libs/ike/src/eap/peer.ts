@@ -67,6 +67,7 @@ export function answerEap(state: EapPeer, packet: EapPayload, ctx: EapContext): 
         }
         return { state: { ...state, at: "over", method: undefined }, done: state.proven };
       case EAP_CODE.FAILURE:
+        if (state.method?.method === "tls" && state.method.refused) throw state.method.refused;
         throw fault("ike/eap-refused", "the peer answered EAP-Failure", {
           field: "EAP",
           facts: { ours: ourText(state), theirs: "EAP-Failure" },
@@ -81,7 +82,7 @@ export function answerEap(state: EapPeer, packet: EapPayload, ctx: EapContext): 
 export function resumeEapPeer(state: EapPeer, result: EapTlsResult | Failure): Step {
   return guarded(state, () => {
     if (state.at !== "runner" || state.method?.method !== "tls") throw unexpected("a result of TLS", "none");
-    return follow(state, "tls", resumePeer(state.method, result));
+    return follow(state, "tls", resumePeer(state.method, result, state.config));
   });
 }
 
@@ -145,10 +146,10 @@ const SERVER_NOT_PROVEN = "has not proven itself, or neither password nor certif
 
 function follow(state: EapPeer, name: EapMethod, outcome: PeerOutcome<Method>): Step {
   if (outcome.do === "run") return { state: { ...state, at: "runner", method: outcome.state }, wait: outcome.job };
-  const { proven } = outcome;
-  const done = proven && { method: name, identity: state.config.identity, msk: proven.msk };
+  const { proven, refused } = outcome;
+  const done = proven && { method: name, identity: state.config.identity, ...proven };
   const next: EapPeer = { ...state, at: "method", method: outcome.state, proven: done ?? state.proven };
-  return reply(next, typeOf(name), outcome.data);
+  return { ...reply(next, typeOf(name), outcome.data), ...(refused && { refused }) };
 }
 
 function reply(state: EapPeer, type: number, data: Uint8Array): Step {

@@ -81,7 +81,7 @@ export function serveEap(state: EapServer, packet: EapPayload, ctx: EapContext):
 export function resumeEapServer(state: EapServer, result: EapTlsResult | Failure): Step {
   return guarded(state, () => {
     if (state.at !== "runner" || state.method?.method !== "tls") throw unexpected("a result of TLS", "none");
-    return follow(state, "tls", resumeServer(state.method, result));
+    return follow(state, "tls", resumeServer(state.method, result, state.config));
   });
 }
 
@@ -143,7 +143,7 @@ function follow(state: EapServer, name: EapMethod, outcome: ServerOutcome<Method
       return {
         state: { ...state, at: "over", method: undefined },
         send: verdict("SUCCESS", state.identifier),
-        done: { method: name, identity: state.claimed.text, msk: outcome.msk },
+        done: { method: name, identity: state.claimed.text, msk: outcome.msk, ground: outcome.ground },
       };
   }
 }

@@ -1,10 +1,11 @@
 import { Buffer } from "node:buffer";
+import type { Fault } from "@sallyport/base";
 import type { Failure } from "../api.js";
-import type { EapTlsSettings } from "../config.js";
+import type { EapPeerConfig, EapServerConfig, EapTlsSettings } from "../config.js";
 import { fault } from "./faults.js";
 import { type PeerOutcome, type PeerTurn, type ServerOutcome, unexpected } from "./outcome.js";
 import { add, fragment, type Incoming, isAck, NOTHING, readTls, TLS_ACK, TLS_START } from "./tls-fragments.js";
-import type { EapContext, EapTlsFinished, EapTlsJob, EapTlsResult } from "./types.js";
+import type { EapContext, EapGround, EapTlsFinished, EapTlsJob, EapTlsResult } from "./types.js";
 import type { ServerTurn } from "./user.js";
 
 /** Either end of EAP-TLS (RFC 5216, RFC 9190). The TLS itself is the runner's; here its flights are cut into packets. */
@@ -19,6 +20,8 @@ export interface TlsEnd {
   readonly outgoing: Uint8Array;
   readonly sent: number;
   readonly finished: EapTlsFinished | undefined;
+  /** Why it ends as soon as the other end has heard it (RFC 5216 §2.1.3). */
+  readonly refused?: Fault | undefined;
 }
 
 const EMPTY = new Uint8Array();
@@ -66,9 +69,11 @@ export function serveTls(s: TlsEnd, data: Uint8Array, turn: ServerTurn): ServerO
     if (!isAck(packet)) throw unexpected("an EAP-TLS fragment", "the acknowledgement of ours");
     return { do: "ask", ...send(s) };
   }
+  // Whatever the answer to the alert is.
+  if (s.refused) throw s.refused;
   if (s.finished) {
     if (!isAck(packet)) throw unexpected("more TLS", "the acknowledgement of the last flight");
-    return { do: "done", msk: s.finished.msk };
+    return done(s.finished, settings(turn.config.tls));
   }
   const { incoming, whole } = add(s.incoming, packet);
   if (!whole) return { do: "ask", state: { ...s, incoming }, data: TLS_ACK };
@@ -76,12 +81,28 @@ export function serveTls(s: TlsEnd, data: Uint8Array, turn: ServerTurn): ServerO
   return run(s, whole, { ...settings(turn.config.tls), role: "server", prove });
 }
 
-export function resumeServer(s: TlsEnd, result: EapTlsResult | Failure): ServerOutcome<TlsEnd> {
+function groundOf({ certificate }: EapTlsFinished, { trust }: EapTlsSettings): EapGround {
+  return { certificate, trust };
+}
+
+const done = (finished: EapTlsFinished, tls: EapTlsSettings) =>
+  ({ do: "done", msk: finished.msk, ground: groundOf(finished, tls) }) as const;
+
+export function resumeServer(
+  s: TlsEnd,
+  result: EapTlsResult | Failure,
+  config: EapServerConfig,
+): ServerOutcome<TlsEnd> {
   if ("code" in result) throw refused(result);
   const { output, finished } = result;
+  if (result.refused) {
+    const why = refused(result.refused);
+    if (output.length === 0) throw why;
+    return { do: "ask", ...send({ ...s, outgoing: output, sent: 0, refused: why }), refused: why };
+  }
   if (output.length > 0) return { do: "ask", ...send({ ...s, outgoing: output, sent: 0, finished }) };
   if (!finished) throw unexpected("an incomplete flight of TLS", "a whole one");
-  return { do: "done", msk: finished.msk };
+  return done(finished, settings(config.tls));
 }
 
 export function answerTls(before: TlsEnd | undefined, data: Uint8Array, turn: PeerTurn): PeerOutcome<TlsEnd> {
@@ -96,16 +117,23 @@ export function answerTls(before: TlsEnd | undefined, data: Uint8Array, turn: Pe
     if (!isAck(packet)) throw unexpected("an EAP-TLS fragment", "the acknowledgement of ours");
     return { do: "reply", ...send(before) };
   }
+  if (before.refused) throw before.refused;
   if (before.finished) throw unexpected("more TLS", "success or failure");
   const { incoming, whole } = add(before.incoming, packet);
   if (!whole) return { do: "reply", state: { ...before, incoming }, data: TLS_ACK };
   return run(before, whole, open);
 }
 
-export function resumePeer(s: TlsEnd, result: EapTlsResult | Failure): PeerOutcome<TlsEnd> {
+export function resumePeer(s: TlsEnd, result: EapTlsResult | Failure, config: EapPeerConfig): PeerOutcome<TlsEnd> {
   if ("code" in result) throw refused(result);
   const { output, finished } = result;
-  const proven = finished ? { proven: { msk: finished.msk } } : {};
+  if (result.refused) {
+    const why = refused(result.refused);
+    const next = { ...s, refused: why };
+    if (output.length === 0) return { do: "reply", state: next, data: TLS_ACK, refused: why };
+    return { do: "reply", ...send({ ...next, outgoing: output, sent: 0 }), refused: why };
+  }
+  const proven = finished ? { proven: { msk: finished.msk, ground: groundOf(finished, settings(config.tls)) } } : {};
   if (output.length === 0) return { do: "reply", state: { ...s, finished }, data: TLS_ACK, ...proven };
   return { do: "reply", ...send({ ...s, outgoing: output, sent: 0, finished }), ...proven };
 }

@@ -1,5 +1,7 @@
 import type { Fault, Rng } from "@sallyport/base";
-import type { EapTlsSettings, EapUsers, Identity, TlsVersion } from "../config.js";
+import type { Failure } from "../api.js";
+import type { EapTlsSettings, EapUsers, Identity, TlsVersion, TrustAnchor } from "../config.js";
+import type { PeerCertificate } from "../crypto/types.js";
 import type { EapPayload } from "../wire/types.js";
 import type { EapMethod } from "./methods.js";
 
@@ -44,15 +46,22 @@ export interface EapTlsResult {
    * server's protected success indication (RFC 9190 §2.1.1) was read.
    */
   readonly finished?: EapTlsFinished | undefined;
+  /** This end takes the other no more, or the other this one: `output`, if any, is TLS's alert, and the session is gone. */
+  readonly refused?: Failure | undefined;
 }
 
 export interface EapTlsFinished {
   /** 64 octets: RFC 5216 §2.3, RFC 9190 §2.3. */
   readonly msk: Uint8Array;
   readonly version: TlsVersion;
-  /** Subject of the other end's certificate. */
-  readonly subject: string;
+  /** The other end's. */
+  readonly certificate: PeerCertificate;
 }
+
+/** What a conversation rests on: the password that the peer turned out to know, or the other end's certificate. */
+export type EapGround =
+  | { readonly password: Uint8Array }
+  | { readonly certificate: PeerCertificate; readonly trust: readonly TrustAnchor[] };
 
 /** How a conversation ended well. */
 export interface EapDone {
@@ -61,6 +70,8 @@ export interface EapDone {
   readonly identity: string;
   /** 64 octets where the method derives a key. */
   readonly msk: Uint8Array | undefined;
+  /** Absent where this end has been told nothing: at the peer with methods that use passwords. */
+  readonly ground?: EapGround | undefined;
 }
 
 /**
@@ -72,7 +83,7 @@ export interface EapStep<State> {
   readonly send?: EapPayload;
   readonly wait?: EapTlsJob;
   readonly done?: EapDone;
-  /** Of the server: the peer is refused for good, and is yet to be told in the words of the method. `failed` follows, if it answers. */
+  /** The other end is refused for good, and is yet to be told in the words of the method. `failed` follows, if it answers. */
   readonly refused?: Fault;
   readonly failed?: Fault;
 }

@@ -12,6 +12,7 @@ import {
 import { notification } from "../wire/index.js";
 import type { AuthPayload, EapPayload, Payload } from "../wire/types.js";
 import { nextExchange } from "./auth-exchange.js";
+import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf } from "./handshake.js";
 import { ask } from "./message.js";
@@ -56,9 +57,12 @@ export function resultOf(outcome: Outcome): CryptoResults["eap-tls"] | Failure {
   return outcome.ok ? (outcome.crypto as CryptoResults["eap-tls"]) : outcome.failure;
 }
 
-function take(turn: Turn, sa: IkeSa, asking: Asking, { state, send, wait, done, failed }: EapStep<EapPeer>): Refusal {
+function take(turn: Turn, sa: IkeSa, asking: Asking, step: EapStep<EapPeer>): Refusal {
+  const { state, send, wait, done, refused, failed } = step;
   changeProving(sa, { eap: { role: "peer", state, done } });
   if (failed) return failed;
+  // The server may never answer to it.
+  if (refused) sa.handshake = { ...handshakeOf(sa), refused: errorOf(turn, "IKE_AUTH", refused) };
   if (wait) turn.crypto(sa, asking, wait, { go: "auth-eap" });
   else if (done) sendKeyProof(turn, sa, asking, done);
   else if (send) ask(turn, sa, nextExchange(turn, sa, asking), [send]);

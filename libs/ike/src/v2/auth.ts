@@ -1,7 +1,7 @@
 import { type Fault, isFault } from "@sallyport/base";
 import type { CryptoResults, Failure } from "../api.js";
 import { notification } from "../wire/index.js";
-import { NOTIFY } from "../wire/registry.js";
+import { EAP_CODE, NOTIFY } from "../wire/registry.js";
 import type { Identification, Payload } from "../wire/types.js";
 import { authenticated } from "./auth-child.js";
 import { answerEapRequest, judgeKeyProof, resumeEap } from "./auth-eap.js";
@@ -179,7 +179,9 @@ export function authAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: re
   const error = errorIn(payloads);
   const awaited = proving.expected || proving.eap !== undefined;
   if (error?.type === NOTIFY.AUTHENTICATION_FAILED || (error && awaited && !idr && !auth && !eap)) {
-    connectFailed(turn, sa, { ...refusedBy(turn, "IKE_AUTH", error.type), ours: ourClaim(sa) });
+    const told = { ...refusedBy(turn, "IKE_AUTH", error.type), ours: ourClaim(sa) };
+    // What we have refused in EAP is why.
+    connectFailed(turn, sa, handshakeOf(sa).refused ?? told);
   } else if (idr) judgeProof(turn, sa, asking, payloads, { idType: idr.idType, data: idr.data });
   else if (auth) {
     const { refusal, alone } = judgeKeyProof(sa, auth, payloads);
@@ -293,7 +295,8 @@ function goOn(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[
   if (proving.eap || packet) {
     sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
     const refusal = answerEapRequest(turn, sa, asking, packet);
-    if (refusal) refusedInEap(turn, sa, refusal);
+    // Who has sent EAP-Failure knows.
+    if (refusal) connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", refusal), packet?.code !== EAP_CODE.FAILURE);
   } else if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
     authenticated(turn, sa, asking, payloads);
   } else {
@@ -304,10 +307,5 @@ function goOn(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[
 
 export function authEap(turn: Turn, sa: IkeSa, asking: Asking, outcome: Outcome): void {
   const refusal = resumeEap(turn, sa, asking, outcome);
-  if (refusal) refusedInEap(turn, sa, refusal);
-}
-
-/** Who has sent EAP-Failure knows. */
-function refusedInEap(turn: Turn, sa: IkeSa, refusal: Fault): void {
-  connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", refusal), refusal.code !== "ike/eap-refused");
+  if (refusal) distrust(turn, sa, refusal);
 }

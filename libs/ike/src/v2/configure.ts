@@ -5,7 +5,7 @@ import { entriesFor } from "./child.js";
 import type { Child } from "./child-sa.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { sameValue } from "./equal.js";
-import { isBelieved } from "./evidence.js";
+import { isBelieved, restsOnUsers } from "./evidence.js";
 import type { Entries } from "./holdings.js";
 import { disown, ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
@@ -36,11 +36,23 @@ export function configure(turn: Turn, config: IkeConfig): void {
     if (!state) addPeer(turn, peer);
     else if (!sameValue(state.config, peer)) changePeer(turn, state, peer, gone);
   }
+  disownUsers(turn);
   // Last, so that a policy that is wanted again is never away and no packet leaves in clear.
   for (const entries of gone) turn.apply(release(core.holdings, entries));
   dropStrangers(turn);
   if (!config.peers.some((p) => p.request)) dropOrphanAddresses(turn);
   for (const peer of config.peers) ensure(turn, peer.id);
+}
+
+/** Users are no peer's own: who is gone, or has another password, has to authenticate anew wherever he is. */
+function disownUsers(turn: Turn): void {
+  const { core } = turn;
+  for (const sa of [...core.table.all()]) {
+    const state = core.peers.get(sa.peer?.id ?? "");
+    if (!state || !restsOnUsers(sa) || isBelieved(sa, state.config, core.config)) continue;
+    const own = turn.edit(sa.serial);
+    if (own && own.phase !== "deleting") disown(turn, own);
+  }
 }
 
 function addPeer(turn: Turn, config: PeerConfig): void {
@@ -166,7 +178,7 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
 function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
   const before = sa.peer ?? config;
   sa.peer = config;
-  if (!isBelieved(sa, config.remoteAuth)) {
+  if (!isBelieved(sa, config, turn.core.config)) {
     disown(turn, sa);
     return;
   }

@@ -70,7 +70,8 @@ function unanswered(turn: Turn, sa: IkeSa, asking: Asking): void {
     case "init":
     case "auth": {
       const exchange = exchangeName(task);
-      connectFailed(turn, sa, errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer")));
+      const silence = errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer"));
+      connectFailed(turn, sa, sa.handshake?.refused ?? silence);
       return;
     }
     case "delete-ike":

@@ -61,7 +61,7 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   enforceUniqueness(turn, sa, initialContact);
   if (state && !sa.initiator) ensure(turn, peer.id);
   // It was proven by what a new configuration has taken back meanwhile.
-  if (state && !isBelieved(sa, state.config.remoteAuth)) disown(turn, sa);
+  if (state && !isBelieved(sa, state.config, turn.core.config)) disown(turn, sa);
 }
 
 /** The peer's proof is not accepted any more: its packets are not either, from now on, whether it answers the Delete or not. */

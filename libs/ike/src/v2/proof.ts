@@ -9,7 +9,7 @@ import { type EapDone, methodText } from "../eap/index.js";
 import { AUTH_METHOD, CERT_ENCODING, nameOf } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { credentialFor, sameOctets } from "./credentials.js";
-import { provenByCertificate, provenBySecret } from "./evidence.js";
+import { provenByCertificate, provenByEap, provenBySecret } from "./evidence.js";
 import { fault } from "./faults.js";
 import { handshakeOf } from "./handshake.js";
 import { expectedText, identificationText, toIdentity } from "./identity.js";
@@ -118,9 +118,14 @@ export function eapProof(sa: IkeSa, done: EapDone, id: Identification): Payload[
   return secretProof(sa, id, (keys) => eapSecret(sa, keys, done, true));
 }
 
+/** Whether AUTH was made by the key of EAP, by which the other end then has proven itself. */
 export function provesEap(sa: IkeSa, done: EapDone, id: Identification, { keys, auth }: Proven): boolean {
   if (auth.method !== AUTH_METHOD.SHARED_KEY || !sa.suite) return false;
-  return verifyPskAuth(sa.suite.prf, eapSecret(sa, keys, done, false), octetsOf(sa, keys, id, false), auth.data);
+  if (!verifyPskAuth(sa.suite.prf, eapSecret(sa, keys, done, false), octetsOf(sa, keys, id, false), auth.data)) {
+    return false;
+  }
+  provenByEap(sa, done, handshakeOf(sa).proving.eap?.role ?? "server");
+  return true;
 }
 
 /** AUTH of the peer, and the keys that it is to be judged by. */
@@ -206,9 +211,7 @@ export function verifyJob(
 
 /** The peer's certificate was judged good in a round. */
 export function provedBy(sa: IkeSa, round: RemoteAuth | undefined, certificate: PeerCertificate): void {
-  sa.subject ??= certificate.subject;
-  sa.certificates = [...sa.certificates, certificate.fingerprint];
-  provenByCertificate(sa, round, certificate.anchor);
+  provenByCertificate(sa, round, certificate);
 }
 
 export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification): Fault {

@@ -2,6 +2,7 @@ import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
 import type { PeerConfig, TrustAnchor } from "../config.js";
 import type { DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
+import type { EapMethod } from "../eap/index.js";
 import type { VirtualAddresses } from "../status.js";
 import type { Reassembly } from "../wire/reassembly.js";
 import type { Header, Identification, Payload, Proposal } from "../wire/types.js";
@@ -181,8 +182,25 @@ export interface Partial {
 /** What a proof of the peer rests on: once that is not accepted any more, the IKE SA goes (CERT-10). */
 export type Evidence =
   | { readonly by: "psk"; readonly round: number; readonly secret: Uint8Array }
-  /** The anchor at which the path ends; all that were possible when the runner does not tell. */
-  | { readonly by: "certificate"; readonly round: number; readonly anchors: readonly TrustAnchor[] };
+  | (CertificateEvidence & { readonly by: "certificate" })
+  /** As who the peer passed EAP, and by which of its set's passwords or which certificate. */
+  | {
+      readonly by: "eap";
+      readonly round: number;
+      readonly method: EapMethod;
+      readonly user: string;
+      readonly ground: { readonly password: Uint8Array } | CertificateEvidence | undefined;
+    }
+  /** The server's certificate in EAP of ours; `round` is of ours too. */
+  | (CertificateEvidence & { readonly by: "eap-server" });
+
+export interface CertificateEvidence {
+  readonly round: number;
+  /** SHA-256 of its DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** The anchor at which the path ends; all that were possible when the runner does not tell; none of one that is known by itself. */
+  readonly anchors: readonly TrustAnchor[];
+}
 
 /** One IKE SA. Steps work on a shallow copy that replaces the old one only when they end well; nested values never change. */
 export interface IkeSa {

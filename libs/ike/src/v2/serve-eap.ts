@@ -11,6 +11,7 @@ import {
 import type { EapPayload, Identification, Payload } from "../wire/types.js";
 import { resultOf } from "./auth-eap.js";
 import { sameValue } from "./equal.js";
+import { takesUser } from "./evidence.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf } from "./handshake.js";
 import { identityAllowed, toIdentity } from "./identity.js";
@@ -90,7 +91,7 @@ function admit(turn: Turn, sa: IkeSa, done: EapDone): boolean {
   const { candidates, proving } = handshakeOf(sa);
   if (!peer || !id) return false;
   const alike = candidates.filter((p) => isProvenAlike(sa, p, peer, id));
-  const found = [peer, ...alike].find((p) => takesUser(p, proving.theirs, done.identity));
+  const found = [peer, ...alike].find((p) => takesUser({ user: userOf(p, proving.theirs) }, done.identity));
   sa.user = done.identity;
   if (found) {
     sa.peer = found;
@@ -117,9 +118,4 @@ function isProvenAlike(sa: IkeSa, other: PeerConfig, peer: PeerConfig, id: Ident
 function userOf({ remoteAuth }: PeerConfig, at: number): string {
   const round = remoteAuth[at];
   return (round?.method === "eap" ? round.user : undefined) ?? "*";
-}
-
-function takesUser(peer: PeerConfig, at: number, user: string): boolean {
-  const wanted = userOf(peer, at).toLowerCase();
-  return wanted.startsWith("*") ? user.toLowerCase().endsWith(wanted.slice(1)) : user.toLowerCase() === wanted;
 }

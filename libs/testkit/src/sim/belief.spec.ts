@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { LocalAuth, PeerConfig, RemoteAuth } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
 import { configOf, peerOf } from "./configs.js";
@@ -127,5 +128,49 @@ describe("certificates", () => {
     sim.run(20);
     expect(b.of("ike-down").map((e) => e.reason)).toEqual(["deleted-by-peer"]);
     expect(disagreements(a, b)).toEqual([]);
+  });
+
+  describe("that are known by themselves", () => {
+    const pinOf = (auth: LocalAuth) => {
+      const der = auth.method === "certificate" ? auth.credentials[0].chain[0] : undefined;
+      return createHash("sha256")
+        .update(der ?? "")
+        .digest();
+    };
+    const pinning = (...pinned: Uint8Array[]): PeerConfig["remoteAuth"] => [
+      { ...trusting(identity("a.example"), "root"), pinned } as RemoteAuth,
+    ];
+    const b = (remoteAuth: PeerConfig["remoteAuth"]) => configOf(peerOf("b", { localAuth: [locals.b], remoteAuth }));
+    const [own, next] = [pinOf(locals.a), pinOf(keys.issue("root", identity("a.example")))];
+    const up = (remoteAuth: PeerConfig["remoteAuth"]) => {
+      const made = pair({ keys, a: ends("a", locals.a, "root"), b: b(remoteAuth) });
+      made.sim.run(1);
+      expect(made.b.established()).toHaveLength(1);
+      return made;
+    };
+
+    test("end their IKE SAs as soon as they are taken off the list, and not before", () => {
+      const { sim, b: here } = up(pinning(own));
+      here.configure(b(pinning(next, own)));
+      here.configure(b(pinning(own)));
+      sim.run(5);
+      expect(here.of("ike-down")).toEqual([]);
+      here.configure(b(pinning(next)));
+      expect(here.dataPlane.sas.size).toBe(0);
+      sim.run(60);
+      expect(here.of("ike-down")[0]?.reason).toBe("distrusted");
+      expect(here.established()).toEqual([]);
+    });
+
+    test("prove themselves anew when a CA is to vouch for them, and need none once they are on the list", () => {
+      const { sim, b: here } = up(pinning(own));
+      here.configure(b([trusting(identity("a.example"), "root")]));
+      expect(here.dataPlane.sas.size).toBe(0);
+      sim.run(90);
+      expect(here.established()).toHaveLength(1);
+      here.configure(b(pinning(own)));
+      sim.run(2);
+      expect(here.of("ike-down").map((e) => e.reason)).toEqual(["distrusted"]);
+    });
   });
 });

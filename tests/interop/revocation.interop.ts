@@ -1,0 +1,308 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { LastError } from "@sallyport/ike";
+import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+import {
+  type Agent,
+  type Authority,
+  type Credential,
+  createAuthority,
+  eventually,
+  layOut,
+  remove,
+  type Strongswan,
+  startAgent,
+  startStrongswan,
+  type Topology,
+} from "@sallyport/testkit";
+import { connectionIntent, DATA_PLANE, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { FATES, type Fate, type Fated, suffer, WEB, Web } from "./revocation-lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
+
+const NS = { ours: "sp-revoke-ours", theirs: "sp-revoke-theirs" };
+const OURS = "ours.test";
+const THEIRS = "theirs.test";
+
+/** Revoked while their SAs are up: by a list in the intent, and by one that the agent fetches. */
+const LATER: readonly Fate[] = [
+  { id: "revoked-by-operator", policy: "relaxed", asks: "list that is not there" },
+  { id: "revoked-on-the-web", policy: "strict", asks: "list" },
+];
+/** A place is asked again after a minute at the earliest. */
+const SECONDS_TO_LEARN = 120;
+
+const tunnel = (n: number, id: string): TunnelCase => ({
+  id,
+  auth: "certificate",
+  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
+  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
+  ike: ["aes256-sha256-x25519"],
+  esp: ["aes256gcm16"],
+});
+
+const WE_JUDGE = [...FATES, ...LATER].map((fate, n) => ({ ...fate, tunnel: tunnel(n, fate.id) }));
+const THEY_JUDGE = FATES.map((fate, n) => ({ ...fate, tunnel: tunnel(20 + n, `ours-${fate.id}`) }));
+const TUNNELS = [...WE_JUDGE, ...THEY_JUDGE].map((t) => t.tunnel);
+const UNRELATED = tunnel(0, "good-by-list");
+
+const [BY_OPERATOR, ON_THE_WEB] = WE_JUDGE.slice(FATES.length).map((f) => f.tunnel) as [TunnelCase, TunnelCase];
+
+const TOPOLOGY: Topology = {
+  namespaces: [
+    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
+    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
+  ],
+  cables: [
+    [
+      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
+      {
+        namespace: NS.theirs,
+        device: "wan",
+        addresses: [...TUNNELS.map((t) => t.theirs.address), WEB].map((a) => `${a}/24`),
+      },
+    ],
+  ],
+};
+
+let directory: string;
+let web: Web;
+/** Its certificates say nothing of revocation. */
+let plain: Authority;
+let fated: ReadonlyMap<string, Fated>;
+let own: Credential;
+let agent: Agent;
+let peer: Strongswan;
+let pair: Pair;
+/** Lists that the operator hands to the agent, by fate. */
+const handed = new Map<string, Buffer>();
+
+const of = (id: string): Fated => {
+  const found = fated.get(id);
+  if (!found) throw new Error(`no fate ${id}`);
+  return found;
+};
+
+/** To the far end all are one name's, so a first contact of one would end the others. */
+const alone = (t: TunnelCase, anchor: string): ConnectionIntent => {
+  const intent = connectionIntent(t);
+  return {
+    ...intent,
+    remote: { ...intent.remote, from: [`${t.theirs.address}/32`] },
+    initialContact: false,
+    peer: { method: "certificate", identity: { type: "fqdn", value: THEIRS }, trustAnchorIds: [anchor] },
+  };
+};
+
+const intentWith = (certificate: Credential): GatewayIntent => ({
+  schema: 1,
+  revision: 1,
+  gateway: { id: OURS, name: OURS },
+  identity: { type: "fqdn", value: OURS },
+  ports: { ike: 500, natt: 4500 },
+  certificate: { fingerprint: certificate.fingerprint, intermediates: [] },
+  trustAnchors: [
+    { id: "plain", der: plain.der.toString("base64"), revocation: "off" },
+    ...WE_JUDGE.map(({ id, policy }) => {
+      const list = handed.get(id);
+      const der = of(id).authority.own.der.toString("base64");
+      return { id, der, revocation: policy, ...(list && { crls: [list.toString("base64")] }) };
+    }),
+  ],
+  connections: [
+    ...WE_JUDGE.map(({ id, tunnel: t }) => alone(t, id)),
+    ...THEY_JUDGE.map(({ tunnel: t }) => alone(t, "plain")),
+  ],
+  options: { commitConfirmSeconds: 60, reportSeconds: 5 },
+});
+
+beforeAll(async () => {
+  await remove(TOPOLOGY);
+  await layOut(TOPOLOGY);
+  directory = await mkdtemp(path.join(tmpdir(), "sallyport-revocation-"));
+  await mkdir(path.join(directory, "web"));
+  web = await Web.open(NS.theirs, path.join(directory, "web"));
+  plain = await createAuthority("plain", "ecdsa");
+  own = await plain.issue(OURS, "ecdsa");
+  const theirs = await plain.issue(THEIRS, "ecdsa");
+  const names = { ours: OURS, theirs: THEIRS };
+  fated = new Map(
+    await Promise.all([...FATES, ...LATER].map(async (f) => [f.id, await suffer(f, web, directory, names)] as const)),
+  );
+  // Half of its life is over soon, so that the next one is fetched as soon as may be.
+  const { authority } = of("revoked-on-the-web");
+  await web.publish("revoked-on-the-web", await authority.list({ age: 0, life: 60 }));
+  const all = [...fated.values()];
+  peer = await startStrongswan({
+    namespace: NS.theirs,
+    dataPlane: PEER_DATA_PLANE,
+    plugins: ["curl"],
+    authorities: [plain.certificate, ...all.map((f) => f.authority.own.certificate)],
+    certificates: all.flatMap((f) => f.between.map((c) => c.certificate)),
+    privateKeys: [theirs.privateKey, ...all.map((f) => f.theirs.privateKey)],
+    connections: [
+      ...WE_JUDGE.map(({ id, tunnel: t }) => ({
+        ...peerConnection(t, of(id).theirs),
+        remote: { auth: "pubkey", id: OURS, authorities: [plain.certificate] },
+      })),
+      ...THEY_JUDGE.map(({ id, policy, tunnel: t }) => ({
+        ...peerConnection(t, theirs),
+        remote: { auth: "pubkey", id: OURS, authorities: [of(id).authority.own.certificate], revocation: policy },
+      })),
+    ],
+  });
+  agent = await startAgent({
+    namespace: NS.ours,
+    dataPlane: DATA_PLANE,
+    credential: own,
+    intent: intentWith(own),
+  });
+  pair = new Pair(agent, peer, NS);
+  await pair.up(ON_THE_WEB, "ours");
+  await pair.both(ON_THE_WEB);
+  await authority.revoke(of("revoked-on-the-web").theirs);
+  await web.publish("revoked-on-the-web", await authority.list());
+}, 90_000);
+afterAll(async () => {
+  await Promise.all([peer?.stop(), agent?.stop(), web?.close()]);
+  await remove(TOPOLOGY);
+  if (directory) await rm(directory, { recursive: true, force: true });
+}, 30_000);
+
+/** Brings it up with traffic, and takes it down. */
+async function works(t: TunnelCase, by: "ours" | "theirs"): Promise<void> {
+  await pair.up(t, by);
+  await pair.both(t);
+  await eventually("ten replies", async () => (await pair.ping(t, 10)).received === 10 || undefined);
+  await agent.ask("down", { tunnel: t.id });
+  await pair.gone(t);
+}
+
+/** Tries to bring it up; gives what the agent says then. */
+async function fails(t: TunnelCase, by: "ours" | "theirs"): Promise<LastError> {
+  const before = (await agent.peer(t.id)).lastError?.at ?? 0;
+  await pair.up(t, by).catch(() => undefined);
+  const error = await eventually(`${t.id} says why`, async () => {
+    const { lastError } = await agent.peer(t.id);
+    return lastError && lastError.at > before ? lastError : undefined;
+  });
+  await agent.ask("down", { tunnel: t.id });
+  await pair.gone(t);
+  return error;
+}
+
+describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins", (by) => {
+  const role = STARTED_BY[by];
+  for (const { id, policy, refused, tunnel: t } of WE_JUDGE.slice(0, FATES.length)) {
+    if (!refused) scenario({ proves: 28, role }, `is taken: ${id}`, () => works(t, by), 30_000);
+    else {
+      scenario(
+        { proves: 28, role },
+        `is refused: ${id}`,
+        async () => {
+          const { code, message } = refused;
+          const error = await fails(t, by);
+          expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+          if (policy === "strict") expect(error.exchange).toBe("IKE_AUTH");
+          expect(await peer.listSas(t.id)).toEqual([]);
+        },
+        30_000,
+      );
+    }
+  }
+});
+
+describe("revoked while its SAs are up", () => {
+  beforeAll(async () => {
+    for (const t of [UNRELATED, BY_OPERATOR]) await pair.up(t, "ours");
+    for (const t of [UNRELATED, BY_OPERATOR]) await pair.both(t);
+  }, 30_000);
+
+  scenario(
+    { proves: 28, role: "initiator" },
+    "they end at once at both ends, and an unrelated tunnel loses nothing",
+    async () => {
+      const before = await pair.both(UNRELATED);
+      const { authority, theirs } = of("revoked-by-operator");
+      await authority.revoke(theirs, "certificateHold");
+      handed.set("revoked-by-operator", await authority.list());
+      const seen = await pair.during(UNRELATED, async () => {
+        await agent.change({ intent: intentWith(own) });
+        await pair.gone(BY_OPERATOR);
+      });
+      expect(seen.received).toBe(seen.sent);
+      const after = await pair.both(UNRELATED);
+      expect([after.ours.spiInitiator, after.child.ours.spiIn]).toEqual([
+        before.ours.spiInitiator,
+        before.child.ours.spiIn,
+      ]);
+      expect((await agent.peer(BY_OPERATOR.id)).lastError).toMatchObject({
+        code: "pki/revoked",
+        message: expect.stringMatching(/certificateHold, CRL/),
+      });
+      expect(await pair.ping(BY_OPERATOR, 3)).toMatchObject({ received: 0 });
+    },
+    30_000,
+  );
+
+  scenario(
+    { proves: 28 },
+    "and no SA is made any more, until a list takes the revocation back",
+    async () => {
+      for (const by of ["ours", "theirs"] as const) {
+        expect(await fails(BY_OPERATOR, by)).toMatchObject({ code: "pki/revoked" });
+      }
+      const { authority } = of("revoked-by-operator");
+      await authority.restoreAll();
+      handed.set("revoked-by-operator", await authority.list({ age: 0 }));
+      await agent.change({ intent: intentWith(own) });
+      for (const by of ["ours", "theirs"] as const) await works(BY_OPERATOR, by);
+    },
+    60_000,
+  );
+});
+
+describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, tunnel: t }) => {
+  beforeAll(async () => {
+    const { ours, between } = of(id);
+    const certificate = [ours, ...between].map((c) => c.certificate.trimEnd()).join("\n");
+    await agent.change({ intent: intentWith(ours), credential: { ...ours, certificate } });
+  }, 30_000);
+
+  for (const by of ["ours", "theirs"] as const) {
+    const role = STARTED_BY[by];
+    if (!refused) scenario({ proves: 28, role }, `is taken, ${by} begins`, () => works(t, by), 30_000);
+    else {
+      scenario(
+        { proves: 28, role },
+        `is refused, ${by} begins, which we say`,
+        async () => {
+          expect(await fails(t, by)).toMatchObject({ theirs: "AUTHENTICATION_FAILED" });
+          expect(await peer.log(200)).toMatch(refused.there);
+        },
+        30_000,
+      );
+    }
+  }
+});
+
+describe("a list that is fetched anew", () => {
+  beforeAll(() => agent.change({ intent: intentWith(own), credential: own }), 30_000);
+
+  scenario(
+    { proves: 28, role: "initiator" },
+    "takes back what an older one allowed, and no unrelated tunnel",
+    async () => {
+      await eventually(
+        "its SAs have ended",
+        async () => (await agent.peer(ON_THE_WEB.id)).lastError?.code === "pki/revoked" || undefined,
+        SECONDS_TO_LEARN * 1000,
+        500,
+      );
+      await pair.gone(ON_THE_WEB);
+      await pair.both(UNRELATED);
+      expect(await pair.ping(UNRELATED, 10)).toMatchObject({ sent: 10, received: 10 });
+    },
+    (SECONDS_TO_LEARN + 20) * 1000,
+  );
+});
