@@ -150,11 +150,12 @@ function serialOf(bytes: Uint8Array, entry: Element): Element {
   return { ...serial, content: serial.content + sign };
 }
 
-/** FNV-1a. */
+/** FNV-1a, and the bits of it mixed once more: many CAs count their serial numbers up. */
 function hashOf(bytes: Uint8Array, from: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let at = from; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
-  return hash >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
 }
 
 /** Where the entries are by serial number: every peer's certificate is looked for in the list, and the list may be long. */

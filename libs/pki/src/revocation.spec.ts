@@ -70,12 +70,12 @@ describe("a list of OpenSSL's", () => {
     const entries = Array.from({ length: 100_000 }, (_, i) => tlv(0x30, tlv(0x02, serial(i)), date));
     const crl = readCrl(listOf(date, entries));
     expect(crl.entries).toBe(100_000);
-    const asked = Array.from({ length: 10_000 }, (_, i) => Buffer.from(serial(11 * i)).toString("hex"));
+    const asked = Array.from({ length: 10_000 }, (_, i) => Buffer.from(serial(99_000 + i)).toString("hex"));
     const since = performance.now();
     const found = asked.filter((text) => crl.lookUp(text) !== undefined);
-    // One after another, entries would be looked at half a billion times.
+    // One after another, entries would be looked at a billion times.
     expect(performance.now() - since).toBeLessThan(2_000);
-    expect(found).toEqual(asked.slice(0, Math.ceil(100_000 / 11)));
+    expect(found).toEqual(asked.slice(0, 1_000));
   });
 
   it("is refused from another issuer and when an octet is changed", () => {

@@ -35,8 +35,10 @@ function tlsOf(input: FuzzInput, { input: received }: EapTlsJob): EapTlsResult |
   const output = input.take(input.u8());
   if (what === 0) return { code: "sim/tls", message: "no TLS" };
   const all = what & 1 ? Buffer.concat(Array.from({ length: what }, () => output)) : received.slice(0, what * 16);
-  if (what < 200) return { output: all };
-  return { output: all, finished: { msk: new Uint8Array(64).fill(1), version: "1.3", subject: "CN=somebody" } };
+  if (what < 160) return { output: all };
+  if (what < 200) return { output: all, refused: { code: "sim/tls", message: "not this one" } };
+  const certificate = { subject: "CN=somebody", fingerprint: "00".repeat(32) };
+  return { output: all, finished: { msk: new Uint8Array(64).fill(1), version: "1.3", certificate } };
 }
 
 /** A step of a conversation, of which either end knows one. */
