@@ -3,10 +3,12 @@ import type { AddressSpec, DataPlane, DataPlaneEvent, PolicySpec, SaState } from
 import type { Identity, IdentityMatch, IkeConfig, TrustAnchor } from "./config.js";
 import type { DhGroup, DhKeyPair, PeerCertificate, SignatureName, SignatureScheme } from "./crypto/types.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
+import type { Failure } from "./failure.js";
 import type { IkeEvent, VirtualAddresses } from "./status.js";
 
 export * from "./config.js";
 export type { PeerCertificate } from "./crypto/types.js";
+export type { Failure } from "./failure.js";
 export * from "./status.js";
 
 /** Milliseconds of a monotonic clock; every input carries the current one. */
@@ -79,14 +81,6 @@ type DataPlaneMethod =
 export type DataPlaneOp = {
   [M in DataPlaneMethod]: { readonly op: M; readonly args: Parameters<DataPlane[M]> };
 }[DataPlaneMethod];
-
-/** Why an effect failed: code, text and facts of the `Fault`. */
-export interface Failure {
-  readonly code: string;
-  readonly message: string;
-  readonly field?: string | undefined;
-  readonly value?: string | undefined;
-}
 
 /**
  * What the engine wants done, in order; a result that is there at once is handed in after the whole list has been carried out.

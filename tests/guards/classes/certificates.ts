@@ -238,7 +238,7 @@ export const CERTIFICATES: readonly HostileClass[] = [
       {
         against: "asking a place again and again",
         file: `${AGENT}/revocation.ts`,
-        text: "if ((this.#notBefore.get(place) ?? 0) > clock.now()) return true;",
+        text: "if (asked && asked.notBefore > this.options.clock.now()) return asked.known;",
         without: "",
         test: [
           `${AGENT}/revocation.spec.ts`,

@@ -1,7 +1,7 @@
 import type { Fault, Rng } from "@sallyport/base";
-import type { Failure } from "../api.js";
 import type { EapTlsSettings, EapUsers, Identity, TlsVersion, TrustAnchor } from "../config.js";
 import type { PeerCertificate } from "../crypto/types.js";
+import type { Failure } from "../failure.js";
 import type { EapPayload } from "../wire/types.js";
 import type { EapMethod } from "./methods.js";
 
