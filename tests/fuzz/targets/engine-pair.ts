@@ -11,6 +11,12 @@ const COMMANDS: readonly ((peer: string) => Command)[] = [
   (peer) => ({ command: "initiate", peer }),
 ];
 
+/** Milliseconds that keys and the data plane take from then on. */
+const DELAYS = [0, 5, 40, 400];
+/** Seconds in which both ends have to agree, and after which somebody looks whether they do. */
+const PATIENCE = 300;
+const LOOK = 100;
+
 /** All that an engine shows but its counters. */
 const shown = (peer: SimPeer) => JSON.stringify(peer.engine.status().peers);
 
@@ -23,8 +29,8 @@ function deliverChanged(to: SimPeer, packet: Packet, datagram: Uint8Array): void
 }
 
 /**
- * Two engines with somebody between them who drops, repeats, delays, cuts and changes what they send, while operators rekey. When
- * he is gone, both ends agree on one IKE SA and one CHILD SA within five minutes.
+ * Two engines with somebody between them who drops, repeats, delays, cuts and changes what they send, while operators rekey and
+ * runners take their time. When he is gone, both ends agree on one IKE SA and one CHILD SA within five minutes.
  */
 export function fuzz(data: Uint8Array): void {
   const input = new FuzzInput(data);
@@ -67,13 +73,18 @@ export function fuzz(data: Uint8Array): void {
   for (let step = 0; step < 24 && input.left > 0; step++) {
     const [peer, other] = input.u8() & 1 ? [a, b] : [b, a];
     const what = input.u8();
+    if (what >= 240) for (const end of [a, b]) end.cryptoDelay = end.dataPlaneDelay = DELAYS[what & 3] ?? 0;
     if (what < 128) peer.command((COMMANDS[what % COMMANDS.length] as (typeof COMMANDS)[number])(other.name));
     sim.run(what < 64 ? 0.01 : (what & 63) / 4);
     orderly(peer);
   }
   meddles = false;
-  sim.run(300);
+  let left: string[] = [];
+  for (let waited = 0; waited < PATIENCE; waited += LOOK) {
+    sim.run(LOOK);
+    left = disagreements(a, b);
+    if (left.length === 0) break;
+  }
   for (const peer of [a, b]) orderly(peer);
-  const left = disagreements(a, b);
   holds(left.length === 0, () => left.join("; "));
 }
