@@ -9,7 +9,8 @@ const HEAD = `# Fuzzing record
 
 The last long run of every target, each row written by the run itself: \`node tests/fuzz/main.ts --seconds N --record [target…]\`, where N is the
 row's seconds. What the targets hold an input to is in [fuzzing.md](fuzzing.md). An input of more than 10 s (a hang), more than 2,048 MB, an exception that
-nobody declared, or a broken promise of the target fails its row.
+nobody declared, or a broken promise of the target fails its row. The runs had a part of two cores that they shared with builds and other tests, at a
+lower priority than these: an idle machine tries several times as many inputs in the same time.
 
 `;
 const COLUMNS = [

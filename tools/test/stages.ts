@@ -61,7 +61,7 @@ export const STAGES: readonly Stage[] = [
   { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 600, count: closingLine },
   {
     name: "fuzz",
-    command: ["node", "tests/fuzz/main.ts", "--seconds", "15"],
+    command: ["node", "tests/fuzz/main.ts", "--seconds", "10"],
     limitSeconds: 600,
     count: closingLine,
     needs: ["gcc"],

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 import {
   type Certificate,
   certificatesFromPem,
+  checkRequest,
   RevocationStore,
   readCertificate,
   readCrl,
@@ -91,6 +92,7 @@ export function fuzz(data: Uint8Array): void {
         for (const found of total(() => certificatesFromPem(new TextDecoder().decode(octets))) ?? []) {
           total(() => readCertificate(found));
         }
+        total(() => checkRequest(octets));
         break;
     }
   }
