@@ -294,6 +294,8 @@ export interface Limits {
   readonly childrenPerSa: number;
   /** Pairs of prefixes and blocks of ports of all CHILD SAs of an IKE SA together that the peer has made narrower than configured. */
   readonly selectorsPerSa: number;
+  /** Octets of messages of all IKE SAs together of which fragments are still missing (RFC 7383). */
+  readonly partialBytes: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -303,6 +305,7 @@ export const DEFAULT_LIMITS: Limits = {
   halfOpenSeconds: 30,
   childrenPerSa: 256,
   selectorsPerSa: 512,
+  partialBytes: 8 * 1024 * 1024,
 };
 
 /**

@@ -152,8 +152,8 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       {
         against: "commands named after what every object has",
         file: `${AGENT}/control-socket.ts`,
-        text: "Object.hasOwn(this.handlers, String(command)) ? this.handlers[String(command)] : undefined",
-        without: "this.handlers[String(command)]",
+        text: "Object.hasOwn(this.handlers, command) ? this.handlers[command] : undefined",
+        without: "this.handlers[command]",
         test: [CONTROL, "knows no command %s"],
       },
       {

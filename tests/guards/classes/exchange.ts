@@ -57,6 +57,23 @@ export const EXCHANGE_CLASSES: readonly HostileClass[] = [
         test: [REASSEMBLY, "leaves the earlier state as it was"],
       },
       {
+        against: "partial messages of all IKE SAs together that fill the memory",
+        file: `${V2}/fragments.ts`,
+        text: "if (octets > config.limits.partialBytes) return false;",
+        without: "",
+        test: [`${SIM}/partials.spec.ts`, "of strangers displace none of a peer"],
+      },
+      {
+        against: "old partial messages in the way of new ones",
+        file: `${V2}/fragments.ts`,
+        text: "other.partials = [];",
+        without: "",
+        test: [
+          `${SIM}/partials.spec.ts`,
+          "take a bounded number of octets of all strangers together, the oldest of them give way",
+        ],
+      },
+      {
         against: "a number or total that was changed on the way",
         file: `${CRYPTO}/cipher.ts`,
         text: "setAAD(message.subarray(0, bodyOffset))",

@@ -95,7 +95,9 @@ export class IkeEngine {
   }
 
   /** Sizes of everything that could grow. */
-  sizes(): Readonly<Record<"ikeSas" | "halfOpen" | "waiting" | "held" | "leased" | "generated", number>> {
+  sizes(): Readonly<
+    Record<"ikeSas" | "halfOpen" | "waiting" | "held" | "leased" | "generated" | "partialBytes", number>
+  > {
     const { table, holdings, waiting, leases, reqids, byReqid } = this.#core;
     const generated = reqids.size - byReqid.size;
     return {
@@ -105,6 +107,7 @@ export class IkeEngine {
       held: holdings.size,
       leased: leases.size,
       generated,
+      partialBytes: table.partials.octets,
     };
   }
 

@@ -1,6 +1,7 @@
 import type { Header, Payload } from "../wire/types.js";
 import { fault } from "./faults.js";
-import type { IkeSa, Sealed } from "./sa.js";
+import { octetsOf } from "./partials.js";
+import type { IkeSa, Partial, Sealed } from "./sa.js";
 import type { Turn } from "./turn.js";
 
 /** Octets that every path carries in one packet: RFC 1122 §3.3.3, RFC 8200 §5. */
@@ -42,4 +43,24 @@ export function cutSmaller(turn: Turn, sa: IkeSa, { whole }: Sealed, tries: numb
   sa.packetBytes = EVERYWHERE[sa.remote.address.family];
   turn.count("fragments-made-smaller");
   return { ...seal(turn, sa, whole.header, whole.payloads), whole: undefined };
+}
+
+/**
+ * Lets the partial messages of an IKE SA become others, in the room that there is for all: the oldest give way, and nobody whom the
+ * engine knows does to a stranger. False when there is no room (hostile input 7, 21).
+ */
+export function keepPartials(turn: Turn, sa: IkeSa, partials: readonly Partial[], half: boolean): boolean {
+  const { table, config } = turn.core;
+  let octets = table.partials.octets - octetsOf(table.get(sa.serial)?.partials ?? []) + octetsOf(partials);
+  for (const serial of octets > config.limits.partialBytes ? table.partials.oldest(half) : []) {
+    const other = serial === sa.serial ? undefined : turn.edit(serial);
+    if (!other) continue;
+    octets -= octetsOf(other.partials);
+    other.partials = [];
+    turn.count("partial-message-dropped");
+    if (octets <= config.limits.partialBytes) break;
+  }
+  if (octets > config.limits.partialBytes) return false;
+  sa.partials = partials;
+  return true;
 }

@@ -15,7 +15,7 @@ import {
 import type { Message, Payload } from "../wire/types.js";
 import { ANSWERED, EXCHANGES } from "./exchanges.js";
 import { isFatal, notifyOf } from "./faults.js";
-import { cutSmaller } from "./fragments.js";
+import { cutSmaller, keepPartials } from "./fragments.js";
 import { initAnswered } from "./init.js";
 import { closeSa } from "./lifecycle.js";
 import { errorIn, respond } from "./message.js";
@@ -27,6 +27,7 @@ import { takePath } from "./roaming.js";
 import type { Arrived, Asking, From, IkeSa, Responded } from "./sa.js";
 import { serveInit } from "./serve-init.js";
 import { otherVersion, outsideWindow, stranger, unprotected } from "./stray.js";
+import { isHalfOpen } from "./table.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
 
@@ -123,7 +124,7 @@ function inWindow(turn: Turn, sa: IkeSa, from: Datagram, peek: HeaderPeek): void
     turn.send(draft, repeated(turn, draft, before).datagrams, from.remote, from.local);
     return;
   }
-  const whole = assemble(draft, peek, message, plaintext);
+  const whole = assemble(turn, draft, peek, message, plaintext);
   draft.lastSeenAt = turn.now;
   if (!whole) return;
   const { local, remote } = from;
@@ -149,6 +150,7 @@ function repeated(turn: Turn, sa: IkeSa, before: Responded): Responded {
 
 /** RFC 7383 §2.6: only authenticated fragments of messages within the windows are kept. */
 function assemble(
+  turn: Turn,
   sa: IkeSa,
   peek: HeaderPeek,
   message: Message,
@@ -164,7 +166,8 @@ function assemble(
     plaintext,
   );
   const others = sa.partials.filter((p) => p !== before && (p.response ? askedAs(sa, p.mid) : p.mid >= sa.nextTheirs));
-  sa.partials = complete ? others : [...others, { mid, response, parts: reassembly }];
+  const partials = complete ? others : [...others, { mid, response, parts: reassembly }];
+  if (!keepPartials(turn, sa, partials, isHalfOpen(sa))) turn.count("partial-messages-limit");
   return complete;
 }
 

@@ -1,9 +1,10 @@
 import { type Endpoint, endpointText } from "@sallyport/base";
 import { wipeKeys } from "../crypto/index.js";
+import { PartialMessages } from "./partials.js";
 import type { IkeSa, Wait } from "./sa.js";
 
 /** Half-open: a stranger asked, memory is held for him, nobody is authenticated (RFC 7296 §2.6). */
-function isHalfOpen(sa: IkeSa): boolean {
+export function isHalfOpen(sa: IkeSa): boolean {
   return !sa.initiator && (sa.phase === "init" || sa.phase === "auth");
 }
 
@@ -70,6 +71,7 @@ export class SaTable {
   /** The same for CHILD SAs that are being made. */
   readonly #byReqidAhead = new Index<number>();
   readonly #halfOpenBySource = new Map<string, number>();
+  readonly partials = new PartialMessages();
   #halfOpen = 0;
 
   get size(): number {
@@ -124,6 +126,7 @@ export class SaTable {
   replace(serial: number, next: IkeSa | undefined): readonly number[] {
     const old = this.#sas.get(serial);
     if (old !== undefined) this.#unindex(old, next);
+    this.partials.replaced(old, next, next !== undefined && isHalfOpen(next));
     if (next === undefined) {
       this.#sas.delete(serial);
       if (old) wipe(old);

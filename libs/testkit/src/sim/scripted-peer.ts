@@ -128,6 +128,12 @@ export class ScriptedPeer {
     return this.#protector.seal(this.#header(exchange, mid), payloads, this.rng);
   }
 
+  /** The same in fragments (RFC 7383). */
+  sealFragments(exchange: number, payloads: readonly Payload[], maxBytes: number): Uint8Array[] {
+    if (!this.#protector) throw new Error("no keys yet");
+    return this.#protector.sealFragments(this.#header(exchange, this.mid), payloads, this.rng, maxBytes);
+  }
+
   /** What a request of the engine says. */
   open(request: Uint8Array): Reply {
     const { header, encrypted, ...message } = decodeMessage(request);
