@@ -10,6 +10,7 @@ import type { DataPlaneChoice } from "./daemon/carrier.js";
 import { ask } from "./daemon/control-socket.js";
 import { controlSocketPath, Daemon } from "./daemon/daemon.js";
 import { FileWatch } from "./daemon/file-watch.js";
+import { harmless } from "./daemon/harmless.js";
 import { Session } from "./daemon/session.js";
 import { fault } from "./faults.js";
 import { EnrolmentStore, IntentStore } from "./store/index.js";
@@ -212,6 +213,8 @@ async function enrolInChild({ token, state, force }: EnrolOptions): Promise<void
   if (code !== 0) process.exit(code ?? 1);
 }
 
+const say = (text: string) => console.log(harmless(text));
+
 const tunnelCommand = (name: string, description: string) =>
   program
     .command(name)
@@ -235,7 +238,7 @@ const listCommand = (name: string, description: string) =>
     .option("--json", "as JSON")
     .action(async ({ state, json }: StateOption & { json?: boolean }) => {
       const answer = await ask(controlSocketPath(state), { command: name, text: !json });
-      console.log(json ? JSON.stringify(answer, null, 2) : answer);
+      say(json ? JSON.stringify(answer, null, 2) : String(answer));
     });
 
 listCommand("status", "what this gateway is and how its tunnels are");
@@ -249,7 +252,7 @@ program
   .argument("<tunnel>", "the tunnel's name or id")
   .addOption(stateOption())
   .action(async (tunnel: string, { state }: StateOption) => {
-    await ask(controlSocketPath(state), { command: "trace", tunnel }, (line) => console.log(line));
+    await ask(controlSocketPath(state), { command: "trace", tunnel }, say);
   });
 
 program
@@ -268,9 +271,7 @@ program
     100,
   )
   .action(async ({ state, follow, lines }: StateOption & { follow?: boolean; lines: number }) => {
-    await ask(controlSocketPath(state), { command: "logs", follow: follow === true, lines }, (line) =>
-      console.log(line),
-    );
+    await ask(controlSocketPath(state), { command: "logs", follow: follow === true, lines }, say);
   });
 
 try {
@@ -282,6 +283,6 @@ try {
     error.value && `value ${error.value}`,
     error.expected && `expected ${error.expected}`,
   ];
-  console.error(`${error.code}: ${[error.message, ...more.filter(Boolean)].join("; ")}`);
+  console.error(harmless(`${error.code}: ${[error.message, ...more.filter(Boolean)].join("; ")}`));
   process.exitCode = 1;
 }

@@ -68,10 +68,24 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
     cves: ["2023-28771"],
     guards: [
       {
+        against: "anything that a terminal or a viewer acts on, whoever it is from: the last thing before every output",
+        file: `${AGENT}/log.ts`,
+        text: "harmless(chunk.trimEnd())",
+        without: "chunk.trimEnd()",
+        test: [`${AGENT}/harmless.spec.ts`, "stands before the log, whatever is logged"],
+      },
+      {
+        against: "the same in what commands print",
+        file: `${AGENT}/harmless.ts`,
+        text: "return text.replace(HARMFUL, escaped);",
+        without: "return text;",
+        test: [`${AGENT}/harmless.spec.ts`, "lets nothing through that a terminal would act on (hostile input 26)"],
+      },
+      {
         against: "controls, separators and reversed text",
         file: `${WIRE}/text.ts`,
-        text: "const safe = shown.replace(UNSAFE, (c) => `\\\\u{${c.codePointAt(0)?.toString(16)}}`);",
-        without: "const safe = shown;",
+        text: "shown.replace(UNSAFE,",
+        without: "shown.replace(/(?!)/g,",
         test: [`${WIRE}/payloads.spec.ts`, "cannot move a cursor, break a line, reverse it or hide"],
       },
       {
@@ -138,8 +152,8 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       {
         against: "other users of the machine",
         file: `${AGENT}/control-socket.ts`,
-        text: "await chmod(this.path, 0o600);",
-        without: "",
+        text: "process.umask(0o177)",
+        without: "process.umask()",
         test: [CONTROL, "is root's alone"],
       },
       {
@@ -184,6 +198,16 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
         text: "      if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;\n      this.#loggedAt = this.#now();",
         without: "      throw error;",
         test: [`${AGENT}/engine-host.spec.ts`, "outlives an engine that throws"],
+      },
+      {
+        against: "a promise that nobody awaits",
+        file: `${AGENT}/revocation.ts`,
+        text: '.catch((err: unknown) =>\n          this.options.log.error({ err }, "asking about a certificate failed"),\n        )',
+        without: "",
+        test: [
+          `${AGENT}/revocation.spec.ts`,
+          "ends no process when asking fails in a way that nobody has thought of (hostile input 29)",
+        ],
       },
       {
         against: "a storm that keeps the event loop",

@@ -208,6 +208,20 @@ export const CERTIFICATES: readonly HostileClass[] = [
         test: [FETCH, "asks no place on this machine, nor one that a redirect leads to"],
       },
       {
+        against: "addresses of this machine's interfaces",
+        file: `${AGENT}/web-fetch.ts`,
+        text: "own.includes(text) || ",
+        without: "",
+        test: [FETCH, "asks no address of this machine, whichever it is, nor where clouds keep a machine's secrets"],
+      },
+      {
+        against: "name servers that never answer",
+        file: `${AGENT}/web-fetch.ts`,
+        text: 'signal.addEventListener("abort", () => reject(signal.reason), { once: true });',
+        without: "",
+        test: [FETCH, "does not wait for a name server without end (hostile input 27)"],
+      },
+      {
         against: "other schemes than http",
         file: `${AGENT}/web-fetch.ts`,
         text: 'if (url.protocol !== "http:" || url.username !== "") throw',

@@ -1,4 +1,4 @@
-import { chmod, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import net from "node:net";
 import { isFault } from "@sallyport/base";
 import { fault } from "../faults.js";
@@ -63,12 +63,14 @@ export class ControlSocket {
     await rm(this.path, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
+      // Made root's alone, not made so afterwards: somebody could be quicker. `listen` binds before it returns.
+      const before = process.umask(0o177);
       this.#server.listen(this.path, resolve);
+      process.umask(before);
     });
     this.#server
       .removeAllListeners("error")
       .on("error", (err) => this.log.warn({ err }, "the control socket is in trouble"));
-    await chmod(this.path, 0o600);
   }
 
   /** Clients are let go, those that follow the log too. */

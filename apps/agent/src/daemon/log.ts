@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import pino, { type Logger } from "pino";
+import { harmless } from "./harmless.js";
 
 export type { Logger };
 
@@ -36,8 +37,9 @@ export function createLogger(buffer: LogBuffer, level: string): Logger {
   const sink = new Writable({
     decodeStrings: false,
     write(chunk: string, _encoding, done) {
-      buffer.push(chunk.trimEnd());
-      process.stdout.write(chunk, () => done());
+      const line = harmless(chunk.trimEnd());
+      buffer.push(line);
+      process.stdout.write(`${line}\n`, () => done());
     },
   });
   return pino(

@@ -109,4 +109,16 @@ describe("what a gateway learns of revocations", () => {
     revocation.require(bad, "off");
     expect(asked).toEqual([]);
   });
+
+  it("ends no process when asking fails in a way that nobody has thought of (hostile input 29)", async () => {
+    const errors: unknown[] = [];
+    const log = pino({ level: "error" }, { write: (line: string) => errors.push(JSON.parse(line).msg) });
+    const fetch = async () => {
+      throw new TypeError("a defect");
+    };
+    const clock: Clock = { now: () => 0, wall: () => NOW };
+    new Revocation({ fetch, clock, log, onNews: () => undefined }).require(good, "relaxed");
+    await new Promise(setImmediate);
+    expect(errors).toEqual(["asking about a certificate failed"]);
+  });
 });

@@ -72,7 +72,11 @@ export class Revocation {
     try {
       requireUnrevoked(path, this.store, policy, this.options.clock.wall());
     } finally {
-      for (const question of questionsOf(path)) void this.#learn(question);
+      for (const question of questionsOf(path)) {
+        this.#learn(question).catch((err: unknown) =>
+          this.options.log.error({ err }, "asking about a certificate failed"),
+        );
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
 import { fetchFrom, webFetch } from "./web-fetch.js";
 
 const LIMITS = { bytes: 1000, milliseconds: 300, redirects: 2 };
@@ -74,5 +75,21 @@ describe("a fetch", () => {
       code: "agent/fetch-failed",
     });
     expect(asked).toEqual(["GET /once"]);
+  });
+
+  it("asks no address of this machine, whichever it is, nor where clouds keep a machine's secrets", async () => {
+    const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    const hosts = own.filter((a) => !a.scopeid).map((a) => (a.family === "IPv6" ? `[${a.address}]` : a.address));
+    for (const host of [...hosts, "100.100.100.200", "[fd00:ec2::254]"]) {
+      await expect(webFetch({ uri: `http://${host}:9/`, limits: LIMITS })).rejects.toMatchObject({
+        value: expect.stringContaining("is an address of this machine or its link"),
+      });
+    }
+  });
+
+  it("does not wait for a name server without end (hostile input 27)", async () => {
+    const never = () => new Promise<never>(() => {});
+    const patient = fetchFrom({ uri: "http://slow.example/", limits: LIMITS }, anywhere, never);
+    await expect(patient).rejects.toMatchObject({ code: "agent/fetch-failed", value: "no answer in 300 ms" });
   });
 });

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import http from "node:http";
+import { networkInterfaces } from "node:os";
 import { IpAddress, Prefix } from "@sallyport/base";
 import { fault } from "../faults.js";
 
@@ -23,15 +24,29 @@ export type Fetch = (request: WebRequest) => Promise<Uint8Array>;
 const failed = (uri: string, value: string) =>
   fault("agent/fetch-failed", `${uri}: ${value}`, { field: "uri", value, expected: "an answer within the limits" });
 
-/** Places on this machine and its own link are nobody's revocation server; they are what a certificate would name to reach inside. */
+/**
+ * Places on this machine and its own link are nobody's revocation server; they are what a certificate would name to reach inside. The
+ * last of each family is where clouds tell a machine its secrets.
+ */
 const INSIDE = [
-  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"],
-  ...["::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"],
+  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "100.100.100.200/32"],
+  ...["::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8", "fd00:ec2::/32"],
 ].map((text) => Prefix.parse(text));
 
 function isInside(text: string): boolean {
   const address = IpAddress.parse(text);
-  return INSIDE.some((prefix) => prefix.contains(address));
+  const own = Object.values(networkInterfaces()).flatMap((list) => list?.map((a) => a.address) ?? []);
+  return own.includes(text) || INSIDE.some((prefix) => prefix.contains(address));
+}
+
+type LookUp = (host: string) => Promise<{ readonly address: string; readonly family: number }>;
+
+/** The system's look-up cannot be called off, but need not be waited for. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 type Answer = { readonly body: Uint8Array } | { readonly location: string };
@@ -83,7 +98,11 @@ function ask(url: URL, address: { address: string; family: number }, request: We
 export const webFetch: Fetch = (request) => fetchFrom(request, (address) => !isInside(address));
 
 /** `mayReach` judges the address that a name, of the first URI or of a redirect, stands for. */
-export async function fetchFrom(request: WebRequest, mayReach: (address: string) => boolean): Promise<Uint8Array> {
+export async function fetchFrom(
+  request: WebRequest,
+  mayReach: (address: string) => boolean,
+  look: LookUp = lookup,
+): Promise<Uint8Array> {
   const { limits } = request;
   const signal = AbortSignal.timeout(limits.milliseconds);
   let uri = request.uri;
@@ -91,7 +110,7 @@ export async function fetchFrom(request: WebRequest, mayReach: (address: string)
     for (let left = limits.redirects; ; left--) {
       const url = new URL(uri);
       if (url.protocol !== "http:" || url.username !== "") throw new Error("not a plain http URI");
-      const address = await lookup(url.hostname.replace(/^\[|\]$/g, ""));
+      const address = await unlessAborted(look(url.hostname.replace(/^\[|\]$/g, "")), signal);
       if (!mayReach(address.address)) throw new Error(`${address.address} is an address of this machine or its link`);
       const answer = await ask(url, address, { ...request, uri }, signal);
       if ("body" in answer) return answer.body;
