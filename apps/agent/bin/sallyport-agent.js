@@ -1,3 +1,3 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
-// Left to itself, V8 gives what is young 128 MiB once datagrams come fast: 16 MiB a half is plenty and stays within bounds.
+// Left to itself, V8 gives what is young 128 MiB once datagrams come fast: 4 MiB a half is plenty and stays within bounds.
 import "../dist/main.js";

@@ -15,6 +15,7 @@ export const SO = {
   sendBufferForce: 32,
   receiveBufferForce: 33,
   mark: 36,
+  memoryInfo: 55,
 } as const;
 export const IP = { pktinfo: 8, mtuDiscover: 10, recvErr: 11, recvTos: 13, xfrmPolicy: 17 } as const;
 export const IPV6 = {

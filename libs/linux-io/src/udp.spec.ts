@@ -45,6 +45,17 @@ describe("UdpSocket", () => {
     expect(first?.interfaceIndex).toBe(1);
   });
 
+  it("says how much of its room is taken by what waits", async () => {
+    const receiver = socket("127.0.0.1");
+    const sender = socket("127.0.0.1");
+    expect(receiver.fill).toBe(0);
+    for (let i = 0; i < 16; i++) sender.send({ data: new Uint8Array(1_000), to: receiver.local });
+    expect(receiver.fill).toBeGreaterThan(0.01);
+    expect(receiver.fill).toBeLessThan(1);
+    await collect(receiver, 16);
+    expect(receiver.fill).toBeLessThan(0.01);
+  });
+
   it("goes on when a listener throws, and hands what it threw to whom it may concern", async () => {
     const receiver = socket("127.0.0.1");
     const sender = socket("127.0.0.1");

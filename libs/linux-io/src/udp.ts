@@ -64,6 +64,8 @@ export class UdpSocket {
   readonly local: Endpoint;
   readonly #poller: Poller;
   readonly #single = new Uint32Array(META_WORDS);
+  /** Octets that wait, octets of room. */
+  readonly #memory = new Uint32Array(2);
   #icmp: ((error: IcmpError) => void) | undefined;
 
   private constructor(local: Endpoint, poller: Poller) {
@@ -111,12 +113,20 @@ export class UdpSocket {
     }, failed);
   }
 
-  /** As `onBatch`, one datagram at a time. `data` is a view that is used again after the call. */
-  onDatagram(listener: (datagram: Datagram) => void, failed?: (error: Error) => void): void {
+  /**
+   * As `onBatch`, one datagram at a time. `data` is a view that is used again after the call. What `passes` says no to, given its place
+   * in the slab, costs nothing more.
+   */
+  onDatagram(
+    listener: (datagram: Datagram) => void,
+    failed?: (error: Error) => void,
+    passes?: (slab: Buffer, at: number, length: number) => boolean,
+  ): void {
     this.onBatch((slab, meta, count) => {
       for (let i = 0; i < count; i++) {
         const record = i * META_WORDS;
         const word = (name: keyof typeof META) => meta[record + META[name]] as number;
+        if (passes?.(slab, word("offset"), word("length")) === false) continue;
         listener({
           data: slab.subarray(word("offset"), word("offset") + word("length")),
           from: { address: addressOfWords(meta, record + META.address, word("family")), port: word("port") },
@@ -204,6 +214,15 @@ export class UdpSocket {
     const octets = new Uint8Array(room);
     const length = addon().getOption(this.#poller.descriptor, level, name, octets);
     return octets.subarray(0, checked("getsockopt", length, `reading ${what}`));
+  }
+
+  /** How much of the receive buffer is in use, 0 to 1, with the kernel's own overhead (SO_MEMINFO; linux/sock_diag.h). */
+  get fill(): number {
+    const octets = new Uint8Array(this.#memory.buffer);
+    const result = addon().getOption(this.#poller.descriptor, SOL.socket, SO.memoryInfo, octets);
+    checked("getsockopt", result, "asking how much waits");
+    const [waiting = 0, room = 0] = this.#memory;
+    return room === 0 ? 0 : waiting / room;
   }
 
   pause(): void {

@@ -147,7 +147,7 @@ export class Gateway {
 
   /** Datagrams that were dropped because the engine was busy. */
   get dropped(): number {
-    return this.#host.dropped;
+    return this.#host.dropped + this.carrier.transport.dropped;
   }
 
   status(): EngineStatus {

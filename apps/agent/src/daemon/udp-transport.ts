@@ -1,6 +1,7 @@
 import { type Endpoint, endpointText, type Family, IpAddress } from "@sallyport/base";
 import { UdpSocket } from "@sallyport/linux-io";
 import type { Logger } from "./log.js";
+import { Thinning } from "./thinning.js";
 import type { DatagramListener, IkePorts, IkeTransport } from "./transport.js";
 
 /** RFC 3948 §2.2: four zero octets tell IKE from ESP on the NAT-T port. */
@@ -31,6 +32,7 @@ export function openIkeSocket(family: Family, port: number, mark?: number): UdpS
 /** IKE over UDP sockets: one a family and port. */
 export class UdpTransport implements IkeTransport {
   #listener: DatagramListener = () => {};
+  #dropped = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -39,11 +41,17 @@ export class UdpTransport implements IkeTransport {
     private readonly log: Logger,
   ) {}
 
+  /** First messages of strangers that were let fall because too much waited. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
   /** Starts reading every socket; `except` are read by somebody else, who hands IKE messages to `deliver`. */
   start(except: readonly UdpSocket[] = []): void {
     for (const socket of this.sockets) {
       if (except.includes(socket)) continue;
       const natt = socket.local.port === this.ports.natt;
+      const thinning = new Thinning(() => socket.fill);
       socket.onDatagram(
         ({ data, from, to, truncated }) => {
           if (truncated) return;
@@ -51,8 +59,14 @@ export class UdpTransport implements IkeTransport {
           else if (isMarked(data)) this.deliver(to, from, data.subarray(4));
         },
         (error) => this.log.warn({ err: error }, "reading an IKE socket failed"),
+        natt ? undefined : (...where) => this.#counted(thinning.lets(...where)),
       );
     }
+  }
+
+  #counted(passes: boolean): boolean {
+    if (!passes) this.#dropped++;
+    return passes;
   }
 
   /** An IKE message that came to the NAT-T port, without its marker. */
