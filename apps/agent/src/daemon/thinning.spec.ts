@@ -49,13 +49,16 @@ it("lets fewer first messages pass the more waits, and in the end none", () => {
   expect(passing(1, first)).toBe(0);
 });
 
-it("lets a first message pass that comes again, once for each time that it fell", () => {
-  const thinning = at(3 / 16);
-  const fell = Array.from({ length: 300 }, (_, n) => first(n)).filter((data) => !lets(thinning, data));
-  expect(fell.length).toBeGreaterThan(150);
-  expect(fell.filter((data) => lets(thinning, data))).toHaveLength(fell.length);
-  expect(fell.filter((data) => lets(thinning, data)).length).toBeLessThan(fell.length / 2);
-});
+it.each([3 / 16, 1 / 2])(
+  "lets a first message pass that comes again, once for each time that it fell (%d full)",
+  (fill) => {
+    const thinning = at(fill);
+    const fell = Array.from({ length: 300 }, (_, n) => first(n)).filter((data) => !lets(thinning, data));
+    expect(fell.length).toBeGreaterThan(150);
+    expect(fell.filter((data) => lets(thinning, data))).toHaveLength(fell.length);
+    expect(fell.filter((data) => lets(thinning, data)).length).toBeLessThan(fell.length / 2);
+  },
+);
 
 it("lets none pass that comes again where nothing else helps", () => {
   const thinning = at(1);

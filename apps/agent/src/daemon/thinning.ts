@@ -1,7 +1,10 @@
 import type { Buffer } from "node:buffer";
 
-/** Shares of a socket's receive buffer that are in use: from the first on some first requests are let fall, from the second on all. */
-const FILL = { some: 1 / 16, all: 1 / 4 } as const;
+/**
+ * Shares of a socket's receive buffer that are in use: from the first on some first messages are let fall, from the second on all that
+ * did not fall before, from the third on those too.
+ */
+const FILL = { some: 1 / 16, all: 1 / 4, again: 3 / 4 } as const;
 /** How full the buffer is, is asked for once in so many datagrams. */
 const EVERY = 32;
 /** How many that were let fall are remembered; at 20,000 a second, those of some ten seconds. */
@@ -27,6 +30,7 @@ function isFirst(slab: Buffer, at: number, length: number): boolean {
  */
 export class Thinning {
   #seen = 0;
+  #full = 0;
   #share = 0;
   /** What is owed: at one, the next is let fall. */
   #owed = 0;
@@ -39,14 +43,15 @@ export class Thinning {
   readonly lets = (slab: Buffer, at: number, length: number): boolean => {
     if (++this.#seen >= EVERY) {
       this.#seen = 0;
-      this.#share = Math.min(1, Math.max(0, (this.fill() - FILL.some) / (FILL.all - FILL.some)));
+      this.#full = this.fill();
+      this.#share = Math.min(1, Math.max(0, (this.#full - FILL.some) / (FILL.all - FILL.some)));
     }
     if (this.#share === 0 || !isFirst(slab, at, length)) return true;
     const place = slab.readUInt32LE(at) % REMEMBERED;
     const name = slab.readUInt32LE(at + 4);
     this.#fallen ??= new Uint32Array(REMEMBERED);
     const again = this.#fallen[place] === name && name !== 0;
-    if (again && this.#share < 1) {
+    if (again && this.#full < FILL.again) {
       this.#fallen[place] = 0;
       return true;
     }
