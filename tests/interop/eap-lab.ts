@@ -9,6 +9,8 @@ export const THEIRS = "theirs.test";
 export const USER = "alice@example.org";
 /** What a client calls itself in IDi: who it is, EAP says. */
 export const DEVICE = "laptop.test";
+/** Somebody whose certificate is of an authority that we do not trust. */
+export const MALLORY = "mallory@example.org";
 export const PASSWORD = "correct horse battery staple €";
 
 export interface Way {
@@ -126,6 +128,12 @@ export function inNamesOnly({ it, intent, peer: theirs }: Case, end: "local" | "
   const [local, remote] = [theirs.local, theirs.remote] as [PeerAuthentication, PeerAuthentication];
   const peers = end === "local" ? { remote: { ...remote, auth: "eap-tls" } } : { local: { ...local, auth: "eap-tls" } };
   return { it, intent: { ...intent, ...bare }, peer: { ...theirs, ...peers } };
+}
+
+/** We want the server's certificate in EAP-TLS to prove another name. */
+export function expecting({ it, intent, peer: theirs }: Case, name: string): Case {
+  const local = { ...intent.local, serverIdentity: fqdn(name) } as ConnectionIntent["local"];
+  return { it, intent: { ...intent, local }, peer: theirs };
 }
 
 /** strongSwan insists on an authority that has not issued our certificate. */

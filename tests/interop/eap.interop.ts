@@ -17,9 +17,11 @@ import {
   type Case,
   calling,
   DEVICE,
+  expecting,
   GATEWAY_AT_BRANCH,
   inNamesOnly,
   intentOf,
+  MALLORY,
   OURS,
   PASSWORD,
   serving,
@@ -53,16 +55,18 @@ let refusals: {
   readonly strangerThere: Case;
   readonly untrusting: Case;
   readonly noIndication: Case;
+  readonly strangersCertificate: Case;
+  readonly otherServer: Case;
 };
 let alone: { readonly served: Case; readonly called: Case };
 
 const NS = { ours: "sp-eap-ours", theirs: "sp-eap-theirs", branch: "sp-eap-branch" };
-const ADDRESSES = Array.from({ length: 18 }, (_, n) => `192.0.2.${10 + n}/24`);
+const ADDRESSES = Array.from({ length: 20 }, (_, n) => `192.0.2.${10 + n}/24`);
 const TOPOLOGY: Topology = {
   namespaces: [
-    { name: NS.ours, loopback: Array.from({ length: 18 }, (_, n) => `10.1.${n}.1/32`) },
+    { name: NS.ours, loopback: Array.from({ length: 20 }, (_, n) => `10.1.${n}.1/32`) },
     { name: NS.branch, loopback: [`${BRANCH.theirs.host}/32`] },
-    { name: NS.theirs, loopback: Array.from({ length: 18 }, (_, n) => `10.2.${n}.1/32`) },
+    { name: NS.theirs, loopback: Array.from({ length: 20 }, (_, n) => `10.2.${n}.1/32`) },
   ],
   cables: [
     [
@@ -83,6 +87,7 @@ lab.forFile(async () => {
   // Our gateway's certificate is also what it shows as a client of EAP-TLS, so it proves the user's name.
   const own = await authority.issue([OURS, USER], "rsa");
   [server, user] = await Promise.all([authority.issue(THEIRS, "rsa"), authority.issue(USER, "rsa")]);
+  const mallory = await stranger.issue(MALLORY, "rsa");
   served = WAYS.map((way, n) => ({ ...way, ...serving(user, n, `serve-${way.name}`, way) }));
   called = WAYS.map((way, n) => ({ ...way, ...calling(server, 4 + n, `call-${way.name}`, way) }));
   refusals = {
@@ -93,6 +98,14 @@ lab.forFile(async () => {
     strangerThere: calling(server, 12, "stranger-there", { method: "md5" }, PASSWORD, "eve@example.org"),
     untrusting: untrusting(serving(user, 16, "untrusting", { method: "mschapv2" }), stranger),
     noIndication: calling(server, 13, "no-indication", { method: "tls", tls: TLS_13 }),
+    strangersCertificate: serving(
+      mallory,
+      18,
+      "strangers-certificate",
+      { method: "tls", tls: TLS_12 },
+      { eapId: MALLORY },
+    ),
+    otherServer: expecting(calling(server, 19, "other-server", { method: "tls", tls: TLS_12 }), "other.test"),
   };
   alone = {
     served: inNamesOnly(serving(user, 14, "serve-alone", { method: "tls", tls: TLS_12 }), "local"),
@@ -108,7 +121,7 @@ lab.forFile(async () => {
     plugins: ["md5", "eap-identity", "eap-md5", "xauth-generic", "eap-gtc", "eap-mschapv2", "eap-tls"],
     pluginSettings: { "eap-gtc": { backend: "generic" } },
     authorities: [authority.certificate],
-    privateKeys: [server.privateKey, user.privateKey],
+    privateKeys: [server.privateKey, user.privateKey, mallory.privateKey],
     secrets: [
       { type: "EAP", owners: [USER], secret: PASSWORD },
       { type: "EAP", owners: ["bob"], secret: "not bob's" },
@@ -255,6 +268,40 @@ describe("refused", () => {
       });
       expect(await peer.log(200)).toContain("negotiated TLS 1.3");
       await agent.ask("down", { tunnel: it.id });
+    },
+    20_000,
+  );
+});
+
+describe("a certificate in EAP-TLS that we refuse", () => {
+  const why = (id: string) => eventually(`${id} says why`, async () => (await agent.peer(id)).lastError);
+
+  scenario(
+    { proves: [14, 20], role: "responder" },
+    "of a client: a TLS alert tells it (RFC 5216 §2.1.3)",
+    async () => {
+      const { it } = refusals.strangersCertificate;
+      await expect(peer.initiate(`${it.id}-net`, 5000)).rejects.toThrow(/refused initiate/);
+      expect(await why(it.id)).toMatchObject({
+        code: "ike/eap-tls",
+        message: expect.stringMatching(/certificate|anchor/),
+      });
+      expect(await peer.log(20)).toMatch(/received fatal TLS alert 'unknown ca'/);
+      expect(await peer.listSas(it.id)).toEqual([]);
+    },
+    20_000,
+  );
+
+  scenario(
+    { proves: [14, 20], role: "initiator" },
+    "of a server: a TLS alert tells it too",
+    async () => {
+      const { it } = refusals.otherServer;
+      await agent.ask("up", { tunnel: it.id, child: `${it.id}-net` });
+      expect(await why(it.id)).toMatchObject({ code: "ike/eap-tls", message: expect.stringMatching(/does not prove/) });
+      expect(await peer.log(60)).toMatch(/received fatal TLS alert 'access denied'/);
+      await agent.ask("down", { tunnel: it.id });
+      expect(await peer.listSas(it.id)).toEqual([]);
     },
     20_000,
   );

@@ -1,6 +1,7 @@
 import type { ConnectionIntent, GatewayIntent, TrustAnchorIntent } from "@sallyport/intent";
 import { Secret } from "@sallyport/intent";
 import type { Authority, Credential, PeerConnection } from "@sallyport/testkit";
+import { cableTunnel } from "./cable.js";
 import type { BothEnds, TunnelCase } from "./lab.js";
 
 export const OURS = "ours.test";
@@ -12,15 +13,10 @@ export const [ALICE, BOB] = ["alice@example.org", "bob@example.org"] as const;
 export const MOVED = "192.0.2.99";
 
 export const fqdn = (value: string) => ({ type: "fqdn", value }) as const;
-export const tunnel = (n: number, id: string): TunnelCase => ({
-  id,
-  auth: "psk",
-  psk: PSK,
-  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-});
+export function tunnel(n: number, id: string): TunnelCase {
+  const plain = cableTunnel(n, id, { psk: PSK });
+  return { ...plain, theirs: { ...plain.theirs, name: THEIRS } };
+}
 
 /** What one agent is, as far as a test changes it. */
 export interface World {

@@ -1,17 +1,8 @@
 import type { ConnectionIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  type Credential,
-  createAuthority,
-  layOut,
-  type PeerConnection,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { connectionIntent, DATA_PLANE, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { type Credential, createAuthority, type PeerConnection } from "@sallyport/testkit";
+import { cableTopology } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { connectionIntent, peerConnection, type TunnelCase } from "./lab.js";
 import {
   ALICE,
   BOB,
@@ -53,9 +44,6 @@ interface Change {
 
 let credentials: Record<"own" | "renewed" | "theirs" | "theirsNext" | "pinned" | "pinnedNext", Credential>;
 let world: World;
-let agent: Agent;
-let peer: Strongswan;
-let pair: Pair;
 
 const CHANGES: readonly Change[] = [
   {
@@ -68,7 +56,7 @@ const CHANGES: readonly Change[] = [
     becomes: "kept",
     async after() {
       await again("own-certificate");
-      expect(await peer.log(60)).toContain('received end entity cert "CN=renewed.test"');
+      expect(await lab.peer.log(60)).toContain('received end entity cert "CN=renewed.test"');
     },
   },
   {
@@ -109,7 +97,12 @@ const CHANGES: readonly Change[] = [
     change: change("other-psk", () => named("other-psk.test", secrets(NEXT_PSK))),
     becomes: "ended",
     async after() {
-      await peer.command("load-shared", { id: "other", type: "IKE", data: NEXT_PSK, owners: ["other-psk.test", OURS] });
+      await lab.peer.command("load-shared", {
+        id: "other",
+        type: "IKE",
+        data: NEXT_PSK,
+        owners: ["other-psk.test", OURS],
+      });
       await again("other-psk");
     },
   },
@@ -162,7 +155,7 @@ const CHANGES: readonly Change[] = [
     change: change("address", ({ remote }) => ({ remote: { ...remote, host: MOVED, from: [`${MOVED}/32`] } })),
     becomes: "made anew",
     async after() {
-      expect((await agent.established("address")).remote.address.toString()).toBe(MOVED);
+      expect((await lab.agent.established("address")).remote.address.toString()).toBe(MOVED);
     },
   },
   {
@@ -181,7 +174,7 @@ const CHANGES: readonly Change[] = [
     change: (before) => ({ ...before, users: { ...before.users, [ALICE]: "another from now on" } }),
     becomes: "ended",
     async after() {
-      await peer.command("load-shared", { id: ALICE, type: "EAP", data: "another from now on", owners: [ALICE] });
+      await lab.peer.command("load-shared", { id: ALICE, type: "EAP", data: "another from now on", owners: [ALICE] });
       await again("password");
     },
   },
@@ -194,8 +187,8 @@ const CHANGES: readonly Change[] = [
     change: ({ users: { [BOB]: _, ...users }, ...before }) => ({ ...before, users }),
     becomes: "ended",
     async after() {
-      await expect(peer.initiate("user-net", 5000)).rejects.toThrow(/refused initiate/);
-      expect((await agent.peer("user")).lastError?.code).toBe("ike/eap-credentials");
+      await expect(lab.peer.initiate("user-net", 5000)).rejects.toThrow(/refused initiate/);
+      expect((await lab.agent.peer("user")).lastError?.code).toBe("ike/eap-credentials");
     },
   },
   {
@@ -212,7 +205,7 @@ const CHANGES: readonly Change[] = [
     change: (before) => ({ ...before, pool: "10.8.0.0/24" }),
     becomes: "kept",
     async after() {
-      const vips = async () => (await peer.listSas("pool"))[0]?.localVips ?? [];
+      const vips = async () => (await lab.peer.listSas("pool"))[0]?.localVips ?? [];
       expect(await vips()).toEqual([expect.stringMatching(/^10\.9\.0\./)]);
       await again("pool");
       expect(await vips()).toEqual([expect.stringMatching(/^10\.8\.0\./)]);
@@ -238,38 +231,21 @@ const childrenOf = (id: string, more: Partial<PeerConnection["children"][number]
 
 /** The far end's connection, changed as its operator would. */
 async function reload(id: string, more: Partial<PeerConnection>): Promise<void> {
-  await peer.load({ connections: [{ ...peerConnection(tunnelOf(id)), ...more }] });
+  await lab.peer.load({ connections: [{ ...peerConnection(tunnelOf(id)), ...more }] });
 }
 
 /** It comes up, anew where it was up. */
 async function again(id: string): Promise<void> {
   const t = tunnelOf(id);
-  for (const { uniqueId } of await peer.listSas(id)) await peer.terminate({ ikeId: uniqueId });
-  await pair.gone(t);
-  await pair.up(t, "theirs");
-  await pair.both(t);
+  for (const { uniqueId } of await lab.peer.listSas(id)) await lab.peer.terminate({ ikeId: uniqueId });
+  await lab.pair.gone(t);
+  await lab.pair.up(t, "theirs");
+  await lab.pair.both(t);
 }
 
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
-    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
-      {
-        namespace: NS.theirs,
-        device: "wan",
-        addresses: [...TUNNELS.map((t) => t.theirs.address), MOVED].map((a) => `${a}/24`),
-      },
-    ],
-  ],
-};
+const topology = cableTopology(NS, TUNNELS, { cable: { theirs: [`${MOVED}/24`] } });
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstStrongswan(NS, topology).forFile(async () => {
   const [first, second, elsewhere] = await Promise.all(
     ["first", "second", "elsewhere"].map((name) => createAuthority(name, "ecdsa")),
   );
@@ -283,20 +259,6 @@ beforeAll(async () => {
     pinnedNext: await elsewhere.issue(THEIRS, "ecdsa"),
   };
   const theirs = [credentials.theirs, credentials.theirsNext, credentials.pinned, credentials.pinnedNext];
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    plugins: ["eap-identity", "eap-mschapv2"],
-    settings: { install_virtual_ip: "yes" },
-    authorities: [first.certificate],
-    privateKeys: theirs.map((c) => c.privateKey),
-    secrets: [{ owners: [THEIRS, OURS], secret: PSK }],
-    connections: [peerConnection(UNRELATED), ...CASES.map((c) => ({ ...peerConnection(c.tunnel), ...c.theirs?.() }))],
-  });
-  await peer.command("load-shared", { id: "other", type: "IKE", data: PSK, owners: ["other-psk.test", OURS] });
-  for (const user of [ALICE, BOB]) {
-    await peer.command("load-shared", { id: user, type: "EAP", data: `password of ${user}`, owners: [user] });
-  }
   const connections = [{ tunnel: UNRELATED, ours: undefined }, ...CASES].map(({ tunnel: t, ours }) => {
     const plain = connectionIntent(t);
     // To the far end all are one name's, so a first contact of one would end the others.
@@ -310,29 +272,37 @@ beforeAll(async () => {
     pool: "10.9.0.0/24",
     own: credentials.own,
   };
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
-    credential: credentials.own,
-    intent: intentOf(world),
-  });
-  pair = new Pair(agent, peer, NS);
+  return {
+    peer: {
+      plugins: ["eap-identity", "eap-mschapv2"],
+      settings: { install_virtual_ip: "yes" },
+      authorities: [first.certificate],
+      privateKeys: theirs.map((c) => c.privateKey),
+      secrets: [{ owners: [THEIRS, OURS], secret: PSK }],
+      connections: [peerConnection(UNRELATED), ...CASES.map((c) => ({ ...peerConnection(c.tunnel), ...c.theirs?.() }))],
+    },
+    agent: { credential: credentials.own, intent: intentOf(world) },
+  };
+});
+// Secrets with names, so that they can be changed.
+beforeAll(async () => {
+  const { peer, pair } = lab;
+  await peer.command("load-shared", { id: "other", type: "IKE", data: PSK, owners: ["other-psk.test", OURS] });
+  for (const user of [ALICE, BOB]) {
+    await peer.command("load-shared", { id: user, type: "EAP", data: `password of ${user}`, owners: [user] });
+  }
   await pair.up(UNRELATED, "ours");
   await pair.both(UNRELATED);
-}, 90_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
 }, 30_000);
 
 /** What has become of a tunnel, at both ends. */
 async function has(t: TunnelCase, becomes: Change["becomes"], before: ReturnType<typeof spisOf>): Promise<void> {
-  if (becomes === "ended") return pair.gone(t);
+  if (becomes === "ended") return lab.pair.gone(t);
   const same = {
     ike: becomes !== "IKE rekeyed" && becomes !== "made anew",
     child: becomes !== "rekeyed" && becomes !== "made anew",
   };
-  await pair.settled(t, (ends) => {
+  await lab.pair.settled(t, (ends) => {
     const now = spisOf(ends);
     return (now.ike === before.ike) === same.ike && (now.child === before.child) === same.child;
   });
@@ -344,19 +314,19 @@ describe("changed while the agent runs", () => {
       { proves },
       `${what}: the SAs are ${becomes}, an unrelated tunnel is not touched`,
       async () => {
-        if (id === "address") await pair.both(t);
-        else await pair.up(t, "theirs");
-        const before = spisOf(await pair.both(t));
-        const unrelated = spisOf(await pair.both(UNRELATED));
+        if (id === "address") await lab.pair.both(t);
+        else await lab.pair.up(t, "theirs");
+        const before = spisOf(await lab.pair.both(t));
+        const unrelated = spisOf(await lab.pair.both(UNRELATED));
         const own = world.own;
         world = make(world);
-        const steady = await pair.during(UNRELATED, async () => {
-          await agent.change({ intent: intentOf(world), ...(world.own !== own && { credential: world.own }) });
+        const steady = await lab.pair.during(UNRELATED, async () => {
+          await lab.agent.change({ intent: intentOf(world), ...(world.own !== own && { credential: world.own }) });
           await has(t, becomes, before);
         });
         expect(steady.received).toBe(steady.sent);
         await after?.();
-        expect(spisOf(await pair.both(UNRELATED))).toEqual(unrelated);
+        expect(spisOf(await lab.pair.both(UNRELATED))).toEqual(unrelated);
       },
       40_000,
     );

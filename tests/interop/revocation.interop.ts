@@ -3,20 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { LastError } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  type Authority,
-  type Credential,
-  createAuthority,
-  eventually,
-  layOut,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { connectionIntent, DATA_PLANE, Pair, PEER_DATA_PLANE, peerConnection, type TunnelCase } from "./lab.js";
+import { type Authority, type Credential, createAuthority, eventually } from "@sallyport/testkit";
+import { cableTopology, cableTunnel } from "./cable.js";
+import { againstStrongswan } from "./daemons.js";
+import { connectionIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { FATES, type Fate, type Fated, suffer, WEB, Web } from "./revocation-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
@@ -32,14 +22,10 @@ const LATER: readonly Fate[] = [
 /** A place is asked again after a minute at the earliest. */
 const SECONDS_TO_LEARN = 120;
 
-const tunnel = (n: number, id: string): TunnelCase => ({
-  id,
-  auth: "certificate",
-  ours: { name: OURS, address: "192.0.2.1", subnet: `10.1.${n}.0/24`, host: `10.1.${n}.1` },
-  theirs: { name: THEIRS, address: `192.0.2.${10 + n}`, subnet: `10.2.${n}.0/24`, host: `10.2.${n}.1` },
-  ike: ["aes256-sha256-x25519"],
-  esp: ["aes256gcm16"],
-});
+function tunnel(n: number, id: string): TunnelCase {
+  const plainly = cableTunnel(n, id, { auth: "certificate" });
+  return { ...plainly, theirs: { ...plainly.theirs, name: THEIRS } };
+}
 
 const WE_JUDGE = [...FATES, ...LATER].map((fate, n) => ({ ...fate, tunnel: tunnel(n, fate.id) }));
 const THEY_JUDGE = FATES.map((fate, n) => ({ ...fate, tunnel: tunnel(20 + n, `ours-${fate.id}`) }));
@@ -48,22 +34,7 @@ const UNRELATED = tunnel(0, "good-by-list");
 
 const [BY_OPERATOR, ON_THE_WEB] = WE_JUDGE.slice(FATES.length).map((f) => f.tunnel) as [TunnelCase, TunnelCase];
 
-const TOPOLOGY: Topology = {
-  namespaces: [
-    { name: NS.ours, loopback: TUNNELS.map((t) => `${t.ours.host}/32`) },
-    { name: NS.theirs, loopback: TUNNELS.map((t) => `${t.theirs.host}/32`) },
-  ],
-  cables: [
-    [
-      { namespace: NS.ours, device: "wan", addresses: ["192.0.2.1/24"] },
-      {
-        namespace: NS.theirs,
-        device: "wan",
-        addresses: [...TUNNELS.map((t) => t.theirs.address), WEB].map((a) => `${a}/24`),
-      },
-    ],
-  ],
-};
+const topology = cableTopology(NS, TUNNELS, { cable: { theirs: [`${WEB}/24`] } });
 
 let directory: string;
 let web: Web;
@@ -71,9 +42,6 @@ let web: Web;
 let plain: Authority;
 let fated: ReadonlyMap<string, Fated>;
 let own: Credential;
-let agent: Agent;
-let peer: Strongswan;
-let pair: Pair;
 /** Lists that the operator hands to the agent, by fate. */
 const handed = new Map<string, Buffer>();
 
@@ -116,9 +84,7 @@ const intentWith = (certificate: Credential): GatewayIntent => ({
   options: { commitConfirmSeconds: 60, reportSeconds: 5 },
 });
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstStrongswan(NS, topology).forFile(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "sallyport-revocation-"));
   await mkdir(path.join(directory, "web"));
   web = await Web.open(NS.theirs, path.join(directory, "web"));
@@ -133,61 +99,58 @@ beforeAll(async () => {
   const { authority } = of("revoked-on-the-web");
   await web.publish("revoked-on-the-web", await authority.list({ age: 0, life: 60 }));
   const all = [...fated.values()];
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: PEER_DATA_PLANE,
-    plugins: ["curl"],
-    authorities: [plain.certificate, ...all.map((f) => f.authority.own.certificate)],
-    certificates: all.flatMap((f) => f.between.map((c) => c.certificate)),
-    privateKeys: [theirs.privateKey, ...all.map((f) => f.theirs.privateKey)],
-    connections: [
-      ...WE_JUDGE.map(({ id, tunnel: t }) => ({
-        ...peerConnection(t, of(id).theirs),
-        remote: { auth: "pubkey", id: OURS, authorities: [plain.certificate] },
-      })),
-      ...THEY_JUDGE.map(({ id, policy, tunnel: t }) => ({
-        ...peerConnection(t, theirs),
-        remote: { auth: "pubkey", id: OURS, authorities: [of(id).authority.own.certificate], revocation: policy },
-      })),
-    ],
-  });
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: DATA_PLANE,
-    credential: own,
-    intent: intentWith(own),
-  });
-  pair = new Pair(agent, peer, NS);
-  await pair.up(ON_THE_WEB, "ours");
-  await pair.both(ON_THE_WEB);
-  await authority.revoke(of("revoked-on-the-web").theirs);
+  return {
+    peer: {
+      plugins: ["curl"],
+      authorities: [plain.certificate, ...all.map((f) => f.authority.own.certificate)],
+      certificates: all.flatMap((f) => f.between.map((c) => c.certificate)),
+      privateKeys: [theirs.privateKey, ...all.map((f) => f.theirs.privateKey)],
+      connections: [
+        ...WE_JUDGE.map(({ id, tunnel: t }) => ({
+          ...peerConnection(t, of(id).theirs),
+          remote: { auth: "pubkey", id: OURS, authorities: [plain.certificate] },
+        })),
+        ...THEY_JUDGE.map(({ id, policy, tunnel: t }) => ({
+          ...peerConnection(t, theirs),
+          remote: { auth: "pubkey", id: OURS, authorities: [of(id).authority.own.certificate], revocation: policy },
+        })),
+      ],
+    },
+    agent: { credential: own, intent: intentWith(own) },
+  };
+});
+// A list is fetched anew after a minute: time for the other tests.
+beforeAll(async () => {
+  await lab.pair.up(ON_THE_WEB, "ours");
+  await lab.pair.both(ON_THE_WEB);
+  const { authority, theirs } = of("revoked-on-the-web");
+  await authority.revoke(theirs);
   await web.publish("revoked-on-the-web", await authority.list());
-}, 90_000);
+}, 30_000);
 afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop(), web?.close()]);
-  await remove(TOPOLOGY);
+  await web?.close();
   if (directory) await rm(directory, { recursive: true, force: true });
 }, 30_000);
 
 /** Brings it up with traffic, and takes it down. */
 async function works(t: TunnelCase, by: "ours" | "theirs"): Promise<void> {
-  await pair.up(t, by);
-  await pair.both(t);
-  await eventually("ten replies", async () => (await pair.ping(t, 10)).received === 10 || undefined);
-  await agent.ask("down", { tunnel: t.id });
-  await pair.gone(t);
+  await lab.pair.up(t, by);
+  await lab.pair.both(t);
+  await eventually("ten replies", async () => (await lab.pair.ping(t, 10)).received === 10 || undefined);
+  await lab.agent.ask("down", { tunnel: t.id });
+  await lab.pair.gone(t);
 }
 
 /** Tries to bring it up; gives what the agent says then. */
 async function fails(t: TunnelCase, by: "ours" | "theirs"): Promise<LastError> {
-  const before = (await agent.peer(t.id)).lastError?.at ?? 0;
-  await pair.up(t, by).catch(() => undefined);
+  const before = (await lab.agent.peer(t.id)).lastError?.at ?? 0;
+  await lab.pair.up(t, by).catch(() => undefined);
   const error = await eventually(`${t.id} says why`, async () => {
-    const { lastError } = await agent.peer(t.id);
+    const { lastError } = await lab.agent.peer(t.id);
     return lastError && lastError.at > before ? lastError : undefined;
   });
-  await agent.ask("down", { tunnel: t.id });
-  await pair.gone(t);
+  await lab.agent.ask("down", { tunnel: t.id });
+  await lab.pair.gone(t);
   return error;
 }
 
@@ -204,7 +167,7 @@ describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins"
           const error = await fails(t, by);
           expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
           if (policy === "strict") expect(error.exchange).toBe("IKE_AUTH");
-          expect(await peer.listSas(t.id)).toEqual([]);
+          expect(await lab.peer.listSas(t.id)).toEqual([]);
         },
         30_000,
       );
@@ -214,33 +177,33 @@ describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins"
 
 describe("revoked while its SAs are up", () => {
   beforeAll(async () => {
-    for (const t of [UNRELATED, BY_OPERATOR]) await pair.up(t, "ours");
-    for (const t of [UNRELATED, BY_OPERATOR]) await pair.both(t);
+    for (const t of [UNRELATED, BY_OPERATOR]) await lab.pair.up(t, "ours");
+    for (const t of [UNRELATED, BY_OPERATOR]) await lab.pair.both(t);
   }, 30_000);
 
   scenario(
     { proves: 28, role: "initiator" },
     "they end at once at both ends, and an unrelated tunnel loses nothing",
     async () => {
-      const before = await pair.both(UNRELATED);
+      const before = await lab.pair.both(UNRELATED);
       const { authority, theirs } = of("revoked-by-operator");
       await authority.revoke(theirs, "certificateHold");
       handed.set("revoked-by-operator", await authority.list());
-      const seen = await pair.during(UNRELATED, async () => {
-        await agent.change({ intent: intentWith(own) });
-        await pair.gone(BY_OPERATOR);
+      const seen = await lab.pair.during(UNRELATED, async () => {
+        await lab.agent.change({ intent: intentWith(own) });
+        await lab.pair.gone(BY_OPERATOR);
       });
       expect(seen.received).toBe(seen.sent);
-      const after = await pair.both(UNRELATED);
+      const after = await lab.pair.both(UNRELATED);
       expect([after.ours.spiInitiator, after.child.ours.spiIn]).toEqual([
         before.ours.spiInitiator,
         before.child.ours.spiIn,
       ]);
-      expect((await agent.peer(BY_OPERATOR.id)).lastError).toMatchObject({
+      expect((await lab.agent.peer(BY_OPERATOR.id)).lastError).toMatchObject({
         code: "pki/revoked",
         message: expect.stringMatching(/certificateHold, CRL/),
       });
-      expect(await pair.ping(BY_OPERATOR, 3)).toMatchObject({ received: 0 });
+      expect(await lab.pair.ping(BY_OPERATOR, 3)).toMatchObject({ received: 0 });
     },
     30_000,
   );
@@ -255,7 +218,7 @@ describe("revoked while its SAs are up", () => {
       const { authority } = of("revoked-by-operator");
       await authority.restoreAll();
       handed.set("revoked-by-operator", await authority.list({ age: 0 }));
-      await agent.change({ intent: intentWith(own) });
+      await lab.agent.change({ intent: intentWith(own) });
       for (const by of ["ours", "theirs"] as const) await works(BY_OPERATOR, by);
     },
     60_000,
@@ -266,7 +229,7 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
   beforeAll(async () => {
     const { ours, between } = of(id);
     const certificate = [ours, ...between].map((c) => c.certificate.trimEnd()).join("\n");
-    await agent.change({ intent: intentWith(ours), credential: { ...ours, certificate } });
+    await lab.agent.change({ intent: intentWith(ours), credential: { ...ours, certificate } });
   }, 30_000);
 
   for (const by of ["ours", "theirs"] as const) {
@@ -278,7 +241,7 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
         `is refused, ${by} begins, which we say`,
         async () => {
           expect(await fails(t, by)).toMatchObject({ theirs: "AUTHENTICATION_FAILED" });
-          expect(await peer.log(200)).toMatch(refused.there);
+          expect(await lab.peer.log(200)).toMatch(refused.there);
         },
         30_000,
       );
@@ -287,7 +250,7 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
 });
 
 describe("a list that is fetched anew", () => {
-  beforeAll(() => agent.change({ intent: intentWith(own), credential: own }), 30_000);
+  beforeAll(() => lab.agent.change({ intent: intentWith(own), credential: own }), 30_000);
 
   scenario(
     { proves: 28, role: "initiator" },
@@ -295,13 +258,13 @@ describe("a list that is fetched anew", () => {
     async () => {
       await eventually(
         "its SAs have ended",
-        async () => (await agent.peer(ON_THE_WEB.id)).lastError?.code === "pki/revoked" || undefined,
+        async () => (await lab.agent.peer(ON_THE_WEB.id)).lastError?.code === "pki/revoked" || undefined,
         SECONDS_TO_LEARN * 1000,
         500,
       );
-      await pair.gone(ON_THE_WEB);
-      await pair.both(UNRELATED);
-      expect(await pair.ping(UNRELATED, 10)).toMatchObject({ sent: 10, received: 10 });
+      await lab.pair.gone(ON_THE_WEB);
+      await lab.pair.both(UNRELATED);
+      expect(await lab.pair.ping(UNRELATED, 10)).toMatchObject({ sent: 10, received: 10 });
     },
     (SECONDS_TO_LEARN + 20) * 1000,
   );
