@@ -73,9 +73,12 @@ export class EngineHost {
       () => options.clock.now(),
       (timer) => this.#feed({ on: "timer", now: this.#now(), timer }),
     );
-    options.transport.listen((local, remote, data) => {
-      if (!this.#closed && !this.#received(local, remote, data)) this.#dropped++;
-    });
+    options.transport.listen(
+      (local, remote, data) => {
+        if (!this.#closed && !this.#received(local, remote, data)) this.#dropped++;
+      },
+      () => this.#queue.crowding,
+    );
     options.dataPlane.listen((event: DataPlaneEvent) => this.#feed({ on: "dataplane", now: this.#now(), event }));
   }
 

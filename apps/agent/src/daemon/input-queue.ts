@@ -52,6 +52,11 @@ export class InputQueue {
     return this.#inputs.length + this.#strangers.length;
   }
 
+  /** Share of the room for strangers that is taken. */
+  get crowding(): number {
+    return this.#strangers.length / QUEUE_LIMITS.ofStrangers;
+  }
+
   push(input: Input): void {
     this.#inputs.push({ input, owner: undefined });
   }

@@ -1,11 +1,11 @@
 import type { Buffer } from "node:buffer";
 
 /**
- * Shares of a socket's receive buffer that are in use: from the first on some first messages are let fall, from the second on all that
+ * Shares of the room for what waits that are in use: from the first on some first messages are let fall, from the second on all that
  * did not fall before, from the third on those too.
  */
 const FILL = { some: 1 / 16, all: 1 / 4, again: 3 / 4 } as const;
-/** How full the buffer is, is asked for once in so many datagrams. */
+/** How full it is, is asked for once in so many datagrams. */
 const EVERY = 32;
 /** How many that were let fall are remembered; at 20,000 a second, those of some ten seconds. */
 const REMEMBERED = 2 ** 18;
@@ -24,7 +24,7 @@ function isFirst(slab: Buffer, at: number, length: number): boolean {
 }
 
 /**
- * Keeps what waits at a socket short. A flood that is faster than this machine works it off would fill the buffer, and everybody would wait
+ * Keeps what waits short, at the socket and behind it. A flood that is faster than this machine works it off would fill the buffer, and everybody would wait
  * behind seconds of it. Instead, the more waits, the more first messages are let fall unanswered. Who means them sends them again, which
  * spoofed ones hardly are, and then they pass; all that belongs to a conversation passes too (hostile input 21).
  */

@@ -32,6 +32,7 @@ export function openIkeSocket(family: Family, port: number, mark?: number): UdpS
 /** IKE over UDP sockets: one a family and port. */
 export class UdpTransport implements IkeTransport {
   #listener: DatagramListener = () => {};
+  #crowding = () => 0;
   #dropped = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -51,7 +52,7 @@ export class UdpTransport implements IkeTransport {
     for (const socket of this.sockets) {
       if (except.includes(socket)) continue;
       const natt = socket.local.port === this.ports.natt;
-      const thinning = new Thinning(() => socket.fill);
+      const thinning = new Thinning(() => Math.max(socket.fill, this.#crowding()));
       socket.onDatagram(
         ({ data, from, to, truncated }) => {
           if (truncated) return;
@@ -74,8 +75,9 @@ export class UdpTransport implements IkeTransport {
     this.#listener({ address: to, port: this.ports.natt }, from, data);
   }
 
-  listen(listener: DatagramListener): void {
+  listen(listener: DatagramListener, crowding: () => number): void {
     this.#listener = listener;
+    this.#crowding = crowding;
   }
 
   send(local: Endpoint, remote: Endpoint, data: Uint8Array): void {
