@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CLASSES } from "./classes/index.ts";
+import { GROWTH } from "./growth.ts";
 import type { Guard, HostileClass } from "./guard.ts";
 
 export const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -41,6 +42,12 @@ ${CLASSES.map(section).join("\n")}
 | kind | against | guard | test that fails without it |
 |---|---|---|---|
 ${CLASSES.flatMap((about) => about.guards.map((guard) => row(about, guard))).join("\n")}
+
+## What could grow
+
+| what | where | bound |
+|---|---|---|
+${GROWTH.map(([what, file, bound]) => `| ${cell(what)} | \`${file}\` | ${cell(bound)} |`).join("\n")}
 `;
 }
 

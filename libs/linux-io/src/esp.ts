@@ -53,10 +53,11 @@ export class EspBatch {
     const digest = integrity ? DIGEST[integrity.algorithm] : "";
     if (digest === undefined) return undefined;
     const keyBytes = encryption.key.length - info.saltBytes;
+    const keys = Buffer.concat([encryption.key, integrity?.key ?? Buffer.alloc(0)]);
     const handle = addon().espCreate(
       cipherName(encryption.algorithm, keyBytes * 8),
       digest,
-      Buffer.concat([encryption.key, integrity?.key ?? Buffer.alloc(0)]),
+      keys,
       Uint32Array.of(
         spi,
         Number(esn),
@@ -69,6 +70,7 @@ export class EspBatch {
         Number(info.icvBytes > 0),
       ),
     );
+    keys.fill(0);
     return handle && new EspBatch(handle);
   }
 

@@ -57,6 +57,14 @@ test("a router is believed for ten minutes, but not below what every path carrie
   expect(told.told(peer)).toBe(Number.POSITIVE_INFINITY);
 });
 
+test("routers' words about ever more peers are not all remembered (hostile input 29)", () => {
+  const { told } = mtus(async () => route());
+  for (let i = 0; i < 5_000; i++) told.learn(IpAddress.fromBigInt(4, 0x0a00_0000n + BigInt(i)), 1_280);
+  expect(told.remembered).toBe(4_096);
+  expect(told.told(IpAddress.parse("10.0.0.0"))).toBe(Number.POSITIVE_INFINITY);
+  expect(told.told(IpAddress.fromBigInt(4, 0x0a00_0000n + 4_999n))).toBe(1_280);
+});
+
 test("SAs that come together share what the kernel said, for a second", async () => {
   const other = { ...path, destination: IpAddress.parse("198.51.100.2") };
   const { told, pass, asked } = mtus(async () => route());

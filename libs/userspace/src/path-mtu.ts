@@ -9,6 +9,9 @@ const TOLD_MS = 600_000;
 /** No router may tell less: RFC 1122 §3.3.3, RFC 8200 §5. */
 const LEAST = { 4: 576, 6: 1280 } as const;
 
+/** Routers' words that are remembered; the oldest go. */
+const MAX_TOLD = 4096;
+
 /** SAs that come within this of each other share what the kernel said: it takes as long as a key exchange. */
 const SHARED_MS = 1_000;
 
@@ -25,6 +28,11 @@ export class PathMtus {
     private readonly netlink: Pick<RouteNetlink, "lookup" | "links">,
   ) {}
 
+  /** How many routers' words are remembered. */
+  get remembered(): number {
+    return this.#told.size;
+  }
+
   /** A router's word, as long as it holds; else infinite. */
   told(destination: IpAddress): number {
     const known = this.#told.get(destination.toString());
@@ -34,7 +42,10 @@ export class PathMtus {
   /** Gives what is believed of it. */
   learn(destination: IpAddress, mtu: number): number {
     const believed = Math.max(mtu, LEAST[destination.family]);
-    this.#told.set(destination.toString(), { mtu: believed, until: this.clock.now() + TOLD_MS });
+    const key = destination.toString();
+    this.#told.delete(key);
+    this.#told.set(key, { mtu: believed, until: this.clock.now() + TOLD_MS });
+    if (this.#told.size > MAX_TOLD) this.#told.delete(this.#told.keys().next().value as string);
     return believed;
   }
 

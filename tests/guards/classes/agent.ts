@@ -24,6 +24,23 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
         without: "this.#buffer = Buffer.allocUnsafe(capacity);",
         test: [`${SIM}/unset-octets.spec.ts`, "whatever memory held before, the same octets go out (hostile input 23)"],
       },
+      {
+        against: "keys of CHILD SAs that stay in memory once the data plane has them",
+        file: "libs/ike/src/runner-wipe.ts",
+        text: "encryption.key.fill(0);",
+        without: "",
+        test: [
+          `${AGENT}/engine-host.spec.ts`,
+          "overwrites the keys of SAs that were handed over, and of those that were refused or never tried",
+        ],
+      },
+      {
+        against: "keys of an IKE SA that is gone",
+        file: `${V2}/table.ts`,
+        text: "if (old) wipe(old);",
+        without: "",
+        test: [`${V2}/table.spec.ts`, "the keys of an IKE SA that is gone are overwritten, and not before"],
+      },
     ],
   },
   {
@@ -198,6 +215,40 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
         text: "      if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;\n      this.#loggedAt = this.#now();",
         without: "      throw error;",
         test: [`${AGENT}/engine-host.spec.ts`, "outlives an engine that throws"],
+      },
+      {
+        against: "maps that grow: what routers said",
+        file: "libs/userspace/src/path-mtu.ts",
+        text: "if (this.#told.size > MAX_TOLD)",
+        without: "if (false)",
+        test: [
+          "libs/userspace/src/path-mtu.spec.ts",
+          "routers' words about ever more peers are not all remembered (hostile input 29)",
+        ],
+      },
+      {
+        against: "maps that grow: names that selectors of peers made",
+        file: `${V2}/core.ts`,
+        text: "if (!this.byReqid.has(reqid) && !this.table.usesReqid(reqid)) this.reqids.delete(reqid);",
+        without: "",
+        test: [`${SIM}/growth.spec.ts`, "names of reqids for requests that are refused are forgotten"],
+      },
+      {
+        against: "policies that fine selectors of a peer make",
+        file: `${V2}/child.ts`,
+        text: "turn.core.config.limits.selectorsPerSa - selectorsMade(sa, a.reqid)",
+        without: "MAX_SELECTORS",
+        test: [
+          `${SIM}/growth.spec.ts`,
+          "policies of selectors that the peer makes fine are bounded for the whole IKE SA",
+        ],
+      },
+      {
+        against: "what every object has, taken for a name of ours: algorithms",
+        file: "libs/esp/src/esp.ts",
+        text: "if (Object.hasOwn(table, name)) return table[name] as Info;",
+        without: "if (table[name]) return table[name] as Info;",
+        test: ["libs/esp/src/esp.spec.ts", "with %s are refused"],
       },
       {
         against: "a promise that nobody awaits",

@@ -169,6 +169,13 @@ export const TRUST: readonly HostileClass[] = [
         test: [`${V2}/cookie.spec.ts`, "a cookie is good for its nonce, address and SPI alone"],
       },
       {
+        against: "requests that start over without a good cookie",
+        file: `${V2}/serve-init.ts`,
+        text: "if (!cookies.check(turn.now, now.cookie, now.nonce, from.remote.address, initiatorSpi)) return false;",
+        without: "",
+        test: [`${SIM}/stray.spec.ts`, "cannot be taken for by somebody whose cookie is not good"],
+      },
+      {
         against: "a flood that delays IKE SAs",
         file: `${AGENT}/input-queue.ts`,
         text: "if (this.#strangers.length >= QUEUE_LIMITS.ofStrangers) return false;",
@@ -268,6 +275,13 @@ export const TRUST: readonly HostileClass[] = [
         text: "offer.local) || !within(remote, offer.remote)) {",
         without: "offer.local)) {",
         test: [SERVER, "selectors of its answer that say %s make no CHILD SA and no route"],
+      },
+      {
+        against: "addresses that are this machine's own, or the server's",
+        file: `${V2}/request-config.ts`,
+        text: " && !isTaken(turn, sa, a)",
+        without: "",
+        test: [SERVER, "the address %s, which is somebody's already, is not taken"],
       },
       {
         against: "addresses that no machine can have",

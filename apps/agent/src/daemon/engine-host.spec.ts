@@ -35,6 +35,10 @@ function setUp(
     removeSa: async () => {
       calls.push("removeSa");
     },
+    installSa: async ({ spi }: { spi: number }) => {
+      calls.push("installSa");
+      if (spi === 666) throw fault("agent/no-route", "refused", { field: "spi", value: "EINVAL" });
+    },
     installRoute: async () => {
       throw fault("agent/no-route", "no such network", { field: "destination", value: "ENETUNREACH" });
     },
@@ -206,4 +210,17 @@ it("says nothing to the engine once it is closed", () => {
   t.receive(new Uint8Array(1));
   expect(t.inputs).toEqual([]);
   jest.clearAllTimers();
+});
+
+it("overwrites the keys of SAs that were handed over, and of those that were refused or never tried", async () => {
+  const keys = [1, 2, 3, 4].map((octet) => new Uint8Array(20).fill(octet));
+  const sa = (spi: number, encryption: number, integrity: number) => ({
+    op: "installSa",
+    args: [{ spi, encryption: { key: keys[encryption] }, integrity: { key: keys[integrity] } }],
+  });
+  const ops = [sa(666, 0, 1), sa(5, 2, 3)] as unknown as Extract<Effect, { do: "dataplane" }>["ops"];
+  const t = setUp((input) => (input.on === "config" ? [{ do: "dataplane", id: 0, ops }] : []));
+  await t.host.configure(CONFIG);
+  expect(t.calls).toEqual(["installSa"]);
+  for (const key of keys) expect(key.every((octet) => octet === 0)).toBe(true);
 });

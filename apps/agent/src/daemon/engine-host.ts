@@ -13,6 +13,7 @@ import {
   type Input,
   type Lessee,
   type PolicyStatus,
+  wipeHandedOver,
 } from "@sallyport/ike";
 import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
 import { InputQueue, type Waiting } from "./input-queue.js";
@@ -269,6 +270,14 @@ export class EngineHost {
     ops: readonly DataPlaneOp[],
     failures?: (Failure & { op: DataPlaneOp })[],
   ): Promise<void> {
+    try {
+      await this.#callAll(id, ops, failures);
+    } finally {
+      wipeHandedOver(ops);
+    }
+  }
+
+  async #callAll(id: number, ops: readonly DataPlaneOp[], failures?: (Failure & { op: DataPlaneOp })[]): Promise<void> {
     const values: unknown[] = [];
     for (const op of ops) {
       try {

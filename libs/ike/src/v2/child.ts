@@ -315,6 +315,9 @@ const FADE_MS = 2_000;
 /** Takes a CHILD SA out of the data plane and of the IKE SA; the inbound half of a replaced one fades. */
 export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReason): void {
   sa.children = sa.children.filter((c) => c.serial !== child.serial);
+  // Never handed over.
+  const held = child.heldOutbound;
+  if (held) turn.wipe(held.encryption.key, ...(held.integrity ? [held.integrity.key] : []));
   const fades = reason === "replaced" && sa.phase === "established";
   if (fades) sa.fading = [...sa.fading, { spiIn: child.spiIn, path: child.path, at: turn.now + FADE_MS }];
   turn.apply([

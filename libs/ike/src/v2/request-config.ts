@@ -51,7 +51,7 @@ export function takeAddresses(turn: Turn, sa: IkeSa, offer: ChildOffer, payloads
   const cp = find(payloads, "CP");
   const told = readConfig(cp?.cfgType === CFG.REPLY ? cp.attributes : []);
   const local = request.families.flatMap(
-    (family) => told.addresses.find((a) => a.family === family && isHost(a)) ?? [],
+    (family) => told.addresses.find((a) => a.family === family && isHost(a) && !isTaken(turn, sa, a)) ?? [],
   );
   if (local.length === 0) {
     throw fault("ike/no-address", "the peer gave no address", {
@@ -73,6 +73,13 @@ export function takeAddresses(turn: Turn, sa: IkeSa, offer: ChildOffer, payloads
 /** Addresses that a machine cannot have or that would take something else over. */
 function isHost(address: IpAddress): boolean {
   return !NO_HOSTS.some((prefix) => prefix.contains(address));
+}
+
+/** This machine's own address, or the peer's: it would come and go with the tunnel, and the way to the peer with it (hostile input 28). */
+function isTaken(turn: Turn, sa: IkeSa, address: IpAddress): boolean {
+  const before = turn.core.peers.get(sa.peer?.id ?? "")?.addresses ?? [];
+  if (before.some((a) => a.equals(address))) return false;
+  return [sa.local.address, sa.remote.address, ...turn.core.addresses].some((a) => a.equals(address));
 }
 
 const NO_HOSTS = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8", "::ffff:0:0/96"].map(

@@ -50,7 +50,7 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
     return;
   }
   const known = core.table.byInit(peek.initiatorSpi, from.remote);
-  if (known !== undefined) {
+  if (known !== undefined && !startsOver(turn, known, from, peek)) {
     again(turn, known, from);
     return;
   }
@@ -81,6 +81,26 @@ export function serveInit(turn: Turn, from: From, peek: HeaderPeek): void {
   open(turn, from, message, { ...picked, peerValue: ke.data });
 }
 
+function isFirst(first: Uint8Array, { datagram }: From): boolean {
+  return first.length === datagram.length && first.every((b, i) => b === datagram[i]);
+}
+
+/**
+ * An initiator that was asked for a cookie goes on with the request that has it (RFC 7296 §2.6), though an earlier one, without, may
+ * have come again and been taken meanwhile: that one is left to its time. Only a good cookie says so, and only once.
+ */
+function startsOver(turn: Turn, serial: number, from: From, { initiatorSpi }: HeaderPeek): boolean {
+  const { cookies } = turn.core;
+  const sa = turn.edit(serial);
+  if (!sa?.handshake || sa.serving || sa.nextTheirs > 1 || isFirst(sa.handshake.received, from)) return false;
+  const [now, before] = [peekCookie(from.datagram), peekCookie(sa.handshake.received)];
+  if (!now?.cookie || before?.cookie) return false;
+  if (!cookies.check(turn.now, now.cookie, now.nonce, from.remote.address, initiatorSpi)) return false;
+  turn.count("init-started-over");
+  sa.handshake = { ...sa.handshake, halfOpenKey: undefined };
+  return true;
+}
+
 /** A retransmission gets the same answer, unless the request differs from the first. */
 function again(turn: Turn, serial: number, from: From): void {
   const sa = turn.edit(serial);
@@ -89,8 +109,7 @@ function again(turn: Turn, serial: number, from: From): void {
     turn.count("init-in-progress");
     return;
   }
-  const first = sa.handshake.received;
-  if (first.length !== from.datagram.length || !first.every((b, i) => b === from.datagram[i])) {
+  if (!isFirst(sa.handshake.received, from)) {
     turn.count("bad-init");
     return;
   }

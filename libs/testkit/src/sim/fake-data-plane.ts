@@ -22,6 +22,16 @@ function refused(message: string, field: string): Fault {
   return new Fault("dataplane/refused", message, { retry: false, expose: true }, { field, value: "EEXIST" });
 }
 
+/** Keys are overwritten once they are handed over. */
+function ownCopy(sa: SaSpec): SaSpec {
+  const { encryption, integrity } = sa;
+  return {
+    ...sa,
+    encryption: { ...encryption, key: Uint8Array.from(encryption.key) },
+    ...(integrity && { integrity: { ...integrity, key: Uint8Array.from(integrity.key) } }),
+  };
+}
+
 /** A data plane that only keeps books, and refuses what a kernel would. */
 export class FakeDataPlane {
   readonly sas = new Map<string, SaSpec>();
@@ -85,7 +95,7 @@ export class FakeDataPlane {
     const id = idText(sa);
     if (this.sas.has(id)) throw refused(`SA ${id} is there already`, "spi");
     if (sa.direction === "in" && !this.reserved.delete(id)) throw refused(`SPI ${sa.spi} was not reserved`, "spi");
-    this.sas.set(id, sa);
+    this.sas.set(id, ownCopy(sa));
   }
 
   #move(id: SaId, to: Pick<SaSpec, "source" | "destination" | "encapsulation">): void {

@@ -30,6 +30,7 @@ function client(
   const sim = new Simulation(1, keys);
   const a = sim.addPeer("a", ADDRESSES.a);
   const server = new ScriptedServer(sim, new SeededRng(9), ADDRESSES.b, answer);
+  a.addresses = [...a.addresses, IpAddress.parse("192.168.7.7")];
   a.networkChanged();
   a.configure(configOf(peerOf("a", more)));
   sim.run(1);
@@ -155,6 +156,16 @@ describe("a proven server that wants more than it may have (hostile input 28)", 
     expect([...a.dataPlane.routes.keys()]).toEqual(["10.2.0.0/16"]);
     expect([...a.dataPlane.policies.values()].map((p) => p.selector.destination.toString())).not.toContain("0.0.0.0/1");
   });
+
+  test.each([ADDRESSES.a, ADDRESSES.b, "192.168.7.7"])(
+    "the address %s, which is somebody's already, is not taken",
+    (text) => {
+      const { a } = pushing(given(address(text)), sa(), ts("TSi", `${text}/32`), ts("TSr", "10.2.0.0/16"));
+      expect(a.dataPlane.log).not.toContain("installAddress");
+      expect(a.dataPlane.log).not.toContain("removeAddress");
+      expect(a.of("negotiation-failed")[0]?.error.code).toBe("ike/no-address");
+    },
+  );
 
   test.each(["127.0.0.1", "0.0.0.1", "224.0.0.5", "255.255.255.255"])("the address %s is not taken", (text) => {
     const { a } = pushing(given(address(text)), sa(), ts("TSi", `${text}/32`), ts("TSr", "10.2.0.0/16"));

@@ -11,6 +11,7 @@ import {
   type Input,
   type PeerStatus,
   runCryptoJob,
+  wipeHandedOver,
 } from "@sallyport/ike";
 import { FakeDataPlane } from "./fake-data-plane.js";
 import type { Network } from "./network.js";
@@ -152,19 +153,23 @@ export class SimPeer {
   }
 
   #dataPlane(effect: Extract<Effect, { do: "dataplane" }>): void {
+    const answer = this.#dataPlaneAnswer(effect);
+    wipeHandedOver(effect.ops);
+    if (answer) this.handle(answer);
+  }
+
+  #dataPlaneAnswer({ id, ops }: Extract<Effect, { do: "dataplane" }>): Input | undefined {
     const values: unknown[] = [];
-    const { id } = effect;
-    for (const op of effect.ops) {
+    for (const op of ops) {
       try {
         values.push(this.dataPlane.run(op));
       } catch (error) {
         if (!isFault(error)) throw error;
         if (id === 0) throw new Error(`${this.name}: ${op.op} failed with nobody waiting: ${error.message}`);
-        this.handle({ on: "failed", now: this.clock.now, id, at: values.length, failure: failureOf(error) });
-        return;
+        return { on: "failed", now: this.clock.now, id, at: values.length, failure: failureOf(error) };
       }
     }
-    if (id !== 0) this.handle({ on: "dataplane-done", now: this.clock.now, id, values });
+    return id === 0 ? undefined : { on: "dataplane-done", now: this.clock.now, id, values };
   }
 
   /** Undefined when no such peer is configured. */

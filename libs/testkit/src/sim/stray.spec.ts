@@ -136,3 +136,56 @@ test("a refusal is never longer than what it refuses (hostile input 22)", () => 
   expect(b.count("answer-too-long")).toBe(1);
   expect(say(encodeMessage(HEADER, INIT))).toHaveLength(1);
 });
+
+describe("an initiator that was asked for a cookie", () => {
+  /**
+   * `b` demands cookies, stops to, takes `a`'s first request when it comes again – that answer is lost –, and then hears the one with
+   * the cookie.
+   */
+  function crossed() {
+    const { sim, a, b } = pair({ a: configOf(), b: configOf() });
+    const demanding = (cookieThreshold: number) =>
+      b.configure({ ...configOf(peerOf("b")), limits: { ...configOf().limits, cookieThreshold } });
+    demanding(0);
+    const requests: Packet[] = [];
+    let lost = false;
+    sim.network.taps.push((p) => {
+      if (lost) return undefined;
+      const peek = peekHeader(p.datagram);
+      if (!p.from.address.equals(a.address) || peek?.exchange !== EXCHANGE.IKE_SA_INIT) return p;
+      requests.push(p);
+      if (requests.length !== 2) return p;
+      demanding(256);
+      const [first] = requests as [Packet];
+      lost = true;
+      b.receive(first.to, first.from, first.datagram);
+      lost = false;
+      return p;
+    });
+    a.configure(configOf(peerOf("a")));
+    return { sim, a, b, requests };
+  }
+
+  test("goes on with it, though its first request was taken meanwhile (RFC 7296 §2.6)", () => {
+    const { sim, a, b } = crossed();
+    sim.run(1);
+    expect(a.established()).toHaveLength(1);
+    expect([b.count("init-started-over"), b.count("bad-init")]).toEqual([1, 0]);
+    sim.run(60);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+
+  test("cannot be taken for by somebody whose cookie is not good", () => {
+    const { sim, a, b, requests } = crossed();
+    sim.run(0.025);
+    const withCookie = requests[1] as Packet;
+    const bent = Uint8Array.from(withCookie.datagram);
+    // Within the cookie, which stands first.
+    bent[28 + 8 + 3] = (bent[28 + 8 + 3] ?? 0) ^ 1;
+    b.receive(withCookie.to, withCookie.from, bent);
+    expect(b.count("init-started-over")).toBe(0);
+    expect(b.count("bad-init")).toBe(1);
+    sim.run(60);
+    expect(disagreements(a, b)).toEqual([]);
+  });
+});

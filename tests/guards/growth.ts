@@ -1,0 +1,55 @@
+/** What a peer could make larger, where it is, and what bounds it. The rest is keyed by what an operator has configured. */
+export const GROWTH: readonly (readonly [what: string, file: string, bound: string])[] = [
+  [
+    "half-open IKE SAs, by SPI and by source",
+    "libs/ike/src/v2/table.ts",
+    "`halfOpen`, `halfOpenPerSource` and `halfOpenSeconds`; cookies before",
+  ],
+  [
+    "IKE SAs that are up, by SPI, peer and identity",
+    "libs/ike/src/v2/table.ts",
+    "who can authenticate; one an identity unless `uniqueness` is `keep`",
+  ],
+  [
+    "CHILD SAs, policies and reqids of one IKE SA",
+    "libs/ike/src/v2/core.ts",
+    "`childrenPerSa` and `selectorsPerSa`; reqids that selectors made are forgotten with their SAs",
+  ],
+  ["partial messages", "libs/ike/src/v2/partials.ts", "64 KiB a message, the window an IKE SA, `partialBytes` all"],
+  ["requests ahead of their turn, answers kept", "libs/ike/src/v2/receive.ts", "the window"],
+  ["effects that are awaited", "libs/ike/src/v2/core.ts", "one request at a time is served; forgotten with the IKE SA"],
+  ["policies, routes and NATs that several hold", "libs/ike/src/v2/holdings.ts", "released with their CHILD SAs"],
+  [
+    "leases, and the addresses remembered by identity",
+    "libs/ike/src/v2/leases.ts",
+    "the pools; the remembered ones by a number, the longest unused go",
+  ],
+  ["refusals that status tells", "libs/ike/src/v2/failures.ts", "16"],
+  ["counters by name", "libs/ike/src/v2/core.ts", "names are those of the code"],
+  ["verified chains and their issuers", "libs/pki/src/verify.ts", "4,096 and 256; only good ones"],
+  [
+    "revocation lists and OCSP answers",
+    "libs/pki/src/revocation.ts",
+    "64 issuers and 4,096 certificates, verified ones; the oldest go",
+  ],
+  ["places that were asked about certificates", "apps/agent/src/daemon/revocation.ts", "8 at once, 1,024 remembered"],
+  ["chains held against new lists", "apps/agent/src/daemon/credentials.ts", "32,768"],
+  ["TLS sessions of EAP", "apps/agent/src/daemon/eap-tls.ts", "512, for 30 s each"],
+  ["jobs that wait for the worker", "apps/agent/src/daemon/crypto-pool.ts", "1,024"],
+  [
+    "datagrams that wait for the engine",
+    "apps/agent/src/daemon/input-queue.ts",
+    "64 an IKE SA, 512 of strangers, 4,096 in all",
+  ],
+  ["time by IKE SA", "apps/agent/src/daemon/work-budget.ts", "cleared every 100 ms"],
+  ["lines of the log", "apps/agent/src/daemon/log-budget.ts", "an allowance a peer, one for strangers, one for all"],
+  [
+    "DHCP answers by client",
+    "apps/agent/src/daemon/dhcp-responder.ts",
+    "holders of a lease; cleared with every window",
+  ],
+  ["clients of the control socket", "apps/agent/src/daemon/control-socket.ts", "32, 64 KiB a request"],
+  ["flows and packets that wait for an SA", "libs/userspace/src/acquire.ts", "64 packets a policy, for 10 s"],
+  ["flow decisions", "libs/userspace/src/flows.ts", "a table of fixed size"],
+  ["path MTUs told by routers", "libs/userspace/src/path-mtu.ts", "4,096, for ten minutes"],
+];
