@@ -88,6 +88,32 @@ it("refuses before the push what would not negotiate, with both sides' values, a
   expect(await fleet.controlPlane.api.run(facts)).toEqual(before);
 }, 30_000);
 
+it("a tunnel that a peer refuses says why in the API as it does on the gateway, with both sides' values", async () => {
+  const { headquarters } = fleet;
+  await fleet.changePartner(["aes128-sha512-ecp384"]);
+  const tunnel = (await statusOf(headquarters)).peers.find((p) => p.name.includes("Partner"))?.peer ?? "";
+  await headquarters.ask(`down ${tunnel}`);
+  await headquarters.ask(`up ${tunnel}`);
+  const { said, shown } = await eventually("both say why", async () => {
+    const said = (await statusOf(headquarters)).peers.find((p) => p.peer === tunnel)?.lastError;
+    const { tunnels } = await fleet.health();
+    const ends = tunnels.edges.flatMap(({ node }) => node.ends.map((end) => ({ ...end, name: node.name })));
+    const shown = ends.find((end) => end.name.includes("Partner"))?.lastError;
+    return said && shown ? { said, shown } : undefined;
+  });
+  expect(said).toMatchObject({
+    code: "ike/no-proposal-chosen",
+    exchange: "IKE_SA_INIT",
+    ours: expect.stringMatching(/AES_CBC_256.*ECP_256/),
+    theirs: "NO_PROPOSAL_CHOSEN",
+  });
+  const { code, message, ours, theirs, exchange } = said;
+  expect(shown).toEqual({ code, message, ours, theirs, exchange });
+  await fleet.changePartner();
+  await headquarters.ask(`up ${tunnel}`);
+  await fleet.healthy(2);
+}, 60_000);
+
 it("leaves nothing behind: namespaces, devices, processes, files", async () => {
   expect(await fleet.close()).toEqual([]);
   const names = new Set(await readdir("/run/netns").catch(() => []));

@@ -20,7 +20,7 @@ import {
   type OnboardingProgress,
   type OnboardSite,
 } from "./operations.ts";
-import { AGREED, startPartner } from "./partner.ts";
+import { AGREED, partnerConnection, startPartner } from "./partner.ts";
 import { Undo } from "./undo.ts";
 import { BRANCH, HEADQUARTERS, NS, PARTNER, WORLD } from "./world.ts";
 
@@ -153,6 +153,12 @@ export class Fleet {
     });
     tell("waiting for the first packet");
     await this.headquarters.whileRunning(firstReply(NS.headquartersHost, PARTNER.host, { timeoutMs: PATIENCE_MS }));
+  }
+
+  /** The partner changes its mind, for the next IKE SA. */
+  async changePartner(ikeProposals: readonly string[] = AGREED.ikeProposals): Promise<void> {
+    if (!this.#headquarters) throw new Error("headquarters comes first");
+    await this.partner.load({ connections: [partnerConnection(this.#headquarters.identity, [...ikeProposals])] });
   }
 
   ping(from: string, to: string, count = 20): Promise<PingResult> {

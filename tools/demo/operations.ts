@@ -61,7 +61,7 @@ export const HEALTH = `query health {
             state proposal initiatorSpi nextRekeyAt natLocal natRemote
             childSas { proposal inboundSpi outboundSpi encapsulated packetsIn packetsOut }
           }
-          lastError { message ours theirs }
+          lastError { code message ours theirs exchange }
         }
       }
     }
@@ -85,7 +85,13 @@ export interface TunnelEnd {
       readonly packetsOut: string;
     }[];
   }[];
-  readonly lastError: { readonly message: string; readonly ours: string | null; readonly theirs: string | null } | null;
+  readonly lastError: {
+    readonly code: string;
+    readonly message: string;
+    readonly ours: string | null;
+    readonly theirs: string | null;
+    readonly exchange: string;
+  } | null;
 }
 export interface Tunnel {
   readonly name: string;

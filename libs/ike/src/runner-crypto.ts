@@ -1,11 +1,12 @@
 import type { KeyObject } from "node:crypto";
 import { isFault, type Rng } from "@sallyport/base";
-import type { CryptoJob, CryptoResult, Failure, PeerCertificate } from "./api.js";
+import type { CryptoJob, CryptoResult, PeerCertificate } from "./api.js";
 import { fault } from "./crypto/faults.js";
 import { generate, shared, signAuth, verifyAuth } from "./crypto/index.js";
 import type { SignaturePolicy } from "./crypto/types.js";
 import { fault as eapFault } from "./eap/faults.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
+import { bothSides, type Failure } from "./failure.js";
 
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
@@ -56,6 +57,9 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
 
 /** An exception as data, for the engine's input `failed`. */
 export function failureOf(error: unknown): Failure {
-  if (isFault(error)) return { code: error.code, message: error.message, field: error.field, value: error.value };
+  if (isFault(error)) {
+    const { code, message, field, value } = error;
+    return { code, message, field, value, ...bothSides(error) };
+  }
   return { code: "ike/runner", message: error instanceof Error ? error.message : String(error) };
 }

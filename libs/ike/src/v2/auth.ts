@@ -8,7 +8,7 @@ import { answerEapRequest, judgeKeyProof, resumeEap } from "./auth-eap.js";
 import { nextExchange } from "./auth-exchange.js";
 import { allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
 import type { PacketSelector } from "./child-sa.js";
-import { errorOf, refusedBy } from "./failures.js";
+import { errorOf, refusedBy, sidesOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRounds } from "./handshake.js";
 import { identificationText, identityAllowed, localIdentification, toIdentification } from "./identity.js";
@@ -18,6 +18,7 @@ import { announceMobike } from "./mobike.js";
 import { ppkText, refusesWithoutPpk, settlePpk } from "./ppk.js";
 import {
   badProof,
+  expectedProof,
   isPinned,
   mismatch,
   notPinned,
@@ -255,9 +256,11 @@ function ourClaim(sa: IkeSa): string {
   return `${sa.localId ? identificationText(sa.localId) : "?"} by ${round?.method ?? "?"}${mixed}`;
 }
 
-/** The peer has to be told that it failed (RFC 7296 §2.21.2). */
-function distrust(turn: Turn, sa: IkeSa, cause: Fault | Failure): void {
-  connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause), true);
+/** The peer has to be told that it failed, unless it knows (RFC 7296 §2.21.2). */
+function distrust(turn: Turn, sa: IkeSa, cause: Fault | Failure, tell = true): void {
+  const expected = sa.peer ? expectedProof(sa, sa.peer) : "?";
+  const { ours = expected, theirs = sa.remoteId ? identificationText(sa.remoteId) : "?" } = sidesOf(cause);
+  connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause, { ours, theirs }), tell);
 }
 
 export function authVerified(
@@ -296,7 +299,7 @@ function goOn(turn: Turn, sa: IkeSa, asking: Asking, payloads: readonly Payload[
     sa.dropAt ??= turn.now + MORE_ROUNDS_MS;
     const refusal = answerEapRequest(turn, sa, asking, packet);
     // Who has sent EAP-Failure knows.
-    if (refusal) connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", refusal), packet?.code !== EAP_CODE.FAILURE);
+    if (refusal) distrust(turn, sa, refusal, packet?.code !== EAP_CODE.FAILURE);
   } else if (proving.ours === sa.peer?.localAuth.length && !proving.expected) {
     authenticated(turn, sa, asking, payloads);
   } else {

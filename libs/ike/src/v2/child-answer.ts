@@ -55,7 +55,9 @@ export function judge(
   if (mode === "transport") refuseSecondOwner(turn, sa, reqid, taken);
   const { chosen, offered, ke } = pickProposal(config, payloads, first);
   const spiOut = spiNumber(offered.spi);
-  if (!isUsableSpi(spiOut)) throw fault("ike/invalid-syntax", `SPI ${spiOut} is reserved`);
+  if (!isUsableSpi(spiOut)) {
+    throw fault("ike/invalid-syntax", `SPI ${spiOut} is reserved`, { value: String(spiOut), expected: "256 or more" });
+  }
   return {
     config,
     reqid,

@@ -181,7 +181,10 @@ export function createAnswered(turn: Turn, sa: IkeSa, asking: Asking, payloads: 
       sa,
       asking,
       task,
-      errorOf(turn, "CREATE_CHILD_SA", { code: "ike/invalid-syntax", message: "the peer's KE does not fit" }),
+      errorOf(turn, "CREATE_CHILD_SA", {
+        ...{ code: "ike/invalid-syntax", message: "the peer's KE does not fit" },
+        ...{ ours: pair ? `group ${groupNumber(pair)}` : "no KE", theirs: ke ? `group ${ke.group}` : "no KE" },
+      }),
     );
     return;
   }

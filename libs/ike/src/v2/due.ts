@@ -1,6 +1,5 @@
 import { changeChild, childBySerial, removeIn, switchOutbound } from "./child.js";
-import { errorOf } from "./failures.js";
-import { fault } from "./faults.js";
+import { noResponse } from "./failures.js";
 import { cutSmaller } from "./fragments.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
 import { exchangeName, maxTries, resendAfter } from "./message.js";
@@ -43,8 +42,7 @@ function dropped(turn: Turn, sa: IkeSa): void {
     return;
   }
   if (sa.initiator && sa.phase === "auth") {
-    const cause = fault("ike/no-response", "the peer does not come to an end of authentication");
-    connectFailed(turn, sa, errorOf(turn, "IKE_AUTH", cause));
+    connectFailed(turn, sa, noResponse(turn, sa, "IKE_AUTH", "the peer does not come to an end of authentication"));
     return;
   }
   if (sa.phase === "rekeyed" || sa.establishedAt !== undefined) {
@@ -69,8 +67,7 @@ function unanswered(turn: Turn, sa: IkeSa, asking: Asking): void {
   switch (task.kind) {
     case "init":
     case "auth": {
-      const exchange = exchangeName(task);
-      const silence = errorOf(turn, exchange, fault("ike/no-response", "the peer does not answer"));
+      const silence = noResponse(turn, sa, exchangeName(task), "the peer does not answer");
       connectFailed(turn, sa, sa.handshake?.refused ?? silence);
       return;
     }

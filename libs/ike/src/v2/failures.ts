@@ -1,12 +1,33 @@
-import { type Endpoint, Fault, type IpAddress, Prefix } from "@sallyport/base";
+import { type Endpoint, endpointText, Fault, type IpAddress, Prefix } from "@sallyport/base";
 import type { Failure } from "../api.js";
 import type { PeerConfig } from "../config.js";
+import { bothSides } from "../failure.js";
 import type { LastError } from "../status.js";
 import { NOTIFY, nameOf, proposalsText } from "../wire/index.js";
 import type { ChildOffer } from "./child-sa.js";
-import { codeOf } from "./faults.js";
+import { codeOf, fault } from "./faults.js";
 import { rangesText } from "./narrow.js";
+import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
+
+/** Both sides' values, as far as the cause has them. */
+export function sidesOf(cause: Fault | Failure): {
+  readonly ours?: string | undefined;
+  readonly theirs?: string | undefined;
+} {
+  return cause instanceof Fault ? bothSides(cause) : cause;
+}
+
+/** Nothing came back along this way. */
+export function noResponse(
+  turn: Turn,
+  sa: Pick<IkeSa, "local" | "remote">,
+  exchange: string,
+  message: string,
+): LastError {
+  const facts = { ours: endpointText(sa.local), theirs: endpointText(sa.remote) };
+  return errorOf(turn, exchange, fault("ike/no-response", message, { facts }));
+}
 
 /** What happened, in the form that status and events show. */
 export function errorOf(
@@ -15,12 +36,12 @@ export function errorOf(
   cause: Fault | Failure,
   both?: { ours?: string; theirs?: string },
 ): LastError {
-  const facts = cause instanceof Fault ? cause.facts : {};
+  const known = sidesOf(cause);
   return {
     code: cause.code,
     message: cause.message,
-    ours: both?.ours ?? facts.ours,
-    theirs: both?.theirs ?? facts.theirs,
+    ours: both?.ours ?? known.ours,
+    theirs: both?.theirs ?? known.theirs,
     exchange,
     at: turn.now,
   };

@@ -3,6 +3,7 @@ import { nameOf, PROTOCOL } from "../wire/registry.js";
 import type { DeletePayload, Payload } from "../wire/types.js";
 import { childBySerial, closeChild, switchOutbound } from "./child.js";
 import type { Child } from "./child-sa.js";
+import { identificationText } from "./identity.js";
 import { closeSa, ensure } from "./lifecycle.js";
 import { all, ask, errorIn, respond, spiBytes, spiNumber } from "./message.js";
 import { mappingProbe, mappingProbed, serveMobike } from "./mobike.js";
@@ -86,6 +87,7 @@ function distrusted(turn: Turn, sa: IkeSa, notify: number): void {
   const error = {
     code: "ike/authentication-failed",
     message: "the peer does not trust this end",
+    ours: `${sa.localId ? identificationText(sa.localId) : "?"} by ${sa.peer?.localAuth.map((a) => a.method).join(", then ") ?? "?"}`,
     theirs: nameOf(NOTIFY, notify),
     exchange: "INFORMATIONAL",
     at: turn.now,

@@ -7,8 +7,7 @@ import type { PacketSelector } from "./child-sa.js";
 import { connect } from "./connect.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { isBelieved } from "./evidence.js";
-import { errorOf } from "./failures.js";
-import { fault } from "./faults.js";
+import { noResponse } from "./failures.js";
 import { exchangeName } from "./message.js";
 import { enqueue } from "./queue.js";
 import { authenticatedNow, takePlace } from "./reauth.js";
@@ -216,12 +215,7 @@ function afterDown(turn: Turn, sa: IkeSa, reason: DownReason): void {
 export function peerDead(turn: Turn, sa: IkeSa, asking: Asking): void {
   turn.emit({ event: "peer-dead", peer: sa.peer?.id, remote: sa.remote, at: turn.now });
   const state = turn.core.peers.get(sa.peer?.id ?? "");
-  if (state)
-    state.lastError = errorOf(
-      turn,
-      exchangeName(asking.task),
-      fault("ike/no-response", "the peer does not answer any more"),
-    );
+  if (state) state.lastError = noResponse(turn, sa, exchangeName(asking.task), "the peer does not answer any more");
   if (state && sa.peer?.passive === false) {
     for (const c of state.children.values()) if (c.config.dpdAction === "restart" && wasCarried(sa, c)) c.wanted = true;
   }

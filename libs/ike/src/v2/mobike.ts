@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { Prefix } from "@sallyport/base";
-import { NOTIFY, NOTIFY_DATA, notification } from "../wire/index.js";
+import { type Endpoint, endpointText, Prefix } from "@sallyport/base";
+import { NOTIFY, NOTIFY_DATA, nameOf, notification } from "../wire/index.js";
 import type { NotifyPayload, Payload } from "../wire/types.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
@@ -51,7 +51,10 @@ function checkNatGuard(payloads: readonly Payload[], from: From): void {
   if (!guard) return;
   const { source, destination } = NOTIFY_DATA.NO_NATS_ALLOWED.read(guard);
   if (sameEndpoint(source, from.remote) && sameEndpoint(destination, from.local)) return;
-  throw fault("ike/unexpected-nat", "a NAT has changed the addresses of a message that forbids it");
+  const way = (a: Endpoint, b: Endpoint) => `${endpointText(a)} to ${endpointText(b)}`;
+  throw fault("ike/unexpected-nat", "a NAT has changed the addresses of a message that forbids it", {
+    facts: { ours: way(from.remote, from.local), theirs: way(source, destination) },
+  });
 }
 
 /** The peer's further addresses; undefined when the message says nothing about them (§3.6). */
@@ -174,7 +177,7 @@ function settleAway(turn: Turn, sa: IkeSa): void {
 function refused(turn: Turn, sa: IkeSa, { type }: NotifyPayload): void {
   const code = type === NOTIFY.UNEXPECTED_NAT_DETECTED ? "ike/unexpected-nat" : "ike/unacceptable-addresses";
   const cause = fault(code, "the peer refuses this end's new address", {
-    facts: { ours: sa.local.address.toString() },
+    facts: { ours: sa.local.address.toString(), theirs: nameOf(NOTIFY, type) },
   });
   const error = errorOf(turn, "INFORMATIONAL", cause);
   turn.emit({

@@ -214,6 +214,12 @@ export function provedBy(sa: IkeSa, round: RemoteAuth | undefined, certificate: 
   provenByCertificate(sa, round, certificate);
 }
 
+/** What the peer has to prove in the round that is under way, or was last. */
+export function expectedProof(sa: IkeSa, { remoteAuth, remote }: PeerConfig): string {
+  const round = remoteAuth[sa.handshake?.proving.theirs ?? 0] ?? remoteAuth[0];
+  return `${expectedText(round.identity, remote.endpoint)} by ${round.method}`;
+}
+
 export function mismatch(peer: PeerConfig, round: RemoteAuth, id: Identification): Fault {
   const ours = expectedText(round.identity, peer.remote.endpoint);
   const theirs = identificationText(id);

@@ -309,7 +309,7 @@ export function serveRekey(turn: Turn, sa: IkeSa, payloads: readonly Payload[]):
   const group = DH[suite.group].transformId;
   if (group !== ke.group) throw fault("ike/invalid-ke", `group ${suite.group} is wanted`, { value: String(group) });
   const spi = spi64(match.offered.spi);
-  if (spi === 0n) throw fault("ike/invalid-syntax", "the new SPI is zero");
+  if (spi === 0n) throw fault("ike/invalid-syntax", "the new SPI is zero", { value: "0", expected: "not zero" });
   const ni = must(payloads, "Nonce").data;
   const job = { kind: "dh-respond", group: suite.group, peerValue: ke.data } as const;
   turn.serveCrypto(sa, job, { go: "serve-ike-dh", suite, chosen: match.chosen, spi, ni });

@@ -338,7 +338,15 @@ function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void
     return;
   }
   if (isRefusedAsSecond(turn, sa)) {
-    refuse(turn, sa, peer, sa.remoteId, fault("ike/authentication-failed", "this identity has an IKE SA already"));
+    refuse(
+      turn,
+      sa,
+      peer,
+      sa.remoteId,
+      fault("ike/authentication-failed", "this identity has an IKE SA already", {
+        facts: { ours: "uniqueness never" },
+      }),
+    );
     return;
   }
   authenticated(turn, sa, [...told, ...answerWindow(sa, proving.first)]);

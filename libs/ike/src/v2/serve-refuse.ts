@@ -1,11 +1,12 @@
-import { type Fault, isFault } from "@sallyport/base";
+import type { Fault } from "@sallyport/base";
 import type { Failure } from "../api.js";
 import type { PeerConfig } from "../config.js";
 import { notification } from "../wire/index.js";
 import type { Identification, Payload } from "../wire/types.js";
-import { errorOf, refusedStranger } from "./failures.js";
+import { errorOf, refusedStranger, sidesOf } from "./failures.js";
 import { identificationText, identityAllowed } from "./identity.js";
 import { respond } from "./message.js";
+import { expectedProof } from "./proof.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -25,7 +26,9 @@ export function reportRefusal(
   cause: Fault | Failure,
 ): void {
   turn.count("authentication-failed");
-  const error = errorOf(turn, "IKE_AUTH", cause, { theirs: `${id ? identificationText(id) : "?"}${theirsOf(cause)}` });
+  const { ours = peer && expectedProof(sa, peer) } = sidesOf(cause);
+  const theirs = `${id ? identificationText(id) : "?"}${theirsOf(cause)}`;
+  const error = errorOf(turn, "IKE_AUTH", cause, { ...(ours === undefined ? {} : { ours }), theirs });
   const named = peer !== undefined && id !== undefined && isNamed(peer, id);
   refusedStranger(turn, peer, { remote: sa.remote, named }, error);
   turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
@@ -52,6 +55,6 @@ export function refuse(
 }
 
 function theirsOf(cause: Fault | Failure): string {
-  const theirs = isFault(cause) && cause.code !== "ike/identity-mismatch" ? cause.facts.theirs : undefined;
+  const theirs = cause.code === "ike/identity-mismatch" ? undefined : sidesOf(cause).theirs;
   return theirs ? ` by ${theirs}` : "";
 }

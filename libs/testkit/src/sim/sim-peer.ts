@@ -18,6 +18,17 @@ import type { Network } from "./network.js";
 import type { SeededRng } from "./rng.js";
 import type { VirtualClock } from "./virtual-clock.js";
 
+/** Failures of this end's own doing, in which the peer has no part. */
+const OUR_OWN = /^(dataplane|agent)\/|^ike\/(data-plane|not-configured|runner)$/;
+
+/** Whatever fails in an exchange has to name it, the reason, and both sides' values (LOG-03). */
+function requireReason(event: IkeEvent): void {
+  if (event.event !== "negotiation-failed" && event.event !== "auth-failed") return;
+  const { code, exchange, message, ours, theirs } = event.error;
+  if (message && (exchange === "" || OUR_OWN.test(code) || (ours && theirs))) return;
+  throw new Error(`a failure that does not say enough: ${JSON.stringify(event.error)}`);
+}
+
 /** An engine with a clock, a network, keys and a data plane of the simulation; answers its effects at once or a little later. */
 export class SimPeer {
   engine: IkeEngine;
@@ -128,6 +139,7 @@ export class SimPeer {
         this.traces.push(effect);
         return;
       case "emit":
+        requireReason(effect.event);
         this.events.push(effect.event);
     }
   }
