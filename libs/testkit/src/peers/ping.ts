@@ -26,18 +26,37 @@ export interface PingOptions {
 }
 
 /**
- * Once a reply has come, ping waits for the last ones no longer than twice the longest round trip so far, whatever -W says: on a busy
- * machine it leaves before they come. With a deadline it waits for as many replies as asked for, and goes on asking meanwhile.
+ * Stops a ping that has no count of its own when `count` requests are answered, or are out and have had `waitMs` for their replies.
+ * Left to itself, ping waits for the last replies no longer than twice the longest round trip so far; with a deadline of its own it
+ * sends fewer than asked for on a busy machine.
  */
-function untilAnswered(count: number, intervalMs: number, waitMs: number): string[] {
-  return count === 1 ? [] : ["-w", String(Math.ceil((count * intervalMs + waitMs) / 1000))];
+function stopAfter(child: ChildProcess, count: number, waitMs: number): void {
+  const answered = new Set<number>();
+  let patience: NodeJS.Timeout | undefined;
+  let rest = "";
+  const stop = () => {
+    clearTimeout(patience);
+    child.kill("SIGINT");
+  };
+  child.stdout?.on("data", (chunk: unknown) => {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const sequence = Number(/icmp_seq=(\d+)/.exec(line)?.[1] ?? 0);
+      if (line.includes("bytes from") && sequence <= count) answered.add(sequence);
+      if (sequence >= count) patience ??= setTimeout(stop, waitMs);
+    }
+    if (answered.size === count) stop();
+  });
+  child.once("exit", () => clearTimeout(patience));
 }
 
 function start(namespace: string, target: string, options: PingOptions): ChildProcess {
   const { source, intervalMs = 10, count, waitMs = 1000, size, dontFragment } = options;
   const args = ["-n", "-i", String(intervalMs / 1000), "-W", String(waitMs / 1000)];
   if (source !== undefined) args.push("-I", source);
-  if (count !== undefined) args.push("-c", String(count), ...untilAnswered(count, intervalMs, waitMs));
+  // Says of every request that it was sent, also of those that stay without a reply.
+  args.push(...(count === undefined ? ["-O"] : ["-c", String(count)]));
   if (size !== undefined) args.push("-s", String(size));
   if (dontFragment) args.push("-M", "do");
   return spawnIn(namespace, "ping", [...args, target], {
@@ -86,8 +105,10 @@ async function result(child: ChildProcess, intervalMs = 10, count?: number): Pro
 
 /** Sends `count` (default 10) echo requests and gives what came back; rejects only when ping itself cannot run. */
 export function ping(namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 10 } = options;
-  return result(start(namespace, target, { ...options, count }), options.intervalMs, count);
+  const { count = 10, waitMs = 1000, ...more } = options;
+  const child = start(namespace, target, count === 1 ? options : { ...more, waitMs });
+  if (count > 1) stopAfter(child, count, waitMs);
+  return result(child, options.intervalMs, count);
 }
 
 export interface RunningPing {
