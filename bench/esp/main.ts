@@ -118,7 +118,7 @@ const notes = [
 
 if (!options.json) {
   console.log("");
-  for (const cells of table) console.log(cells.map((c, i) => (i === 0 ? c.padEnd(40) : c.padStart(12))).join(""));
+  for (const cells of table) console.log(cells.map((c, i) => (i === 0 ? c.padEnd(40) : c.padStart(14))).join(""));
   for (const note of notes) console.log(note);
 }
 const ok = ratio >= BAR;

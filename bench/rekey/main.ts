@@ -17,8 +17,8 @@ const lifetime = (soft: number) => ({ soft, jitter: Math.floor(soft / 10), hard:
 const NEVER = { soft: 0, jitter: 0, hard: 0 };
 /** IKE SAs a second while all come up. */
 const ARRIVALS = 1_000;
-/** Percent of all SAs that rekey in the busiest second; CPU time of the engine's longest step, and of any second's. */
-const BARS = { peak: 1, stepMs: 20, secondMs: 100 };
+/** Percent of all SAs that rekey in the busiest second; CPU time of all steps but one in a thousand, and of any second's. */
+const BARS = { peak: 1, stepMs: 10, secondMs: 250 };
 const SECRET = new TextEncoder().encode("a secret of some length");
 const SERVER = "198.51.100.1";
 const CLIENT = "192.0.2.1";
@@ -68,7 +68,7 @@ function caller(n: number): PeerConfig {
 
 /** Milliseconds of CPU time that an engine's steps take. */
 class Meter {
-  longest = 0;
+  readonly steps: number[] = [];
   spent = 0;
 
   /** Only of one engine: the other stands for thousands of machines. */
@@ -80,7 +80,7 @@ class Meter {
       const effects = handle(input);
       const { user, system } = process.threadCpuUsage(before);
       this.spent += (user + system) / 1000;
-      this.longest = Math.max(this.longest, (user + system) / 1000);
+      this.steps.push((user + system) / 1000);
       return effects;
     };
   }
@@ -116,7 +116,7 @@ for (let n = 0; n < SAS; ) {
 second();
 if (b.engine.sizes().ikeSas !== SAS) throw new Error(`${b.engine.sizes().ikeSas} IKE SAs of ${SAS}`);
 say(`${SAS} IKE SAs are up`);
-meter.longest = 0;
+meter.steps.length = 0;
 const seconds: Second[] = [];
 for (let n = 0; n < LIFETIME; n++) seconds.push(second());
 const { ikeSas } = b.engine.sizes();
@@ -134,6 +134,8 @@ function spread(kind: "ike" | "child") {
   };
 }
 const spreads = { child: spread("child"), ike: spread("ike") };
+const steps = meter.steps.sort((x, y) => x - y);
+const stepMs = steps[Math.floor(steps.length * 0.999)] ?? Number.NaN;
 const secondMs = most(seconds.map((s) => s.ms));
 const row = (what: string, { count, most, mean, peak }: ReturnType<typeof spread>) => [
   what,
@@ -157,7 +159,15 @@ const table = [
     "",
     `≤ ${BARS.secondMs}`,
   ],
-  ["CPU time of its longest step, ms", "", "", meter.longest.toFixed(1), "", "", `≤ ${BARS.stepMs}`],
+  [
+    "CPU time of one step, all but one in a thousand, ms",
+    "",
+    mean(steps).toFixed(2),
+    stepMs.toFixed(1),
+    "",
+    "",
+    `≤ ${BARS.stepMs}`,
+  ],
 ];
 const notes = [
   `${SAS} callers of one gateway, ${ARRIVALS} a second at first, in virtual time; the gateway begins every rekey, at a random moment in the last tenth of the lifetime. Lifetimes are ${LIFETIME} s, of IKE SAs too. All came up within the first seconds, so all first rekeys fall into that tenth, "mean a second" is over the whole lifetime. No IKE SA was lost: ${ikeSas} stood at the end.`,
@@ -166,9 +176,7 @@ for (const cells of table) say(cells.join("  "));
 const ok =
   Object.values(spreads).every((s) => s.peak <= BARS.peak) &&
   secondMs <= BARS.secondMs &&
-  meter.longest <= BARS.stepMs &&
+  stepMs <= BARS.stepMs &&
   ikeSas >= SAS;
-console.log(
-  JSON.stringify({ bench: "rekey", ok, bars: BARS, sas: SAS, table, notes, spreads, secondMs, stepMs: meter.longest }),
-);
+console.log(JSON.stringify({ bench: "rekey", ok, bars: BARS, sas: SAS, table, notes, spreads, secondMs, stepMs }));
 process.exitCode = ok ? 0 : 1;
