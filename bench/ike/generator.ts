@@ -14,6 +14,7 @@ import {
   type DhKeyPair,
   type Effect,
   IkeEngine,
+  type Input,
   runCryptoJob,
 } from "@sallyport/ike";
 import { CLIENT, CONCURRENCY, configOf, PORTS, type Scenario } from "./scenario.ts";
@@ -31,6 +32,8 @@ export interface Answer {
 
 /** A handshake that takes longer has failed; nothing is sent twice. */
 const TIMEOUT_MS = 5_000;
+/** Handshakes after which the JIT compiler has little left to do. */
+const WARM_UP = 2_000;
 
 const rng: Rng = { bytes: (n) => randomFillSync(new Uint8Array(n)) };
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
@@ -68,6 +71,8 @@ function run(job: CryptoJob): CryptoResult {
   return result;
 }
 
+type Sent = Extract<Effect, { do: "send" }>;
+
 interface Handshake {
   readonly started: number;
   readonly receive: (local: Endpoint, remote: Endpoint, datagram: Uint8Array) => void;
@@ -77,6 +82,29 @@ let clients = 0;
 const underWay = new Map<string, Handshake>();
 const spiOf = (message: Uint8Array) => Buffer.from(message.buffer, message.byteOffset, 8).toString("hex");
 
+/** What an engine wants done, at once but for sending; an event that ends the handshake goes to `ended`. */
+function carryOut(
+  engine: IkeEngine,
+  effects: readonly Effect[],
+  sent: (effect: Sent) => void,
+  ended: (failure: string | undefined) => void,
+): void {
+  const give = (input: Input) => carryOut(engine, engine.handle(input), sent, ended);
+  for (const effect of effects) {
+    const now = performance.now();
+    if (effect.do === "send") sent(effect);
+    else if (effect.do === "crypto") give({ on: "crypto-done", now, id: effect.id, result: run(effect.job) });
+    else if (effect.do === "dataplane" && effect.id !== 0) {
+      const values = effect.ops.map((op) => (op.op === "allocateSpi" ? randomInt(0x1000, 2 ** 32) : undefined));
+      give({ on: "dataplane-done", now, id: effect.id, values });
+    } else if (effect.do === "emit") {
+      const { event } = effect;
+      if (event.event === "child-up") ended(undefined);
+      else if (event.event === "negotiation-failed" || event.event === "auth-failed") ended(event.error.message);
+    }
+  }
+}
+
 function begin(ended: (failure: string | undefined, ms: number) => void): void {
   const engine = new IkeEngine({ rng });
   const started = performance.now();
@@ -84,31 +112,40 @@ function begin(ended: (failure: string | undefined, ms: number) => void): void {
   const end = (failure: string | undefined) => {
     if (underWay.delete(spi)) ended(failure, performance.now() - started);
   };
-  const carryOut = (effects: readonly Effect[]) => {
-    for (const effect of effects) {
-      const now = performance.now();
-      if (effect.do === "send") {
-        if (spi === "") {
-          spi = spiOf(effect.datagram);
-          underWay.set(spi, { started, receive });
-        }
-        send(effect.local, effect.remote, effect.datagram);
-      } else if (effect.do === "crypto") {
-        carryOut(engine.handle({ on: "crypto-done", now, id: effect.id, result: run(effect.job) }));
-      } else if (effect.do === "dataplane" && effect.id !== 0) {
-        const values = effect.ops.map((op) => (op.op === "allocateSpi" ? randomInt(0x1000, 2 ** 32) : undefined));
-        carryOut(engine.handle({ on: "dataplane-done", now, id: effect.id, values }));
-      } else if (effect.do === "emit") {
-        const { event } = effect;
-        if (event.event === "child-up") end(undefined);
-        else if (event.event === "negotiation-failed" || event.event === "auth-failed") end(event.error.message);
-      }
+  const sent = ({ local, remote, datagram }: Sent) => {
+    if (spi === "") {
+      spi = spiOf(datagram);
+      underWay.set(spi, { started, receive });
     }
+    send(local, remote, datagram);
   };
+  const give = (input: Input) => carryOut(engine, engine.handle(input), sent, end);
   const receive: Handshake["receive"] = (local, remote, datagram) =>
-    carryOut(engine.handle({ on: "datagram", now: performance.now(), local, remote, datagram }));
-  const config = configOf(scenario, "client", clients++);
-  carryOut(engine.handle({ on: "config", now: started, config }));
+    give({ on: "datagram", now: performance.now(), local, remote, datagram });
+  give({ on: "config", now: started, config: configOf(scenario, "client", clients++) });
+}
+
+/**
+ * Handshakes with a responder in this process: every responder is to meet a generator whose code is compiled, however few
+ * handshakes it is measured over.
+ */
+function warmUp(count: number): void {
+  const server = new IkeEngine({ rng });
+  const nobody = () => {};
+  const config = configOf(scenario, "server");
+  carryOut(server, server.handle({ on: "config", now: performance.now(), config }), nobody, nobody);
+  for (let i = 0; i < count; i++) {
+    const client = new IkeEngine({ rng });
+    const wire: { readonly to: IkeEngine; readonly input: Input }[] = [];
+    const give = (engine: IkeEngine, input: Input) => {
+      const to = engine === server ? client : server;
+      const sent = ({ local: remote, remote: local, datagram }: Sent) =>
+        wire.push({ to, input: { on: "datagram", now: performance.now(), local, remote, datagram } });
+      carryOut(engine, engine.handle(input), sent, nobody);
+    };
+    give(client, { on: "config", now: performance.now(), config: configOf(scenario, "client") });
+    for (let next = wire.shift(); next; next = wire.shift()) give(next.to, next.input);
+  }
 }
 
 const here = IpAddress.parse(CLIENT.address);
@@ -161,6 +198,7 @@ function load(count: number): Promise<Answer> {
   });
 }
 
+warmUp(WARM_UP);
 console.log("ready");
 for await (const line of lines) console.log(JSON.stringify(await load(Number(line))));
 ike.close();

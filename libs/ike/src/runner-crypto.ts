@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { isFault, type Rng } from "@sallyport/base";
 import type { CryptoJob, CryptoResult, PeerCertificate } from "./api.js";
 import { fault } from "./crypto/faults.js";
-import { generate, shared, signAuth, verifyAuth } from "./crypto/index.js";
+import { generate, respond, shared, signAuth, verifyAuth } from "./crypto/index.js";
 import type { SignaturePolicy } from "./crypto/types.js";
 import { fault as eapFault } from "./eap/faults.js";
 import type { EapTlsCloseJob, EapTlsJob, EapTlsResult } from "./eap/types.js";
@@ -34,10 +34,8 @@ export function runCryptoJob(job: CryptoJob, keys: CryptoKeys, rng?: Rng): Crypt
       return { pair: generate(job.group, rng) };
     case "dh-compute":
       return { shared: shared(job.pair, job.peerValue) };
-    case "dh-respond": {
-      const pair = generate(job.group, rng);
-      return { publicValue: pair.publicValue, shared: shared(pair, job.peerValue) };
-    }
+    case "dh-respond":
+      return respond(job.group, job.peerValue, rng);
     case "sign":
       return { data: signAuth(keys.privateKey(job.key), job.scheme, job.octets) };
     case "verify": {

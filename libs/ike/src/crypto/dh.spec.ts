@@ -1,5 +1,5 @@
 import { getDiffieHellman } from "node:crypto";
-import { DH, type DhGroup, dhGroupOf, generate, shared } from "./index.js";
+import { DH, type DhGroup, dhGroupOf, generate, respond, shared } from "./index.js";
 
 const groups = Object.keys(DH) as DhGroup[];
 const modps = groups.filter((group) => DH[group].kind === "modp");
@@ -35,6 +35,16 @@ describe.each(groups)("%s", (group) => {
     expect(secret).toHaveLength(info.secretBytes);
     expect(shared(structuredClone(b), a.publicValue)).toEqual(secret);
     expect(dhGroupOf(info.transformId)).toBe(group);
+  });
+
+  it("answers an exchange with a fresh key pair each time, or one from the rng", () => {
+    const a = generate(group);
+    const answers = [respond(group, a.publicValue), respond(group, a.publicValue)];
+    expect(answers[0]?.publicValue).not.toEqual(answers[1]?.publicValue);
+    for (const { publicValue, shared: secret } of answers) expect(shared(a, publicValue)).toEqual(secret);
+    const rng = { bytes: (size: number) => new Uint8Array(size).fill(1) };
+    expect(respond(group, a.publicValue, rng).publicValue).toEqual(generate(group, rng).publicValue);
+    expect(() => respond(group, new Uint8Array(3))).toThrow(expect.objectContaining({ code: "ike/bad-key-exchange" }));
   });
 
   it("takes the private key from the rng when there is one", () => {

@@ -4,6 +4,7 @@ import {
   diffieHellman,
   generateKeyPairSync,
   getDiffieHellman,
+  type JsonWebKey,
   type KeyObject,
   randomBytes,
 } from "node:crypto";
@@ -85,14 +86,32 @@ function curvePrefix(algorithm: Uint8Array, { kind, publicBytes }: DhInfo): Uint
 export function generate(group: DhGroup, rng?: Rng): DhKeyPair {
   const { kind, native } = DH[group];
   const drawn = rng || kind === "modp" ? draw(group, rng ?? { bytes: randomBytes }) : undefined;
-  const key = drawn?.key ?? generateNative(native);
+  const key = drawn?.key ?? generateNative(native).privateKey;
   return exportPair(group, key, drawn?.bytes);
 }
 
-function generateNative(name: string): KeyObject {
-  if (name === "x25519") return generateKeyPairSync(name).privateKey;
-  if (name === "x448") return generateKeyPairSync(name).privateKey;
-  return generateKeyPairSync("ec", { namedCurve: name }).privateKey;
+/**
+ * A fresh key pair's public value and g^ir with the peer's, for an exchange that is over with it: the private key never leaves
+ * OpenSSL. Time of `generate` and `shared` together, faults as of `shared`.
+ */
+export function respond(
+  group: DhGroup,
+  peerValue: Uint8Array,
+  rng?: Rng,
+): { readonly publicValue: Uint8Array; readonly shared: Uint8Array } {
+  const { kind, native } = DH[group];
+  if (rng || kind === "modp") {
+    const pair = generate(group, rng);
+    return { publicValue: pair.publicValue, shared: shared(pair, peerValue) };
+  }
+  const { privateKey, publicKey } = generateNative(native);
+  return { publicValue: pointOf(publicKey.export({ format: "jwk" })), shared: agree(group, privateKey, peerValue) };
+}
+
+function generateNative(name: string): { readonly privateKey: KeyObject; readonly publicKey: KeyObject } {
+  if (name === "x25519") return generateKeyPairSync(name);
+  if (name === "x448") return generateKeyPairSync(name);
+  return generateKeyPairSync("ec", { namedCurve: name });
 }
 
 /** Draws private keys until one is in range: for ecp521, 521 of 528 bits are drawn; the others fit at the first try. */
@@ -134,9 +153,13 @@ function exportPair(group: DhGroup, key: KeyObject, drawn: Uint8Array | undefine
     const der = createPublicKey(key).export({ format: "der", type: "spki" });
     return new KeyPair(group, lastInteger(der, publicBytes), drawn, key);
   }
-  const { x = "", y = "", d = "" } = key.export({ format: "jwk" });
-  const publicValue = concat(Buffer.from(x, "base64url"), Buffer.from(y, "base64url"));
-  return new KeyPair(group, publicValue, leftPad(Buffer.from(d, "base64url"), privateBytes), key);
+  const jwk = key.export({ format: "jwk" });
+  return new KeyPair(group, pointOf(jwk), leftPad(Buffer.from(jwk.d ?? "", "base64url"), privateBytes), key);
+}
+
+/** RFC 8031 §2: the u coordinate. RFC 5903 §7: both coordinates. */
+function pointOf({ x = "", y = "" }: JsonWebKey): Uint8Array {
+  return concat(Buffer.from(x, "base64url"), Buffer.from(y, "base64url"));
 }
 
 function leftPad(value: Uint8Array, size: number): Uint8Array {
@@ -170,19 +193,22 @@ function header(view: DataView, at: number): [size: number, start: number] {
  * for a zero result (RFC 8031 §3.2).
  */
 export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
-  const { info, prime } = wrappingOf(pair.group);
+  return agree(pair.group, KeyPair.keyOf(pair), peerValue);
+}
+
+function agree(group: DhGroup, privateKey: KeyObject, peerValue: Uint8Array): Uint8Array {
+  const { info, prime } = wrappingOf(group);
   if (peerValue.length !== info.publicBytes) {
-    throw refused(pair.group, `${peerValue.length} octets`, `${info.publicBytes} octets`);
+    throw refused(group, `${peerValue.length} octets`, `${info.publicBytes} octets`);
   }
-  if (prime) checkModp(pair.group, prime, peerValue);
-  const privateKey = KeyPair.keyOf(pair);
+  if (prime) checkModp(group, prime, peerValue);
   let secret: Uint8Array;
   try {
-    secret = diffieHellman({ privateKey, publicKey: importPublic(pair.group, peerValue) });
+    secret = diffieHellman({ privateKey, publicKey: importPublic(group, peerValue) });
   } catch (cause) {
-    throw refused(pair.group, "a value that is no element of the group", "an element of the group", cause);
+    throw refused(group, "a value that is no element of the group", "an element of the group", cause);
   }
-  if (secret.every((octet) => octet === 0)) throw refused(pair.group, "a low-order value", "a value of high order");
+  if (secret.every((octet) => octet === 0)) throw refused(group, "a low-order value", "a value of high order");
   return leftPad(secret, info.secretBytes);
 }
 

@@ -1,5 +1,5 @@
 export { DH, type DhInfo, dhGroupOf, PRF, type PrfInfo, prfOf } from "./algorithms.js";
-export { generate, shared } from "./dh.js";
+export { generate, respond, shared } from "./dh.js";
 export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys, lastingKeys, mixPpk, wipeKeys } from "./keys.js";
 export { natDetectionHash } from "./natd.js";
 export { prf, prfPlus } from "./prf.js";
