@@ -1,5 +1,6 @@
 import { isFault } from "@sallyport/base";
 import type { Payload } from "../wire/types.js";
+import { requireAffordable } from "./affordable.js";
 import { adoptChild, build, installOps, reqidOf, undoInstall } from "./child.js";
 import { acceptAnswer } from "./child-offer.js";
 import type { Built } from "./child-sa.js";
@@ -41,6 +42,7 @@ export function authenticated(turn: Turn, sa: IkeSa, asking: Asking, payloads: r
   try {
     const accepted = acceptAnswer(sa, takeAddresses(turn, sa, offer, payloads), payloads);
     const reqid = reqidOf(turn, sa, offer.config, accepted.agreed.local, accepted.agreed.remote);
+    requireAffordable(turn, sa, { ...accepted.agreed, reqid });
     const built = build(turn, sa, { ...accepted.agreed, reqid, ni: offer.nonce, nr, shared: undefined });
     turn.dataplane(sa, asking, installOps(turn, sa, built), { go: "auth-child-installed", built });
   } catch (cause) {

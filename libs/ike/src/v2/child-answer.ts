@@ -5,7 +5,8 @@ import { childSuite, DH } from "../crypto/index.js";
 import { NOTIFY_DATA, notification, proposalsText } from "../wire/index.js";
 import { EXCHANGE, nameOf, PROTOCOL, TRANSFORM } from "../wire/registry.js";
 import type { NotifyPayload, Payload, Proposal } from "../wire/types.js";
-import { adoptChild, affordable, build, installOps, removeIn, reqidOf, undoInstall } from "./child.js";
+import { requireAffordable } from "./affordable.js";
+import { adoptChild, build, installOps, removeIn, reqidOf, undoInstall } from "./child.js";
 import { allocation, isUsableSpi, tfcFor } from "./child-offer.js";
 import type { Agreed, Built, Child, ChildAnswer } from "./child-sa.js";
 import { resolveDuplicates, rivalRekey } from "./collisions.js";
@@ -51,13 +52,13 @@ export function judge(
   const { local, remote } = taken;
   const mode = modeOf(config, payloads);
   const reqid = reqidOf(turn, sa, config, local, remote);
-  affordable(turn, sa, { config, reqid, local, remote });
   if (mode === "transport") refuseSecondOwner(turn, sa, reqid, taken);
   const { chosen, offered, ke } = pickProposal(config, payloads, first);
   const spiOut = spiNumber(offered.spi);
   if (!isUsableSpi(spiOut)) {
     throw fault("ike/invalid-syntax", `SPI ${spiOut} is reserved`, { value: String(spiOut), expected: "256 or more" });
   }
+  requireAffordable(turn, sa, { config, reqid, local, remote, spiOut });
   return {
     config,
     reqid,

@@ -5,6 +5,7 @@ import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
 import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
+import { selectorsOf } from "./affordable.js";
 import { childChange } from "./changes.js";
 import type { Agreed, Built, Child, Path } from "./child-sa.js";
 import type { Core } from "./core.js";
@@ -16,8 +17,7 @@ import { pathOf, place } from "./paths.js";
 import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
 import type { IkeSa } from "./sa.js";
-import { MAX_SELECTORS, reversed, toSelectors } from "./selectors.js";
-import { packetsOf } from "./templates.js";
+import { reversed } from "./selectors.js";
 import { entriesOf, hold, release } from "./traps.js";
 import type { Turn } from "./turn.js";
 
@@ -50,45 +50,10 @@ function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
   };
 }
 
-type Packets = Pick<Child, "config" | "local" | "remote">;
-
-function selectorsOf(of: Packets): readonly Selector[] | undefined {
-  const { local, remote } = packetsOf(of.config, of);
-  return toSelectors(local, remote);
-}
-
-function isAsConfigured(sa: IkeSa, { config, local, remote }: Packets): boolean {
-  const have = configured(config, endsOf(sa));
-  return sameRanges(local, have.local) && sameRanges(remote, have.remote);
-}
-
-/** How many selectors the peer has made by narrowing, but for those of `reqid`, which share their policies. */
-function selectorsMade(sa: IkeSa, reqid: number): number {
-  const counted = new Set([reqid]);
-  let count = 0;
-  for (const child of sa.children) {
-    if (counted.has(child.reqid) || isAsConfigured(sa, child)) continue;
-    counted.add(child.reqid);
-    count += selectorsOf(child)?.length ?? 0;
-  }
-  return count;
-}
-
-/** The selectors of a CHILD SA that is to be made. Fault `ike/ts-unacceptable` when they are too fine. */
-export function affordable(turn: Turn, sa: IkeSa, a: Packets & { readonly reqid: number }): readonly Selector[] {
-  const selectors = selectorsOf(a);
-  const ownChoice = isAsConfigured(sa, a);
-  const most = ownChoice ? MAX_SELECTORS : turn.core.config.limits.selectorsPerSa - selectorsMade(sa, a.reqid);
-  if (selectors && selectors.length <= most) return selectors;
-  const ours = `at most ${most} pairs of prefixes and blocks of ports`;
-  const theirs = `${rangesText(a.local)} === ${rangesText(a.remote)}`;
-  throw fault("ike/ts-unacceptable", "the traffic selectors are too fine", { facts: { ours, theirs } });
-}
-
-/** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Fault `ike/ts-unacceptable` when the selectors are too fine. */
+/** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Its selectors have been found few enough. */
 export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
-  const selectors = affordable(turn, sa, a);
-  if (!sa.keys || !sa.suite) throw fault("ike/unexpected", "no keys yet");
+  const selectors = selectorsOf(a);
+  if (!selectors || !sa.keys || !sa.suite) throw fault("ike/unexpected", "no keys or too many selectors");
   const keys = deriveChildKeys({
     suite: a.suite,
     prf: sa.suite.prf,

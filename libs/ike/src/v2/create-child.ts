@@ -4,6 +4,7 @@ import { dhGroupOf } from "../crypto/index.js";
 import type { ChildSuite, DhGroup } from "../crypto/types.js";
 import { NOTIFY, NOTIFY_DATA } from "../wire/index.js";
 import type { Payload } from "../wire/types.js";
+import { requireAffordable } from "./affordable.js";
 import {
   adoptChild,
   build,
@@ -200,7 +201,10 @@ function judge(
   payloads: readonly Payload[],
 ): Accepted | undefined {
   try {
-    return acceptAnswer(sa, offer, payloads);
+    const accepted = acceptAnswer(sa, offer, payloads);
+    const reqid = reqidFor(turn, sa, offer, accepted, oldOf(sa, task));
+    requireAffordable(turn, sa, { ...accepted.agreed, reqid });
+    return accepted;
   } catch (error) {
     if (!isFault(error)) throw error;
     failed(turn, sa, asking, task, errorOf(turn, "CREATE_CHILD_SA", error));

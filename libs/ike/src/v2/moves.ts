@@ -1,6 +1,7 @@
 import type { Endpoint } from "@sallyport/base";
 import type { SaId, SaSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
+import { isTaken } from "./affordable.js";
 import { entriesFor } from "./child.js";
 import type { Child, Path } from "./child-sa.js";
 import { resendAfter } from "./message.js";
@@ -72,7 +73,8 @@ export function settle(turn: Turn, sa: IkeSa): void {
   const outlived: number[] = [];
   sa.children = sa.children.map((child) => {
     if (child.path === path) return child;
-    if (child.mode === "transport" && changesAddress(child.path, path)) {
+    const others = changesAddress(child.path, path) && isTaken(turn, path.remote.address, child.spiOut, child.serial);
+    if (others || (child.mode === "transport" && changesAddress(child.path, path))) {
       outlived.push(child.serial);
       return child;
     }
@@ -93,7 +95,8 @@ export function settle(turn: Turn, sa: IkeSa): void {
     return moved;
   });
   turn.apply(ops);
-  // Transport mode protects the packets between two addresses; between others it takes another CHILD SA (RFC 4555 §1.3).
+  // Transport mode protects the packets between two addresses; between others it takes another CHILD SA (RFC 4555 §1.3). So it does
+  // where the SPI is another's at the new address.
   if (outlived.length > 0) enqueue(turn, sa, { kind: "delete-child", serials: outlived, reason: "failed" });
 }
 

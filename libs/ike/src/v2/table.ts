@@ -43,14 +43,14 @@ class Index<K> {
   }
 }
 
-/** The reqid of a CHILD SA that is being made. */
-function reqidAhead({ then }: Wait): number | undefined {
-  if ("answer" in then) return then.answer.reqid;
-  return "built" in then ? then.built.child.reqid : undefined;
+/** What a CHILD SA that is being made will take. */
+export function childAhead({ then }: Wait): { readonly reqid: number; readonly spiOut: number } | undefined {
+  if ("answer" in then) return then.answer;
+  return "built" in then ? then.built.child : undefined;
 }
 
-function reqidsAhead(sa: IkeSa): number[] {
-  return sa.waits.flatMap((wait) => reqidAhead(wait) ?? []);
+function childrenAhead(sa: IkeSa) {
+  return sa.waits.flatMap((wait) => childAhead(wait) ?? []);
 }
 
 /** Nobody needs its keys any more. */
@@ -70,6 +70,9 @@ export class SaTable {
   readonly #byReqid = new Index<number>();
   /** The same for CHILD SAs that are being made. */
   readonly #byReqidAhead = new Index<number>();
+  /** By the SPIs that peers have chosen, of CHILD SAs and of those that are being made. */
+  readonly #bySpiOut = new Index<number>();
+  readonly #bySpiOutAhead = new Index<number>();
   readonly #halfOpenBySource = new Map<string, number>();
   readonly partials = new PartialMessages();
   #halfOpen = 0;
@@ -118,6 +121,11 @@ export class SaTable {
     return this.#byReqid.get(reqid);
   }
 
+  /** Who sends, or will, on an SPI that a peer has chosen. */
+  ofSpiOut(spi: number): Iterable<number> {
+    return [...this.#bySpiOut.get(spi), ...this.#bySpiOutAhead.get(spi)];
+  }
+
   usesReqid(reqid: number): boolean {
     return this.#byReqid.has(reqid) || this.#byReqidAhead.has(reqid);
   }
@@ -136,7 +144,7 @@ export class SaTable {
     }
     if (old === undefined) return [];
     const made = old.children === next?.children ? [] : old.children.map((c) => c.reqid);
-    return old.waits === next?.waits ? made : [...made, ...reqidsAhead(old)];
+    return old.waits === next?.waits ? made : [...made, ...childrenAhead(old).map((c) => c.reqid)];
   }
 
   #unindex(old: IkeSa, next: IkeSa | undefined): void {
@@ -144,8 +152,8 @@ export class SaTable {
     if (next === undefined) this.#bySpi.delete(ourSpi(old));
     if (old.peer && old.peer.id !== next?.peer?.id) this.#byPeer.delete(old.peer.id, serial);
     if (old.identity && old.identity !== next?.identity) this.#byIdentity.delete(old.identity, serial);
-    if (old.children !== next?.children) for (const c of old.children) this.#byReqid.delete(c.reqid, serial);
-    if (old.waits !== next?.waits) for (const reqid of reqidsAhead(old)) this.#byReqidAhead.delete(reqid, serial);
+    if (old.children !== next?.children) for (const c of old.children) this.#child("delete", c, serial);
+    if (old.waits !== next?.waits) for (const c of childrenAhead(old)) this.#childAhead("delete", c, serial);
     if (isHalfOpen(old) && (next === undefined || !isHalfOpen(next))) this.#countHalfOpen(old, -1);
     const key = old.handshake?.halfOpenKey;
     if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(old.spiI, serial);
@@ -156,11 +164,21 @@ export class SaTable {
     if (old === undefined) this.#bySpi.set(ourSpi(next), serial);
     if (next.peer && next.peer.id !== old?.peer?.id) this.#byPeer.add(next.peer.id, serial);
     if (next.identity && next.identity !== old?.identity) this.#byIdentity.add(next.identity, serial);
-    if (next.children !== old?.children) for (const c of next.children) this.#byReqid.add(c.reqid, serial);
-    if (next.waits !== old?.waits) for (const reqid of reqidsAhead(next)) this.#byReqidAhead.add(reqid, serial);
+    if (next.children !== old?.children) for (const c of next.children) this.#child("add", c, serial);
+    if (next.waits !== old?.waits) for (const c of childrenAhead(next)) this.#childAhead("add", c, serial);
     if (isHalfOpen(next) && (old === undefined || !isHalfOpen(old))) this.#countHalfOpen(next, 1);
     const key = next.handshake?.halfOpenKey;
     if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.add(next.spiI, serial);
+  }
+
+  #child(act: "add" | "delete", { reqid, spiOut }: { reqid: number; spiOut: number }, serial: number): void {
+    this.#byReqid[act](reqid, serial);
+    this.#bySpiOut[act](spiOut, serial);
+  }
+
+  #childAhead(act: "add" | "delete", { reqid, spiOut }: { reqid: number; spiOut: number }, serial: number): void {
+    this.#byReqidAhead[act](reqid, serial);
+    this.#bySpiOutAhead[act](spiOut, serial);
   }
 
   #countHalfOpen(sa: IkeSa, by: 1 | -1): void {

@@ -1,8 +1,19 @@
 import { Fault, IpAddress } from "@sallyport/base";
-import { DEFAULT_LIMITS, DH, EXCHANGE, NOTIFY, type Payload, TRANSFORM, type TrafficSelector } from "@sallyport/ike";
+import {
+  DEFAULT_LIMITS,
+  DH,
+  EXCHANGE,
+  NOTIFY,
+  NOTIFY_DATA,
+  type Payload,
+  PROTOCOL,
+  TRANSFORM,
+  type TrafficSelector,
+} from "@sallyport/ike";
 import { childOf, ESP_PROPOSAL } from "./configs.js";
-import type { Reply } from "./scripted-peer.js";
-import { childPayloads, deletion, nonce, stageUp } from "./stage.spec-helper.js";
+import { SeededRng } from "./rng.js";
+import { type Reply, ScriptedPeer } from "./scripted-peer.js";
+import { childPayloads, deletion, nonce, SECRET, stageUp } from "./stage.spec-helper.js";
 
 const { CREATE_CHILD_SA, INFORMATIONAL } = EXCHANGE;
 const notifies = (reply: Reply | undefined) => reply?.payloads.flatMap((p) => (p.kind === "N" ? [p.type] : [])) ?? [];
@@ -89,5 +100,49 @@ describe("what an authenticated peer can make an engine hold (hostile input 3, 9
     }
     expect(b.dataPlane.log.filter((op) => op === "allocateSpi")).toHaveLength(21);
     expect(b.dataPlane.reserved.size).toBe(0);
+  });
+});
+
+describe("an SPI that a peer chooses", () => {
+  test("is refused for a second CHILD SA, new or rekeyed, and the first one stays", () => {
+    const { sim, b, peer } = stageUp();
+    const rekey = NOTIFY_DATA.REKEY_SA.build({ protocol: PROTOCOL.ESP, spi: 0x2000 });
+    for (const extra of [[nonce()], [rekey, nonce()]]) {
+      expect(notifies(peer.ask(CREATE_CHILD_SA, childPayloads(0x2000, extra)))).toEqual([NOTIFY.TEMPORARY_FAILURE]);
+    }
+    expect(notifies(peer.ask(CREATE_CHILD_SA, childPayloads(0x3000, [nonce()])))).toEqual([]);
+    const taken = childPayloads(0x3000, [rekey, nonce()]);
+    expect(notifies(peer.ask(CREATE_CHILD_SA, taken))).toEqual([NOTIFY.TEMPORARY_FAILURE]);
+    peer.ask(INFORMATIONAL, [deletion(0x2000)]);
+    sim.run(20);
+    expect(b.dataPlane.outbound().map((sa) => sa.spi)).toEqual([0x3000]);
+    expect(b.dataPlane.reserved.size).toBe(0);
+  });
+
+  test("is refused while another IKE SA at the same address has it, so that nobody ends what is another's", () => {
+    const { sim, b, peer } = stageUp(1, { uniqueness: "keep" });
+    let answers: Uint8Array[] = [];
+    sim.network.taps.unshift((packet) => {
+      answers.push(packet.datagram);
+      return packet;
+    });
+    const [victim] = b.dataPlane.outbound();
+    const local = { address: b.address, port: 500 };
+    const other = new ScriptedPeer(78n, new SeededRng(9), (datagram) => {
+      answers = [];
+      b.receive(local, { address: victim?.destination ?? b.address, port: 500 }, datagram);
+      return answers;
+    });
+    other.init();
+    other.ask(EXCHANGE.IKE_AUTH, other.authPayloads("a.example", SECRET, childPayloads(0x4000)));
+    expect(b.established()).toHaveLength(2);
+    const rekey = NOTIFY_DATA.REKEY_SA.build({ protocol: PROTOCOL.ESP, spi: 0x4000 });
+    const stolen = childPayloads(0x2000, [rekey, nonce()]);
+    expect(notifies(other.ask(CREATE_CHILD_SA, stolen))).toEqual([NOTIFY.TEMPORARY_FAILURE]);
+    other.ask(INFORMATIONAL, [deletion(0x4000)]);
+    other.ask(INFORMATIONAL, [{ kind: "D", protocol: PROTOCOL.IKE, spis: [] }]);
+    sim.run(20);
+    expect(b.dataPlane.outbound().map((sa) => sa.spi)).toEqual([0x2000]);
+    expect(peer.ask(INFORMATIONAL, [])).toBeDefined();
   });
 });
