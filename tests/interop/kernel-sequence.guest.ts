@@ -1,26 +1,7 @@
 import type { ChildStatus } from "@sallyport/ike";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  ping,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-} from "@sallyport/testkit";
-import { gatewayIntent, Pair } from "./lab.js";
+import { eventually, ping } from "@sallyport/testkit";
 import { STARTED_BY, scenario } from "./scenario.js";
-import {
-  type Case,
-  caseOf,
-  type KernelSaText,
-  kernelSa,
-  ourConnection,
-  ourInbound,
-  theirConnection,
-  topologyOf,
-} from "./sequence-lab.js";
+import { type Case, caseOf, type KernelSaText, kernelSa, ourInbound, sequenceLab } from "./sequence-lab.js";
 import { run } from "./squeezing-lab.js";
 
 /** Sequence numbers and replay windows as both ends' kernels have them, which strongSwan's ESP in user space has not. */
@@ -63,33 +44,7 @@ const NARROW = lossy(32);
 const WIDE = lossy(1024);
 
 const CASES: readonly Case[] = [...MATCHING.map(({ c }) => c), REFUSED, ...WINDOWS.map(({ c }) => c), NARROW.c, WIDE.c];
-const TOPOLOGY = topologyOf(NS, CASES);
-
-let agent: Agent;
-let peer: Strongswan;
-let pair: Pair;
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: "kernel-netlink",
-    secrets: CASES.map(({ tunnel: t }) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
-    connections: CASES.map(theirConnection),
-  });
-  const intent = gatewayIntent("ours.test", []);
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: "kernel",
-    intent: { ...intent, connections: CASES.map(ourConnection) },
-  });
-  pair = new Pair(agent, peer, NS);
-}, 90_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 60_000);
+const lab = sequenceLab(NS, CASES);
 
 /** Of the SAs in both directions, as the kernel at either end has them. */
 async function kernelsSay<T>(child: ChildStatus, what: (sa: KernelSaText) => T): Promise<T[]> {
@@ -106,12 +61,12 @@ describe("extended sequence numbers", () => {
       { proves: 34, role: STARTED_BY[by] },
       `we ${c.child.espProposals}, they ${c.theirs.proposals}: ${extended ? "extended" : "not"}, started by ${by}`,
       async () => {
-        await pair.up(c.tunnel, by);
-        const { child } = await pair.both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const { child } = await lab.pair.both(c.tunnel);
         expect(child.theirs.esn).toBe(extended);
         expect(child.ours.suite.split("/").at(-1)).toBe(extended ? "ESN" : "NO_ESN");
         expect(await kernelsSay(child.ours, ({ esn }) => esn)).toEqual([extended, extended, extended, extended]);
-        expect(await pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
       30_000,
     );
@@ -123,15 +78,15 @@ describe("extended sequence numbers", () => {
       `one end only extended, the other only not: refused, started by ${by}`,
       async () => {
         const { id } = REFUSED.tunnel;
-        await pair.up(REFUSED.tunnel, by).catch(() => undefined);
+        await lab.pair.up(REFUSED.tunnel, by).catch(() => undefined);
         const error = await eventually("the refusal is known", async () => {
-          const { childErrors, lastError } = await agent.peer(id);
+          const { childErrors, lastError } = await lab.agent.peer(id);
           return childErrors[`${id}-net`] ?? lastError;
         });
         expect(error.code).toBe("ike/no-proposal-chosen");
         expect(error.ours).toMatch(/ESN/);
-        expect((await peer.listSas(id)).flatMap((sa) => sa.children)).toEqual([]);
-        await agent.ask("down", { tunnel: REFUSED.tunnel.id }).catch(() => undefined);
+        expect((await lab.peer.listSas(id)).flatMap((sa) => sa.children)).toEqual([]);
+        await lab.agent.ask("down", { tunnel: REFUSED.tunnel.id }).catch(() => undefined);
       },
       30_000,
     );
@@ -145,15 +100,15 @@ describe("replay windows", () => {
       { proves: 34, role: STARTED_BY[by] },
       `of ${replayWindow} packets in both kernels and in our status, started by ${by}`,
       async () => {
-        await pair.up(c.tunnel, by);
-        const { child } = await pair.both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const { child } = await lab.pair.both(c.tunnel);
         const [ours, theirs] = await Promise.all([
           kernelSa(NS.ours, child.ours.spiIn),
           kernelSa(NS.theirs, child.theirs.spiIn),
         ]);
         expect([ours?.replayWindow, theirs?.replayWindow]).toEqual([replayWindow, replayWindow]);
-        expect((await ourInbound(pair, c)).replayWindow).toBe(replayWindow);
-        expect(await pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        expect((await ourInbound(lab.agent, c.tunnel)).replayWindow).toBe(replayWindow);
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
       30_000,
     );
@@ -173,14 +128,14 @@ describe("packets that come twice or late", () => {
       `are dropped and counted at both ends, with a window of ${replayWindow}`,
       async () => {
         const t = c.tunnel;
-        await pair.up(t, by);
-        const { child } = await pair.both(t);
+        await lab.pair.up(t, by);
+        const { child } = await lab.pair.both(t);
         await both("netem", "delay", "60ms", "reorder", "90%", "duplicate", "20%");
         // What is held back is overtaken by more packets than a narrow window has room for.
         const crowd = { source: t.ours.host, count: 600, intervalMs: 0.2, waitMs: 2000 };
         const { received } = await ping(NS.ours, t.theirs.host, crowd);
         await both("pfifo");
-        const ours = await ourInbound(pair, c);
+        const ours = await ourInbound(lab.agent, c.tunnel);
         const theirs = await kernelSa(NS.theirs, child.theirs.spiIn);
         expect(ours.replayed).toBeGreaterThan(0);
         expect(theirs?.replayed).toBeGreaterThan(0);
@@ -193,7 +148,7 @@ describe("packets that come twice or late", () => {
           expect(theirs?.outOfWindow).toBeGreaterThan(0);
           expect(received).toBeLessThan(600);
         }
-        expect(await pair.ping(t, 5)).toMatchObject({ received: 5 });
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
       },
       60_000,
     );

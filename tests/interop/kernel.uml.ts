@@ -40,7 +40,7 @@ const guest = (projects: readonly string[], paths: string): Promise<UmlResult> =
 
 /** A guest has one processor, so there is one guest for each of the machine's two. */
 const [strongswan, libreswan] = await Promise.all([
-  guest(["interop", "interop-guest"], "tests/interop/(matrix|nat|moving|kernel-)"),
+  guest(["interop", "interop-guest"], "tests/interop/(matrix|nat|moving|narrow-path|kernel-)"),
   guest(["interop-guest"], "tests/interop/libreswan-"),
 ]);
 

@@ -1,6 +1,7 @@
 import type { ChildIntent } from "@sallyport/intent";
-import type { PeerChild, Topology } from "@sallyport/testkit";
-import { connectionIntent, type Pair, peerConnection, type TunnelCase } from "./lab.js";
+import type { Agent, PeerChild, Topology } from "@sallyport/testkit";
+import { againstStrongswan, type Ends, type StrongswanLab } from "./daemons.js";
+import { connectionIntent, gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 import { run } from "./squeezing-lab.js";
 
 /** One tunnel with what its child has besides, at either end. */
@@ -29,10 +30,7 @@ export const caseOf = (
   },
 });
 
-export const topologyOf = (
-  ns: { readonly ours: string; readonly theirs: string },
-  cases: readonly Case[],
-): Topology => ({
+const topologyOf = (ns: { readonly ours: string; readonly theirs: string }, cases: readonly Case[]): Topology => ({
   namespaces: [
     {
       name: ns.ours,
@@ -53,15 +51,25 @@ export const topologyOf = (
   ],
 });
 
-export function ourConnection({ tunnel, child }: Case) {
+function ourConnection({ tunnel, child }: Case) {
   const plain = connectionIntent(tunnel);
   return { ...plain, children: plain.children.map((c) => ({ ...c, ...child })) };
 }
 
-export function theirConnection({ tunnel, theirs }: Case) {
+function theirConnection({ tunnel, theirs }: Case) {
   const plain = peerConnection(tunnel);
   return { ...plain, children: plain.children.map((c) => ({ ...c, ...theirs })) };
 }
+
+/** Both ends with all of the cases. */
+export const sequenceLab = (ends: Ends, cases: readonly Case[]): StrongswanLab =>
+  againstStrongswan(ends, topologyOf(ends, cases)).forFile(() => ({
+    peer: {
+      secrets: cases.map(({ tunnel: t }) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
+      connections: cases.map(theirConnection),
+    },
+    agent: { intent: { ...gatewayIntent("ours.test", []), connections: cases.map(ourConnection) } },
+  }));
 
 /** What `sallyport-agent sas` says of one SA, as far as tests look at it. */
 export interface OurSa {
@@ -75,7 +83,7 @@ export interface OurSa {
 }
 
 /** Our inbound SA of a tunnel that has one CHILD SA. */
-export async function ourInbound({ agent }: Pair, { tunnel }: Case): Promise<OurSa> {
+export async function ourInbound(agent: Agent, tunnel: TunnelCase): Promise<OurSa> {
   const all = (await agent.ask("sas")) as readonly OurSa[];
   const found = all.filter((sa) => sa.child === `${tunnel.id}-net` && sa.direction === "in");
   const [only, ...more] = found;

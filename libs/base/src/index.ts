@@ -8,5 +8,6 @@ export {
   type IntegrityInfo,
 } from "./algorithms.js";
 export { Reader, Writer } from "./cursor.js";
+export { type EspOverhead, largestInner } from "./esp-size.js";
 export { Fault, type FaultDetail, type FaultPolicy, faultTable, isFault } from "./fault.js";
 export type { Clock, Rng } from "./time.js";

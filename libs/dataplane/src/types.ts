@@ -56,6 +56,13 @@ export interface SaSpec extends SaId {
   readonly encapsulation?: { readonly sourcePort: number; readonly destinationPort: number };
   /** Absent: the first of `Capabilities.dontFragment`. */
   readonly dontFragment?: DontFragment;
+  /** Octets that outer packets have room for on the way, where links and routers do not tell; absent: they do. Outbound only. */
+  readonly pathMtu?: number;
+  /**
+   * `false`: the maximum segment size that TCP announces through the tunnel is left alone. Absent: lowered to what fits, in both
+   * directions, as far as the machine can (CORE-20). Outbound in tunnel mode only.
+   */
+  readonly clampMss?: false;
   readonly lifetime: SaLifetime;
   /**
    * Octets that packets are padded to before they are sealed, as far as the path takes them (RFC 4303 §2.7), so that their sizes

@@ -190,6 +190,10 @@ export interface ChildConfig {
   readonly replayWindow: number;
   /** DF of the outer header (POL-13); undefined: as the data plane has it. */
   readonly dontFragment?: DontFragment;
+  /** Octets that are known to pass on the way to the peer; undefined: as links and routers tell. */
+  readonly pathMtu?: number;
+  /** Whether TCP through the tunnel announces no longer segments than fit; undefined: yes. */
+  readonly clampMss?: boolean;
   /**
    * Octets that packets are padded to, as far as the path takes them and the peer does not refuse that (RFC 7296 §1.3.1); tunnel
    * mode only; 0: no padding.

@@ -68,7 +68,7 @@ const CONNECTION_IMPACT: Rules = [
   [/^ikeProposals/, "rekeyed"],
 ];
 const CHILD_IMPACT: Rules = [
-  [/^dontFragment/, "rekeyed"],
+  [/^(dontFragment|pathMtu|clampMss)/, "rekeyed"],
   [/^(localSubnets|remoteSubnets|mode|template)/, "re-established"],
   [/^(espProposals|replayWindow|tfcBytes)/, "rekeyed"],
 ];

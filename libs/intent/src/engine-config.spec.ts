@@ -63,6 +63,8 @@ describe("toIkeConfig", () => {
         rekeyPackets: 5_000,
         replayWindow: 512,
         tfcBytes: 1_000,
+        pathMtu: 1_280,
+        clampMss: false,
       })),
     }));
     const [peer] = toIkeConfig({ ...hq, connections: told }, facts).config.peers;
@@ -74,6 +76,8 @@ describe("toIkeConfig", () => {
     expect(peer?.children[0]).toMatchObject({
       replayWindow: 512,
       tfc: 1_000,
+      pathMtu: 1_280,
+      clampMss: false,
       lifetime: { softBytes: 1_000_000n, hardBytes: 1_100_000n, softPackets: 5_000n, hardPackets: 5_500n },
     });
   });

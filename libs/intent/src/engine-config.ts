@@ -245,6 +245,8 @@ function childConfig(
       ({ encryption, integrity, groups, esn }): EspProposal => ({ encryption, integrity, pfs: groups, esn }),
     ),
     ...(child.dontFragment ? { dontFragment: child.dontFragment } : {}),
+    ...(child.pathMtu === undefined ? {} : { pathMtu: child.pathMtu }),
+    ...(child.clampMss === undefined ? {} : { clampMss: child.clampMss }),
     lifetime: {
       soft: child.rekeySeconds,
       jitter: jitter(child.rekeySeconds),

@@ -341,6 +341,13 @@ export interface ChildIntent {
   readonly rekeyBytes?: number | undefined;
   /** DF of the outer header (POL-13): as inside, always or never; absent: as the data plane has it. */
   readonly dontFragment?: "copy" | "set" | "clear" | undefined;
+  /**
+   * Octets of the longest IP packet that passes to the peer, 576 to 9,216; only where ICMP is filtered on the way. Absent: what links and
+   * routers tell.
+   */
+  readonly pathMtu?: number | undefined;
+  /** Whether TCP's maximum segment size is lowered to what fits into the tunnel, in both directions; absent: yes. */
+  readonly clampMss?: boolean | undefined;
   readonly rekeyPackets?: number | undefined;
   /** Packets of the window in which late ones are taken, 32 to 4096; 0: no check for replays. Absent: 128. */
   readonly replayWindow?: number | undefined;

@@ -56,6 +56,8 @@ const child = z.strictObject({
   rekeySeconds: seconds,
   rekeyBytes: z.int().min(1_000_000).optional(),
   dontFragment: z.enum(["copy", "set", "clear"]).optional(),
+  pathMtu: z.int().min(576).max(9_216).optional(),
+  clampMss: z.boolean().optional(),
   rekeyPackets: z.int().min(1_000).max(3_000_000_000).optional(),
   replayWindow: z
     .int()

@@ -1,8 +1,7 @@
-import { spawn } from "node:child_process";
 import { access } from "node:fs/promises";
-import { text } from "node:stream/consumers";
 import type { Family, IpAddress, Prefix } from "@sallyport/base";
 import { fault } from "./faults.js";
+import { FAMILIES, removeChain, restore, TOOLS } from "./netfilter.js";
 
 /** Packets from `source` to `destination` leave with the address `to`. */
 export interface SourceNatRule {
@@ -12,13 +11,6 @@ export interface SourceNatRule {
 }
 
 const CHAIN = "SALLYPORT";
-/** A kernel has the newer tables or the older ones or both; the tools are those of Debian's `iptables`. */
-const TOOLS = {
-  4: ["iptables", "iptables-legacy"],
-  6: ["ip6tables", "ip6tables-legacy"],
-} as const satisfies Record<Family, readonly string[]>;
-const FAMILIES = [4, 6] as const;
-const MAX_ERROR = 200;
 
 const key = ({ source, destination, to }: SourceNatRule) => `${source} ${destination} ${to}`;
 
@@ -79,14 +71,10 @@ export class SourceNat {
     const lines = rules.map((r) => `-A ${CHAIN} -s ${r.source} -d ${r.destination} -j SNAT --to-source ${r.to}`);
     const jump = known ? [] : [`-I POSTROUTING 1 -j ${CHAIN}`];
     const table = ["*nat", `:${CHAIN} - [0:0]`, ...lines, ...jump, "COMMIT", ""].join("\n");
-    const errors: string[] = [];
-    for (const tool of known ? [known] : TOOLS[family]) {
-      const error = await run(`${tool}-restore`, ["--noflush", "--wait", "5"], table);
-      if (error === undefined) {
-        this.#tools.set(family, tool);
-        return;
-      }
-      errors.push(`${tool}: ${error}`);
+    const { tool, errors } = await restore(known ? [known] : TOOLS[family], table);
+    if (tool) {
+      this.#tools.set(family, tool);
+      return;
     }
     throw fault("linux-io/nat-refused", `source NAT is not to be had: ${errors.join("; ")}`, {
       value: String(rules.at(-1)?.to),
@@ -103,23 +91,4 @@ async function isIdle(): Promise<boolean> {
   );
 }
 
-async function takeOut(tool: string): Promise<void> {
-  const nat = (...args: string[]) => run(tool, ["--wait", "5", "--table", "nat", ...args]);
-  if ((await nat("--list-rules", CHAIN)) !== undefined) return;
-  await nat("--delete", "POSTROUTING", "--jump", CHAIN);
-  await nat("--flush", CHAIN);
-  await nat("--delete-chain", CHAIN);
-}
-
-/** Undefined when it ended well, else what it said. Nothing of it goes through a shell. */
-async function run(command: string, args: readonly string[], input = ""): Promise<string | undefined> {
-  const child = spawn(command, args, { stdio: ["pipe", "ignore", "pipe"] });
-  const ended = new Promise<string | undefined>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("close", (code, signal) => resolve(code === 0 ? undefined : `ended with ${code ?? signal}`));
-  });
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(input);
-  const [said, outcome] = await Promise.all([text(child.stderr).catch(() => ""), ended]);
-  return outcome === undefined ? undefined : said.trim().slice(0, MAX_ERROR) || outcome;
-}
+const takeOut = (tool: string) => removeChain(tool, "nat", "POSTROUTING", CHAIN);

@@ -3,6 +3,7 @@ import type { DataPlaneEvent } from "@sallyport/dataplane";
 import { NEXT_HEADER_DUMMY } from "@sallyport/esp";
 import { ESP_REFUSED, META, META_WORDS, type TunDevice } from "@sallyport/linux-io";
 import { admitCongestion } from "./ecn.js";
+import { clampMss, isSyn } from "./mss.js";
 import { InnerPacket, PROTOCOL } from "./packet.js";
 import type { InboundSa } from "./sa.js";
 import { addressOf } from "./selector.js";
@@ -21,6 +22,8 @@ export interface InboundParts {
   /** An SPI that is reserved but has no SA yet. */
   readonly reserved: (spi: number) => boolean;
   readonly expired: (sa: InboundSa, hard: boolean) => void;
+  /** Octets that TCP's packets may have in the other direction. */
+  readonly tcpMtu: (reqid: number) => number;
   readonly emit: (event: DataPlaneEvent) => void;
   /** Hears of an exception, a defect of this library, that lost a batch. */
   readonly failed: (error: unknown) => void;
@@ -180,7 +183,7 @@ export class Inbound {
     });
   }
 
-  /** The checks that follow decryption; trims TFC padding. */
+  /** The checks that follow decryption; trims TFC padding and lowers TCP's segment size. */
   #mayEnter(sa: InboundSa, view: DataView, meta: Uint32Array, record: number): boolean {
     const nextHeader = meta[record + META.user] as number;
     if (nextHeader === NEXT_HEADER_DUMMY) return false;
@@ -202,6 +205,7 @@ export class Inbound {
       return false;
     }
     meta[record + META.length] = packet.length;
+    if (isSyn(view, at, packet)) clampMss(view, at, packet, this.#parts.tcpMtu(sa.spec.reqid));
     return admitCongestion(view, at, packet.family, meta[record + META.tos] as number);
   }
 

@@ -134,6 +134,7 @@ export class Link {
       ...{ clock, epoch, policies, statistics, tun, emit, failed },
       saOf: (spi) => this.incoming.get(spi),
       reserved: (spi) => this.reserved.has(spi),
+      tcpMtu: (reqid) => this.outgoing.find((sa) => sa.spec.reqid === reqid)?.tcpMtu ?? Number.POSITIVE_INFINITY,
       expired: (sa, hard) => this.#expire(sa, hard),
     });
   }

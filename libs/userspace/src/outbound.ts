@@ -3,6 +3,7 @@ import { META, META_WORDS, type TunDevice, type UdpSocket } from "@sallyport/lin
 import type { Acquires } from "./acquire.js";
 import { type Epoch, FlowCache } from "./flows.js";
 import { AnswerBudget, packetTooBig } from "./icmp.js";
+import { clampMss, isSyn } from "./mss.js";
 import { InnerPacket } from "./packet.js";
 import type { OutboundSa } from "./sa.js";
 import type { Policy, PolicyDatabase } from "./spd.js";
@@ -98,6 +99,7 @@ export class Outbound {
           this.#refuseAsTooBig(slab.subarray(at, at + packet.length), verdict.sa);
           return undefined;
         }
+        if (isSyn(view, at, packet)) clampMss(view, at, packet, verdict.sa.tcpMtu);
         meta[record + META.length] = packet.length;
         return verdict.sa;
       case "acquire":

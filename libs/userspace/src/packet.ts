@@ -33,6 +33,8 @@ export class InnerPacket {
   /** −1 when the packet shows none: another protocol, or a fragment after the first. ICMP: type and code. */
   sourcePort = -1;
   destinationPort = -1;
+  /** Where the upper-layer header begins, counted from the packet's; −1 as with the ports. */
+  upper = -1;
   /** Octets by the packet's own header, which may be fewer than were received (RFC 4303 §2.7). */
   length = 0;
   tos = 0;
@@ -45,6 +47,7 @@ export class InnerPacket {
     const version = view.getUint8(at) >>> 4;
     this.sourcePort = -1;
     this.destinationPort = -1;
+    this.upper = -1;
     if (version === 4) return this.#readIpv4(view, at, available);
     return version === 6 && available >= IPV6_HEADER && this.#readIpv6(view, at, available);
   }
@@ -60,7 +63,7 @@ export class InnerPacket {
     this.protocol = view.getUint8(at + 9);
     this.source[0] = view.getUint32(at + 12);
     this.destination[0] = view.getUint32(at + 16);
-    if ((fragment & 0x1fff) === 0) this.#readPorts(view, at + headerBytes, at + this.length);
+    if ((fragment & 0x1fff) === 0) this.#readPorts(view, at, headerBytes, at + this.length);
     return true;
   }
 
@@ -74,14 +77,14 @@ export class InnerPacket {
       this.source[word] = view.getUint32(at + 8 + word * 4);
       this.destination[word] = view.getUint32(at + 24 + word * 4);
     }
-    this.#walkExtensions(view, view.getUint8(at + 6), at + IPV6_HEADER, at + this.length);
+    this.#walkExtensions(view, at, view.getUint8(at + 6), at + this.length);
     return true;
   }
 
   /** Finds the upper-layer protocol behind the extension headers (RFC 8200 §4). */
-  #walkExtensions(view: DataView, first: number, start: number, end: number): void {
+  #walkExtensions(view: DataView, start: number, first: number, end: number): void {
     let next = first;
-    let at = start;
+    let at = start + IPV6_HEADER;
     while (at + 8 <= end) {
       let size: number;
       if (next === IPV6_EXTENSION.fragment) {
@@ -106,11 +109,13 @@ export class InnerPacket {
       at += size;
     }
     this.protocol = next;
-    this.#readPorts(view, at, end);
+    this.#readPorts(view, start, at - start, end);
   }
 
-  #readPorts(view: DataView, at: number, end: number): void {
+  #readPorts(view: DataView, start: number, upper: number, end: number): void {
+    const at = start + upper;
     if (at + 4 > end) return;
+    this.upper = upper;
     switch (this.protocol) {
       case PROTOCOL.tcp:
       case PROTOCOL.udp:

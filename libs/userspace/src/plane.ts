@@ -110,6 +110,7 @@ export class UserspaceDataPlane implements DataPlane {
       ...common,
       saOf: (spi) => this.#sas.inbound(spi),
       reserved: (spi) => this.#sas.reserved(spi),
+      tcpMtu: (reqid) => this.#sas.outbound(reqid)[0]?.tcpMtu ?? Number.POSITIVE_INFINITY,
       emit,
     });
   }

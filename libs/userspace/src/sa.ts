@@ -1,4 +1,4 @@
-import type { Clock } from "@sallyport/base";
+import { type Clock, largestInner } from "@sallyport/base";
 import type { SaLifetime, SaSpec, SaState } from "@sallyport/dataplane";
 import { ReplayWindow, SequenceCounter } from "@sallyport/esp";
 import { META, META_WORDS, type UdpSocket } from "@sallyport/linux-io";
@@ -93,6 +93,9 @@ export class OutboundSa extends Sa {
   readonly address = new Uint32Array(META_WORDS);
   /** Octets of the outer path's MTU, as far as it is known. */
   pathMtu: number;
+  /** What the operator says of it. */
+  readonly #knownMtu: number;
+  readonly #deviceMtu: number;
   /** Octets that inner packets are padded to (RFC 4303 §2.7): never more than the device's largest packet, for which there is room. */
   readonly padTo: number;
 
@@ -110,6 +113,8 @@ export class OutboundSa extends Sa {
     this.counter = new SequenceCounter(spec.esn);
     this.counter.resume(spec.initialSequence ?? 0n);
     this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
+    this.#knownMtu = spec.pathMtu ?? Number.POSITIVE_INFINITY;
+    this.#deviceMtu = deviceMtu;
     this.pathMtu = pathMtu;
     this.takePath(path, socket);
   }
@@ -129,12 +134,18 @@ export class OutboundSa extends Sa {
 
   /** The largest inner packet whose ESP packet fits the outer path's MTU. */
   get innerMtu(): number {
-    const { alignment, ivBytes, icvBytes } = this.transform;
-    const outer = (this.path.destination.family === 4 ? 20 : 40) + 8;
-    const text = Math.floor((this.pathMtu - outer - 8 - ivBytes - icvBytes) / alignment) * alignment;
-    return text - 2;
+    const { family } = this.path.destination;
+    const mtu = Math.min(this.pathMtu, this.#knownMtu);
+    return largestInner(mtu, { family, encapsulated: true, ...sizes(this.transform) });
+  }
+
+  /** What TCP's packets may have; infinite where they are to be left alone. */
+  get tcpMtu(): number {
+    return this.spec.clampMss === false ? Number.POSITIVE_INFINITY : Math.min(this.innerMtu, this.#deviceMtu);
   }
 }
+
+const sizes = ({ ivBytes, alignment, icvBytes }: PacketTransform) => ({ ivBytes, alignment, icvBytes });
 
 export class InboundSa extends Sa {
   readonly window: ReplayWindow;

@@ -14,9 +14,10 @@ import type {
   Selector,
   SourceNatSpec,
 } from "@sallyport/dataplane";
-import { NetlinkReader, type NetlinkSocket, SourceNat } from "@sallyport/linux-io";
+import { MssClamp, NetlinkReader, type NetlinkSocket, SourceNat } from "@sallyport/linux-io";
 import { EventQueue, openEvents } from "./events.js";
 import { fault, hasErrno } from "./faults.js";
+import { Fitting } from "./fitting.js";
 import { moveSa, type Target } from "./move.js";
 import { saKey, saText, XfrmNetlink } from "./netlink.js";
 import { OptionalPolicies } from "./optional-policies.js";
@@ -37,6 +38,8 @@ export class KernelDataPlane implements DataPlane {
   readonly #netlink: XfrmNetlink;
   readonly #routes: TunnelRoutes;
   readonly #nat = new SourceNat();
+  readonly #clamp: MssClamp;
+  readonly #fitting: Fitting;
   readonly #events = new EventQueue();
   readonly #registry = new Registry(() => performance.now());
   readonly #optional = new OptionalPolicies();
@@ -49,22 +52,29 @@ export class KernelDataPlane implements DataPlane {
     netlink: XfrmNetlink,
     routes: TunnelRoutes,
     readonly capabilities: Capabilities,
+    unclamped: (reason: string) => void,
   ) {
     this.#netlink = netlink;
     this.#routes = routes;
+    this.#clamp = new MssClamp(unclamped);
+    this.#fitting = new Fitting(routes, this.#clamp);
   }
 
   /**
    * `dataplane/unsupported` when the kernel has no ESP or the process not the right. With `everyAlgorithm` the capabilities
-   * tell which algorithms the kernel has, at the price of loading them all.
+   * tell which algorithms the kernel has, at the price of loading them all. `onUnclamped` hears why TCP's maximum segment size cannot
+   * be lowered on this machine.
    */
-  static async open(options: { everyAlgorithm?: boolean } = {}): Promise<KernelDataPlane> {
+  static async open(
+    options: { everyAlgorithm?: boolean; onUnclamped?: (reason: string) => void } = {},
+  ): Promise<KernelDataPlane> {
     const netlink = new XfrmNetlink();
     try {
       const plane = new KernelDataPlane(
         netlink,
         TunnelRoutes.open(),
         await probe(netlink, options.everyAlgorithm ?? false),
+        options.onUnclamped ?? (() => undefined),
       );
       plane.#listening = openEvents(
         (event) => plane.#received(event),
@@ -86,6 +96,7 @@ export class KernelDataPlane implements DataPlane {
 
   #forget(id: SaId): void {
     this.#registry.delete(id);
+    this.#fitting.removed(id);
     for (const policy of this.#optional.removed(saKey(id))) void this.#putPolicy(policy).catch(() => undefined);
   }
 
@@ -115,6 +126,8 @@ export class KernelDataPlane implements DataPlane {
       this.#nat.clear(),
     ]);
     const states = sas.map((sa) => this.#registry.state(sa));
+    // Rules of the run that left them are taken over, and go with `flush`.
+    if (states.length > 0) void this.#clamp.start();
     states.forEach((state, index) => {
       const sa = sas[index];
       if (!sa) return;
@@ -137,7 +150,7 @@ export class KernelDataPlane implements DataPlane {
     checkSa(sa);
     await this.#addSa(sa);
     this.#registry.add(sa, sa.reqid, sa.direction);
-    await this.#putPolicies(this.#optional.added(saKey(sa), sa));
+    await Promise.all([this.#putPolicies(this.#optional.added(saKey(sa), sa)), this.#fitting.added(sa)]);
   }
 
   async #addSa(sa: SaSpec): Promise<void> {
@@ -159,6 +172,7 @@ export class KernelDataPlane implements DataPlane {
     if (reqid !== undefined) this.#moving.add(reqid);
     try {
       const { before, anew } = await moveSa(this.#netlink, id, to);
+      await this.#fitting.moved(id, to);
       if (!anew) return;
       const { bytes, packets, ageSeconds } = this.#registry.state(before);
       const moved = { ...id, destination: to.destination };
@@ -178,6 +192,7 @@ export class KernelDataPlane implements DataPlane {
     const known = this.#registry.get(id) !== undefined || this.#registry.isReserved(id);
     if (known || (await this.querySa(id))) await this.#netlink.removeSa(id);
     this.#registry.delete(id);
+    this.#fitting.removed(id);
     await this.#putPolicies(this.#optional.removed(saKey(id)));
   }
 
@@ -268,8 +283,10 @@ export class KernelDataPlane implements DataPlane {
       ...this.#registry.reservations().map((id) => this.#netlink.removeSa(id)),
       this.#routes.flush(),
       this.#nat.clear(),
+      this.#clamp.clear(),
     ]);
     this.#registry.clear();
+    this.#fitting.clear();
   }
 
   async close(options: { keep: boolean }): Promise<void> {

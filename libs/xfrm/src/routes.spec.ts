@@ -17,7 +17,8 @@ class FakeNetlink {
   async removeRoute(route: Route): Promise<void> {
     this.standing.delete(`${route.kind} ${route.destination}`);
   }
-  lookup = async () => undefined;
+  lookup = async (): Promise<Route | undefined> => undefined;
+  links = async () => [{ index: 3, name: "wan", up: true, mtu: 1492 }];
   rules = async () => [];
   addRule = async () => {};
   removeRule = async () => {};
@@ -71,4 +72,52 @@ it("a route of an earlier run is removed as if it were of this one, and nobody e
   await routes.remove(to("10.5.0.0/16", "192.0.2.1"));
   await routes.remove(to("10.6.0.0/16", "192.0.2.1"));
   expect([...kernel.standing.keys()]).toEqual(["unicast 10.6.0.0/16"]);
+});
+
+describe("what fits into a tunnel", () => {
+  const mtus = (kernel: FakeNetlink) =>
+    Object.fromEntries([...kernel.standing.values()].map(({ destination, mtu }) => [destination.toString(), mtu]));
+
+  it("is told to its routes, those that are there and those that come, and to no others", async () => {
+    const { kernel, routes } = lab();
+    const far = IpAddress.parse("192.0.2.2");
+    await routes.install(to("10.2.0.0/16", "192.0.2.2"));
+    await routes.install(to("10.9.0.0/16", "192.0.2.9"));
+    await routes.fits(far, 1226);
+    await routes.install(to("fd02::/64", "192.0.2.2"));
+    expect(mtus(kernel)).toEqual({ "10.2.0.0/16": 1226, "10.9.0.0/16": undefined, "fd02::/64": 1280 });
+    // A route that leads elsewhere now has what fits there.
+    await routes.install(to("10.2.0.0/16", "192.0.2.9"));
+    await routes.fits(far, 1400);
+    expect(mtus(kernel)).toEqual({ "10.2.0.0/16": undefined, "10.9.0.0/16": undefined, "fd02::/64": 1400 });
+  });
+
+  it("is forgotten with the last SA", async () => {
+    const { kernel, routes } = lab();
+    const far = IpAddress.parse("192.0.2.2");
+    await routes.fits(far, 1226);
+    await routes.fits(far, 1226);
+    routes.forget(far);
+    await routes.install(to("10.2.0.0/16", "192.0.2.2"));
+    routes.forget(far);
+    await routes.install(to("10.3.0.0/16", "192.0.2.2"));
+    expect(mtus(kernel)).toEqual({ "10.2.0.0/16": 1226, "10.3.0.0/16": undefined });
+  });
+
+  it("comes from the link that leads there, or from what the kernel was told", async () => {
+    const { kernel, routes } = lab();
+    const far = IpAddress.parse("192.0.2.2");
+    expect(await routes.pathMtu(far)).toBe(Number.POSITIVE_INFINITY);
+    const route = {
+      ...to("192.0.2.0/24", "192.0.2.2"),
+      table: 254,
+      protocol: 2,
+      kind: "unicast",
+      interfaceIndex: 3,
+    } as const;
+    kernel.lookup = async () => route;
+    expect(await routes.pathMtu(far)).toBe(1492);
+    kernel.lookup = async () => ({ ...route, mtu: 1300 });
+    expect(await routes.pathMtu(far)).toBe(1300);
+  });
 });

@@ -1,4 +1,4 @@
-import { Prefix } from "@sallyport/base";
+import { type IpAddress, Prefix } from "@sallyport/base";
 import type { AddressSpec, RouteSpec } from "@sallyport/dataplane";
 import { type Route, RouteNetlink } from "@sallyport/linux-io";
 import { translated } from "./faults.js";
@@ -8,8 +8,10 @@ import { translated } from "./faults.js";
  * its routes and our addresses: one number, which no other program on Debian uses.
  */
 export const ROUTE_TABLE = 221;
+/** How old a list of the machine's links may be. */
+const LINKS_MS = 1000;
 
-type Netlink = Omit<RouteNetlink, "links" | "setLink">;
+type Netlink = Omit<RouteNetlink, "setLink">;
 
 /** Whether a route leads to a network that holds `host`; asks for each length there is, and not each route. */
 function isCovered(table: ReadonlyMap<string, Route>, host: Prefix): boolean {
@@ -29,6 +31,12 @@ export class TunnelRoutes {
   #loopback: Promise<number> | undefined;
   /** Those that stand, of earlier runs too, by destination: the kernel's are listed once, however many come and go. */
   #standing: Promise<Map<string, Route>> | undefined;
+  /** What fits into the tunnels to a far end, and how many SAs say so. */
+  readonly #mtus = new Map<string, { mtu: number | undefined; count: number }>();
+  /** Far ends by destination, and destinations by far end. */
+  readonly #via = new Map<string, string>();
+  readonly #to = new Map<string, Set<string>>();
+  #links: { readonly at: number; readonly mtus: Promise<ReadonlyMap<number, number>> } | undefined;
 
   constructor(netlink: Netlink) {
     this.#netlink = netlink;
@@ -41,6 +49,9 @@ export class TunnelRoutes {
   #table(): Promise<Map<string, Route>> {
     this.#standing ??= this.#list().catch((error) => {
       this.#standing = undefined;
+      this.#mtus.clear();
+      this.#via.clear();
+      this.#to.clear();
       throw error;
     });
     return this.#standing;
@@ -81,9 +92,14 @@ export class TunnelRoutes {
         gateway: route.destination.family === 6 && route.via.family === 4 ? undefined : (outer?.gateway ?? route.via),
         interfaceIndex: outer?.interfaceIndex,
         source: route.source,
+        mtu: forFamily(route.destination, this.#mtus.get(route.via.toString())?.mtu),
       };
       await this.#netlink.addRoute(added);
       table.set(route.destination.toString(), added);
+      this.#leave(route.destination.toString());
+      this.#via.set(route.destination.toString(), route.via.toString());
+      const key = route.via.toString();
+      this.#to.set(key, (this.#to.get(key) ?? new Set()).add(route.destination.toString()));
     } catch (error) {
       throw translated(error, new Uint8Array(0), "route.via");
     }
@@ -95,11 +111,60 @@ export class TunnelRoutes {
       const known = table.get(route.destination.toString());
       if (known) await this.#netlink.removeRoute(known);
       table.delete(route.destination.toString());
+      this.#leave(route.destination.toString());
       const exception = this.#exception(route);
       if (exception && !isCovered(table, exception.destination)) await this.#netlink.removeRoute(exception);
     } catch (error) {
       throw translated(error, new Uint8Array(0), "route.destination");
     }
+  }
+
+  #leave(destination: string): void {
+    const via = this.#via.get(destination);
+    if (via === undefined) return;
+    this.#via.delete(destination);
+    const others = this.#to.get(via);
+    others?.delete(destination);
+    if (others?.size === 0) this.#to.delete(via);
+  }
+
+  /** What the link takes that packets to a far end leave by, or less where the kernel has been told so; infinite when there is none. */
+  async pathMtu(via: IpAddress): Promise<number> {
+    const now = performance.now();
+    if (!this.#links || now - this.#links.at > LINKS_MS) {
+      const mtus = this.#netlink.links().then((links) => new Map(links.map(({ index, mtu }) => [index, mtu])));
+      mtus.catch(() => undefined);
+      this.#links = { at: now, mtus };
+    }
+    const [route, links] = await Promise.all([this.#netlink.lookup(via), this.#links.mtus]);
+    const link = links.get(route?.interfaceIndex ?? 0) || Number.POSITIVE_INFINITY;
+    return Math.min(link, route?.mtu ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * An outbound SA to `via` takes packets of `mtu` octets, if that is known: its routes say so from now on, to forwarded packets, to this machine's own
+   * TCP, and to `MssClamp`, which sees no SA when it looks for the way back.
+   */
+  async fits(via: IpAddress, mtu: number | undefined): Promise<void> {
+    const before = this.#mtus.get(via.toString());
+    this.#mtus.set(via.toString(), { mtu, count: (before?.count ?? 0) + 1 });
+    if (before?.mtu === mtu) return;
+    const destinations = this.#to.get(via.toString());
+    if (!destinations) return;
+    const table = await this.#table();
+    for (const destination of [...destinations]) {
+      const known = table.get(destination);
+      if (!known) continue;
+      const route = { ...known, mtu: forFamily(known.destination, mtu) };
+      table.set(destination, route);
+      await this.#netlink.addRoute(route);
+    }
+  }
+
+  /** The SA is gone. */
+  forget(via: IpAddress): void {
+    const known = this.#mtus.get(via.toString());
+    if (known && --known.count === 0) this.#mtus.delete(via.toString());
   }
 
   /** Addresses are hung on the loopback device, marked as ours (IFA_PROTO). */
@@ -149,4 +214,9 @@ export class TunnelRoutes {
   close(): void {
     this.#netlink.close();
   }
+}
+
+/** No IPv6 link may take less (RFC 8200 §5): what does not fit then is cut outside. */
+function forFamily({ family }: Prefix, mtu: number | undefined): number | undefined {
+  return mtu === undefined || family === 4 ? mtu : Math.max(mtu, 1280);
 }

@@ -57,7 +57,9 @@ class Opened {
 }
 
 async function openKernel({ ports, log }: CarrierOptions, opened: Opened): Promise<Carrier> {
-  const dataPlane = await KernelDataPlane.open();
+  const dataPlane = await KernelDataPlane.open({
+    onUnclamped: (reason) => log.warn({ reason }, "TCP's maximum segment size is not lowered on this machine"),
+  });
   try {
     const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike));
     const natt = opened.perFamily((family) => openIkeSocket(family, ports.natt));

@@ -58,6 +58,8 @@ export const CHILD_CHANGES: Table<ChildConfig, ChildChange> = {
   proposals: "rekey",
   replayWindow: "rekey",
   dontFragment: "rekey",
+  pathMtu: "rekey",
+  clampMss: "rekey",
   tfc: "rekey",
   lifetime: "keep",
   // What is to be up, and what traps packets, is no matter of the SAs that are there.

@@ -90,6 +90,8 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     ...place(path, "out"),
     replayWindow: 0,
     ...(a.tfc > 0 && a.mode === "tunnel" ? { tfc: a.tfc } : {}),
+    ...(a.config.pathMtu ? { pathMtu: a.config.pathMtu } : {}),
+    ...(a.config.clampMss === false ? { clampMss: false } : {}),
     selectors,
   };
   const held = !a.ours && (a.rekeys || a.takesOver);

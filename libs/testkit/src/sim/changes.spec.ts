@@ -121,6 +121,8 @@ const CHILD: Cases<ChildConfig> = {
     },
   ],
   dontFragment: next<ChildConfig>({ dontFragment: "clear" }, "rekeyed"),
+  pathMtu: next<ChildConfig>({ pathMtu: 1280 }, "rekeyed"),
+  clampMss: next<ChildConfig>({ clampMss: false }, "rekeyed"),
   replayWindow: next<ChildConfig>({ replayWindow: 512 }, "rekeyed"),
   tfc: next<ChildConfig>({ tfc: 512 }, "rekeyed"),
   lifetime: next<ChildConfig>({ lifetime: { soft: 1_000, jitter: 0, hard: 2_000 } }, "untouched"),
