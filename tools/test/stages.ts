@@ -58,7 +58,7 @@ export const STAGES: readonly Stage[] = [
   { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
   { name: "unit", command: jestProject("unit"), env: vm, limitSeconds: 600, count: jest },
-  { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 600, count: closingLine },
+  { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 900, count: closingLine },
   {
     name: "fuzz",
     command: ["node", "tests/fuzz/main.ts", "--seconds", "10"],
