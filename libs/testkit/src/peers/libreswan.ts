@@ -42,6 +42,8 @@ export interface LibreswanOptions {
   readonly credentials?: readonly LibreswanCredential[];
   /** PEM of trust anchors and of intermediates. */
   readonly authorities?: readonly { readonly name: string; readonly certificate: string; readonly trusted: boolean }[];
+  /** DER of lists of revoked certificates, whose issuers are among the authorities. */
+  readonly crls?: readonly Uint8Array[];
   /** Keys of `config setup`. */
   readonly setup?: Readonly<Record<string, string>>;
   /** Further arguments of pluto, e.g. `--ocsp-enable`. */
@@ -239,6 +241,10 @@ async function makeDatabase(directory: string, options: LibreswanOptions): Promi
     await writeFile(temporary("authority.pem"), certificate);
     const trust = trusted ? "CT,," : ",,";
     await run("certutil", ["-A", ...database, "-n", name, "-t", trust, "-i", temporary("authority.pem")]);
+  }
+  for (const crl of options.crls ?? []) {
+    await writeFile(temporary("list.crl"), crl);
+    await run("crlutil", ["-I", ...database, "-i", temporary("list.crl")]);
   }
   for (const { name, certificate, privateKey } of options.credentials ?? []) {
     const [both, bundle] = [temporary("both.pem"), temporary("bundle.p12")];
