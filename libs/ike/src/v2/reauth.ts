@@ -129,7 +129,9 @@ export function settleReauthentication(turn: Turn, sa: IkeSa): void {
 
 /** The IKE SA that is authenticated anew was rekeyed meanwhile: its heir is what goes in the end. */
 export function followRekey(turn: Turn, old: IkeSa, heir: IkeSa): void {
-  for (const { serial, replaces } of turn.ofPeer(old.peer?.id ?? "")) {
+  // Who cannot be called is not authenticated anew from here; there may be thousands of such callers.
+  if (!old.peer?.remote.endpoint) return;
+  for (const { serial, replaces } of turn.ofPeer(old.peer.id)) {
     if (replaces !== old.serial) continue;
     const attempt = turn.edit(serial);
     if (attempt) attempt.replaces = heir.serial;
