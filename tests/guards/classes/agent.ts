@@ -235,8 +235,8 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       },
       {
         against: "policies that fine selectors of a peer make",
-        file: `${V2}/child.ts`,
-        text: "turn.core.config.limits.selectorsPerSa - selectorsMade(sa, a.reqid)",
+        file: `${V2}/affordable.ts`,
+        text: "turn.core.config.limits.selectorsPerSa - selectorsMade(sa, wanted.reqid)",
         without: "MAX_SELECTORS",
         test: [
           `${SIM}/growth.spec.ts`,
