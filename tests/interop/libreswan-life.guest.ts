@@ -1,60 +1,37 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import {
-  Agent,
-  createAuthority,
-  eventually,
-  type Libreswan,
-  layOut,
-  ping,
-  remove,
-  startAgent,
-  startLibreswan,
-} from "@sallyport/testkit";
-import { gatewayIntent, Pair } from "./lab.js";
-import { credential, type LibreswanSa, libreswanConnection, secretOf, wholeNet } from "./libreswan-lab.js";
-import { C, CASES, type Case, NS, several, TOPOLOGY } from "./libreswan-life-lab.js";
+import { createAuthority, eventually, ping } from "@sallyport/testkit";
+import { againstLibreswan } from "./daemons.js";
+import { credential, endBy, type LibreswanCase, libreswanSetup, wholeNet } from "./libreswan-lab.js";
+import { C, CASES, NS, several, TOPOLOGY } from "./libreswan-life-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
 const run = promisify(execFile);
-let agent: Agent;
-let peer: Libreswan;
-const pair = () => new Pair<LibreswanSa>(agent, peer, NS);
-const childOf = (c: Case) => `${c.tunnel.id}-net`;
+const childOf = (c: LibreswanCase) => `${c.tunnel.id}-net`;
 
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstLibreswan(NS, TOPOLOGY).forFile(async () => {
   const authority = await createAuthority("Interop root", "rsa");
-  peer = await startLibreswan({
-    namespace: NS.theirs,
-    authorities: [{ name: "root", certificate: authority.certificate, trusted: true }],
-    credentials: [credential("rsa", await authority.issue("rsa.peer.test", "rsa"))],
-    secrets: CASES.filter((c) => c.tunnel.auth === "psk").map((c) => secretOf(c.tunnel)),
-    connections: [
-      ...CASES.map((c) => libreswanConnection(c.tunnel, { "initial-contact": "yes", ...c.settings })),
-      ...several().connections,
-    ],
-  });
   const intermediate = await authority.subordinate("Interop intermediate", "rsa");
   const own = await intermediate.issue("ours.test", "rsa");
-  const intent = gatewayIntent("ours.test", [], { own, authority });
+  const { peer, agent } = libreswanSetup(
+    CASES.map((c) => ({ ...c, settings: { "initial-contact": "yes", ...c.settings } })),
+    {
+      authorities: [{ name: "root", certificate: authority.certificate, trusted: true }],
+      credentials: [credential("rsa", await authority.issue("rsa.peer.test", "rsa"))],
+      connections: several().connections,
+    },
+    { own, authority },
+  );
   const connections = CASES.map((c) => (c === C.several ? several().connection : c.connection));
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: "kernel",
-    credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${intermediate.certificate}` },
-    intent: { ...intent, connections },
-  });
-}, 90_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
+  return {
+    peer,
+    agent: {
+      credential: { ...own, certificate: `${own.certificate.trimEnd()}\n${intermediate.certificate}` },
+      intent: { ...agent.intent, connections },
+    },
+  };
+});
 
-/** libreswan brings up again what it has been told to bring up, so that it has to be told to end it too. */
-const end = (c: Case, by: "ours" | "theirs") =>
-  by === "ours" ? agent.ask("down", { tunnel: c.tunnel.id }) : peer.terminate({ ike: c.tunnel.id });
 const inTheirs = (...command: string[]) => run("ip", ["netns", "exec", NS.theirs, ...command]);
 const inBoth = (...command: string[]) =>
   Promise.all([NS.ours, NS.theirs].map((ns) => run("ip", ["netns", "exec", ns, ...command])));
@@ -65,9 +42,9 @@ describe("traps, libreswan", () => {
     "the first packet starts a tunnel of ours",
     async () => {
       const { tunnel: t } = C.trap;
-      expect((await pair().ping(t, 1)).sent).toBe(1);
-      expect((await pair().both(t)).ours.initiator).toBe(true);
-      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      expect((await lab.pair.ping(t, 1)).sent).toBe(1);
+      expect((await lab.pair.both(t)).ours.initiator).toBe(true);
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
     30_000,
   );
@@ -77,10 +54,10 @@ describe("traps, libreswan", () => {
     "the first packet starts a tunnel of theirs",
     async () => {
       const { tunnel: t } = C.trapped;
-      await peer.route(childOf(C.trapped));
+      await lab.peer.route(childOf(C.trapped));
       await ping(NS.theirs, t.ours.host, { source: t.theirs.host, count: 2, intervalMs: 500 });
-      expect((await pair().both(t)).ours.initiator).toBe(false);
-      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      expect((await lab.pair.both(t)).ours.initiator).toBe(false);
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
     30_000,
   );
@@ -93,11 +70,11 @@ describe("traps, libreswan", () => {
       { proves: 9, peer: "libreswan", role: STARTED_BY[by] },
       `a tunnel is narrowed to what the responder allows, started by ${by}`,
       async () => {
-        await pair().up(c.tunnel, by);
-        const { child } = await pair().both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const { child } = await lab.pair.both(c.tunnel);
         const narrow = wholeNet(c.tunnel.theirs.subnet).replace(".255:", ".15:");
         expect(child.theirs.localTs).toEqual([narrow]);
-        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
       30_000,
     );
@@ -114,12 +91,12 @@ describe("IKE fragments, libreswan", () => {
   beforeAll(async () => {
     for (const rule of FILTERS) await inBoth("iptables-legacy", ...rule);
     await inBoth("tc", "qdisc", "add", "dev", "wan", "root", "netem", "loss", "5%", "duplicate", "20%");
-    await peer.whack(["--debug", "base"]);
+    await lab.peer.whack(["--debug", "base"]);
   }, 30_000);
   afterAll(async () => {
     await inBoth("tc", "qdisc", "del", "dev", "wan", "root");
     await inBoth("iptables-legacy", "-F", "OUTPUT");
-    await peer.whack(["--debug", "none"]);
+    await lab.peer.whack(["--debug", "none"]);
   }, 30_000);
 
   for (const by of ["ours", "theirs"] as const) {
@@ -129,18 +106,16 @@ describe("IKE fragments, libreswan", () => {
       async () => {
         const { tunnel: t } = C.fragments;
         if (by === "ours")
-          await pair()
-            .agent.ask("up", { tunnel: t.id, child: childOf(C.fragments) })
-            .catch(() => undefined);
-        else await peer.initiate(childOf(C.fragments), 40_000);
-        await pair().both(t, 40_000);
-        const log = await peer.log(Number.POSITIVE_INFINITY);
+          await lab.agent.ask("up", { tunnel: t.id, child: childOf(C.fragments) }).catch(() => undefined);
+        else await lab.peer.initiate(childOf(C.fragments), 40_000);
+        await lab.pair.both(t, 40_000);
+        const log = await lab.peer.log(Number.POSITIVE_INFINITY);
         expect(log).toMatch(/received IKE encrypted fragment number '2'/);
         expect(log).toMatch(/sending IKE fragment|recording fragment 2|sent fragment/i);
         // libreswan sends a DELETE only once, so that under loss its end may stay without an echo.
         if (by === "theirs") return;
-        await agent.ask("down", { tunnel: t.id });
-        const none = async () => (await peer.listSas(t.id)).length === 0 || undefined;
+        await lab.agent.ask("down", { tunnel: t.id });
+        const none = async () => (await lab.peer.listSas(t.id)).length === 0 || undefined;
         await eventually("libreswan has none", none, 30_000);
       },
       90_000,
@@ -152,8 +127,8 @@ describe("several CHILD SAs, libreswan", () => {
   const { tunnel: t } = C.several;
   const NAMES = ["several-more", "several-net", "several-six"];
   const listed = async () => {
-    const [ours, ...noMore] = (await agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
-    const [theirs, ...none] = (await peer.listSas(t.id)).filter((sa) => sa.state === "ESTABLISHED");
+    const [ours, ...noMore] = (await lab.agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
+    const [theirs, ...none] = (await lab.peer.listSas(t.id)).filter((sa) => sa.state === "ESTABLISHED");
     expect([noMore, none]).toEqual([[], []]);
     const a = ours?.children
       .filter((c) => c.state === "installed")
@@ -178,15 +153,15 @@ describe("several CHILD SAs, libreswan", () => {
     { proves: 24, peer: "libreswan", role: "initiator" },
     "IPv4 and IPv6 in one IKE SA, started by ours; one goes, the others stay",
     async () => {
-      for (const child of NAMES) await agent.ask("up", { tunnel: t.id, child });
+      for (const child of NAMES) await lab.agent.ask("up", { tunnel: t.id, child });
       await both(NAMES);
-      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
       expect(await six()).toMatchObject({ received: 5 });
-      await agent.ask("down", { tunnel: t.id, child: "several-more" });
+      await lab.agent.ask("down", { tunnel: t.id, child: "several-more" });
       await both(["several-net", "several-six"]);
       expect(await six()).toMatchObject({ received: 5 });
-      await agent.ask("down", { tunnel: t.id });
-      await pair().gone(t);
+      await lab.agent.ask("down", { tunnel: t.id });
+      await lab.pair.gone(t);
     },
     40_000,
   );
@@ -195,10 +170,10 @@ describe("several CHILD SAs, libreswan", () => {
     { proves: 24, peer: "libreswan", role: "responder" },
     "IPv4 and IPv6 in one IKE SA, started by theirs; one goes, the others stay",
     async () => {
-      for (const child of ["several-net", "several-more", "several-six"]) await peer.initiate(child);
+      for (const child of ["several-net", "several-more", "several-six"]) await lab.peer.initiate(child);
       await both(NAMES);
-      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
-      await peer.terminate({ child: "several-more" });
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+      await lab.peer.terminate({ child: "several-more" });
       await both(["several-net", "several-six"]);
       expect(await six()).toMatchObject({ received: 5 });
     },
@@ -213,13 +188,12 @@ describe("selectors and lifetimes, libreswan", () => {
       `a protocol selector, started by ${by}`,
       async () => {
         const { tunnel: t } = C.ports;
-        await pair().up(t, by);
-        const { child } = await pair().both(t);
+        await lab.pair.up(t, by);
+        const { child } = await lab.pair.both(t);
         expect(child.theirs.localTs[0]).toMatch(/^10\.2\.7\.0-10\.2\.7\.255:.* 1$/);
         expect(child.theirs.remoteTs[0]).toMatch(/^10\.1\.7\.0-10\.1\.7\.255:.* 1$/);
-        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
-        await end(C.ports, by);
-        await pair().gone(t);
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+        await endBy(lab, C.ports, by);
       },
       30_000,
     );
@@ -229,14 +203,13 @@ describe("selectors and lifetimes, libreswan", () => {
       `extended sequence numbers, started by ${by}`,
       async () => {
         const { tunnel: t } = C.esn;
-        await pair().up(t, by);
-        const { child } = await pair().both(t);
+        await lab.pair.up(t, by);
+        const { child } = await lab.pair.both(t);
         const spi = `0x${child.theirs.spiIn.toString(16).padStart(8, "0")}`;
         const { stdout } = await inTheirs("ip", "xfrm", "state", "list", "spi", spi);
         expect(stdout).toMatch(/flag .*esn/);
-        expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
-        await end(C.esn, by);
-        await pair().gone(t);
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+        await endBy(lab, C.esn, by);
       },
       30_000,
     );
@@ -250,12 +223,12 @@ describe("selectors and lifetimes, libreswan", () => {
       { proves: 34, peer: "libreswan", role: STARTED_BY[by] },
       `a CHILD SA is rekeyed after some octets, by ${by}`,
       async () => {
-        await pair().up(c.tunnel, by);
-        const before = await pair().both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const before = await lab.pair.both(c.tunnel);
         await ping(NS.ours, c.tunnel.theirs.host, { source: c.tunnel.ours.host, count: 45, size: 30_000 });
-        const after = await pair().settled(c.tunnel, ({ child }) => child.theirs.spiIn !== before.child.theirs.spiIn);
+        const after = await lab.pair.settled(c.tunnel, ({ child }) => child.theirs.spiIn !== before.child.theirs.spiIn);
         expect(after.theirs.uniqueId).toBe(before.theirs.uniqueId);
-        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
       30_000,
     );
@@ -264,15 +237,16 @@ describe("selectors and lifetimes, libreswan", () => {
 
 describe("dead peers, libreswan", () => {
   const DEAD = [C.clear, C.restart, C.hold];
-  const quiet = async (c: Case) => (await agent.peer(c.tunnel.id)).sas.every((sa) => sa.state !== "established");
+  const quiet = async (c: LibreswanCase) =>
+    (await lab.agent.peer(c.tunnel.id)).sas.every((sa) => sa.state !== "established");
 
   scenario(
     { proves: [6, 30], peer: "libreswan", role: "initiator" },
     "a libreswan that crashed is forgotten, negotiated with again, or waited for",
     async () => {
-      for (const c of DEAD) await pair().up(c.tunnel, "ours");
-      for (const c of DEAD) await pair().both(c.tunnel);
-      await peer.kill();
+      for (const c of DEAD) await lab.pair.up(c.tunnel, "ours");
+      for (const c of DEAD) await lab.pair.both(c.tunnel);
+      await lab.peer.kill();
       await eventually(
         "its death is noticed",
         async () => {
@@ -283,13 +257,13 @@ describe("dead peers, libreswan", () => {
       );
       await inTheirs("ip", "xfrm", "state", "flush");
       await inTheirs("ip", "xfrm", "policy", "flush");
-      await peer.restart();
-      await pair().both(C.restart.tunnel, 60_000);
-      expect(await pair().ping(C.restart.tunnel, 5)).toMatchObject({ received: 5 });
+      await lab.peer.restart();
+      await lab.pair.both(C.restart.tunnel, 60_000);
+      expect(await lab.pair.ping(C.restart.tunnel, 5)).toMatchObject({ received: 5 });
       expect(await quiet(C.hold)).toBe(true);
-      await pair().ping(C.hold.tunnel, 1);
-      await pair().both(C.hold.tunnel);
-      expect(await pair().ping(C.hold.tunnel, 5)).toMatchObject({ received: 5 });
+      await lab.pair.ping(C.hold.tunnel, 1);
+      await lab.pair.both(C.hold.tunnel);
+      expect(await lab.pair.ping(C.hold.tunnel, 5)).toMatchObject({ received: 5 });
       expect(await quiet(C.clear)).toBe(true);
     },
     180_000,
@@ -300,16 +274,16 @@ describe("dead peers, libreswan", () => {
     "a libreswan that crashed and comes back replaces what it had",
     async () => {
       const { tunnel: t } = C.clear;
-      await peer.initiate(childOf(C.clear));
-      const before = await pair().both(t);
-      await peer.kill();
+      await lab.peer.initiate(childOf(C.clear));
+      const before = await lab.pair.both(t);
+      await lab.peer.kill();
       await inTheirs("ip", "xfrm", "state", "flush");
       await inTheirs("ip", "xfrm", "policy", "flush");
-      await peer.restart();
-      await peer.initiate(childOf(C.clear));
-      const after = await pair().both(t);
+      await lab.peer.restart();
+      await lab.peer.initiate(childOf(C.clear));
+      const after = await lab.pair.both(t);
       expect(after.ours.spiInitiator).not.toBe(before.ours.spiInitiator);
-      expect(await pair().ping(t, 5)).toMatchObject({ received: 5 });
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
     60_000,
   );
@@ -319,12 +293,12 @@ describe("dead peers, libreswan", () => {
     "libreswan notices our crash and forgets us",
     async () => {
       const { tunnel: t } = C.crash;
-      await pair().up(t, "ours");
-      await pair().both(t);
-      await agent.kill();
+      await lab.pair.up(t, "ours");
+      await lab.pair.both(t);
+      await lab.agent.kill();
       await eventually(
         "libreswan forgets us",
-        async () => (await peer.listSas(t.id)).length === 0 || undefined,
+        async () => (await lab.peer.listSas(t.id)).length === 0 || undefined,
         30_000,
       );
     },

@@ -93,7 +93,7 @@ export const LIMITS: readonly Limit[] = [
   {
     scenario: 23,
     peer: "libreswan",
-    why: "it never deletes the CHILD SA of its own rekey that lost (RFC 7296 §2.8.1), so that this end does it in the end",
+    why: "it keeps the CHILD SA of its own rekey that lost (RFC 7296 §2.8.1), which this end deletes a minute later",
   },
   { scenario: 24, peer: "libreswan", why: "one selector of one family in each CHILD SA" },
   {

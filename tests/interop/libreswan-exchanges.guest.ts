@@ -1,0 +1,205 @@
+import { eventually } from "@sallyport/testkit";
+import { againstLibreswan } from "./daemons.js";
+import {
+  type LibreswanCase,
+  libreswanCable,
+  libreswanCase,
+  libreswanConnection,
+  libreswanSetup,
+  logOf,
+} from "./libreswan-lab.js";
+import { STARTED_BY, scenario } from "./scenario.js";
+
+const NS = { ours: "sp-lexch-ours", theirs: "sp-lexch-theirs" };
+const C = {
+  make: libreswanCase(1, "make", {
+    connection: { reauthentication: { seconds: 4, mode: "make-before-break" } },
+  }),
+  break: libreswanCase(2, "break", {
+    connection: { reauthentication: { seconds: 4, mode: "break-before-make" } },
+  }),
+  theirs: libreswanCase(3, "theirs", {
+    settings: { reauth: "yes", ikelifetime: "8s", rekeymargin: "4s", rekeyfuzz: "0%" },
+  }),
+  asks: libreswanCase(4, "asks", { connection: { authLifetimeSeconds: 9 } }),
+  collide: libreswanCase(5, "collide"),
+  create: libreswanCase(6, "create"),
+};
+const CASES = Object.values(C);
+
+/** A second CHILD SA of `create`, which both ends can make. */
+const SECOND = { name: "second", ours: "10.1.106.0/24", theirs: "10.2.106.0/24" };
+
+const lab = againstLibreswan(NS, libreswanCable(NS, CASES)).forFile(() => {
+  const { connection, tunnel } = C.create;
+  const second = libreswanConnection(tunnel, { leftsubnet: SECOND.theirs, rightsubnet: SECOND.ours });
+  const setup = libreswanSetup(CASES, { connections: [{ ...second, name: SECOND.name }] });
+  const children = connection.children.flatMap((child) => [
+    child,
+    { ...child, id: SECOND.name, name: SECOND.name, localSubnets: [SECOND.ours], remoteSubnets: [SECOND.theirs] },
+  ]);
+  const connections = setup.agent.intent.connections.map((c) => (c.id === connection.id ? { ...c, children } : c));
+  return { ...setup, agent: { intent: { ...setup.agent.intent, connections } } };
+});
+
+/** Both ends, so that neither brings it up again, and as often as one of them has been at it in that moment. */
+const endForGood = ({ tunnel: t }: LibreswanCase) =>
+  eventually(
+    `${t.id} is gone`,
+    async () => {
+      await lab.peer.terminate({ ike: t.id });
+      await lab.agent.ask("down", { tunnel: t.id });
+      const ours = (await lab.agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
+      const theirs = await lab.peer.listSas(t.id);
+      return ours.length + theirs.length === 0 || undefined;
+    },
+    20_000,
+  );
+
+describe("reauthentication, libreswan", () => {
+  for (const [c, by, what, loses] of [
+    [C.make, "ours", "make before break, begun by us, loses no packet", false],
+    [C.break, "ours", "break before make, begun by us, comes back at once", true],
+    [C.theirs, "theirs", "by libreswan, which breaks before it has made, comes back at once", true],
+    [C.asks, "theirs", "libreswan does not heed our AUTH_LIFETIME: we end the SA in time, and it calls again", true],
+  ] as const) {
+    scenario(
+      { proves: 22, peer: "libreswan", role: STARTED_BY[by] },
+      what,
+      async () => {
+        const { tunnel: t } = c;
+        await lab.pair.up(t, by);
+        const before = await lab.pair.both(t);
+        const traffic = await lab.pair.during(t, async () => {
+          const after = await lab.pair.settled(t, (now) => now.ours.spiInitiator !== before.ours.spiInitiator, 30_000);
+          expect(after.ours.initiator).toBe(by === "ours");
+          expect(after.theirs.uniqueId).not.toBe(before.theirs.uniqueId);
+        });
+        if (!loses) expect(traffic.lossPct).toBe(0);
+        expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+        await endForGood(c);
+      },
+      60_000,
+    );
+  }
+});
+
+describe("collisions, libreswan", () => {
+  const { tunnel: t } = C.collide;
+  afterEach(() => Promise.all([endForGood(C.collide), endForGood(C.create)]), 60_000);
+
+  /**
+   * Both ends use the same pair. libreswan does not delete the pair of its own rekey that lost (RFC 7296 §2.8.1), nor the one
+   * that was replaced by its other rekey; those we hold until our patience with it ends.
+   */
+  const agreed = () =>
+    eventually(
+      "both ends use one pair of SAs",
+      async () => {
+        const ours = (await lab.agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
+        const theirs = (await lab.peer.listSas(t.id)).filter((sa) => sa.state === "ESTABLISHED");
+        const mine = ours.flatMap((sa) => sa.children);
+        const used = mine.filter((c) => c.state === "installed");
+        const held = new Set(mine.map((c) => c.spiIn));
+        const its = theirs.flatMap((sa) => sa.children);
+        const same = its.some((c) => c.spiOut === used[0]?.spiIn) && its.every((c) => held.has(c.spiOut));
+        if (ours.length !== 1 || theirs.length !== 1 || used.length !== 1 || !same) {
+          throw new Error(JSON.stringify({ ours, theirs }));
+        }
+        return true;
+      },
+      20_000,
+    );
+
+  const collide = async (act: () => readonly Promise<unknown>[]): Promise<void> => {
+    if ((await lab.peer.listSas(t.id)).length === 0) await lab.pair.up(t, "ours");
+    await agreed();
+    const logged = (await logOf(lab, t)).length;
+    await Promise.allSettled(act());
+    await eventually("libreswan has asked too", async () => {
+      return (await logOf(lab, t)).slice(logged).includes("sent CREATE_CHILD_SA request") || undefined;
+    });
+    await agreed();
+    expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
+  };
+
+  scenario(
+    { proves: 23, peer: "libreswan" },
+    "both rekey the CHILD SA at once, and traffic goes on",
+    async () => {
+      for (let i = 0; i < 2; i++) {
+        await collide(() => [lab.pair.rekey(t, "child", "ours"), lab.pair.rekey(t, "child", "theirs")]);
+      }
+    },
+    90_000,
+  );
+
+  scenario(
+    { proves: 23, peer: "libreswan" },
+    "one rekeys the IKE SA, the other the CHILD SA, at once",
+    async () => {
+      for (const [ike, child] of [
+        ["ours", "theirs"],
+        ["theirs", "ours"],
+      ] as const) {
+        await collide(() => [lab.pair.rekey(t, "ike", ike), lab.pair.rekey(t, "child", child)]);
+      }
+    },
+    90_000,
+  );
+
+  for (const by of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: 23, peer: "libreswan", role: STARTED_BY[by] },
+      `the IKE SA is rekeyed by ${by} while the other end makes another CHILD SA`,
+      async () => {
+        const { tunnel } = C.create;
+        await lab.pair.up(tunnel, "theirs");
+        await lab.pair.both(tunnel);
+        const creating =
+          by === "ours"
+            ? () => lab.peer.initiate(SECOND.name, 20_000)
+            : () => lab.agent.ask("up", { tunnel: tunnel.id, child: SECOND.name });
+        await Promise.allSettled([lab.pair.rekey(tunnel, "ike", by), creating()]);
+        await eventually(
+          "both ends have the same two CHILD SAs",
+          async () => {
+            const ours = (await lab.agent.peer(tunnel.id)).sas.filter((sa) => sa.state === "established");
+            const theirs = (await lab.peer.listSas(tunnel.id)).filter((sa) => sa.state === "ESTABLISHED");
+            const mine = ours.flatMap((sa) => sa.children.map((c) => c.spiIn)).sort();
+            const its = theirs.flatMap((sa) => sa.children.map((c) => c.spiOut)).sort();
+            if (mine.length !== 2 || mine.join() !== its.join()) throw new Error(JSON.stringify({ ours, theirs }));
+            return true;
+          },
+          20_000,
+        );
+        expect(await lab.pair.ping(tunnel, 10)).toMatchObject({ received: 10 });
+      },
+      90_000,
+    );
+
+    scenario(
+      { proves: 23, peer: "libreswan", role: STARTED_BY[by] },
+      `the CHILD SA is rekeyed by ${by} while the other end deletes it`,
+      async () => {
+        const child = `${t.id}-net`;
+        await lab.pair.up(t, "ours");
+        await lab.pair.both(t);
+        await Promise.allSettled([
+          lab.pair.rekey(t, "child", by),
+          by === "ours" ? lab.peer.terminate({ child }) : lab.agent.ask("down", { tunnel: t.id, child }),
+        ]);
+        await eventually(
+          "it is up again",
+          async () => {
+            await lab.pair.up(t, "ours");
+            return lab.pair.both(t, 2_000);
+          },
+          30_000,
+        );
+        expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
+      },
+      90_000,
+    );
+  }
+});
