@@ -1,24 +1,19 @@
-import { type ConnectionIntent, type GatewayIntent, Secret } from "@sallyport/intent";
+import { Secret } from "@sallyport/intent";
+import { createAuthority, eventually, ping, type Topology } from "@sallyport/testkit";
+import { againstLibreswan } from "./daemons.js";
+import type { TunnelCase } from "./lab.js";
 import {
-  Agent,
-  createAuthority,
-  eventually,
-  type Libreswan,
-  layOut,
-  ping,
-  remove,
-  startAgent,
-  startLibreswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { connectionIntent, gatewayIntent, Pair, type TunnelCase } from "./lab.js";
-import {
+  ASKS_ADDRESS,
   byCertificate,
   credential,
-  type LibreswanSa,
-  libreswanConnection,
+  type Differences,
+  endBy,
+  GIVES_ADDRESS,
+  type LibreswanCase,
+  libreswanCase,
+  libreswanSetup,
+  logOf,
   type Settings,
-  secretOf,
 } from "./libreswan-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 import type { ScenarioNumber } from "./scenarios.js";
@@ -31,48 +26,31 @@ const NS = {
   hidesThem: "sp-lpaths-r2",
 };
 
-interface Case {
-  readonly tunnel: TunnelCase;
-  readonly connection: ConnectionIntent;
-  readonly settings: Settings;
-}
-interface Differences {
+/** Where a tunnel's ends are: which IP is outside and inside, and addresses other than those of the cable. */
+interface Place extends Omit<Differences, "tunnel"> {
   readonly outer?: 4 | 6;
   readonly inner?: 4 | 6;
   readonly auth?: TunnelCase["auth"];
   readonly name?: string;
   readonly ours?: string;
   readonly theirs?: string;
-  readonly connection?: (plain: ConnectionIntent) => Partial<ConnectionIntent>;
-  readonly settings?: Settings;
 }
 let next = 1;
-function make(id: string, differences: Differences = {}): Case {
-  const { outer = 4, inner = 4, auth = "psk" } = differences;
+function make(id: string, { outer = 4, inner = 4, auth = "psk", name, ours, theirs, ...differences }: Place = {}) {
   const n = next++;
-  const net = (side: 1 | 2) => (inner === 4 ? `10.${side}.${n}.0/24` : `2001:db8:${side}0:${n}::/64`);
-  const host = (side: 1 | 2) => (inner === 4 ? `10.${side}.${n}.1` : `2001:db8:${side}0:${n}::1`);
-  const tunnel: TunnelCase = {
-    id,
-    auth,
-    psk: `a long secret of case ${n}`,
-    ours: {
-      name: "ours.test",
-      address: differences.ours ?? (outer === 4 ? "192.0.2.1" : "2001:db8::1"),
-      subnet: net(1),
-      host: host(1),
+  const inside = (side: 1 | 2) =>
+    inner === 4
+      ? { subnet: `10.${side}.${n}.0/24`, host: `10.${side}.${n}.1` }
+      : { subnet: `2001:db8:${side}0:${n}::/64`, host: `2001:db8:${side}0:${n}::1` };
+  const address = outer === 4 ? ["192.0.2.1", `192.0.2.${10 + n}`] : ["2001:db8::1", `2001:db8::1:${n}`];
+  return libreswanCase(n, id, {
+    tunnel: {
+      auth,
+      ours: { name: "ours.test", address: ours ?? address[0] ?? "", ...inside(1) },
+      theirs: { name: name ?? `theirs${n}.test`, address: theirs ?? address[1] ?? "", ...inside(2) },
     },
-    theirs: {
-      name: differences.name ?? `theirs${n}.test`,
-      address: differences.theirs ?? (outer === 4 ? `192.0.2.${10 + n}` : `2001:db8::1:${n}`),
-      subnet: net(2),
-      host: host(2),
-    },
-    ike: ["aes256gcm16-prfsha256-x25519"],
-    esp: ["aes256gcm16"],
-  };
-  const plain = connectionIntent(tunnel);
-  return { tunnel, connection: { ...plain, ...differences.connection?.(plain) }, settings: differences.settings ?? {} };
+    ...differences,
+  });
 }
 
 const PORTS = { ike: 500, natt: 4500 };
@@ -87,7 +65,6 @@ const ASYMMETRIC = { name: "rsa.peer.test", auth: "certificate" } as const;
 const shared = (id: string) =>
   ({ method: "psk", keyId: `psk-${id}`, secret: new Secret(`a secret of ${id}`) }) as const;
 const OURS = { type: "fqdn", value: "ours.test" } as const;
-const CALLS = { leftmodecfgclient: "yes", rightmodecfgserver: "yes", modecfgpull: "yes", narrowing: "yes" };
 
 const C = {
   sixInSix: make("six-in-six", { outer: 6, inner: 6 }),
@@ -107,11 +84,13 @@ const C = {
   weShare: make("we-share", {
     ...ASYMMETRIC,
     connection: () => ({ local: { identity: OURS, ...shared("we-share") } }),
+    theirPsk: "a secret of we-share",
     settings: { ...signedBy("rsasig"), rightauth: "secret" },
   }),
   theyShare: make("they-share", {
     auth: "certificate",
     connection: (plain) => ({ peer: { identity: plain.peer.identity, ...shared("they-share") } }),
+    theirPsk: "a secret of they-share",
     settings: { authby: undefined, leftauth: "secret", rightauth: "rsasig", rightca: "%any" },
   }),
   road: make("road", {
@@ -120,7 +99,7 @@ const C = {
       modeConfig: { poolIds: ["pool"], dns: ["10.1.9.53"] },
       children: plain.children.map((child) => ({ ...child, remoteSubnets: [] })),
     }),
-    settings: { ...CALLS, leftsubnet: "0.0.0.0/0", leftupdown: "/usr/libexec/ipsec/_updown", "ignore-peer-dns": "yes" },
+    settings: ASKS_ADDRESS,
   }),
   office: make("office", {
     connection: (plain) => ({
@@ -128,15 +107,7 @@ const C = {
       addressRequest: { families: ["ipv4"] },
       children: plain.children.map((child) => ({ ...child, localSubnets: [] })),
     }),
-    settings: {
-      right: "%any",
-      rightsubnet: undefined,
-      leftmodecfgserver: "yes",
-      rightmodecfgclient: "yes",
-      modecfgpull: "yes",
-      rightaddresspool: "10.9.1.10-10.9.1.20",
-      modecfgdns: "10.2.10.53",
-    },
+    settings: { ...GIVES_ADDRESS, modecfgdns: "10.2.10.53" },
   }),
 };
 const CASES = Object.values(C);
@@ -198,57 +169,25 @@ const TOPOLOGY: Topology = {
   ],
 };
 
-let agent: Agent;
-let peer: Libreswan;
-const pair = () => new Pair<LibreswanSa>(agent, peer, NS);
-
-beforeAll(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstLibreswan(NS, TOPOLOGY).forFile(async () => {
   const authority = await createAuthority("Interop root", "ecdsa");
-  peer = await startLibreswan({
-    namespace: NS.theirs,
-    authorities: [{ name: "root", certificate: authority.certificate, trusted: true }],
-    credentials: [
-      credential("rsa", await authority.issue("rsa.peer.test", "rsa")),
-      credential("ecdsa", await authority.issue("ecdsa.peer.test", "ecdsa")),
-    ],
-    secrets: [
-      ...CASES.filter((c) => c.tunnel.auth === "psk").map((c) => secretOf(c.tunnel)),
-      ...[C.weShare, C.theyShare].map(({ tunnel: t }) => secretOf({ ...t, psk: `a secret of ${t.id}` })),
-    ],
-    connections: CASES.map((c) => libreswanConnection(c.tunnel, c.settings)),
-    setup: { uniqueids: "no" },
-  });
+  const credentials = [
+    credential("rsa", await authority.issue("rsa.peer.test", "rsa")),
+    credential("ecdsa", await authority.issue("ecdsa.peer.test", "ecdsa")),
+  ];
   const own = await authority.issue("ours.test", "rsa");
-  const intent: GatewayIntent = {
-    ...gatewayIntent("ours.test", [], { own, authority }),
-    pools: [{ id: "pool", name: "pool", addresses: ["10.9.0.0/24"] }],
-    connections: CASES.map((c) => c.connection),
-  };
-  agent = await startAgent({ namespace: NS.ours, dataPlane: "kernel", credential: own, intent });
-}, 90_000);
-afterAll(async () => {
-  await Promise.all([peer?.stop(), agent?.stop()]);
-  await remove(TOPOLOGY);
-}, 30_000);
-
-async function end({ tunnel: t }: Case, by: "ours" | "theirs") {
-  if (by === "ours") await agent.ask("down", { tunnel: t.id });
-  else await peer.terminate({ ike: t.id });
-  await pair().gone(t);
-}
-const logOf = async ({ tunnel: t }: Case) =>
-  (await peer.log(Number.POSITIVE_INFINITY))
-    .split("\n")
-    .filter((line) => line.includes(`"${t.id}-net"`))
-    .join("\n");
+  const authorities = [{ name: "root", certificate: authority.certificate, trusted: true }];
+  const theirs = { authorities, credentials, setup: { uniqueids: "no" } };
+  const { peer, agent } = libreswanSetup(CASES, theirs, { own, authority });
+  const pools = [{ id: "pool", name: "pool", addresses: ["10.9.0.0/24"] }];
+  return { peer, agent: { ...agent, intent: { ...agent.intent, pools } } };
+});
 
 /** Brings a tunnel up from either end, with traffic through it. */
 function fromBothEnds(
   proves: ScenarioNumber | readonly ScenarioNumber[],
   what: string,
-  c: Case,
+  c: LibreswanCase,
   check = async () => {},
 ) {
   for (const by of ["ours", "theirs"] as const) {
@@ -256,13 +195,13 @@ function fromBothEnds(
       { proves, peer: "libreswan", role: STARTED_BY[by] },
       `${what}, started by ${by}`,
       async () => {
-        await pair().up(c.tunnel, by);
-        const { ours, child } = await pair().both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const { ours, child } = await lab.pair.both(c.tunnel);
         expect(ours.initiator).toBe(by === "ours");
-        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
         expect(child.theirs.suite).toBe("AES_GCM_16_256-NONE");
         await check();
-        await end(c, by);
+        await endBy(lab, c, by);
       },
       40_000,
     );
@@ -284,17 +223,17 @@ describe("NAT, libreswan", () => {
       { proves: [3, 4, 5], peer: "libreswan", role: STARTED_BY[by] },
       `a NAT before the caller, rekeyed behind it, started by ${by}`,
       async () => {
-        await pair().up(c.tunnel, by);
-        const first = await pair().both(c.tunnel);
+        await lab.pair.up(c.tunnel, by);
+        const first = await lab.pair.both(c.tunnel);
         expect(first.ours.nat).toMatchObject(by === "ours" ? { local: true } : { remote: true });
-        expect(await logOf(c)).toMatch(/ESPinUDP/);
-        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
-        await pair().rekey(c.tunnel, "child", by);
-        await pair().settled(c.tunnel, ({ child }) => child.theirs.spiIn !== first.child.theirs.spiIn);
-        await pair().rekey(c.tunnel, "ike", by);
-        await pair().settled(c.tunnel, ({ theirs }) => theirs.uniqueId !== first.theirs.uniqueId);
-        expect(await pair().ping(c.tunnel, 5)).toMatchObject({ received: 5 });
-        await end(c, by);
+        expect(await logOf(lab, c.tunnel)).toMatch(/ESPinUDP/);
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        await lab.pair.rekey(c.tunnel, "child", by);
+        await lab.pair.settled(c.tunnel, ({ child }) => child.theirs.spiIn !== first.child.theirs.spiIn);
+        await lab.pair.rekey(c.tunnel, "ike", by);
+        await lab.pair.settled(c.tunnel, ({ theirs }) => theirs.uniqueId !== first.theirs.uniqueId);
+        expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
+        await endBy(lab, c, by);
       },
       60_000,
     );
@@ -304,10 +243,10 @@ describe("NAT, libreswan", () => {
 describe("signatures, libreswan", () => {
   fromBothEnds([2, 29], "ECDSA for them, RSA for us", C.ecdsa);
   fromBothEnds(32, "a secret for us, a certificate for them", C.weShare, async () => {
-    expect(await logOf(C.weShare)).toMatch(/authenticated peer using authby=secret/);
+    expect(await logOf(lab, C.weShare.tunnel)).toMatch(/authenticated peer using authby=secret/);
   });
   fromBothEnds(32, "a certificate for us, a secret for them", C.theyShare, async () => {
-    expect(await logOf(C.theyShare)).toMatch(/authenticated peer '.*' digital signature/);
+    expect(await logOf(lab, C.theyShare.tunnel)).toMatch(/authenticated peer '.*' digital signature/);
   });
 });
 
@@ -317,13 +256,13 @@ describe("virtual addresses, libreswan", () => {
     "libreswan gets an address of our pool and talks with it",
     async () => {
       const { tunnel: t } = C.road;
-      await pair().up(t, "theirs");
-      const { ours } = await pair().both(t);
+      await lab.pair.up(t, "theirs");
+      const { ours } = await lab.pair.both(t);
       const [address = ""] = /10\.9\.0\.\d+/.exec(JSON.stringify(ours)) ?? [];
-      expect(await logOf(C.road)).toContain(address);
+      expect(await logOf(lab, C.road.tunnel)).toContain(address);
       const traffic = () => ping(NS.theirs, t.ours.host, { source: address, count: 3 });
       await eventually("its address carries traffic", async () => (await traffic()).received === 3 || undefined);
-      await end(C.road, "theirs");
+      await endBy(lab, C.road, "theirs");
     },
     40_000,
   );
@@ -333,11 +272,11 @@ describe("virtual addresses, libreswan", () => {
     "we get an address of libreswan's pool and talk with it",
     async () => {
       const { tunnel: t } = C.office;
-      await pair().up(t, "ours");
-      const { ours } = await pair().both(t);
+      await lab.pair.up(t, "ours");
+      const { ours } = await lab.pair.both(t);
       expect(JSON.stringify(ours)).toContain("10.9.1.10");
       expect(await ping(NS.ours, t.theirs.host, { source: "10.9.1.10", count: 5 })).toMatchObject({ received: 5 });
-      await end(C.office, "ours");
+      await endBy(lab, C.office, "ours");
     },
     40_000,
   );
