@@ -253,8 +253,8 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       {
         against: "a promise that nobody awaits",
         file: `${AGENT}/revocation.ts`,
-        text: '.catch((err: unknown) =>\n          this.options.log.error({ err }, "asking about a certificate failed"),\n        )',
-        without: "",
+        text: 'if (!isFault(error)) log.error({ uri, err: error }, "asking about a certificate failed");',
+        without: "if (!isFault(error)) throw error;",
         test: [
           `${AGENT}/revocation.spec.ts`,
           "ends no process when asking fails in a way that nobody has thought of (hostile input 29)",

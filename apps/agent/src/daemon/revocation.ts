@@ -72,11 +72,7 @@ export class Revocation {
     try {
       requireUnrevoked(path, this.store, policy, this.options.clock.wall());
     } finally {
-      for (const question of questionsOf(path)) {
-        this.#learn(question).catch((err: unknown) =>
-          this.options.log.error({ err }, "asking about a certificate failed"),
-        );
-      }
+      for (const question of questionsOf(path)) void this.#learn(question);
     }
   }
 
@@ -145,9 +141,8 @@ export class Revocation {
       if (news) onNews();
       return known;
     } catch (error) {
-      const about = "nothing was learnt about revoked certificates";
-      if (isFault(error)) log.warn({ uri, code: error.code }, `${about}: ${error.message}`);
-      else log.error({ uri, err: error }, about);
+      if (!isFault(error)) log.error({ uri, err: error }, "asking about a certificate failed");
+      else log.warn({ uri, code: error.code }, `nothing was learnt about revoked certificates: ${error.message}`);
       return false;
     }
   }
