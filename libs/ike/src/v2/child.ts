@@ -279,14 +279,14 @@ export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | u
 /** How long the inbound half of a replaced SA takes packets that were overtaken on the way. */
 const FADE_MS = 2_000;
 
-/** Takes a CHILD SA out of the data plane and of the IKE SA; the inbound half of a replaced one fades. */
-export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReason): void {
+/** Takes a CHILD SA out of the data plane and of the IKE SA; the inbound half of a replaced one fades, on the IKE SA that replaces `sa` if there is one. */
+export function closeChild(turn: Turn, sa: IkeSa, child: Child, reason: DownReason, successor = sa): void {
   sa.children = sa.children.filter((c) => c.serial !== child.serial);
   // Never handed over.
   const held = child.heldOutbound;
   if (held) turn.wipe(held.encryption.key, ...(held.integrity ? [held.integrity.key] : []));
-  const fades = reason === "replaced" && sa.phase === "established";
-  if (fades) sa.fading = [...sa.fading, { spiIn: child.spiIn, path: child.path, at: turn.now + FADE_MS }];
+  const fades = reason === "replaced" && successor.phase === "established";
+  if (fades) successor.fading = [...successor.fading, { spiIn: child.spiIn, path: child.path, at: turn.now + FADE_MS }];
   turn.apply([
     ...(child.sending ? [removeOut(child)] : []),
     ...(fades ? [] : [removeIn(child)]),

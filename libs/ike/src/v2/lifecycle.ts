@@ -155,7 +155,8 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
   for (const wait of sa.waits) if ("built" in wait.then) undoInstall(turn, sa, wait.then.built);
   sa.waits = [];
   sa.phase = "deleting";
-  for (const child of sa.children) closeChild(turn, sa, child, reason);
+  const successor = reason === "replaced" ? successorOf(turn, sa) : undefined;
+  for (const child of sa.children) closeChild(turn, sa, child, reason, successor);
   turn.apply(sa.fading.map((f) => removeIn(f)));
   sa.fading = [];
   freeOffers(turn, sa);
@@ -172,6 +173,16 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
     sa.dropAt = turn.now + ECHO_MS;
   } else turn.drop(sa);
   afterDown(turn, sa, reason);
+}
+
+/** The last IKE SA with the same peer, which it keeps in the place of this one. */
+function successorOf(turn: Turn, sa: IkeSa): IkeSa | undefined {
+  let last: IkeSa | undefined;
+  for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
+    const other = turn.look(serial);
+    if (other?.phase === "established" && serial !== sa.serial && serial > (last?.serial ?? -1)) last = other;
+  }
+  return last && turn.edit(last.serial);
 }
 
 /** SPIs of CHILD SAs that will not come. */

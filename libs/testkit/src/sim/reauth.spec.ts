@@ -26,10 +26,10 @@ function end(mine: "a" | "b", more: Partial<PeerConfig> = {}) {
   return configOf(peerOf(mine, { lifetime: LASTING, children, ...more }));
 }
 
-function flow({ sim, a, b }: Pair, seconds: number) {
+function flow({ sim, a, b }: Pair, seconds: number, delayMs = 10) {
   const start = sim.now;
   const at = (ms: number, run: () => void) => sim.clock.at(start + ms, run);
-  return traffic({ a, b, at }, { seconds, everyMs: 37, delayMs: 10 });
+  return traffic({ a, b, at }, { seconds, everyMs: 37, delayMs });
 }
 
 const downs = (p: SimPeer) => p.of("ike-down").map((e) => e.reason);
@@ -53,6 +53,18 @@ describe("reauthentication (RFC 7296 §2.8.3)", () => {
     expect(p.a.established()[0]?.serial).not.toBe(before?.serial);
     expect(new Set(downs(p.a))).toEqual(new Set(["replaced"]));
     expect(p.a.of("ike-rekeyed")).toEqual([]);
+  });
+
+  test("make before break: packets that the Delete overtakes on the way are still taken", () => {
+    const p = pair({
+      a: end("a", { reauthentication: { ...after, mode: "make-before-break" } }),
+      b: end("b"),
+    });
+    p.sim.run(5);
+    const report = flow(p, 200, 800);
+    p.sim.run(220);
+    expect(report.lost).toEqual([]);
+    expect(disagreements(p.a, p.b, 3)).toEqual([]);
   });
 
   test("break before make: the old IKE SA is gone before the new one comes", () => {
