@@ -89,7 +89,10 @@ export function acceptAnswer(sa: IkeSa, offer: ChildOffer, payloads: readonly Pa
   }
   const suite = suiteOf(chosen, facts);
   const spiOut = spiNumber(chosen.spi);
-  if (!isUsableSpi(spiOut)) throw fault("ike/invalid-syntax", `the peer chose the reserved SPI ${spiOut}`);
+  if (!isUsableSpi(spiOut)) {
+    const reason = { value: String(spiOut), expected: "256 or more" };
+    throw fault("ike/invalid-syntax", `the peer chose the reserved SPI ${spiOut}`, reason);
+  }
   const said = {
     local: toRanges(must(payloads, "TSi").selectors),
     remote: toRanges(must(payloads, "TSr").selectors),

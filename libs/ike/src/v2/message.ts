@@ -22,7 +22,7 @@ export function all<K extends PayloadKind>(payloads: readonly Payload[], kind: K
 /** The placement table has made sure of it. */
 export function must<K extends PayloadKind>(payloads: readonly Payload[], kind: K): PayloadOf<K> {
   const found = find(payloads, kind);
-  if (!found) throw fault("ike/unexpected", `no ${kind} payload`, { field: kind });
+  if (!found) throw fault("ike/unexpected", `no ${kind} payload`, { field: kind, value: "none", expected: kind });
   return found;
 }
 

@@ -43,7 +43,9 @@ function quiet(code: string): boolean {
 function serveChild(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   if (sa.asking.some((a) => a.task.kind === "rekey-ike"))
     throw fault("ike/temporary-failure", "the IKE SA is being rekeyed");
-  if (!find(payloads, "TSi") || !find(payloads, "TSr")) throw fault("ike/invalid-syntax", "no traffic selectors");
+  if (!find(payloads, "TSi") || !find(payloads, "TSr")) {
+    throw fault("ike/invalid-syntax", "no traffic selectors", { value: "none", expected: "TSi and TSr" });
+  }
   const old = rekeyed(sa, payloads);
   const nonces = { ni: must(payloads, "Nonce").data, nr: turn.core.rng.bytes(NONCE_BYTES) };
   const answer = judge(turn, sa, payloads, nonces, false, old);

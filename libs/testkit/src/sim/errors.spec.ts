@@ -1,9 +1,9 @@
 import { EXCHANGE, encodeMessage, NOTIFY, NOTIFY_DATA, notification, type Payload } from "@sallyport/ike";
 import { disagreements } from "./agreement.js";
 import { pair } from "./simulation.js";
-import { spiBytes, stageUp } from "./stage.spec-helper.js";
+import { childPayloads, nonce, spiBytes, stageUp } from "./stage.spec-helper.js";
 
-const { IKE_SA_INIT, INFORMATIONAL } = EXCHANGE;
+const { CREATE_CHILD_SA, IKE_SA_INIT, INFORMATIONAL } = EXCHANGE;
 const ERRORS = Object.entries(NOTIFY).filter(([, type]) => type < 16_384);
 const STATUSES = Object.entries(NOTIFY).filter(([, type]) => type >= 16_384);
 
@@ -126,4 +126,11 @@ describe("hints that nobody has signed (RFC 7296 §1.5, §2.21.4)", () => {
     expect(asked).toHaveLength(2);
     expect(b.established()).toHaveLength(1);
   });
+});
+
+test("a request without traffic selectors is refused with both sides' values", () => {
+  const { b, peer } = stageUp();
+  const ke: Payload = { kind: "KE", group: 31, data: new Uint8Array(32).fill(9) };
+  peer.ask(CREATE_CHILD_SA, childPayloads(0x3000, [nonce(), ke]).slice(0, 3));
+  expect(b.of("negotiation-failed")[0]?.error).toMatchObject({ ours: "TSi and TSr", theirs: "none" });
 });
