@@ -71,13 +71,17 @@ test.each([UDP, ICMP])("selectors let through exactly the packets of both lists,
       const far = [...edges(remote), other].filter((p) => p >= 0 && p <= 65_535);
       // A selector for any protocol has no ports to look at.
       if (local.protocol === 0 && remote.protocol === 0) return;
+      // Too many, or ICMP ranges that do not meet, of which nothing gets through.
+      const meet =
+        Math.max(local.firstPort, remote.firstPort) <= Math.min(local.lastPort, remote.lastPort) || protocol !== ICMP;
+      if (!selectors && meet) return;
       const wrong: string[] = [];
       for (const a of near) {
         for (const b of far) {
           const fields = protocol === ICMP ? ([a >> 8, a & 0xff] as const) : ([a, b] as const);
           const packet = { source: from, destination: to, protocol, ports: fields };
           const through = selectors?.some((s) => matches(s, packet)) ?? false;
-          if ((selectors || protocol === ICMP) && through !== allowed(local, remote, packet)) wrong.push(`${a} ${b}`);
+          if (through !== allowed(local, remote, packet)) wrong.push(`${a} ${b}`);
         }
       }
       expect(wrong).toEqual([]);
