@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, PolicyIntent } from "@sallyport/intent";
 import { eventually, type PeerChild, type PeerConnection, spawnIn } from "@sallyport/testkit";
-import { cableTopology, cableTunnel } from "./cable.js";
+import { type CableDifferences, cableTopology, cableTunnel } from "./cable.js";
 import { againstStrongswan, type StrongswanLab } from "./daemons.js";
 import { gatewayIntent, peerConnection, type TunnelCase } from "./lab.js";
 
@@ -25,12 +25,18 @@ interface PolicyStatus {
 /** An agent and strongSwan on one cable, for all tests of a file. */
 export class PolicyLab {
   readonly #tunnels: readonly Case[];
+  readonly #policies: readonly PolicyIntent[] | undefined;
   readonly #lab: StrongswanLab;
 
-  constructor(name: string, tunnels: Readonly<Record<string, Case>>) {
+  constructor(
+    name: string,
+    tunnels: Readonly<Record<string, Case>>,
+    more: { readonly cable?: CableDifferences; readonly policies?: readonly PolicyIntent[] } = {},
+  ) {
     this.#tunnels = Object.values(tunnels);
+    this.#policies = more.policies;
     const ends = { ours: `sp-${name}-ours`, theirs: `sp-${name}-theirs` };
-    this.#lab = againstStrongswan(ends, cableTopology(ends, this.#tunnels)).forFile(() => ({
+    this.#lab = againstStrongswan(ends, cableTopology(ends, this.#tunnels, more.cable)).forFile(() => ({
       peer: {
         secrets: this.secrets(),
         connections: this.#tunnels.map((t) => this.theirs(t)),
@@ -56,7 +62,7 @@ export class PolicyLab {
   /** Our intent of all tunnels, each connection changed by `change`. */
   intent(
     change: (connection: ConnectionIntent) => ConnectionIntent = (c) => c,
-    policies?: readonly PolicyIntent[],
+    policies: readonly PolicyIntent[] | undefined = this.#policies,
   ): GatewayIntent {
     const base = gatewayIntent("ours.test", this.#tunnels);
     const connections = base.connections.map((connection, i): ConnectionIntent => {

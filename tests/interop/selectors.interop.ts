@@ -13,7 +13,15 @@ const T = {
   }),
   shunted: policyCase(12, "shunted"),
 };
-const lab = new PolicyLab("selectors", T);
+const lab = new PolicyLab("selectors", T, {
+  // strongSwan leaves it to others to route what only one protocol or port may use.
+  cable: { routes: { theirs: [{ to: "10.1.0.0/16", via: "192.0.2.1" }] } },
+  // A kernel sends in clear what fits no tunnel, unless it is told otherwise.
+  policies: [
+    { action: "encrypt" },
+    { action: "discard", id: "rest", name: "rest", local: ["10.1.0.0/16"], remote: ["10.2.0.0/16"] },
+  ],
+});
 
 describe.each(["ours", "theirs"] as const)("selectors, started by %s", (by) => {
   scenario(
