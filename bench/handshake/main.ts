@@ -56,11 +56,14 @@ interface Sample extends Answer {
   /** Handshakes a second as the generator sees it (its own core may be the limit), and of the responder's CPU time. */
   readonly rate: number;
   readonly perCore: number;
+  /** Share of its core that the generator needed: near 1, it is what limits `rate`. */
+  readonly generator: number;
   readonly held?: Delay;
 }
 
 interface Contestant {
   readonly pid: number;
+  readonly generator: number;
   readonly load: (count: number) => Promise<Answer>;
   /** How long the event loop was held, where there is one. */
   readonly held?: () => Promise<Delay>;
@@ -69,11 +72,18 @@ interface Contestant {
 
 async function sample(c: Contestant, handshakes: number): Promise<Sample> {
   await c.held?.();
-  const before = await cpuTime(c.pid);
+  const spent = async () => [await cpuTime(c.pid), await cpuTime(c.generator)] as const;
+  const before = await spent();
   const answer = await c.load(handshakes);
-  const seconds = ((await cpuTime(c.pid)) - before) / 1e9;
+  const after = await spent();
   const held = await c.held?.();
-  return { ...answer, rate: answer.done / answer.seconds, perCore: answer.done / seconds, ...(held && { held }) };
+  return {
+    ...answer,
+    rate: answer.done / answer.seconds,
+    perCore: (answer.done / (after[0] - before[0])) * 1e9,
+    generator: (after[1] - before[1]) / 1e9 / answer.seconds,
+    ...(held && { held }),
+  };
 }
 
 async function ours(scenario: Scenario, where: Place): Promise<Contestant> {
@@ -123,6 +133,7 @@ async function charon(scenario: Scenario, where: Place): Promise<Contestant> {
 function contestant(pid: number, generator: Program, stop: () => Promise<void>): Contestant {
   return {
     pid,
+    generator: generator.child.pid ?? 0,
     load: async (count) => JSON.parse(await generator.ask(String(count))) as Answer,
     stop: async () => {
       await endProcess(generator.child);
@@ -148,6 +159,7 @@ interface Figures {
   readonly p50: number;
   readonly p99: number;
   readonly failed: number;
+  readonly generator: number;
   readonly held: number;
   readonly heldSeen: number;
 }
@@ -158,6 +170,7 @@ const figures = (samples: readonly Sample[]): Figures => ({
   p50: median(samples.map((s) => s.p50)),
   p99: median(samples.map((s) => s.p99)),
   failed: samples.reduce((sum, s) => sum + s.failed, 0),
+  generator: median(samples.map((s) => s.generator)),
   held: median(samples.map((s) => s.held?.own ?? 0)),
   heldSeen: median(samples.map((s) => s.held?.seen ?? 0)),
 });
@@ -229,6 +242,8 @@ const table = [
     "ratio CPU",
     "ours p50 ms",
     "charon p50 ms",
+    "generator busy, ours",
+    "generator busy, charon",
     "held ms",
     "held ms seen",
     "primitives /s",
@@ -242,13 +257,14 @@ const table = [
     ...[r.ours.perCore, r.charon.perCore].map((n) => n.toFixed(0)),
     r.ratioCpu.toFixed(2),
     ...[r.ours.p50, r.charon.p50].map((n) => n.toFixed(1)),
+    ...[r.ours.generator, r.charon.generator].map(percent),
     ...[r.ours.held, r.ours.heldSeen].map((n) => n.toFixed(1)),
     r.limit.perSecond.toFixed(0),
     percent(r.ours.perCore / r.limit.perSecond),
   ]),
 ];
 const notes = [
-  `IKEv2 responder, ${ikeProposal("x25519").replace("x25519", "GROUP")}, one CHILD SA a handshake, medians of ${rounds} rounds. "/s" is handshakes a second by the clock, which the bar of ${BAR} is for, with ${CONCURRENCY} under way at any time: the generator's core, and for charon its threads' waiting, count there too. "/s CPU" is handshakes a second of the responder's CPU time over all its threads. Every responder has one core for all its threads.`,
+  `IKEv2 responder, ${ikeProposal("x25519").replace("x25519", "GROUP")}, one CHILD SA a handshake, medians of ${rounds} rounds. "/s" is handshakes a second by the clock, which the bar of ${BAR} is for, with ${CONCURRENCY} under way at any time: the generator's core, and for charon its threads' waiting, count there too. "Generator busy" is the share of its core that the generator needed: near 100 % it is the limit, and the responder could do more. "/s CPU" is handshakes a second of the responder's CPU time over all its threads. Every responder has one core for all its threads.`,
   "Both install every SA for good in a data plane in user space and keep a TUN device open: ours is the agent's engine host, transport, crypto and userspace data plane, charon's is kernel-libipsec, without a log. No packet goes through a tunnel.",
   `Not the same for both: ours is measured over ${COUNTS.ours.measured} handshakes after ${COUNTS.ours.warmUp} that let the JIT compiler work; charon, which needs no warming up, over ${COUNTS.charon.measured} after ${COUNTS.charon.warmUp}, because kernel-libipsec walks lists of its SAs and slows down as they grow. Each round starts with none, and with a generator that has warmed up by itself.`,
   `"held": the longest that our event loop was held between two firings of a timer of 1 ms, median of the rounds: by CPU time of its thread, which the bar of ${HELD_BAR} is for, and as seen by the clock, with the worker threads, the collector's and other programs that had its core meanwhile.`,
