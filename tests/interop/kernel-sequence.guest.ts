@@ -141,8 +141,10 @@ describe("packets that come twice or late", () => {
         expect(theirs?.replayed).toBeGreaterThan(0);
         if (replayWindow > 600) {
           expect([ours.outOfWindow, theirs?.outOfWindow, received]).toEqual([0, 0, 600]);
-          // None was let in twice.
-          expect([Number(ours.packets), theirs?.packets]).toEqual([600, 600]);
+          // None was let in twice; ping may have sent more than it was asked for.
+          const [ourIn = 0, ourOut = 0, theirOut = 0, theirIn = 0] = await kernelsSay(child.ours, (sa) => sa.packets);
+          expect(Math.min(ourIn, theirIn)).toBeGreaterThanOrEqual(600);
+          expect([ourIn <= theirOut, theirIn <= ourOut]).toEqual([true, true]);
         } else {
           expect(ours.outOfWindow).toBeGreaterThan(0);
           expect(theirs?.outOfWindow).toBeGreaterThan(0);
