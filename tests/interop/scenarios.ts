@@ -81,6 +81,11 @@ export const LIMITS: readonly Limit[] = [
     why: "it drops a NO_PROPOSAL_CHOSEN to its IKE_SA_INIT and goes on trying",
   },
   {
+    scenario: 17,
+    peer: "libreswan",
+    why: "no transport mode through a NAT: it takes the addresses in selectors as they are (RFC 7296 §2.23.1), as initiator and as responder",
+  },
+  {
     scenario: 21,
     peer: "libreswan",
     why: "an end of it moves or follows only with a virtual address between them (`mobike` in its ipsec.conf(5))",
