@@ -30,7 +30,7 @@ const guest = (files: string): Promise<UmlResult> =>
       directory: ROOT,
       writable: [path.join(ROOT, RECORDS)],
       memory: "3G",
-      timeoutMs: 840_000,
+      timeoutMs: 1_140_000,
       environment: {
         PATH: process.env.PATH ?? "",
         NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning",

@@ -87,7 +87,7 @@ export const STAGES: readonly Stage[] = [
     name: "interop in a kernel",
     command: jestProject("interop-kernel", "--runInBand"),
     env: vm,
-    limitSeconds: 900,
+    limitSeconds: 1200,
     count: jest,
     needs: [...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, ...UNPACKED],
   },
