@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 
 const payload = (next: number, body: Buffer) => {
   const header = Buffer.alloc(4);
@@ -48,15 +49,28 @@ function request(group: { readonly id: number; readonly publicBytes: number }): 
 
 const X25519 = { id: 31, publicBytes: 32 };
 
-/** Sends `perSource` such requests from each source address to port 500 of `target`; runs in the namespace of the sources. */
+/** As long as callers wait before they repeat a request that nobody answered, and how often these do. */
+const PATIENCE_MS = 500;
+const TIMES = 4;
+
+/**
+ * Sends `perSource` such requests from each source address to port 500 of `target`, and repeats them as callers do, since who is
+ * called by many at once may let first messages fall; runs in the namespace of the sources.
+ */
 export async function openHalf(sources: readonly string[], target: string, perSource: number): Promise<void> {
-  for (const source of sources) {
-    const socket = createSocket("udp4");
-    socket.bind(0, source);
-    await once(socket, "listening");
-    for (let n = 0; n < perSource; n++) {
-      await new Promise((resolve) => socket.send(request(X25519), 500, target, resolve));
+  const callers = await Promise.all(
+    sources.map(async (source) => {
+      const socket = createSocket("udp4");
+      socket.bind(0, source);
+      await once(socket, "listening");
+      return { socket, requests: Array.from({ length: perSource }, () => request(X25519)) };
+    }),
+  );
+  for (let time = 0; time < TIMES; time++) {
+    if (time > 0) await delay(PATIENCE_MS);
+    for (const { socket, requests } of callers) {
+      for (const message of requests) await new Promise((resolve) => socket.send(message, 500, target, resolve));
     }
-    socket.close();
   }
+  for (const { socket } of callers) socket.close();
 }
