@@ -271,7 +271,8 @@ const notes = [
   "Primitives: what the cryptography of one handshake alone would allow one core; the share of it is of our handshakes a second of CPU time.",
 ];
 say("");
-for (const cells of table) say(cells.map((c, i) => (i < 2 ? c.padEnd(9) : c.padStart(15))).join(""));
+const widths = table[0]?.map((name) => Math.max(9, name.length + 2)) ?? [];
+for (const cells of table) say(cells.map((c, i) => (i < 2 ? c.padEnd(9) : c.padStart(widths[i] ?? 0))).join(""));
 for (const note of notes) say(note);
 const ok = results.every((r) => r.ratio >= BAR && r.ours.failed === 0 && r.ours.held <= HELD_BAR);
 console.log(JSON.stringify({ bench: "handshake", ok, bar: BAR, rounds, counts: COUNTS, table, notes, results }));
