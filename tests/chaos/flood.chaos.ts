@@ -10,8 +10,7 @@ beforeAll(async () => {
 
 it("20,000 spoofed IKE_SA_INITs a second reach the gateway, which answers with cookies and holds nothing for them", () => {
   expect(report.perSecond).toBeGreaterThan(0.9 * RATE);
-  // On a busy machine many are let fall unanswered; at the sockets none is lost.
-  expect(report.cookies).toBeGreaterThan(1_000);
+  expect(report.cookies).toBeGreaterThan(0.3 * report.sent);
   expect(report.seen + report.dropped).toBeGreaterThan(0.9 * report.sent);
   expect(report.overflown).toBe(0);
   expect(report.halfOpen).toBeLessThanOrEqual(BARS.halfOpen);

@@ -19,7 +19,7 @@ import { record } from "./record.ts";
 
 /** Octets of an input at most, seconds that one may take before it counts as a hang, and memory at most. */
 const LIMITS = ["-max_len=16384", "-timeout=10", "-rss_limit_mb=2048"];
-const HELPERS = ["gateways", "input", "invariants", "responder", "seeds"];
+const HELPERS = ["gateways", "input", "invariants", "seeds"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,8 +1,17 @@
 import { EXCHANGE, type Payload, type PeerConfig, peekHeader } from "@sallyport/ike";
-import { ADDRESSES, childOf, configOf, peerOf, range, Simulation } from "@sallyport/testkit";
+import {
+  ADDRESSES,
+  childOf,
+  configOf,
+  isIkeSaInit,
+  peerOf,
+  range,
+  ScriptedResponder,
+  SeededRng,
+  Simulation,
+} from "@sallyport/testkit";
 import { FuzzInput, holds } from "./input.ts";
 import { orderly } from "./invariants.ts";
-import { isInit, ScriptedResponder } from "./responder.ts";
 import { SECRET, spiOctets } from "./seeds.ts";
 
 const EXCHANGES = [EXCHANGE.CREATE_CHILD_SA, EXCHANGE.INFORMATIONAL, EXCHANGE.IKE_AUTH, 43, 240];
@@ -62,7 +71,7 @@ export function fuzz(data: Uint8Array): void {
   const options = input.u8();
   const sim = new Simulation(9);
   const a = sim.addPeer("a", ADDRESSES.a);
-  const responder = new ScriptedResponder();
+  const responder = new ScriptedResponder(new SeededRng(11));
   const asked: Uint8Array[] = [];
   const from = { address: peerOf("b").local.address ?? a.address, port: 500 };
   const deliver = (datagram: Uint8Array | undefined) => {
@@ -70,7 +79,7 @@ export function fuzz(data: Uint8Array): void {
   };
   let inits = 0;
   sim.network.taps.push(({ datagram }) => {
-    if (isInit(datagram)) {
+    if (isIkeSaInit(datagram)) {
       if (inits++ < MAX_INITS) sim.clock.at(sim.clock.now + 1, () => deliver(responder.init(datagram)));
     } else if (peekHeader(datagram)?.response === false && asked.length < MAX_ASKED) asked.push(datagram);
     return undefined;

@@ -12,6 +12,7 @@ import {
 import { ADDRESSES, childOf, configOf, peerOf, range } from "./configs.js";
 import { SeededRng } from "./rng.js";
 import { ESP_OFFER } from "./scripted-peer.js";
+import type { ScriptedResponder } from "./scripted-responder.js";
 import { type Request, ScriptedServer } from "./scripted-server.js";
 import { SimKeys, trusting } from "./sim-keys.js";
 import { Simulation } from "./simulation.js";
@@ -24,7 +25,7 @@ const B = { type: "fqdn", name: "b.example" } as const;
 /** A client `a` whose gateway answers as it likes. */
 function client(
   more: Partial<PeerConfig>,
-  answer: (request: Request, server: ScriptedServer) => readonly Payload[] | undefined,
+  answer: (request: Request, responder: ScriptedResponder) => readonly Payload[] | undefined,
 ) {
   const keys = new SimKeys();
   const sim = new Simulation(1, keys);
@@ -79,9 +80,9 @@ describe("a client and a server that has not proved itself (hostile input 19)", 
     ["asks for the password at once, and names nobody", () => [request(6)]],
     [
       "shows a proof by a key that was not asked for",
-      (s: ScriptedServer) => [...s.proof("b.example", SECRET), request(6)],
+      (s: ScriptedResponder) => [...s.proof("b.example", SECRET), request(6)],
     ],
-  ] as [string, (s: ScriptedServer) => Payload[]][])("that %s hears no name and no password", (_, payloads) => {
+  ] as [string, (s: ScriptedResponder) => Payload[]][])("that %s hears no name and no password", (_, payloads) => {
     const { a, server } = client(WANTS_CERTIFICATE, ({ header }, s) =>
       header.exchange === EXCHANGE.IKE_AUTH ? payloads(s) : undefined,
     );

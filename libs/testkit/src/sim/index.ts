@@ -13,6 +13,7 @@ export { FakeDataPlane } from "./fake-data-plane.js";
 export { Network, type NetworkFaults, type Packet, type Tap } from "./network.js";
 export { SeededRng } from "./rng.js";
 export { ESP_OFFER, IKE_OFFER, type Reply, ScriptedPeer } from "./scripted-peer.js";
+export { isIkeSaInit, ScriptedResponder } from "./scripted-responder.js";
 export { anchor, SimKeys, type SimKeyType, trusting } from "./sim-keys.js";
 export { SimPeer } from "./sim-peer.js";
 export { type Pair, pair, Simulation } from "./simulation.js";

@@ -1,3 +1,4 @@
+import type { Rng } from "@sallyport/base";
 import {
   authOctets,
   DH,
@@ -17,7 +18,7 @@ import {
   type SkProtector,
   shared,
 } from "@sallyport/ike";
-import { IKE_OFFER, SeededRng } from "@sallyport/testkit";
+import { IKE_OFFER } from "./scripted-peer.js";
 
 const SUITE: IkeSuite = { encryption: "aes-gcm-16", keyBits: 256, prf: "hmac-sha2-256", group: "x25519" };
 const NO_OCTETS = new Uint8Array(0);
@@ -28,13 +29,16 @@ export class ScriptedResponder {
   /** Of the newest IKE SA, the only one that it speaks on. */
   #spi = 99n;
   readonly #pair = generate("x25519");
-  readonly #nonce = new Uint8Array(32).fill(3);
-  readonly #rng = new SeededRng(11);
+  readonly #nonce: Uint8Array;
   #header: Header | undefined;
   #ni: Uint8Array = NO_OCTETS;
   #first: Uint8Array = NO_OCTETS;
   #keys: IkeKeys | undefined;
   #protector: SkProtector | undefined;
+
+  constructor(private readonly rng: Rng) {
+    this.#nonce = rng.bytes(32);
+  }
 
   /** The answer to an IKE_SA_INIT request; afterwards there are keys. Undefined for one that has no key to go on with. */
   init(request: Uint8Array): Uint8Array | undefined {
@@ -65,7 +69,7 @@ export class ScriptedResponder {
     return this.#first;
   }
 
-  /** The payloads of a right proof. */
+  /** IDr and AUTH by a pre-shared key: a right proof. */
   proof(name: string, secret: Uint8Array): Payload[] {
     const id = { idType: 2, data: new TextEncoder().encode(name) };
     const octets = authOctets({
@@ -100,8 +104,8 @@ export class ScriptedResponder {
 
   #seal(about: Pick<Header, "exchange" | "messageId" | "response">, payloads: readonly Payload[]) {
     if (!this.#header || !this.#protector) return undefined;
-    return this.#protector.seal({ ...this.#header, ...about }, payloads, this.#rng);
+    return this.#protector.seal({ ...this.#header, ...about }, payloads, this.rng);
   }
 }
 
-export const isInit = (datagram: Uint8Array) => datagram[18] === EXCHANGE.IKE_SA_INIT;
+export const isIkeSaInit = (datagram: Uint8Array) => datagram[18] === EXCHANGE.IKE_SA_INIT;
