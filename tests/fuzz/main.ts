@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { build, WORK } from "./build.ts";
 import { inputsIn, keep, layOutInputs } from "./corpus.ts";
 import { fuzzer } from "./fuzzer.ts";
-import { record } from "./record.ts";
+import { type Recorded, record } from "./record.ts";
 
 /** Octets of an input at most, seconds that one may take before it counts as a hang, and memory at most. */
 const LIMITS = ["-max_len=16384", "-timeout=10", "-rss_limit_mb=2048"];
@@ -33,17 +33,7 @@ const seconds = Number(values.seconds);
 const compiled = await build();
 const { command, environment } = await fuzzer();
 
-interface Outcome {
-  readonly target: string;
-  readonly ok: boolean;
-  readonly kept: number;
-  /** Inputs that reached more than the kept ones. */
-  readonly found: number;
-  readonly executions: number;
-  readonly coverage: number;
-  /** Whole seconds that the slowest input took. */
-  readonly slowest: number;
-  readonly megabytes: number;
+interface Outcome extends Recorded {
   readonly output: string;
 }
 

@@ -28,13 +28,16 @@ const COLUMNS = [
   "Node.js",
 ];
 
+/** What a run over one target came to. */
 export interface Recorded {
   readonly target: string;
   readonly ok: boolean;
   readonly kept: number;
+  /** Inputs that reached more than the kept ones. */
   readonly found: number;
   readonly executions: number;
   readonly coverage: number;
+  /** Whole seconds that the slowest input took. */
   readonly slowest: number;
   readonly megabytes: number;
 }
