@@ -95,7 +95,10 @@ export type Effect =
   /** Replaces what was armed under the same id; fires once. */
   | { readonly do: "arm"; readonly timer: TimerId; readonly at: Millis }
   | { readonly do: "disarm"; readonly timer: TimerId }
-  /** `id` 0, of both kinds: nobody waits; the runner logs a failure. */
+  /**
+   * `id` 0, of both kinds: nobody waits; the runner logs a failure and carries out the other ops all the same. Of ops that are waited
+   * for, it ends with the first that fails.
+   */
   | { readonly do: "crypto"; readonly id: EffectId; readonly job: CryptoJob }
   | { readonly do: "dataplane"; readonly id: EffectId; readonly ops: readonly DataPlaneOp[] }
   /** Asks from which address packets to each of `remotes` would leave; answered by `routed`. */

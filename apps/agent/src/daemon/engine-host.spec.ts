@@ -115,7 +115,7 @@ it("gives results of crypto back, now or later, and failures as failures", async
   ]);
 });
 
-it("calls the data plane in order, ends a list at its first failure, and reports what failed while configuring", async () => {
+it("calls the data plane in order, ends a list that is waited for at its first failure, and reports what failed while configuring", async () => {
   const sa = { destination: THERE.address, protocol: "esp", spi: 300 } as const;
   const request = {
     source: HERE.address,
@@ -141,6 +141,19 @@ it("calls the data plane in order, ends a list at its first failure, and reports
     { on: "dataplane-done", id: 7, values: [4711] },
     { on: "failed", id: 8, at: 1 },
   ]);
+});
+
+it("carries out the rest of a list that nobody waits for when one of it is refused, and reports each refusal", async () => {
+  const sa = { destination: THERE.address, protocol: "esp", spi: 300 } as const;
+  const route = { op: "installRoute", args: [{ destination: "10.0.0.0/8", via: THERE.address }] } as never;
+  const removal = { op: "removeSa" as const, args: [sa] as [typeof sa] };
+  const t = setUp((input) =>
+    input.on === "config" ? [{ do: "dataplane", id: 0, ops: [route, removal, route, removal] }] : [],
+  );
+  const { failures } = await t.host.configure(CONFIG);
+  expect(t.calls).toEqual(["removeSa", "removeSa"]);
+  expect(failures).toMatchObject([{ op: { op: "installRoute" } }, { op: { op: "installRoute" } }]);
+  expect(kinds(t.inputs)).toEqual(["config"]);
 });
 
 it("outlives an engine that throws", () => {
@@ -219,7 +232,7 @@ it("overwrites the keys of SAs that were handed over, and of those that were ref
     args: [{ spi, encryption: { key: keys[encryption] }, integrity: { key: keys[integrity] } }],
   });
   const ops = [sa(666, 0, 1), sa(5, 2, 3)] as unknown as Extract<Effect, { do: "dataplane" }>["ops"];
-  const t = setUp((input) => (input.on === "config" ? [{ do: "dataplane", id: 0, ops }] : []));
+  const t = setUp((input) => (input.on === "config" ? [{ do: "dataplane", id: 9, ops }] : []));
   await t.host.configure(CONFIG);
   expect(t.calls).toEqual(["installSa"]);
   for (const key of keys) expect(key.every((octet) => octet === 0)).toBe(true);

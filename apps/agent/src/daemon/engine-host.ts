@@ -286,7 +286,8 @@ export class EngineHost {
         const failure = failureOf(error);
         failures?.push({ ...failure, op });
         this.options.log.warn({ op: op.op, ...failure }, `the data plane refused ${op.op}: ${failure.message}`);
-        if (id !== 0) this.#feed({ on: "failed", now: this.#now(), id, at: values.length, failure });
+        if (id === 0) continue;
+        this.#feed({ on: "failed", now: this.#now(), id, at: values.length, failure });
         return;
       }
     }
