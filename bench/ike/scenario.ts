@@ -78,6 +78,7 @@ export function configOf(scenario: Scenario, end: "server" | "client", n = 0): I
     natKeepalive: 0,
     initialContact: false,
     uniqueness: "keep",
+    sasPerIdentity: 65_535,
     // charon's kernel-libipsec does the same.
     forceEncapsulation: end === "server",
     children: [

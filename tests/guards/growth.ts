@@ -8,7 +8,7 @@ export const GROWTH: readonly (readonly [what: string, file: string, bound: stri
   [
     "IKE SAs that are up, by SPI, peer and identity",
     "libs/ike/src/v2/table.ts",
-    "who can authenticate; one an identity unless `uniqueness` is `keep`",
+    "who can authenticate; one an identity, with `uniqueness` `keep` `sasPerIdentity`; as many and 64 on their way out",
   ],
   [
     "CHILD SAs, policies and reqids of one IKE SA",

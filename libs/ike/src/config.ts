@@ -266,6 +266,11 @@ export interface PeerConfig {
   readonly initialContact: boolean;
   /** What a second IKE SA of the same identities does: replace the first, coexist, or be refused. */
   readonly uniqueness: "replace" | "keep" | "never";
+  /**
+   * Established IKE SAs that one identity may have with `keep`. Whatever the uniqueness, as many again and 64 more may be on their way
+   * out; then nothing new is made until some are gone.
+   */
+  readonly sasPerIdentity: number;
   /** Serves the peer with addresses (IDENT-07); absent: its requests are not answered. */
   readonly modeConfig?: ModeConfig;
   /** Asks the peer for addresses (MC-06). */
@@ -366,6 +371,7 @@ export const PEER_DEFAULTS = {
   natKeepalive: 20,
   initialContact: true,
   uniqueness: "replace",
+  sasPerIdentity: 256,
   reauthentication: { after: 0, jitter: 0, mode: "make-before-break" },
   authLifetime: 0,
   window: 4,

@@ -102,6 +102,7 @@ export function toIkeConfig(intent: GatewayIntent, facts: LocalFacts): EngineCon
         authLifetime: connection.authLifetimeSeconds ?? PEER_DEFAULTS.authLifetime,
         initialContact: connection.initialContact ?? PEER_DEFAULTS.initialContact,
         uniqueness: connection.uniqueness ?? PEER_DEFAULTS.uniqueness,
+        sasPerIdentity: connection.sasPerIdentity ?? PEER_DEFAULTS.sasPerIdentity,
         ...crossingOf(connection, facts),
         ...modeConfigOf(connection),
         ...requestOf(connection),

@@ -168,6 +168,8 @@ export interface ConnectionIntent {
   readonly initialContact?: boolean | undefined;
   /** What a second IKE SA of the same identities does: replaces the first (absent), coexists, or is refused. */
   readonly uniqueness?: "replace" | "keep" | "never" | undefined;
+  /** IKE SAs that one identity may have at once with `keep`, 1 to 65535; absent: 256. */
+  readonly sasPerIdentity?: number | undefined;
   /** Requests under way at once in each direction, 1 to 16, as far as the peer takes part (RFC 7296 §2.3); absent: 4. */
   readonly window?: number | undefined;
   /** Authenticates anew after so many seconds, with the new SAs beside the old (absent) or after them. */

@@ -95,6 +95,7 @@ const connection = z
     localAddress: address.optional(),
     initialContact: z.boolean().optional(),
     uniqueness: z.enum(["replace", "keep", "never"]).optional(),
+    sasPerIdentity: z.int().min(1).max(65_535).optional(),
     retransmission: z
       .strictObject({
         initialMilliseconds: z.int().min(50).max(60_000),

@@ -210,6 +210,26 @@ export const TRUST: readonly HostileClass[] = [
         test: [`${AGENT}/log-budget.spec.ts`, "bounds all together"],
       },
       {
+        against: "IKE SAs without number of one identity that has proved itself",
+        file: `${V2}/unique.ts`,
+        text: 'return fault("ike/too-many-sas", "this identity has as many IKE SAs as it may", { facts });',
+        without: "return undefined;",
+        test: [
+          `${SIM}/crowd.spec.ts`,
+          "are bounded where several may stand, the limit is named, and a place that becomes free is given",
+        ],
+      },
+      {
+        against: "IKE SAs that one identity replaces and never lets go",
+        file: `${V2}/unique.ts`,
+        text: "return sasOfIdentity(turn, sa) >= 2 * sasPerIdentity + LEAVING;",
+        without: "return sasOfIdentity(turn, sa) > 2 ** 30 * sasPerIdentity + LEAVING;",
+        test: [
+          `${SIM}/crowd.spec.ts`,
+          "are bounded with those that are on their way out, whoever never answers their Delete",
+        ],
+      },
+      {
         against: "pools of addresses emptied by one identity",
         file: `${V2}/serve-config.ts`,
         text: 'again: sa.peer?.uniqueness !== "keep",',

@@ -42,6 +42,7 @@ export const PEER_CHANGES: Table<Omit<PeerConfig, "children">, PeerChange> = {
   natKeepalive: "keep",
   initialContact: "keep",
   uniqueness: "keep",
+  sasPerIdentity: "keep",
   modeConfig: "keep",
   request: "replace",
   reauthentication: "keep",

@@ -17,6 +17,7 @@ import { ikeStatus } from "./report.js";
 import type { Asking, IkeOffer, IkeSa, Outcome } from "./sa.js";
 import type { TaskKind } from "./task.js";
 import type { Turn } from "./turn.js";
+import { isCrowded } from "./unique.js";
 
 const PAUSE_MS = 2_000;
 const RETRY_MS = 30_000;
@@ -289,6 +290,9 @@ const ABOUT_CHILDREN: ReadonlySet<TaskKind> = new Set(["create-child", "rekey-ch
 export function serveRekey(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   if (sa.asking.some((a) => ABOUT_CHILDREN.has(a.task.kind))) {
     throw fault("ike/temporary-failure", "a CHILD SA is being negotiated");
+  }
+  if (isCrowded(turn, sa)) {
+    throw fault("ike/temporary-failure", "too many IKE SAs of this identity are on their way out");
   }
   const ours = ikeProposals(sa.peer?.proposals ?? []);
   const ke = must(payloads, "KE");

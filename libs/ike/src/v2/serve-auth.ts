@@ -37,9 +37,9 @@ import { lifetimeNotifies } from "./reauth.js";
 import type { IkeSa, Outcome, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import { eapOf, openEap, takeEap } from "./serve-eap.js";
-import { isNamed, refuse } from "./serve-refuse.js";
+import { isNamed, refuse, refuseProven } from "./serve-refuse.js";
 import type { Turn } from "./turn.js";
-import { isRefusedAsSecond } from "./unique.js";
+import { refusedFurther } from "./unique.js";
 import { answerWindow } from "./window.js";
 
 /** Configurations whose trust anchors one chain is held against. */
@@ -337,16 +337,9 @@ function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void
     respond(turn, sa, [...told, ...beside, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
     return;
   }
-  if (isRefusedAsSecond(turn, sa)) {
-    refuse(
-      turn,
-      sa,
-      peer,
-      sa.remoteId,
-      fault("ike/authentication-failed", "this identity has an IKE SA already", {
-        facts: { ours: "uniqueness never" },
-      }),
-    );
+  const further = refusedFurther(turn, sa, notifyIn(proving.first, "INITIAL_CONTACT") !== undefined);
+  if (further) {
+    refuseProven(turn, sa, peer, further);
     return;
   }
   authenticated(turn, sa, [...told, ...answerWindow(sa, proving.first)]);

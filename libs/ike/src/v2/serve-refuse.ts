@@ -1,6 +1,7 @@
 import type { Fault } from "@sallyport/base";
 import type { Failure } from "../api.js";
 import type { PeerConfig } from "../config.js";
+import type { LastError } from "../status.js";
 import { notification } from "../wire/index.js";
 import type { Identification, Payload } from "../wire/types.js";
 import { errorOf, refusedStranger, sidesOf } from "./failures.js";
@@ -24,7 +25,7 @@ export function reportRefusal(
   peer: PeerConfig | undefined,
   id: Identification | undefined,
   cause: Fault | Failure,
-): void {
+): LastError {
   turn.count("authentication-failed");
   const { ours = peer && expectedProof(sa, peer) } = sidesOf(cause);
   const theirs = `${id ? identificationText(id) : "?"}${theirsOf(cause)}`;
@@ -32,6 +33,7 @@ export function reportRefusal(
   const named = peer !== undefined && id !== undefined && isNamed(peer, id);
   refusedStranger(turn, peer, { remote: sa.remote, named }, error);
   turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
+  return error;
 }
 
 /** AUTHENTICATION_FAILED – or `answer`: EAP-Failure – and nothing else, repeated for a while to whoever asks again. */
@@ -52,6 +54,14 @@ export function refuse(
 ): void {
   reportRefusal(turn, sa, peer, id, cause);
   endRefused(turn, sa, answer);
+}
+
+/** The same for who has proved that he is `peer`, so that it is the peer's last error whatever else the peer has. */
+export function refuseProven(turn: Turn, sa: IkeSa, peer: PeerConfig, cause: Fault): void {
+  const error = reportRefusal(turn, sa, peer, sa.remoteId, cause);
+  const state = turn.core.peers.get(peer.id);
+  if (state) state.lastError = error;
+  endRefused(turn, sa);
 }
 
 function theirsOf(cause: Fault | Failure): string {

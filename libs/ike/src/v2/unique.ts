@@ -1,4 +1,7 @@
+import type { Fault } from "@sallyport/base";
+import { PEER_DEFAULTS } from "../config.js";
 import type { DownReason } from "../status.js";
+import { fault } from "./faults.js";
 import { identificationText } from "./identity.js";
 import { isLower } from "./new-sa.js";
 import { enqueueFirst } from "./queue.js";
@@ -11,6 +14,8 @@ const OVERLAP_MS = 500;
 const DEFERENCE_MS = 10_000;
 /** How long the end that has to delete a superfluous IKE SA may take. */
 export const PATIENCE_MS = 30_000;
+/** IKE SAs of one identity that may be on their way out beyond `sasPerIdentity`. */
+const LEAVING = 64;
 
 export function identityKey(sa: IkeSa): string | undefined {
   // With EAP, IDi is often no more than the address that a device has behind its NAT.
@@ -30,8 +35,35 @@ export function otherSas(turn: Turn, sa: IkeSa): IkeSa[] {
   return out;
 }
 
-export function isRefusedAsSecond(turn: Turn, sa: IkeSa): boolean {
-  return sa.peer?.uniqueness === "never" && otherSas(turn, sa).length > 0;
+/**
+ * Why the one who has just proved this identity gets no further IKE SA, if so. NO_ADDITIONAL_SAS would leave him one (RFC 7296 §1.2),
+ * so this is AUTHENTICATION_FAILED like any other refusal there (§2.21.2).
+ */
+export function refusedFurther(turn: Turn, sa: IkeSa, initialContact: boolean): Fault | undefined {
+  const { peer } = sa;
+  if (!peer) return undefined;
+  if (peer.uniqueness === "never" && otherSas(turn, sa).length > 0) {
+    const facts = { ours: "uniqueness never" };
+    return fault("ike/authentication-failed", "this identity has an IKE SA already", { facts });
+  }
+  const facts = { ours: `uniqueness ${peer.uniqueness}, sasPerIdentity ${peer.sasPerIdentity}` };
+  if (isCrowded(turn, sa)) {
+    return fault("ike/too-many-sas", "too many IKE SAs of this identity are on their way out", { facts });
+  }
+  // With INITIAL_CONTACT the others go.
+  if (peer.uniqueness !== "keep" || initialContact || sasOfIdentity(turn, sa) < peer.sasPerIdentity) return undefined;
+  if (otherSas(turn, sa).length < peer.sasPerIdentity) return undefined;
+  return fault("ike/too-many-sas", "this identity has as many IKE SAs as it may", { facts });
+}
+
+/** Whether the identity has used up what it may hold here, those on their way out included: it could make more without end. */
+export function isCrowded(turn: Turn, sa: IkeSa): boolean {
+  const { sasPerIdentity } = sa.peer ?? PEER_DEFAULTS;
+  return sasOfIdentity(turn, sa) >= 2 * sasPerIdentity + LEAVING;
+}
+
+function sasOfIdentity(turn: Turn, sa: IkeSa): number {
+  return turn.core.table.ofIdentity(identityKey(sa) ?? "").size;
 }
 
 /**

@@ -84,6 +84,7 @@ const PEER: Cases<PeerConfig> = {
   natKeepalive: next<PeerConfig>({ natKeepalive: 5 }, "untouched"),
   initialContact: next<PeerConfig>({ initialContact: false }, "untouched"),
   uniqueness: next<PeerConfig>({ uniqueness: "never" }, "untouched"),
+  sasPerIdentity: next<PeerConfig>({ sasPerIdentity: 1 }, "untouched"),
   modeConfig: next<PeerConfig>(
     { modeConfig: { pools: [], dns: [], domains: [], subnets: [], required: false, users: [] } },
     "untouched",

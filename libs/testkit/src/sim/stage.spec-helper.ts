@@ -44,13 +44,17 @@ export function stage(seed = 1, more: Partial<PeerConfig> = {}) {
   });
   const local = { address: b.address, port: 500 };
   const remote = { ...local, address: peerOf("a").local.address ?? b.address };
-  const peer = new ScriptedPeer(77n, new SeededRng(seed), (datagram) => {
-    out.length = 0;
-    b.receive(local, remote, datagram);
-    return out.map((p) => p.datagram);
-  });
-  peer.init();
-  return { sim, b, peer, asked };
+  /** One more scripted end at the same address, after its IKE_SA_INIT. */
+  const another = (spi: bigint) => {
+    const scripted = new ScriptedPeer(spi, new SeededRng(seed + Number(spi)), (datagram) => {
+      out.length = 0;
+      b.receive(local, remote, datagram);
+      return out.map((p) => p.datagram);
+    });
+    scripted.init();
+    return scripted;
+  };
+  return { sim, b, peer: another(77n), asked, another };
 }
 
 /** The same, authenticated and with a CHILD SA on whose SPI 0x2000 the scripted end receives. */
