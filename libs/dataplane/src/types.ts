@@ -146,11 +146,14 @@ export interface AddressSpec {
   readonly prefixLength: number;
 }
 
-/** Packets from `source` to `destination` leave with the address `to`, which policies then see (source NAT, FW-03). */
+/**
+ * Packets from `source` to `destination` leave with the address `to`, which policies then see (source NAT, FW-03). Without `to` they
+ * are held back, but for those that another entry gives an address and those to networks that are hidden as well.
+ */
 export interface SourceNatSpec {
   readonly source: Prefix;
   readonly destination: Prefix;
-  readonly to: IpAddress;
+  readonly to?: IpAddress;
 }
 
 export type DataPlaneEvent =

@@ -258,7 +258,7 @@ export class KernelDataPlane implements DataPlane {
       await this.#nat.install(nat);
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
-      throw fault("dataplane/unsupported", message, { field: "sourceNat", value: String(nat.to), cause });
+      throw fault("dataplane/unsupported", message, { field: "sourceNat", value: String(nat.to ?? nat.source), cause });
     }
   }
 

@@ -163,5 +163,5 @@ export class Holdings {
 }
 
 function natKey({ source, destination, to }: SourceNatSpec): string {
-  return [source, destination, to].join(" ");
+  return [source, destination, to ?? "-"].join(" ");
 }

@@ -1,5 +1,5 @@
-import type { IpAddress } from "@sallyport/base";
-import type { PolicySpec, RouteSpec, SaMode, Selector } from "@sallyport/dataplane";
+import { type IpAddress, type Prefix, rangeToPrefixes } from "@sallyport/base";
+import type { PolicySpec, RouteSpec, SaMode, Selector, SourceNatSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 import type { ChildConfig, PeerConfig } from "../config.js";
 import type { ChildRuntime, PeerState } from "./core.js";
@@ -57,18 +57,37 @@ export function release(holdings: Holdings, entries: Entries): DataPlaneOp[] {
 }
 
 /**
- * Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. Packets from an
- * address that is still to be given there are not, and a template stands for no packets of its own.
+ * Whether packets of this child are to wait for an SA – and never leave in clear – while there is none. A template stands for no
+ * packets of its own.
  */
-function traps({ request }: PeerConfig, child: ChildConfig): boolean {
-  if (child.template || (request && child.local.length === 0)) return false;
-  return child.startAction !== "none" || child.dpdAction === "trap";
+function traps(child: ChildConfig): boolean {
+  return !child.template && (child.startAction !== "none" || child.dpdAction === "trap");
+}
+
+/** Whether the child is for the addresses that the peer will give. */
+function isForGiven({ request }: PeerConfig, child: ChildConfig): boolean {
+  return request !== undefined && child.local.length === 0;
+}
+
+/** What keeps the packets of hidden networks from leaving with an address of their own. */
+function holdBack(hides: readonly Prefix[], { remote }: ChildConfig): Entries {
+  const destinations = remote.flatMap(({ first, last }) => rangeToPrefixes(first, last));
+  const nats = hides.flatMap((source): SourceNatSpec[] =>
+    destinations.filter((d) => d.family === source.family).map((destination) => ({ source, destination })),
+  );
+  return { policies: [], routes: [], nats };
 }
 
 /** Puts a child's policies in place before there is an SA: packets raise an acquire and none leaves in clear. */
 export function setTrap(turn: Turn, state: PeerState, child: ChildRuntime): void {
-  const { local, remote } = state.config;
-  if (child.trap || !traps(state.config, child.config) || !local.address || !remote.endpoint) return;
+  const { local, remote, request } = state.config;
+  if (child.trap || !traps(child.config)) return;
+  if (isForGiven(state.config, child.config)) {
+    child.trap = holdBack(request?.hides ?? [], child.config);
+    turn.apply(hold(turn.core.holdings, child.trap));
+    return;
+  }
+  if (!local.address || !remote.endpoint) return;
   const ends = endsOf({ local: { address: local.address, port: local.port }, remote: remote.endpoint });
   const ranges = configured(child.config, ends);
   const selectors = toSelectors(ranges.local, ranges.remote);

@@ -15,7 +15,7 @@ function policyKey({ direction, selector: s }: Pick<PolicySpec, "direction" | "s
 }
 
 function natKey({ source, destination, to }: SourceNatSpec): string {
-  return `${source} > ${destination} as ${to}`;
+  return `${source} > ${destination} ${to ? `as ${to}` : "held back"}`;
 }
 
 function refused(message: string, field: string): Fault {

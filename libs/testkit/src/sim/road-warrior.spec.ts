@@ -234,8 +234,10 @@ describe("road warriors", () => {
     const { sim, join } = lab();
     const request = { families: [4, 6], dns: false, hides: [Prefix.parse("10.4.0.0/16")] } as const;
     const a = join("ann@example.org", "203.0.113.1", { request });
+    const held = "10.4.0.0/16 > 10.2.0.0/16 held back";
+    expect([...a.dataPlane.nats]).toEqual([held]);
     sim.run(3);
-    const wanted = [`10.4.0.0/16 > 10.2.0.0/16 as ${virtual(a)?.local[0]}`];
+    const wanted = [held, `10.4.0.0/16 > 10.2.0.0/16 as ${virtual(a)?.local[0]}`];
     expect([...a.dataPlane.nats]).toEqual(wanted);
     a.command({ command: "rekey-ike", peer: "b" });
     a.command({ command: "rekey-child", peer: "b", child: "net" });
@@ -243,7 +245,25 @@ describe("road warriors", () => {
     expect([...a.dataPlane.nats]).toEqual(wanted);
     a.command({ command: "terminate", peer: "b" });
     sim.run(20);
+    expect([...a.dataPlane.nats]).toEqual([held]);
+    expect(a.engine.sizes().held).toBe(1);
+    a.command({ command: "shutdown" });
+    sim.run(1);
     expect([a.dataPlane.nats.size, a.engine.sizes().held]).toEqual([0, 0]);
+  });
+
+  it("hold no network back for a child that nothing starts", () => {
+    const { sim, join } = lab();
+    const request = { families: [4, 6], dns: false, hides: [Prefix.parse("10.4.0.0/16")] } as const;
+    const children = [
+      childOf("a", { local: [], remote: [range("10.2.0.0/16")], startAction: "none", dpdAction: "clear" }),
+    ];
+    const a = join("ann@example.org", "203.0.113.1", { request, children });
+    sim.run(3);
+    expect([...a.dataPlane.nats]).toEqual([]);
+    a.command({ command: "initiate", peer: "b", child: "net" });
+    sim.run(3);
+    expect([...a.dataPlane.nats]).toEqual([`10.4.0.0/16 > 10.2.0.0/16 as ${virtual(a)?.local[0]}`]);
   });
 
   it("take the addresses of an earlier run over, and away what is not theirs any more", () => {

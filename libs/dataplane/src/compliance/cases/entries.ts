@@ -3,6 +3,7 @@ import { IpAddress, Prefix } from "@sallyport/base";
 import type { PolicySpec, SaSpec } from "../../types.js";
 import { encryptionKey, freshReqid, installSas, integrityKey, makeSas, policiesFor } from "../kit.js";
 import type { ComplianceCase, HostUnderTest, PairUnderTest } from "../types.js";
+import { assertNothingClear } from "../wire.js";
 
 async function sample(pair: PairUnderTest): Promise<SaSpec> {
   return (await makeSas(pair, freshReqid())).leftward.in;
@@ -164,6 +165,31 @@ export const entries: readonly ComplianceCase[] = [
       await left.dataPlane.removeSourceNat(nat);
       await ask();
       assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+    },
+  },
+  {
+    name: "holds a hidden network back while it has no address to hide behind, and nobody else",
+    async run(pair) {
+      const { left, right, wire } = pair;
+      const hold = { source: left.network[4], destination: right.network[4] };
+      const ask = (from = left.host) =>
+        from.echo({ to: right.host.address[4], count: 3, fromPort: 40_404, waitMs: 200 });
+      await left.dataPlane.installSourceNat(hold);
+      await wire.capture();
+      assert.deepEqual(await ask(), { sent: 3, received: 0 });
+      assertNothingClear(await wire.captured());
+      assert.deepEqual(await ask(left.self), { sent: 3, received: 3 });
+      const { rightward, inner } = await ownAddress(pair);
+      const nat = { ...hold, to: inner };
+      await left.dataPlane.installSourceNat(nat);
+      assert.deepEqual(await ask(), { sent: 3, received: 3 });
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+      await left.dataPlane.removeSourceNat(nat);
+      await wire.capture();
+      assert.deepEqual(await ask(), { sent: 3, received: 0 });
+      assert.equal((await left.dataPlane.querySa(rightward.out))?.packets, 3n);
+      assertNothingClear(await wire.captured());
+      await left.dataPlane.removeSourceNat(hold);
     },
   },
   {
