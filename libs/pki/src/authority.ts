@@ -1,9 +1,22 @@
-import { buildCertificate, type Issuer, x509 } from "./builder.js";
-import type { Certificate } from "./certificate.js";
+import {
+  type Built,
+  buildCertificate,
+  type Issuer,
+  type IssuerPlaces,
+  keyIdOf,
+  nameDer,
+  type Subject,
+} from "./builder.js";
+import { type Certificate, readCertificate } from "./certificate.js";
+import { violates } from "./constraints.js";
+import { decode, sequence } from "./der.js";
+import { encode, generalNameDer, type SubjectName, sequenceOf } from "./der-writer.js";
+import { EXTENDED_KEY_USAGE, type NameRules } from "./extensions.js";
 import { fault } from "./faults.js";
-import type { KeyKind } from "./keys.js";
+import { readGeneralNames } from "./general-names.js";
+import type { KeyType } from "./keys.js";
 import type { KeyHandle, KeyStore } from "./keystore.js";
-import { IKE_INTERMEDIATE } from "./path.js";
+import { readName } from "./names.js";
 
 const DAY = 24 * 3600 * 1000;
 /** Certificates are valid from a little before they are made: gateways' clocks are not all right. */
@@ -16,6 +29,7 @@ export const LIFETIMES = {
   gateway: 90 * DAY,
   agent: 90 * DAY,
   server: 30 * DAY,
+  responder: 30 * DAY,
 } as const;
 
 /** A CA: its certificate, and the handle of the key that signs in its name. */
@@ -31,16 +45,65 @@ export interface AuthorityName {
   readonly organization: string;
 }
 
-const subjectOf = (name: AuthorityName) => [{ O: name.organization }, { CN: name.commonName }];
+/** What a CA is to be. */
+export interface AuthorityTemplate {
+  readonly subject: Subject;
+  readonly now: number;
+  /** Milliseconds since 1970. */
+  readonly notAfter: number;
+  /** How many CAs may stand below it; undefined: any number. */
+  readonly pathLength?: number | undefined;
+  readonly names?: NameRules | undefined;
+  /** Of the one above it. */
+  readonly places?: IssuerPlaces | undefined;
+}
+
+export const authoritySubject = (name: AuthorityName): Subject => [
+  ["O", name.organization],
+  ["CN", name.commonName],
+];
+
+/**
+ * Certifies a CA whose key the store has, by itself or by the CA above it.
+ * @throws pki/forbidden-use, pki/validity-exceeded, pki/expired, pki/name-constrained
+ */
+export async function certifyAuthority(
+  store: KeyStore,
+  key: KeyHandle,
+  parent: Authority | undefined,
+  template: AuthorityTemplate,
+): Promise<Authority> {
+  const { subject, names, pathLength, places, now, notAfter } = template;
+  if (parent) requireRoomBelow(parent, pathLength);
+  const wanted = { subject, spki: key.spki, notBefore: now - BACKDATE, notAfter, places, ca: { pathLength, names } };
+  if (parent) requireMayIssue(parent, wanted, now);
+  const { der } = await buildCertificate(store, parent ? issuerOf(parent) : key, wanted);
+  return { certificate: readCertificate(der), key, above: parent ? [parent.certificate, ...parent.above] : [] };
+}
+
+/** Path lengths (RFC 5280 §4.2.1.9) of all CAs above hold, not only the next one's. */
+function requireRoomBelow({ certificate, above }: Authority, wanted: number | undefined): void {
+  [certificate, ...above].forEach(({ pathLength, subject }, between) => {
+    if (pathLength === undefined) return;
+    const room = pathLength - between - 1;
+    if (room >= 0 && wanted !== undefined && wanted <= room) return;
+    throw fault("pki/forbidden-use", `${subject.text} allows ${pathLength} CAs below it`, {
+      field: "pathLength",
+      value: String(wanted ?? "unlimited"),
+      expected: room < 0 ? "no CA below this one" : `at most ${room}`,
+    });
+  });
+}
 
 /** Makes a root: a new key in the store and a certificate signed by it. One CA may stand between it and what is issued. */
 export async function createRoot(
   store: KeyStore,
   name: AuthorityName,
   now: number,
-  kind: KeyKind = "ecdsa-p256",
+  type: KeyType = "ecdsa-p256",
 ): Promise<Authority> {
-  return createCa(store, undefined, name, now, kind);
+  const template = { subject: authoritySubject(name), now, notAfter: now + LIFETIMES.root, pathLength: 1 };
+  return certifyAuthority(store, await store.generate(type), undefined, template);
 }
 
 /** Makes an issuing CA below a root. */
@@ -49,85 +112,118 @@ export async function createIssuing(
   root: Authority,
   name: AuthorityName,
   now: number,
-  kind: KeyKind = "ecdsa-p256",
+  type: KeyType = "ecdsa-p256",
 ): Promise<Authority> {
-  return createCa(store, root, name, now, kind);
+  const template = { subject: authoritySubject(name), now, notAfter: now + LIFETIMES.issuing, pathLength: 0 };
+  return certifyAuthority(store, await store.generate(type), root, template);
 }
 
-async function createCa(
-  store: KeyStore,
-  parent: Authority | undefined,
-  name: AuthorityName,
-  now: number,
-  kind: KeyKind,
-): Promise<Authority> {
-  const { KeyUsageFlags } = await x509();
-  const key = await store.generate(kind);
-  const issuer: Issuer = parent ? { key: parent.key, certificate: parent.certificate } : { key };
-  const certificate = await buildCertificate(store, issuer, {
-    subject: subjectOf(name),
-    spki: key.spki,
-    notBefore: now - BACKDATE,
-    notAfter: now + (parent ? LIFETIMES.issuing : LIFETIMES.root),
-    ca: { pathLength: parent ? 0 : 1 },
-    keyUsage: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign,
-  });
-  return { certificate, key, above: parent ? [parent.certificate, ...parent.above] : [] };
-}
+const ISSUERS = new WeakMap<Authority, Issuer>();
 
-const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
-const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+/** What of a CA goes into everything that it signs. */
+export function issuerOf(authority: Authority): Issuer {
+  const known = ISSUERS.get(authority);
+  if (known !== undefined) return known;
+  const { certificate, key } = authority;
+  const issuer = { key, name: certificate.subject.der, keyId: certificate.subjectKeyId ?? keyIdOf(key.spki) };
+  ISSUERS.set(authority, issuer);
+  return issuer;
+}
 
 /** Leaf first, root last, DER. */
 export type Chain = readonly Uint8Array[];
 
-export interface Issued {
+export interface Issued extends Built {
+  /** Taken apart again at the first use. */
   readonly certificate: Certificate;
   readonly chain: Chain;
 }
 
-interface LeafTemplate {
-  readonly subject: readonly Readonly<Record<string, string>>[];
+export interface LeafTemplate {
+  readonly subject: Subject;
   readonly spki: Uint8Array;
-  readonly lifetime: number;
+  readonly now: number;
+  /** Milliseconds since 1970. */
+  readonly notAfter: number;
   readonly extendedKeyUsage: readonly string[];
-  readonly names: { readonly type: "dns" | "url"; readonly value: string }[];
+  readonly names: readonly SubjectName[];
+  readonly places?: IssuerPlaces | undefined;
+  readonly noCheck?: boolean;
 }
 
-async function issue(store: KeyStore, by: Authority, now: number, leaf: LeafTemplate): Promise<Issued> {
-  if (by.certificate.notAfter < now) {
-    throw fault("pki/expired", `${by.certificate.subject.text} expired and issues nothing more`, {
-      field: "authority",
+/**
+ * Issues a certificate to the holder of a key.
+ * @throws pki/expired, pki/validity-exceeded, pki/name-constrained
+ */
+export async function issueLeaf(store: KeyStore, by: Authority, leaf: LeafTemplate): Promise<Issued> {
+  requireMayIssue(by, leaf, leaf.now);
+  const built = await buildCertificate(store, issuerOf(by), { ...leaf, notBefore: leaf.now - BACKDATE });
+  let certificate: Certificate | undefined;
+  return {
+    ...built,
+    chain: [built.der, by.certificate.der, ...by.above.map((c) => c.der)],
+    get certificate() {
+      certificate ??= readCertificate(built.der, "issued");
+      return certificate;
+    },
+  };
+}
+
+interface Wanted {
+  readonly subject: Subject;
+  readonly notAfter: number;
+  readonly names?: readonly SubjectName[] | undefined;
+}
+
+function requireMayIssue(by: Authority, wanted: Wanted, now: number): void {
+  const chain = [by.certificate, ...by.above];
+  const end = Math.min(...chain.map((c) => c.notAfter));
+  const issuer = by.certificate.subject.text;
+  if (end < now) throw fault("pki/expired", `${issuer} expired and issues nothing more`, { field: "authority" });
+  if (wanted.notAfter > end) {
+    throw fault("pki/validity-exceeded", `${issuer} would issue beyond its own end`, {
+      field: "notAfter",
+      value: new Date(wanted.notAfter).toISOString(),
+      expected: `at most ${new Date(end).toISOString()}`,
     });
   }
-  const { KeyUsageFlags } = await x509();
-  const certificate = await buildCertificate(
-    store,
-    { key: by.key, certificate: by.certificate },
-    {
-      subject: leaf.subject,
-      spki: leaf.spki,
-      notBefore: now - BACKDATE,
-      notAfter: now + leaf.lifetime,
-      keyUsage: KeyUsageFlags.digitalSignature,
-      extendedKeyUsage: leaf.extendedKeyUsage,
-      names: leaf.names,
-    },
-  );
-  return { certificate, chain: [certificate.der, by.certificate.der, ...by.above.map((c) => c.der)] };
+  for (const ca of chain.filter((c) => c.nameConstraints !== undefined)) requireWithin(ca, wanted);
 }
+
+function requireWithin(ca: Certificate, { subject, names = [] }: Wanted): void {
+  const list = sequence(decode(encode(sequenceOf(...names.map(generalNameDer))), "names"), "names");
+  const name = readName(decode(encode(nameDer(subject)), "subject"), "subject");
+  const why = ca.nameConstraints && violates(ca.nameConstraints, readGeneralNames(list, "names", [4, 16]), name);
+  if (why === undefined) return;
+  throw fault("pki/name-constrained", `${ca.subject.text}: ${why}`, { field: "names", value: why });
+}
+
+/** Within the CA's own life. */
+const until = (by: Authority, wanted: number) =>
+  Math.min(wanted, ...[by.certificate, ...by.above].map((c) => c.notAfter));
+
+const { serverAuth, clientAuth, ikeIntermediate, ocspSigning } = EXTENDED_KEY_USAGE;
 
 /** What a gateway shows its IKE peers: proves `fqdn` as ID_FQDN. The extended key usages are those that IKE implementations ask for. */
 export function issueGateway(
   store: KeyStore,
   by: Authority,
-  request: { readonly fqdn: string; readonly organization: string; readonly spki: Uint8Array; readonly now: number },
+  request: {
+    readonly fqdn: string;
+    readonly organization: string;
+    readonly spki: Uint8Array;
+    readonly now: number;
+    readonly places?: IssuerPlaces | undefined;
+  },
 ): Promise<Issued> {
-  return issue(store, by, request.now, {
-    subject: [{ O: request.organization }, { CN: request.fqdn }],
-    spki: request.spki,
-    lifetime: LIFETIMES.gateway,
-    extendedKeyUsage: [SERVER_AUTH, CLIENT_AUTH, IKE_INTERMEDIATE],
+  return issueLeaf(store, by, {
+    ...request,
+    subject: [
+      ["O", request.organization],
+      ["CN", request.fqdn],
+    ],
+    notAfter: until(by, request.now + LIFETIMES.gateway),
+    extendedKeyUsage: [serverAuth, clientAuth, ikeIntermediate],
     names: [{ type: "dns", value: request.fqdn }],
   });
 }
@@ -140,12 +236,12 @@ export function issueAgent(
   by: Authority,
   request: { readonly gatewayId: string; readonly spki: Uint8Array; readonly now: number },
 ): Promise<Issued> {
-  return issue(store, by, request.now, {
-    subject: [{ CN: `agent ${request.gatewayId}` }],
-    spki: request.spki,
-    lifetime: LIFETIMES.agent,
-    extendedKeyUsage: [CLIENT_AUTH],
-    names: [{ type: "url", value: GATEWAY_URN + request.gatewayId }],
+  return issueLeaf(store, by, {
+    ...request,
+    subject: [["CN", `agent ${request.gatewayId}`]],
+    notAfter: until(by, request.now + LIFETIMES.agent),
+    extendedKeyUsage: [clientAuth],
+    names: [{ type: "uri", value: GATEWAY_URN + request.gatewayId }],
   });
 }
 
@@ -161,11 +257,27 @@ export function issueServer(
   by: Authority,
   request: { readonly name: string; readonly spki: Uint8Array; readonly now: number },
 ): Promise<Issued> {
-  return issue(store, by, request.now, {
-    subject: [{ CN: request.name }],
-    spki: request.spki,
-    lifetime: LIFETIMES.server,
-    extendedKeyUsage: [SERVER_AUTH],
+  return issueLeaf(store, by, {
+    ...request,
+    subject: [["CN", request.name]],
+    notAfter: until(by, request.now + LIFETIMES.server),
+    extendedKeyUsage: [serverAuth],
     names: [{ type: "dns", value: request.name }],
+  });
+}
+
+/** Who signs a CA's OCSP answers in its name (RFC 6960 §4.2.2.2), so that the CA's own key rests. */
+export function issueResponder(
+  store: KeyStore,
+  by: Authority,
+  request: { readonly spki: Uint8Array; readonly now: number },
+): Promise<Issued> {
+  return issueLeaf(store, by, {
+    ...request,
+    subject: [["CN", "OCSP responder"]],
+    notAfter: until(by, request.now + LIFETIMES.responder),
+    extendedKeyUsage: [ocspSigning],
+    names: [],
+    noCheck: true,
   });
 }

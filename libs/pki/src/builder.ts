@@ -1,113 +1,195 @@
-import { createHash, type webcrypto } from "node:crypto";
-import type { Extension, JsonGeneralNames } from "@peculiar/x509";
-import { type Certificate, readCertificate } from "./certificate.js";
-import { bitString, decode, sequence } from "./der.js";
+import { hash, randomFillSync } from "node:crypto";
+import { KEY_USAGE } from "./certificate.js";
+import { malformed } from "./der.js";
+import {
+  bitsDer,
+  constructedTag,
+  type Der,
+  encode,
+  integerDer,
+  nullDer,
+  numberDer,
+  oidDer,
+  printableDer,
+  type SubjectName,
+  sequenceOf,
+  setOf,
+  timeDer,
+  utf8Der,
+} from "./der-writer.js";
+import {
+  authorityInformationAccess,
+  authorityKeyIdentifier,
+  basicConstraints,
+  crlDistributionPoint,
+  extendedKeyUsage,
+  keyUsageOf,
+  type NameRules,
+  nameConstraintsOf,
+  ocspNoCheck,
+  subjectAltName,
+  subjectKeyIdentifier,
+} from "./extensions.js";
 import type { KeyKind } from "./keys.js";
 import type { KeyHandle, KeyStore } from "./keystore.js";
-import { hashFor } from "./signature.js";
+import { elementAt, elementsIn } from "./tlv.js";
 
-/**
- * The library that builds certificates and requests. Loaded at first use: an agent builds one request in months, and would carry
- * 20 MB for it all the time.
- */
-export async function x509() {
-  // The library's container needs the polyfill to be there first.
-  await import("reflect-metadata");
-  return import("@peculiar/x509");
+const ATTRIBUTES = {
+  CN: "2.5.4.3",
+  serialNumber: "2.5.4.5",
+  C: "2.5.4.6",
+  L: "2.5.4.7",
+  ST: "2.5.4.8",
+  O: "2.5.4.10",
+  OU: "2.5.4.11",
+  emailAddress: "1.2.840.113549.1.9.1",
+} as const;
+
+/** A Name with one value per RDN, from the root down. Values need no escaping. */
+export type Subject = readonly (readonly [keyof typeof ATTRIBUTES, string])[];
+
+export function nameDer(subject: Subject): Der {
+  return sequenceOf(
+    ...subject.map(([type, text]) =>
+      setOf(sequenceOf(oidDer(ATTRIBUTES[type]), type === "C" ? printableDer(text) : utf8Der(text))),
+    ),
+  );
 }
 
-const WEB_HASH = { sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512" } as const;
+const ALGORITHMS: Readonly<Record<KeyKind, Uint8Array>> = {
+  rsa: encode(sequenceOf(oidDer("1.2.840.113549.1.1.11"), nullDer)),
+  "ecdsa-p256": encode(sequenceOf(oidDer("1.2.840.10045.4.3.2"))),
+  "ecdsa-p384": encode(sequenceOf(oidDer("1.2.840.10045.4.3.3"))),
+  "ecdsa-p521": encode(sequenceOf(oidDer("1.2.840.10045.4.3.4"))),
+  ed25519: encode(sequenceOf(oidDer("1.3.101.112"))),
+  ed448: encode(sequenceOf(oidDer("1.3.101.113"))),
+};
 
-/** A kind of key in Web Cryptography's words. */
-export function webAlgorithm(kind: KeyKind): { name: string; namedCurve?: string; hash?: string } {
-  const hash = hashFor(kind);
-  if (kind === "rsa") return { name: "RSASSA-PKCS1-v1_5", hash: WEB_HASH[hash ?? "sha256"] };
-  if (kind === "ed25519") return { name: "Ed25519" };
-  if (kind === "ed448") return { name: "EdDSA", namedCurve: "Ed448" };
-  return { name: "ECDSA", namedCurve: `P-${kind.slice(-3)}`, hash: WEB_HASH[hash ?? "sha256"] };
+/** AlgorithmIdentifier of what a key store's `sign` makes with a key of this kind. */
+export const algorithmDer = (kind: KeyKind): Uint8Array => ALGORITHMS[kind];
+
+/** What RFC 5280 calls SIGNED: the part that is signed, the algorithm, the signature. */
+export function signedDer(kind: KeyKind, tbs: Uint8Array, signature: Uint8Array): Uint8Array {
+  return encode(sequenceOf(tbs, algorithmDer(kind), bitsDer(signature)));
 }
 
 /** Key identifier of RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the key's bits. Lower-case hex. */
 export function keyIdOf(spki: Uint8Array): string {
-  const [, key] = sequence(decode(spki, "publicKey"), "publicKey");
-  return createHash("sha256").update(bitString(key, "publicKey").octets).digest("hex").slice(0, 40);
+  const field = "publicKey";
+  const [, key] = elementsIn(spki, elementAt(spki, 0, spki.length, field), field);
+  if (key === undefined) throw malformed(field, "no key");
+  // The first content octet of a BIT STRING says how many bits of the last one are unused.
+  const bits = spki.subarray(key.content + 1, key.end);
+  return hash("sha256", bits, "hex").slice(0, 40);
 }
 
-/** A Name with one value per RDN, from the root down. Values need no escaping. */
-export type Subject = readonly Readonly<Record<string, string>>[];
-
-export function nameOf(lib: Awaited<ReturnType<typeof x509>>, subject: Subject) {
-  const attributes = (rdn: Subject[number]) =>
-    Object.entries(rdn).map(([type, value]) => [type, [{ utf8String: value }]]);
-  return new lib.Name(subject.map((rdn) => Object.fromEntries(attributes(rdn))));
+/** Where an issuer's list, responder and own certificate are to be had. */
+export interface IssuerPlaces {
+  readonly crl: string;
+  readonly ocsp: string;
+  readonly issuer: string;
 }
 
+/** Who signs: the key, and what of its certificate goes into everything that it signs. */
 export interface Issuer {
   readonly key: KeyHandle;
-  /** Absent when the certificate signs itself. */
-  readonly certificate?: Certificate | undefined;
+  /** DER of its name. */
+  readonly name: Der;
+  readonly keyId: string;
 }
 
 export interface Template {
   readonly subject: Subject;
   readonly spki: Uint8Array;
-  /** Milliseconds since 1970. `notAfter` is cut to the issuer's. */
+  /** Milliseconds since 1970. */
   readonly notBefore: number;
   readonly notAfter: number;
-  readonly ca?: { readonly pathLength: number } | undefined;
-  /** Bits of `KeyUsageFlags`. */
-  readonly keyUsage: number;
-  readonly extendedKeyUsage?: readonly string[];
-  readonly names?: JsonGeneralNames;
+  readonly ca?: { readonly pathLength?: number | undefined; readonly names?: NameRules | undefined } | undefined;
+  /** Bits by number (RFC 5280 §4.2.1.3); absent: what a CA needs, or signing alone. */
+  readonly keyUsage?: readonly number[];
+  readonly extendedKeyUsage?: readonly string[] | undefined;
+  readonly names?: readonly SubjectName[] | undefined;
+  readonly places?: IssuerPlaces | undefined;
+  /** For a delegated OCSP responder. */
+  readonly noCheck?: boolean;
 }
+
+/** A certificate as it was made. */
+export interface Built {
+  readonly der: Uint8Array;
+  /** As `Certificate.serial` writes it. */
+  readonly serial: string;
+}
+
+const SERIAL_OCTETS = 16;
+const VERSION_3 = encode(constructedTag(0, numberDer(2)));
+
+/** Random octets are fetched for many serial numbers at once: asking the generator costs as much as half a signature. */
+const POOL = new Uint8Array(256 * SERIAL_OCTETS);
+let used = POOL.length;
 
 /** 127 random bits with the top one of them set: positive, and always of one size. */
-function randomSerial(): string {
-  const octets = crypto.getRandomValues(new Uint8Array(16));
+function randomSerial(): Uint8Array {
+  if (used === POOL.length) {
+    randomFillSync(POOL);
+    used = 0;
+  }
+  const octets = POOL.slice(used, used + SERIAL_OCTETS);
+  used += SERIAL_OCTETS;
   octets[0] = ((octets[0] as number) & 0x7f) | 0x40;
-  return Buffer.from(octets).toString("hex");
+  return octets;
 }
 
-/** Builds and signs a certificate; the key store signs, so the issuer's key never comes here. */
-export async function buildCertificate(store: KeyStore, issuer: Issuer, template: Template): Promise<Certificate> {
-  const lib = await x509();
-  const subject = nameOf(lib, template.subject);
-  const authorityKeyId = issuer.certificate ? issuer.certificate.subjectKeyId : keyIdOf(issuer.key.spki);
-  const extensions: Extension[] = [
-    new lib.BasicConstraintsExtension(template.ca !== undefined, template.ca?.pathLength, true),
-    new lib.KeyUsagesExtension(template.keyUsage, true),
-    new lib.SubjectKeyIdentifierExtension(keyIdOf(template.spki)),
-    new lib.AuthorityKeyIdentifierExtension(authorityKeyId ?? keyIdOf(issuer.key.spki)),
+const PLACES = new WeakMap<IssuerPlaces, Uint8Array>();
+
+/** Two extensions, one after the other. */
+function placesDer(places: IssuerPlaces): Uint8Array {
+  const known = PLACES.get(places);
+  if (known !== undefined) return known;
+  const der = Buffer.concat([encode(crlDistributionPoint(places.crl)), encode(authorityInformationAccess(places))]);
+  PLACES.set(places, der);
+  return der;
+}
+
+const NO_CA = encode(basicConstraints(undefined));
+const LEAF_USAGE = encode(keyUsageOf(KEY_USAGE.digitalSignature));
+const CA_USAGE = encode(keyUsageOf(KEY_USAGE.keyCertSign, KEY_USAGE.crlSign));
+
+function extensionsOf(template: Template, keyId: string, issuerKeyId: string): Der[] {
+  const { ca, places, names, keyUsage } = template;
+  const list: Der[] = [
+    ca ? basicConstraints(ca) : NO_CA,
+    keyUsage ? keyUsageOf(...keyUsage) : ca ? CA_USAGE : LEAF_USAGE,
+    subjectKeyIdentifier(keyId),
+    authorityKeyIdentifier(issuerKeyId),
   ];
-  if (template.extendedKeyUsage) extensions.push(new lib.ExtendedKeyUsageExtension([...template.extendedKeyUsage]));
-  if (template.names) extensions.push(new lib.SubjectAlternativeNameExtension(template.names));
-  const algorithm = webAlgorithm(issuer.key.kind);
-  const certificate = await lib.X509CertificateGenerator.create(
-    {
-      serialNumber: randomSerial(),
+  if (template.extendedKeyUsage?.length) list.push(extendedKeyUsage(template.extendedKeyUsage));
+  if (names?.length) list.push(subjectAltName(names));
+  if (ca?.names && ca.names.permitted.length + ca.names.excluded.length > 0) list.push(nameConstraintsOf(ca.names));
+  if (places) list.push(placesDer(places));
+  if (template.noCheck) list.push(ocspNoCheck());
+  return list;
+}
+
+/** Builds and signs a certificate; the key store signs, so the issuer's key never comes here. With a bare key it signs itself. */
+export async function buildCertificate(store: KeyStore, by: Issuer | KeyHandle, template: Template): Promise<Built> {
+  const subject = nameDer(template.subject);
+  const keyId = keyIdOf(template.spki);
+  const issuer: Issuer = "key" in by ? by : { key: by, name: subject, keyId };
+  const serial = randomSerial();
+  const { kind } = issuer.key;
+  const tbs = encode(
+    sequenceOf(
+      VERSION_3,
+      integerDer(serial),
+      algorithmDer(kind),
+      issuer.name,
+      sequenceOf(timeDer(template.notBefore), timeDer(template.notAfter)),
       subject,
-      issuer: issuer.certificate ? new lib.X509Certificate(ownBytes(issuer.certificate.der)).subjectName : subject,
-      notBefore: new Date(template.notBefore),
-      notAfter: new Date(Math.min(template.notAfter, issuer.certificate?.notAfter ?? template.notAfter)),
-      publicKey: ownBytes(template.spki),
-      signingKey: { algorithm } as unknown as webcrypto.CryptoKey,
-      signingAlgorithm: algorithm,
-      extensions,
-    },
-    signer(issuer.key.spki, (data) => store.sign(issuer.key, data)),
+      template.spki,
+      constructedTag(3, sequenceOf(...extensionsOf(template, keyId, issuer.keyId))),
+    ),
   );
-  return readCertificate(new Uint8Array(certificate.rawData), "issued");
+  const der = signedDer(kind, tbs, await store.sign(issuer.key, tbs));
+  return { der, serial: Buffer.from(serial).toString("hex") };
 }
-
-/** The part of Web Cryptography that the library calls: it asks for the public key, and for a signature over what it built. */
-export function signer(spki: Uint8Array, sign: (data: Uint8Array) => Promise<Uint8Array>): webcrypto.Crypto {
-  const subtle = {
-    sign: async (_algorithm: unknown, _key: unknown, data: ArrayBuffer) =>
-      ownBytes(await sign(new Uint8Array(data))).buffer,
-    exportKey: async () => ownBytes(spki).buffer,
-  };
-  return { subtle, getRandomValues: crypto.getRandomValues.bind(crypto) } as unknown as webcrypto.Crypto;
-}
-
-/** The library takes octets of plain memory only. */
-export const ownBytes = (octets: Uint8Array) => Uint8Array.from(octets);

@@ -19,7 +19,7 @@ import {
   sequence,
   time,
 } from "./der.js";
-import { type GeneralNames, readGeneralNames } from "./general-names.js";
+import { type GeneralNames, NO_NAMES, readGeneralNames } from "./general-names.js";
 import { type KeyKind, readPublicKey } from "./keys.js";
 import { type DistinguishedName, readName } from "./names.js";
 import { readScheme, type SignatureScheme } from "./signature.js";
@@ -65,7 +65,6 @@ export interface Certificate {
 
 export const KEY_USAGE = { digitalSignature: 0, nonRepudiation: 1, keyCertSign: 5, crlSign: 6 } as const;
 
-const NO_NAMES: GeneralNames = { dns: [], email: [], uri: [], ip: [], directory: [], other: [] };
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 export function fingerprintOf(der: Uint8Array): string {

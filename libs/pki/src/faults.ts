@@ -20,6 +20,12 @@ export const fault = faultTable({
   "pki/forbidden-use": { retry: false, expose: true },
   /** The certificate does not prove the identity. */
   "pki/identity-mismatch": { retry: false, expose: true },
+  /** A CA would issue beyond its own end. */
+  "pki/validity-exceeded": { retry: false, expose: true },
+  /** A CA would issue for a name that its own chain's constraints forbid. */
+  "pki/name-constrained": { retry: false, expose: true },
+  /** The certificate profile does not permit the name, the key or the validity. */
+  "pki/outside-profile": { retry: false, expose: true },
   "pki/pin-mismatch": { retry: false, expose: true },
   "pki/unknown-key": { retry: false, expose: false },
 });

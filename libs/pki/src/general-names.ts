@@ -13,6 +13,8 @@ export interface GeneralNames {
   readonly other: readonly number[];
 }
 
+export const NO_NAMES: GeneralNames = { dns: [], email: [], uri: [], ip: [], directory: [], other: [] };
+
 /** An IA5String with nothing in it that could end a name early or hide a part of it (a NUL, a blank, a non-ASCII letter). */
 function ia5(node: Node, field: string): string {
   const text = Buffer.from(content(node, field)).toString("latin1");

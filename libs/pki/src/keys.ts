@@ -1,26 +1,34 @@
-import { createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { bitString, decode, integer, isNull, malformed, oid, sequence } from "./der.js";
 import { fault } from "./faults.js";
 
-/** Kinds of keys that certificates may hold. RSA keys are made with 3072 bits and taken from 2048 to 8192. */
+/** Kinds of keys that certificates may hold. RSA keys are taken from 2048 to 8192 bits. */
 export type KeyKind = "rsa" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "ed25519" | "ed448";
+
+/** Kinds of keys to make, with the size where the kind leaves it open; `rsa` alone has 3072 bits. */
+export type KeyType = KeyKind | "rsa-2048" | "rsa-3072" | "rsa-4096";
 
 const generate = promisify(generateKeyPair);
 
+export const kindOf = (type: KeyType): KeyKind => (type.startsWith("rsa") ? "rsa" : (type as KeyKind));
+
 /** Makes a key pair for certificates. */
 export async function generateKeys(
-  kind: KeyKind = "ecdsa-p256",
+  type: KeyType = "ecdsa-p256",
 ): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
-  switch (kind) {
+  switch (type) {
     case "rsa":
-      return generate("rsa", { modulusLength: 3072, publicExponent: 65537 });
+    case "rsa-2048":
+    case "rsa-3072":
+    case "rsa-4096":
+      return generate("rsa", { modulusLength: Number(type.slice(4) || 3072), publicExponent: 65537 });
     case "ed25519":
       return generate("ed25519");
     case "ed448":
       return generate("ed448");
     default:
-      return generate("ec", { namedCurve: `P-${kind.slice(-3)}`, paramEncoding: "named" });
+      return generate("ec", { namedCurve: `P-${type.slice(-3)}`, paramEncoding: "named" });
   }
 }
 
@@ -85,9 +93,9 @@ export function readPublicKey(spki: Uint8Array, field = "publicKey"): { kind: Ke
   const typeOid = oid(type, field);
   const { octets, unused } = bitString(value, field);
   if (unused !== 0) throw malformed(field, "unused bits in a key");
-  const kind = kindOf();
+  const kind = kindOfKey();
 
-  function kindOf(): KeyKind {
+  function kindOfKey(): KeyKind {
     const edwards = EDWARDS[typeOid];
     if (edwards !== undefined && parameters === undefined) {
       const y = Uint8Array.from(octets);
@@ -154,4 +162,38 @@ function checkRsa(octets: Uint8Array, field: string): void {
 /** SubjectPublicKeyInfo of a key, DER. */
 export function spkiOf(key: KeyObject): Uint8Array {
   return key.export({ format: "der", type: "spki" });
+}
+
+export interface PrivateKey {
+  readonly privateKey: KeyObject;
+  readonly kind: KeyKind;
+  readonly spki: Uint8Array;
+}
+
+const MAX_PRIVATE_KEY_BYTES = 16 * 1024;
+
+/**
+ * Reads a private key, PKCS#8 DER, and judges its public half.
+ * @throws pki/malformed, pki/weak-key, pki/bad-algorithm
+ */
+export function readPrivateKey(pkcs8: Uint8Array, field = "privateKey"): PrivateKey {
+  if (pkcs8.length > MAX_PRIVATE_KEY_BYTES) throw malformed(field, `more than ${MAX_PRIVATE_KEY_BYTES} octets`);
+  return judged({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" }, field);
+}
+
+/** The same from PEM: PKCS#8 plain or encrypted, PKCS#1, SEC 1. The cause of a refusal is left out: it may quote the key. */
+export function readPrivateKeyPem(pem: string, passphrase?: string, field = "privateKey"): PrivateKey {
+  if (pem.length > 2 * MAX_PRIVATE_KEY_BYTES) throw malformed(field, `more than ${2 * MAX_PRIVATE_KEY_BYTES} octets`);
+  return judged({ key: pem, format: "pem", ...(passphrase === undefined ? {} : { passphrase }) }, field);
+}
+
+function judged(input: Parameters<typeof createPrivateKey>[0], field: string): PrivateKey {
+  let privateKey: KeyObject;
+  try {
+    privateKey = createPrivateKey(input);
+  } catch {
+    throw malformed(field, "not a private key, or not under this passphrase");
+  }
+  const spki = Uint8Array.from(spkiOf(createPublicKey(privateKey)));
+  return { privateKey, kind: readPublicKey(spki, field).kind, spki };
 }

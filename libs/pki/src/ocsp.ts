@@ -16,18 +16,18 @@ import {
   sequence,
   time,
 } from "./der.js";
+import { EXTENDED_KEY_USAGE } from "./extensions.js";
 import { fault } from "./faults.js";
 import { readScheme, verifySignature } from "./signature.js";
 
 /** Octets of a response that is looked at at all. */
 export const MAX_OCSP_BYTES = 64 * 1024;
 
-const SHA1 = "1.3.14.3.2.26";
-const SHA256 = "2.16.840.1.101.3.4.2.1";
+export const SHA1 = "1.3.14.3.2.26";
+export const SHA256 = "2.16.840.1.101.3.4.2.1";
 const HASHES: Readonly<Record<string, string>> = { [SHA1]: "sha1", [SHA256]: "sha256" };
-const BASIC = "1.3.6.1.5.5.7.48.1.1";
-const NONCE = "1.3.6.1.5.5.7.48.1.2";
-const OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
+export const BASIC = "1.3.6.1.5.5.7.48.1.1";
+export const NONCE = "1.3.6.1.5.5.7.48.1.2";
 const FIELD = "ocsp";
 const STATUS = [
   "successful",
@@ -42,7 +42,7 @@ const STATUS = [
 const digest = (name: string, bytes: Uint8Array) => createHash(name).update(bytes).digest();
 
 /** The DER of a certificate's own name and the bits of its key. */
-function partsOf(certificate: Certificate): { readonly name: Uint8Array; readonly key: Uint8Array } {
+export function partsOf(certificate: Certificate): { readonly name: Uint8Array; readonly key: Uint8Array } {
   const [tbs] = sequence(decode(certificate.der, FIELD), FIELD);
   const parts = sequence(tbs, FIELD);
   const subject = parts[contextTag(parts[0]) === 0 ? 5 : 4];
@@ -133,7 +133,7 @@ function signerOf(certificates: Node | undefined, issuer: Certificate, now: numb
   if (!first) return issuer;
   const signer = readCertificate(raw(first), `${FIELD}.signer`);
   if (signer.fingerprint === issuer.fingerprint) return issuer;
-  if (!signer.extendedKeyUsage?.includes(OCSP_SIGNING) || signer.unhandledCritical.length > 0) {
+  if (!signer.extendedKeyUsage?.includes(EXTENDED_KEY_USAGE.ocspSigning) || signer.unhandledCritical.length > 0) {
     throw fault("pki/forbidden-use", `${signer.subject.text} may not sign OCSP responses`, {
       field: `${FIELD}.signer`,
     });

@@ -1,6 +1,7 @@
 import type { Fault } from "@sallyport/base";
 import { type Certificate, KEY_USAGE } from "./certificate.js";
 import { violates } from "./constraints.js";
+import { EXTENDED_KEY_USAGE } from "./extensions.js";
 import { fault } from "./faults.js";
 import { sameName } from "./names.js";
 import { verifySignature } from "./signature.js";
@@ -13,16 +14,12 @@ const MAX_PATH = 8;
 const MAX_SIGNATURES = 24;
 
 const ANY_USAGE = "2.5.29.37.0";
-const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
-const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
-/** id-kp-ipsecIKE (RFC 4945 §5.1.3.12) and iKEIntermediate, which older implementations ask for. */
-const IPSEC_IKE = "1.3.6.1.5.5.7.3.17";
-export const IKE_INTERMEDIATE = "1.3.6.1.5.5.8.2.2";
+const { serverAuth, clientAuth, ipsecIke, ikeIntermediate } = EXTENDED_KEY_USAGE;
 
 const PURPOSES: Readonly<Record<Usage, readonly string[]>> = {
-  ike: [ANY_USAGE, IPSEC_IKE, IKE_INTERMEDIATE, SERVER_AUTH, CLIENT_AUTH],
-  "tls-client": [ANY_USAGE, CLIENT_AUTH],
-  "tls-server": [ANY_USAGE, SERVER_AUTH],
+  ike: [ANY_USAGE, ipsecIke, ikeIntermediate, serverAuth, clientAuth],
+  "tls-client": [ANY_USAGE, clientAuth],
+  "tls-server": [ANY_USAGE, serverAuth],
 };
 
 function forbidden(field: string, why: string): Fault {

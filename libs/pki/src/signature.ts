@@ -116,7 +116,7 @@ export function hashFor(kind: KeyKind): Hash | undefined {
   return kind === "ecdsa-p384" ? "sha384" : kind === "ecdsa-p521" ? "sha512" : "sha256";
 }
 
-/** Signs as `KeyStore.sign` owes it: ECDSA as r‖s of equal lengths, RSA as PKCS#1 v1.5. */
+/** Signs as `KeyStore.sign` owes it. */
 export function signWith(key: KeyObject, kind: KeyKind, data: Uint8Array): Uint8Array {
-  return sign(hashFor(kind) ?? null, data, kind.startsWith("ecdsa") ? { key, dsaEncoding: "ieee-p1363" } : key);
+  return sign(hashFor(kind) ?? null, data, key);
 }

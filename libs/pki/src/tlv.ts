@@ -46,3 +46,8 @@ export function elementsIn(bytes: Uint8Array, parent: Pick<Element, "content" | 
 export function octetsOf(bytes: Uint8Array, element: Element): Uint8Array {
   return bytes.subarray(element.from, element.end);
 }
+
+/** Content octets of an element, as a view. */
+export function contentOf(bytes: Uint8Array, element: Element): Uint8Array {
+  return bytes.subarray(element.content, element.end);
+}

@@ -1,5 +1,6 @@
 import { IpAddress } from "@sallyport/base";
-import { buildCertificate, type Template } from "./builder.js";
+import { issuerOf } from "./authority.js";
+import { buildCertificate, type Issuer, type Template } from "./builder.js";
 import {
   type Authority,
   type Certificate,
@@ -8,6 +9,7 @@ import {
   createRoot,
   generateKeys,
   issueGateway,
+  type KeyHandle,
   MemoryKeyStore,
   ownIdentity,
   type PeerIdentity,
@@ -51,21 +53,28 @@ const verify = (
   });
 
 const template = (over: Partial<Template> = {}): Template => ({
-  subject: [{ CN: "leaf" }],
+  subject: [["CN", "leaf"]],
   spki: leafSpki,
   notBefore: NOW - DAY,
   notAfter: NOW + DAY,
-  keyUsage: 1,
+  keyUsage: [0],
   names: [{ type: "dns", value: "gw-1.acme.sallyport" }],
   ...over,
 });
 
-const made = (by: Authority, over: Partial<Template> = {}) =>
-  buildCertificate(store, { key: by.key, certificate: by.certificate }, template(over));
+const built = async (by: Issuer | KeyHandle, over: Partial<Template> = {}) =>
+  readCertificate((await buildCertificate(store, by, template(over))).der);
+const made = (by: Authority, over: Partial<Template> = {}) => built(issuerOf(by), over);
 
 async function subordinate(by: Authority, over: Partial<Template> = {}): Promise<Authority> {
   const key = await store.generate("ecdsa-p256");
-  const ca = { subject: [{ CN: `sub ${key.ref}` }], spki: key.spki, ca: { pathLength: 3 }, keyUsage: 32, names: [] };
+  const ca: Partial<Template> = {
+    subject: [["CN", `sub ${key.ref}`]],
+    spki: key.spki,
+    ca: { pathLength: 3 },
+    keyUsage: [5],
+    names: [],
+  };
   return { key, certificate: await made(by, { ...ca, ...over }), above: [by.certificate, ...by.above] };
 }
 
@@ -108,11 +117,7 @@ describe("a chain", () => {
     expect(() => verify(good, { now: good.notBefore - 1 })).toThrow(coded("pki/not-yet-valid", { field: "leaf" }));
     expect(() => verify(good, { now: good.notAfter + 1 })).toThrow(coded("pki/expired", { field: "leaf" }));
     const old = await subordinate(root, { notAfter: NOW - 1000 });
-    const leaf = await buildCertificate(
-      store,
-      { key: old.key, certificate: { ...old.certificate, notAfter: NOW + DAY } },
-      template(),
-    );
+    const leaf = await made(old);
     expect(() => verify(leaf, { intermediates: [old.certificate.der] })).toThrow(
       coded("pki/expired", { field: "issuer" }),
     );
@@ -120,7 +125,7 @@ describe("a chain", () => {
 
   it("through a certificate that is no CA, or may not sign, or has too many CAs below it, is refused", async () => {
     const noCa = await subordinate(root, { ca: undefined });
-    const noSign = await subordinate(root, { keyUsage: 1 });
+    const noSign = await subordinate(root, { keyUsage: [0] });
     const tooDeep = await subordinate(issuing);
     for (const [by, field] of [
       [noCa, "issuer.basicConstraints"],
@@ -134,7 +139,7 @@ describe("a chain", () => {
   });
 
   it("is refused when key usage or extended key usage speak of something else", async () => {
-    const sign = await made(issuing, { keyUsage: 32 });
+    const sign = await made(issuing, { keyUsage: [5] });
     const code = await made(issuing, { extendedKeyUsage: ["1.3.6.1.5.5.7.3.3"] });
     const mail = await subordinate(root, { extendedKeyUsage: ["1.3.6.1.5.5.7.3.4"] });
     expect(() => verify(sign)).toThrow(coded("pki/forbidden-use", { field: "leaf.keyUsage" }));
@@ -143,30 +148,38 @@ describe("a chain", () => {
     expect(() => verify(leaf, { intermediates: [mail.certificate.der] })).toThrow(
       coded("pki/forbidden-use", { field: "issuer" }),
     );
-    const only = await made(issuing, { keyUsage: 2, extendedKeyUsage: ["1.3.6.1.5.5.7.3.17"] });
+    const only = await made(issuing, { keyUsage: [1], extendedKeyUsage: ["1.3.6.1.5.5.7.3.17"] });
     expect(verify(only).path).toHaveLength(3);
   });
 
   it("costs a bounded number of signatures, however many look-alikes are sent", async () => {
     const key = await store.generate("ecdsa-p256");
-    const same = { subject: [{ O: "Acme" }, { CN: "Issuing" }], spki: key.spki, ca: { pathLength: 0 }, keyUsage: 32 };
-    const decoys = await Promise.all(
-      Array.from({ length: 10 }, async () => (await buildCertificate(store, { key }, template(same))).der),
-    );
+    const same: Partial<Template> = {
+      subject: [
+        ["O", "Acme"],
+        ["CN", "Issuing"],
+      ],
+      spki: key.spki,
+      ca: { pathLength: 0 },
+      keyUsage: [5],
+    };
+    const decoys = await Promise.all(Array.from({ length: 10 }, async () => (await built(key, same)).der));
     expect(() => verify(good, { intermediates: decoys })).toThrow(coded("pki/untrusted"));
   });
 
   it("costs so also when the look-alikes have signed each other", async () => {
     const key = await store.generate("ecdsa-p256");
-    const same = { subject: [{ CN: "Ring" }], spki: key.spki, ca: { pathLength: 9 }, keyUsage: 32, names: [] };
-    const first = await buildCertificate(store, { key }, template(same));
-    const ring = await Promise.all(
-      Array.from(
-        { length: 8 },
-        async () => (await buildCertificate(store, { key, certificate: first }, template(same))).der,
-      ),
-    );
-    const leaf = await buildCertificate(store, { key, certificate: first }, template());
+    const same: Partial<Template> = {
+      subject: [["CN", "Ring"]],
+      spki: key.spki,
+      ca: { pathLength: 9 },
+      keyUsage: [5],
+      names: [],
+    };
+    const first = await built(key, same);
+    const above = issuerOf({ key, certificate: first, above: [] });
+    const ring = await Promise.all(Array.from({ length: 8 }, async () => (await built(above, same)).der));
+    const leaf = await built(above);
     const begun = performance.now();
     expect(() => verify(leaf, { intermediates: ring })).toThrow(coded("pki/forbidden-use"));
     expect(performance.now() - begun).toBeLessThan(500);
@@ -174,7 +187,7 @@ describe("a chain", () => {
 
   it("is looked for among the first ten certificates beside the leaf, whatever else is sent", async () => {
     const junk = await Promise.all(
-      Array.from({ length: 10 }, async (_, i) => (await made(root, { subject: [{ CN: `junk ${i}` }] })).der),
+      Array.from({ length: 10 }, async (_, i) => (await made(root, { subject: [["CN", `junk ${i}`]] })).der),
     );
     const own = issuing.certificate.der;
     expect(verify(good, { intermediates: [...junk.slice(1), own] }).path).toHaveLength(3);
@@ -220,7 +233,7 @@ describe("the cache", () => {
     for (let i = 0; i < 6; i++) verifier.verify({ ...request(), anchors, leaf: (await made(issuing)).der });
     expect(verifier.remembered).toBe(3);
     for (let i = 0; i < 6; i++) {
-      const leaf = (await made(issuing, { keyUsage: 32 })).der;
+      const leaf = (await made(issuing, { keyUsage: [5] })).der;
       expect(() => verifier.verify({ ...request(), anchors, leaf })).toThrow(coded("pki/forbidden-use"));
     }
     expect(verifier.remembered).toBe(3);
@@ -298,7 +311,7 @@ describe("an identity", () => {
     expect(() => requireIdentity(good, { type: "dn", data: Uint8Array.from([0x30, 0x80, 0, 0]) })).toThrow(
       coded("pki/malformed"),
     );
-    const hostile = await made(issuing, { subject: [{ CN: "x\u001b[31m\nroot,CN=admin" }] });
+    const hostile = await made(issuing, { subject: [["CN", "x\u001b[31m\nroot,CN=admin"]] });
     expect(hostile.subject.text).toBe("CN=x\\1b[31m\\0aroot\\,CN\\=admin");
   });
 });

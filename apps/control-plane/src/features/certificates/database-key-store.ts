@@ -1,5 +1,15 @@
-import { createPrivateKey } from "node:crypto";
-import { generateKeys, type KeyHandle, type KeyKind, type KeyStore, signWith, spkiOf } from "@sallyport/pki";
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import {
+  generateKeys,
+  type KeyHandle,
+  type KeyKind,
+  type KeyStore,
+  type KeyType,
+  kindOf,
+  readPrivateKey,
+  signWith,
+  spkiOf,
+} from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import type { Vault } from "../../platform/vault/vault.js";
 import { fault } from "./faults.js";
@@ -17,11 +27,19 @@ export class DatabaseKeyStore implements KeyStore {
     private readonly organizationId: string | null,
   ) {}
 
-  async generate(kind: KeyKind): Promise<KeyHandle> {
-    const { publicKey, privateKey } = await generateKeys(kind);
+  async generate(type: KeyType): Promise<KeyHandle> {
+    const { publicKey, privateKey } = await generateKeys(type);
+    return this.#keep(privateKey, kindOf(type), Uint8Array.from(spkiOf(publicKey)));
+  }
+
+  async import(pkcs8: Uint8Array): Promise<KeyHandle> {
+    const { privateKey, kind, spki } = readPrivateKey(pkcs8);
+    return this.#keep(privateKey, kind, Uint8Array.from(spki));
+  }
+
+  async #keep(privateKey: KeyObject, kind: KeyKind, spki: Uint8Array<ArrayBuffer>): Promise<KeyHandle> {
     const ref = crypto.randomUUID();
     const plain = privateKey.export({ format: "der", type: "pkcs8" });
-    const spki = Uint8Array.from(spkiOf(publicKey));
     const { sealed, keyId } = this.vault.seal(place(ref), plain);
     plain.fill(0);
     await this.tx.authorityKey.create({
