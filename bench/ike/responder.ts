@@ -6,8 +6,9 @@ import { X509Certificate } from "node:crypto";
 import { openSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { writeHeapSnapshot } from "node:v8";
-import { IkeEngine } from "@sallyport/ike";
+import { IkeEngine, usePrimitives } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
+import { IkePrimitives } from "@sallyport/linux-io";
 import { openBooks } from "./books.ts";
 import { ANCHOR, configOf, PORTS, type Scenario, SERVER } from "./scenario.ts";
 
@@ -74,6 +75,7 @@ async function openData({ dataPlane }: Scenario) {
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const scenario = JSON.parse((await lines.next()).value as string) as Scenario;
 const { transport, dataPlane } = await openData(scenario);
+usePrimitives(new IkePrimitives());
 
 /** An engine without an SA. One that was before is forgotten with all that it held. */
 async function begin() {

@@ -4,6 +4,7 @@
 #include "args.h"
 #include "batch.h"
 #include "esp.h"
+#include "ike_crypto.h"
 #include "poller.h"
 #include "sockets.h"
 #include "uv_abi.h"
@@ -40,6 +41,14 @@ NAPI_MODULE_INIT()
 		{ "espCreate", esp_create },
 		{ "espSeal", esp_seal },
 		{ "espOpen", esp_open },
+		{ "prfCreate", prf_create },
+		{ "prfCompute", prf_compute },
+		{ "prfExpand", prf_expand },
+		{ "exchangeCreate", exchange_create },
+		{ "exchangeRespond", exchange_respond },
+		{ "aeadCreate", aead_create },
+		{ "aeadSeal", aead_seal },
+		{ "aeadOpen", aead_open },
 	};
 	const char *poll_name = uv_handle_type_name(SALLYPORT_UV_POLL);
 

@@ -16,6 +16,24 @@ export interface EspHandle {
   readonly [espHandle]: true;
 }
 
+declare const prfHandle: unique symbol;
+/** The HMAC of one hash. */
+export interface PrfHandle {
+  readonly [prfHandle]: true;
+}
+
+declare const exchangeHandle: unique symbol;
+/** Key exchange in one group. */
+export interface ExchangeHandle {
+  readonly [exchangeHandle]: true;
+}
+
+declare const aeadHandle: unique symbol;
+/** An AEAD without a key. */
+export interface AeadHandle {
+  readonly [aeadHandle]: true;
+}
+
 /** What the native code exports. Every number is the call's value, or the negated errno. */
 export interface Addon {
   openSocket(family: number, type: number, protocol: number): number;
@@ -52,6 +70,21 @@ export interface Addon {
     low: number,
   ): number;
   espOpen(sa: EspHandle, slab: Uint8Array, meta: Uint32Array, first: number, count: number): number;
+  /** `native/ike_crypto.h` states what these take and give. */
+  prfCreate(digest: string): PrfHandle | undefined;
+  prfCompute(prf: PrfHandle, room: Uint8Array, keyOctets: number, dataOctets: number): void;
+  prfExpand(prf: PrfHandle, room: Uint8Array, keyOctets: number, seedOctets: number, rounds: number): void;
+  exchangeCreate(type: string, group: string, publicOctets: number, secretOctets: number): ExchangeHandle | undefined;
+  exchangeRespond(exchange: ExchangeHandle, room: Uint8Array): number;
+  aeadCreate(
+    cipher: string,
+    keyOctets: number,
+    nonceOctets: number,
+    ivOctets: number,
+    icvOctets: number,
+  ): AeadHandle | undefined;
+  aeadSeal(aead: AeadHandle, key: Uint8Array, message: Uint8Array, bodyOffset: number): void;
+  aeadOpen(aead: AeadHandle, key: Uint8Array, message: Uint8Array, bodyOffset: number, plaintext: Uint8Array): number;
 }
 
 let loaded: Addon | undefined;

@@ -19,7 +19,8 @@ const DIGEST: Partial<Record<IntegrityAlgorithm, string>> = {
   "hmac-sha2-512-256": "SHA512",
 };
 
-function cipherName(algorithm: EncryptionAlgorithm, keyBits: number): string {
+/** OpenSSL's; empty for null encryption. */
+export function cipherName(algorithm: EncryptionAlgorithm, keyBits: number): string {
   switch (algorithm) {
     case "null":
       return "";

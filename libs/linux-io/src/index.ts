@@ -1,5 +1,6 @@
 export { AF, SOL } from "./constants.js";
 export { ESP_REFUSED, EspBatch, type EspBatchOptions } from "./esp.js";
+export { IkePrimitives } from "./ike-crypto.js";
 export { MssClamp } from "./mss-clamp.js";
 export { NetlinkReader, NetlinkWriter } from "./netlink/codec.js";
 export { type NetlinkMessage, NLM_F } from "./netlink/messages.js";

@@ -107,8 +107,8 @@ export const AGREEMENT: readonly HostileClass[] = [
       {
         against: "another size than the group's",
         file: `${CRYPTO}/dh.ts`,
-        text: "if (peerValue.length !== info.publicBytes) {",
-        without: "if (false) {",
+        text: "if (value.length !== publicBytes) throw refused(",
+        without: "if (false) throw refused(",
         test: [DH, "refuses values of another size"],
       },
       {
@@ -121,16 +121,23 @@ export const AGREEMENT: readonly HostileClass[] = [
       {
         against: "points off the curve",
         file: `${CRYPTO}/dh.ts`,
-        text: 'throw refused(group, "a value that is no element of the group", "an element of the group", cause);',
+        text: "throw noElement(group, cause);",
         without: "return new Uint8Array(info.secretBytes);",
         test: [DH, "refuses points off the curve, and zero"],
       },
       {
         against: "points of low order, whose secret is known to all",
         file: `${CRYPTO}/dh.ts`,
-        text: 'throw refused(group, "a value that is no element of the group", "an element of the group", cause);',
+        text: "throw noElement(group, cause);",
         without: "return new Uint8Array(info.secretBytes);",
         test: [DH, "%s refuses %s"],
+      },
+      {
+        against: "the same, in native code",
+        file: `${CRYPTO}/dh.ts`,
+        text: "if (!answer) throw noElement(group);",
+        without: "if (!answer) return { publicValue: peerValue, shared: new Uint8Array(32) };",
+        test: [`${CRYPTO}/native.spec.ts`, "refuses the same values for the same reason, and works on afterwards"],
       },
       {
         against: "key exchange data longer than any group's",

@@ -1,6 +1,14 @@
 import type { ChildCounters, TunnelState } from "@sallyport/contract";
-import { type Effect, type EngineStatus, IkeEngine, type IkeEvent, type PolicyStatus } from "@sallyport/ike";
+import {
+  type Effect,
+  type EngineStatus,
+  IkeEngine,
+  type IkeEvent,
+  type PolicyStatus,
+  usePrimitives,
+} from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
+import { IkePrimitives } from "@sallyport/linux-io";
 import { fault } from "../faults.js";
 import { IntentApplier } from "./applier.js";
 import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
@@ -48,6 +56,7 @@ export class Gateway {
     private readonly options: GatewayOptions,
     readonly carrier: Carrier,
   ) {
+    usePrimitives(new IkePrimitives());
     this.#crypto = new CryptoPool(options.credentials, new EapTlsRunner(options.credentials));
     this.#host = new EngineHost({
       engine: new IkeEngine({ rng: this.#rng }),

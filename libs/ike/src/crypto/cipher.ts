@@ -11,6 +11,7 @@ import {
 import { ENCRYPTION, type EncryptionAlgorithm, INTEGRITY, type IntegrityAlgorithm } from "@sallyport/base";
 import { concat } from "./bytes.js";
 import { mac } from "./integrity.js";
+import { aeadPrimitive } from "./primitives.js";
 
 const CTR_START = Uint8Array.of(0, 0, 0, 1);
 
@@ -83,6 +84,8 @@ function aead(encryption: EncryptionAlgorithm, keyBits: number): BodyCipher {
     blockBytes,
     randomIv: false,
     seal({ encryption: key }, message, bodyOffset) {
+      const primitive = aeadPrimitive(encryption, keyBits);
+      if (primitive) return primitive.seal(key, message, bodyOffset);
       const nonce = nonceOf(key, message, bodyOffset);
       const cipher: CipherGCM = createCipheriv(name, secretOf(key, keyBytes), nonce, options);
       cipher.setAAD(message.subarray(0, bodyOffset));
@@ -93,6 +96,8 @@ function aead(encryption: EncryptionAlgorithm, keyBits: number): BodyCipher {
       message.set(cipher.getAuthTag(), end);
     },
     open({ encryption: key }, message, bodyOffset) {
+      const primitive = aeadPrimitive(encryption, keyBits);
+      if (primitive) return primitive.open(key, message, bodyOffset);
       const nonce = nonceOf(key, message, bodyOffset);
       const decipher: DecipherGCM = createDecipheriv(name, secretOf(key, keyBytes), nonce, options);
       const end = message.length - icvBytes;

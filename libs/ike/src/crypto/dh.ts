@@ -13,6 +13,7 @@ import { DH, type DhInfo } from "./algorithms.js";
 import { concat } from "./bytes.js";
 import { bitString, integer, octetString, oid, sequence } from "./der.js";
 import { fault } from "./faults.js";
+import { exchangePrimitive } from "./primitives.js";
 import type { DhGroup, DhKeyPair } from "./types.js";
 
 const VERSION_0 = integer(Uint8Array.of(0));
@@ -103,6 +104,13 @@ export function respond(
   if (rng || kind === "modp") {
     const pair = generate(group, rng);
     return { publicValue: pair.publicValue, shared: shared(pair, peerValue) };
+  }
+  const primitive = exchangePrimitive(DH[group]);
+  if (primitive) {
+    checkSize(group, peerValue);
+    const answer = primitive.respond(peerValue);
+    if (!answer) throw noElement(group);
+    return answer;
   }
   const { privateKey, publicKey } = generateNative(native);
   return { publicValue: pointOf(publicKey.export({ format: "jwk" })), shared: agree(group, privateKey, peerValue) };
@@ -198,15 +206,13 @@ export function shared(pair: DhKeyPair, peerValue: Uint8Array): Uint8Array {
 
 function agree(group: DhGroup, privateKey: KeyObject, peerValue: Uint8Array): Uint8Array {
   const { info, prime } = wrappingOf(group);
-  if (peerValue.length !== info.publicBytes) {
-    throw refused(group, `${peerValue.length} octets`, `${info.publicBytes} octets`);
-  }
+  checkSize(group, peerValue);
   if (prime) checkModp(group, prime, peerValue);
   let secret: Uint8Array;
   try {
     secret = diffieHellman({ privateKey, publicKey: importPublic(group, peerValue) });
   } catch (cause) {
-    throw refused(group, "a value that is no element of the group", "an element of the group", cause);
+    throw noElement(group, cause);
   }
   if (secret.every((octet) => octet === 0)) throw refused(group, "a low-order value", "a value of high order");
   return leftPad(secret, info.secretBytes);
@@ -226,6 +232,11 @@ function importPublic(group: DhGroup, value: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
 }
 
+function checkSize(group: DhGroup, value: Uint8Array): void {
+  const { publicBytes } = DH[group];
+  if (value.length !== publicBytes) throw refused(group, `${value.length} octets`, `${publicBytes} octets`);
+}
+
 /** 1 < value < p − 1. */
 function checkModp(group: DhGroup, prime: Uint8Array, value: Uint8Array): void {
   const small = value.subarray(0, -1).every((octet) => octet === 0) && (value.at(-1) ?? 0) <= 1;
@@ -234,6 +245,10 @@ function checkModp(group: DhGroup, prime: Uint8Array, value: Uint8Array): void {
   const last = prime.length - 1;
   const large = at < 0 || (value[at] ?? 0) > (prime[at] ?? 0) || (at === last && value[at] === (prime[at] ?? 0) - 1);
   if (small || large) throw refused(group, small ? "0 or 1" : "p − 1 or above", "between 2 and p − 2");
+}
+
+function noElement(group: DhGroup, cause?: unknown) {
+  return refused(group, "a value that is no element of the group", "an element of the group", cause);
 }
 
 function refused(group: DhGroup, value: string, expected: string, cause?: unknown) {

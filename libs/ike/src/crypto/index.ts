@@ -3,6 +3,7 @@ export { generate, respond, shared } from "./dh.js";
 export { deriveChildKeys, deriveIkeKeys, deriveRekeyedIkeKeys, lastingKeys, mixPpk, wipeKeys } from "./keys.js";
 export { natDetectionHash } from "./natd.js";
 export { prf, prfPlus } from "./prf.js";
+export { type Primitives, usePrimitives } from "./primitives.js";
 export { authOctets, pskAuth, verifyPskAuth } from "./psk.js";
 export {
   chooseScheme,

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { aesCmac, aesXcbc } from "./aes-mac.js";
 import { PRF } from "./algorithms.js";
 import { concat } from "./bytes.js";
+import { prfPrimitive } from "./primitives.js";
 import type { PrfAlgorithm } from "./types.js";
 
 /** Hash and its block size in octets. */
@@ -68,9 +69,14 @@ function cmacKey(key: Uint8Array): Uint8Array {
   return key.length === AES_KEY_BYTES ? key : aesCmac(new Uint8Array(AES_KEY_BYTES), key);
 }
 
+function primitiveOf(algorithm: PrfAlgorithm) {
+  const hmac = HMAC_HASH[algorithm];
+  return hmac && prfPrimitive(hmac[0]);
+}
+
 /** prf(key, data…) with the parts of `data` joined. */
 export function prf(algorithm: PrfAlgorithm, key: Uint8Array, ...data: readonly Uint8Array[]): Uint8Array {
-  return keyed(algorithm, key)(...data);
+  return primitiveOf(algorithm)?.compute(key, data) ?? keyed(algorithm, key)(...data);
 }
 
 /** prf+ of RFC 7296 §2.13; at most 255 outputs of the PRF. */
@@ -78,6 +84,8 @@ export function prfPlus(algorithm: PrfAlgorithm, key: Uint8Array, seed: Uint8Arr
   const size = PRF[algorithm].outputBytes;
   const rounds = Math.ceil(bytes / size);
   if (rounds > 255) throw new RangeError(`prf+ gives at most ${255 * size} octets, not ${bytes}`);
+  const primitive = primitiveOf(algorithm);
+  if (primitive) return primitive.expand(key, seed, bytes);
   const f = keyed(algorithm, key);
   const out = new Uint8Array(rounds * size);
   let last: Uint8Array = new Uint8Array(0);
