@@ -37,8 +37,8 @@ export class IpAddress {
         expected: "4 or 16 octets",
       });
     }
+    if (bytes.length === 4) return new IpAddress(4, BigInt(v4Number(bytes)));
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length === 4) return new IpAddress(4, BigInt(view.getUint32(0)));
     return new IpAddress(6, (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
   }
 
@@ -81,6 +81,10 @@ export class IpAddress {
   toJSON(): string {
     return this.toString();
   }
+}
+
+function v4Number([a = 0, b = 0, c = 0, d = 0]: Uint8Array): number {
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }
 
 function v4Bytes(value: number): Uint8Array {

@@ -1,24 +1,34 @@
 import { fault } from "./faults.js";
 
+const NOTHING = new Uint8Array(0);
+
 /** Big-endian reading cursor over bytes that it never copies or reads past. Every refusal names the field and the offset. */
 export class Reader {
-  #at = 0;
+  readonly #data: Uint8Array;
   readonly #view: DataView;
+  #at: number;
+  readonly #end: number;
 
-  /** `base` is the offset of `data` in the whole input, so that nested cursors report absolute offsets. */
+  /** Reads `data` from `at` up to `end`. Nested cursors share its view, which costs more to make than they do. */
   constructor(
-    readonly data: Uint8Array,
-    readonly base = 0,
+    data: Uint8Array,
+    view = new DataView(data.buffer, data.byteOffset, data.byteLength),
+    at = 0,
+    end = data.length,
   ) {
-    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.#data = data;
+    this.#view = view;
+    this.#at = at;
+    this.#end = end;
   }
 
+  /** Where it stands in the whole input, nested or not. */
   get offset(): number {
-    return this.base + this.#at;
+    return this.#at;
   }
 
   get remaining(): number {
-    return this.data.length - this.#at;
+    return this.#end - this.#at;
   }
 
   #take(n: number, field: string): number {
@@ -54,7 +64,7 @@ export class Reader {
   /** A view of the next `n` octets (no copy). */
   bytes(n: number, field: string): Uint8Array {
     const at = this.#take(n, field);
-    return this.data.subarray(at, at + n);
+    return n === 0 ? NOTHING : this.#data.subarray(at, at + n);
   }
 
   /** A view of all that is left, refused when its size is outside `min`…`max`. */
@@ -77,8 +87,8 @@ export class Reader {
 
   /** A cursor over the next `n` octets, which are consumed here. */
   sub(n: number, field: string): Reader {
-    const base = this.offset;
-    return new Reader(this.bytes(n, field), base);
+    const at = this.#take(n, field);
+    return new Reader(this.#data, this.#view, at, at + n);
   }
 
   /** Refuses octets that nobody read. */

@@ -14,7 +14,7 @@ import { errorOf } from "./failures.js";
 import { fault, isFault, notifyOf } from "./faults.js";
 import { childFailed } from "./lifecycle.js";
 import { find, must, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
-import { configured, endsOf, fit, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
+import { configured, type Ends, endsOf, fit, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
 import { choose, espProposals } from "./proposals.js";
 import type { IkeSa, Outcome } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
@@ -46,9 +46,9 @@ export function judge(
     remote: toRanges(must(payloads, "TSi").selectors),
   };
   const want = { tunnel: said, transport: seenThroughNat(sa, said) };
-  const config = rekeys?.config ?? pickChild(sa, peer, want);
-  const taken = config && take(config, want[config.mode], endsOf(sa));
-  if (!config || !taken) throw unacceptable(sa, peer, said);
+  const picked = rekeys ? takenBy(rekeys.config, want, endsOf(sa)) : pickChild(sa, peer, want);
+  if (!picked) throw unacceptable(sa, peer, said);
+  const { config, taken } = picked;
   const { local, remote } = taken;
   const mode = modeOf(config, payloads);
   const reqid = reqidOf(turn, sa, config, local, remote);
@@ -79,15 +79,29 @@ export function judge(
 
 type Want = Parameters<typeof fit>[0];
 
-/** `want` by the mode of the child: what the peer asks for looks different through a NAT. */
-function pickChild(sa: IkeSa, peer: PeerConfig, want: Readonly<Record<SaMode, Want>>): ChildConfig | undefined {
-  let best: ChildConfig | undefined;
+/** By the mode of a child: what the peer asks for looks different through a NAT. */
+type Wants = Readonly<Record<SaMode, Want>>;
+
+interface Picked {
+  readonly config: ChildConfig;
+  /** What it takes of what the peer asks for. */
+  readonly taken: Ends;
+}
+
+function takenBy(config: ChildConfig, want: Wants, ends: Ends): Picked | undefined {
+  const taken = take(config, want[config.mode], ends);
+  return taken && { config, taken };
+}
+
+function pickChild(sa: IkeSa, peer: PeerConfig, want: Wants): Picked | undefined {
+  const ends = endsOf(sa);
+  const able = peer.children.flatMap((child) => takenBy(child, want, ends) ?? []);
+  if (able.length < 2) return able[0];
+  let best: Picked | undefined;
   let score = -1;
-  for (const child of peer.children) {
-    const ends = endsOf(sa);
-    const asked = want[child.mode];
-    const suits = take(child, asked, ends) ? fit(asked, configured(child, ends)) : -1;
-    if (suits > score) [best, score] = [child, suits];
+  for (const picked of able) {
+    const suits = fit(want[picked.config.mode], configured(picked.config, ends));
+    if (suits > score) [best, score] = [picked, suits];
   }
   return best;
 }

@@ -3,7 +3,6 @@ import type { SaLifetime, SaSpec, Selector, SourceNatSpec } from "@sallyport/dat
 import type { DataPlaneOp, Millis } from "../api.js";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
-import type { ChildSuite } from "../crypto/types.js";
 import type { DownReason } from "../status.js";
 import { selectorsOf } from "./affordable.js";
 import { childChange } from "./changes.js";
@@ -11,13 +10,14 @@ import type { Agreed, Built, Child, Path } from "./child-sa.js";
 import type { Core } from "./core.js";
 import { fault } from "./faults.js";
 import type { Entries } from "./holdings.js";
+import { once } from "./memo.js";
 import { configured, endsOf, rangesText, sameRanges } from "./narrow.js";
 import { lower } from "./new-sa.js";
 import { pathOf, place } from "./paths.js";
 import { enqueue } from "./queue.js";
 import { childStatus, ikeStatus } from "./report.js";
 import type { IkeSa } from "./sa.js";
-import { reversed } from "./selectors.js";
+import { allReversed } from "./selectors.js";
 import { entriesOf, hold, release } from "./traps.js";
 import type { Turn } from "./turn.js";
 
@@ -40,14 +40,18 @@ export function hardAt(lifetime: { readonly hard: number }, now: Millis): Millis
   return lifetime.hard > 0 ? now + lifetime.hard * 1000 : undefined;
 }
 
-function lifetimeOf({ lifetime }: ChildConfig): SaLifetime {
-  return {
-    ...(lifetime.hard > 0 ? { hardSeconds: lifetime.hard } : {}),
-    ...(lifetime.softBytes ? { softBytes: lifetime.softBytes } : {}),
-    ...(lifetime.hardBytes ? { hardBytes: lifetime.hardBytes } : {}),
-    ...(lifetime.softPackets ? { softPackets: lifetime.softPackets } : {}),
-    ...(lifetime.hardPackets ? { hardPackets: lifetime.hardPackets } : {}),
-  };
+const lifetimes = new WeakMap<ChildConfig, SaLifetime>();
+
+/** SAs of one child share it. */
+function lifetimeOf(config: ChildConfig): SaLifetime {
+  const { hard, softBytes, hardBytes, softPackets, hardPackets } = config.lifetime;
+  return once(lifetimes, config, () => ({
+    ...(hard > 0 ? { hardSeconds: hard } : {}),
+    ...(softBytes ? { softBytes } : {}),
+    ...(hardBytes ? { hardBytes } : {}),
+    ...(softPackets ? { softPackets } : {}),
+    ...(hardPackets ? { hardPackets } : {}),
+  }));
 }
 
 /** Keys and SAs of an agreed CHILD SA (RFC 7296 §2.17). Its selectors have been found few enough. */
@@ -64,36 +68,9 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
   });
   if (a.shared) turn.wipe(a.shared);
   const [sending, receiving] = a.ours ? [keys.initiator, keys.responder] : [keys.responder, keys.initiator];
-  const common = {
-    protocol: "esp",
-    mode: a.mode,
-    reqid: a.reqid,
-    esn: a.suite.esn,
-    lifetime: lifetimeOf(a.config),
-    ...(a.config.dontFragment ? { dontFragment: a.config.dontFragment } : {}),
-  } as const;
   const path = pathOf(sa);
-  const inbound: SaSpec = {
-    ...common,
-    ...algorithms(a.suite, receiving),
-    direction: "in",
-    spi: a.spiIn,
-    ...place(path, "in"),
-    replayWindow: a.config.replayWindow,
-    selectors: selectors.map(reversed),
-  };
-  const outbound: SaSpec = {
-    ...common,
-    ...algorithms(a.suite, sending),
-    direction: "out",
-    spi: a.spiOut,
-    ...place(path, "out"),
-    replayWindow: 0,
-    ...(a.tfc > 0 && a.mode === "tunnel" ? { tfc: a.tfc } : {}),
-    ...(a.config.pathMtu ? { pathMtu: a.config.pathMtu } : {}),
-    ...(a.config.clampMss === false ? { clampMss: false } : {}),
-    selectors,
-  };
+  const inbound = specOf(a, path, "in", receiving, allReversed(selectors));
+  const outbound = specOf(a, path, "out", sending, selectors);
   const held = !a.ours && (a.rekeys || a.takesOver);
   const child: Child = {
     serial: turn.core.newSerial(),
@@ -113,7 +90,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     establishedAt: turn.now,
     rekeyAt: softAt(turn, a.config.lifetime, turn.now),
     expireAt: hardAt(a.config.lifetime, turn.now),
-    lowestNonce: Uint8Array.from(lower(a.ni, a.nr)),
+    lowestNonce: new Uint8Array(lower(a.ni, a.nr)),
     ours: a.ours,
     rivalSerial: undefined,
     replacedBy: undefined,
@@ -121,11 +98,36 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
   return { child, inbound, outbound };
 }
 
-function algorithms(suite: ChildSuite, keys: { readonly encryption: Uint8Array; readonly integrity: Uint8Array }) {
-  return {
+/** One direction of a CHILD SA for the data plane. */
+function specOf(
+  a: Agreed,
+  path: Path,
+  direction: "in" | "out",
+  keys: { readonly encryption: Uint8Array; readonly integrity: Uint8Array },
+  selectors: readonly Selector[],
+): SaSpec {
+  const { suite, config } = a;
+  const inbound = direction === "in";
+  const spec: { -readonly [F in keyof SaSpec]: SaSpec[F] } = {
+    ...place(path, direction),
+    protocol: "esp",
+    spi: inbound ? a.spiIn : a.spiOut,
+    direction,
+    mode: a.mode,
+    reqid: a.reqid,
     encryption: { algorithm: suite.encryption ?? "null", key: keys.encryption },
-    ...(suite.integrity ? { integrity: { algorithm: suite.integrity, key: keys.integrity } } : {}),
-  } as const;
+    esn: suite.esn,
+    replayWindow: inbound ? config.replayWindow : 0,
+    lifetime: lifetimeOf(config),
+    selectors,
+  };
+  if (suite.integrity) spec.integrity = { algorithm: suite.integrity, key: keys.integrity };
+  if (config.dontFragment) spec.dontFragment = config.dontFragment;
+  if (inbound) return spec;
+  if (a.tfc > 0 && a.mode === "tunnel") spec.tfc = a.tfc;
+  if (config.pathMtu) spec.pathMtu = config.pathMtu;
+  if (config.clampMss === false) spec.clampMss = false;
+  return spec;
 }
 
 /**

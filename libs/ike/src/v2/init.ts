@@ -56,7 +56,7 @@ export function initAnswered(turn: Turn, sa: IkeSa, datagram: Uint8Array): void 
     turn.count("stale-response");
     return;
   }
-  const message = decodeMessage(Uint8Array.from(datagram));
+  const message = decodeMessage(new Uint8Array(datagram));
   turn.trace(sa, "in", message.header, message.payloads);
   checkPlacement({ header: message.header, clear: message.payloads, inner: message.encrypted ? [] : undefined });
   const payloads = message.payloads;

@@ -72,8 +72,8 @@ export function disown(turn: Turn, sa: IkeSa): void {
 /** There may be tens of thousands: nothing that only the handshake needed, and no view that holds a whole message. */
 function keepWhatLasts(sa: IkeSa): void {
   if (sa.keys) sa.keys = lastingKeys(sa.keys);
-  if (sa.remoteId) sa.remoteId = { idType: sa.remoteId.idType, data: Uint8Array.from(sa.remoteId.data) };
-  sa.lowestNonce = Uint8Array.from(sa.lowestNonce);
+  if (sa.remoteId) sa.remoteId = { idType: sa.remoteId.idType, data: new Uint8Array(sa.remoteId.data) };
+  sa.lowestNonce = new Uint8Array(sa.lowestNonce);
   // That to IKE_SA_INIT: it is found by the handshake alone.
   sa.responses = sa.responses.filter((r) => r.mid !== 0);
 }

@@ -33,7 +33,8 @@ export function toRanges(selectors: readonly TrafficSelector[]): TrafficRange[] 
 }
 
 function compare(a: IpAddress, b: IpAddress): number {
-  const [x, y] = [a.toBigInt(), b.toBigInt()];
+  const x = a.toBigInt();
+  const y = b.toBigInt();
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
@@ -78,6 +79,8 @@ function contains(outer: TrafficRange, inner: TrafficRange): boolean {
  * first (RFC 7296 §2.9). Gives `ours` itself when nothing of it is cut away, so that many SAs share one list.
  */
 export function narrow(theirs: readonly TrafficRange[], ours: readonly TrafficRange[]): readonly TrafficRange[] {
+  const [theirOnly, ourOnly] = [theirs[0], ours[0]];
+  if (theirs.length === 1 && ours.length === 1 && theirOnly && ourOnly && sameRange(theirOnly, ourOnly)) return ours;
   const pieces: TrafficRange[] = [];
   for (const t of theirs) {
     for (const o of ours) {

@@ -75,16 +75,28 @@ interface Match {
 function matchOne(ours: Proposal, theirs: Proposal, group: number | undefined): Match | undefined {
   if (ours.protocol !== theirs.protocol) return undefined;
   const chosen: Transform[] = [];
-  const types = new Set([...ours.transforms, ...theirs.transforms].map((t) => t.type));
+  const types = new Set<number>();
+  for (const { type } of ours.transforms) types.add(type);
+  for (const { type } of theirs.transforms) types.add(type);
   for (const type of types) {
-    const mine = ours.transforms.filter((t) => t.type === type);
-    const other = theirs.transforms.filter((t) => t.type === type && t.unknownAttributes === undefined);
-    const common = mine.filter((t) => other.some((o) => sameTransform(t, o)));
-    const pick = (type === TRANSFORM.DH && common.find((t) => t.id === group)) || common[0];
+    const pick = pickOf(type, ours, theirs, type === TRANSFORM.DH ? group : undefined);
     if (pick) chosen.push(pick);
     else if (!optional(ours, type) || !optional(theirs, type)) return undefined;
   }
   return { transforms: chosen };
+}
+
+/** The first of our transforms of a type that they have too, or the one of id `wanted`, wherever it stands. */
+function pickOf(type: number, ours: Proposal, theirs: Proposal, wanted: number | undefined): Transform | undefined {
+  let first: Transform | undefined;
+  for (const t of ours.transforms) {
+    if (t.type !== type || (first && t.id !== wanted)) continue;
+    if (!theirs.transforms.some((o) => o.unknownAttributes === undefined && sameTransform(t, o))) continue;
+    if (t.id === wanted) return t;
+    first ??= t;
+    if (wanted === undefined) return first;
+  }
+  return first;
 }
 
 /** Whether a proposal can be taken without a transform of this type. */

@@ -183,7 +183,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   });
   sa.protector = protector(m.suite, sa.keys, m.initiator);
   sa.keys = lastingKeys(sa.keys);
-  sa.lowestNonce = Uint8Array.from(lower(m.ni, m.nr));
+  sa.lowestNonce = new Uint8Array(lower(m.ni, m.nr));
   sa.localId = old.localId;
   sa.remoteId = old.remoteId;
   sa.subject = old.subject;

@@ -99,8 +99,20 @@ function product(local: readonly TrafficRange[], remote: readonly TrafficRange[]
   return out.length > 0 ? out : undefined;
 }
 
-/** The same packets on their way back. An ICMP type is the same in both directions. */
+const backward = new WeakMap<Selector, Selector>();
+const allBackward = new WeakMap<readonly Selector[], readonly Selector[]>();
+
+/** The same packets on their way back; the same object for the same selector, as many SAs share it. */
 export function reversed(s: Selector): Selector {
+  return once(backward, s, () => turnedRound(s));
+}
+
+export function allReversed(selectors: readonly Selector[]): readonly Selector[] {
+  return once(allBackward, selectors, () => selectors.map(reversed));
+}
+
+/** An ICMP type is the same in both directions. */
+function turnedRound(s: Selector): Selector {
   const { source, destination, sourcePort, destinationPort, sourcePortBits, destinationPortBits } = s;
   if (isIcmp(s.protocol)) return { ...s, source: destination, destination: source };
   return {

@@ -119,7 +119,7 @@ function again(turn: Turn, serial: number, from: From): void {
 
 function judge(turn: Turn, from: From, peek: HeaderPeek): Message | undefined {
   try {
-    const message = decodeMessage(Uint8Array.from(from.datagram));
+    const message = decodeMessage(new Uint8Array(from.datagram));
     checkPlacement({ header: message.header, clear: message.payloads, inner: message.encrypted ? [] : undefined });
     return message;
   } catch (error) {

@@ -13,7 +13,7 @@ export function initKey(initiatorSpi: bigint, source: Endpoint): string {
   return `${initiatorSpi}@${endpointText(source)}`;
 }
 
-const NONE: ReadonlySet<number> = new Set();
+const NONE: Iterable<number> = [];
 
 /** Serials by key. A lone one is kept as it is: most keys have one, and a Set takes 200 octets. */
 class Index<K> {
@@ -23,10 +23,15 @@ class Index<K> {
     return this.#serials.has(key);
   }
 
-  get(key: K): ReadonlySet<number> {
+  get(key: K): Iterable<number> {
     const found = this.#serials.get(key);
     if (found === undefined) return NONE;
-    return typeof found === "number" ? new Set([found]) : found;
+    return typeof found === "number" ? [found] : found;
+  }
+
+  count(key: K): number {
+    const found = this.#serials.get(key);
+    return typeof found === "object" ? found.size : Number(found !== undefined);
   }
 
   add(key: K, serial: number): void {
@@ -43,14 +48,27 @@ class Index<K> {
   }
 }
 
+interface Ahead {
+  readonly reqid: number;
+  readonly spiOut: number;
+}
+
 /** What a CHILD SA that is being made will take. */
-export function childAhead({ then }: Wait): { readonly reqid: number; readonly spiOut: number } | undefined {
+export function childAhead({ then }: Wait): Ahead | undefined {
   if ("answer" in then) return then.answer;
   return "built" in then ? then.built.child : undefined;
 }
 
-function childrenAhead(sa: IkeSa) {
-  return sa.waits.flatMap((wait) => childAhead(wait) ?? []);
+const NO_CHILDREN: readonly Ahead[] = [];
+const NO_REQIDS: readonly number[] = [];
+
+function childrenAhead(sa: IkeSa): readonly Ahead[] {
+  let found = NO_CHILDREN;
+  for (const wait of sa.waits) {
+    const child = childAhead(wait);
+    if (child) found = [...found, child];
+  }
+  return found;
 }
 
 /** Nobody needs its keys any more. */
@@ -109,15 +127,19 @@ export class SaTable {
     return undefined;
   }
 
-  ofPeer(id: string): ReadonlySet<number> {
+  ofPeer(id: string): Iterable<number> {
     return this.#byPeer.get(id);
   }
 
-  ofIdentity(identity: string): ReadonlySet<number> {
+  ofIdentity(identity: string): Iterable<number> {
     return this.#byIdentity.get(identity);
   }
 
-  ofReqid(reqid: number): ReadonlySet<number> {
+  countOfIdentity(identity: string): number {
+    return this.#byIdentity.count(identity);
+  }
+
+  ofReqid(reqid: number): Iterable<number> {
     return this.#byReqid.get(reqid);
   }
 
@@ -143,8 +165,9 @@ export class SaTable {
       this.#sas.set(serial, next);
     }
     if (old === undefined) return [];
-    const made = old.children === next?.children ? [] : old.children.map((c) => c.reqid);
-    return old.waits === next?.waits ? made : [...made, ...childrenAhead(old).map((c) => c.reqid)];
+    const made = old.children === next?.children ? NO_CHILDREN : old.children;
+    const ahead = old.waits === next?.waits ? NO_CHILDREN : childrenAhead(old);
+    return made.length + ahead.length === 0 ? NO_REQIDS : [...made, ...ahead].map((c) => c.reqid);
   }
 
   #unindex(old: IkeSa, next: IkeSa | undefined): void {

@@ -63,7 +63,7 @@ export function isCrowded(turn: Turn, sa: IkeSa): boolean {
 }
 
 function sasOfIdentity(turn: Turn, sa: IkeSa): number {
-  return turn.core.table.ofIdentity(identityKey(sa) ?? "").size;
+  return turn.core.table.countOfIdentity(identityKey(sa) ?? "");
 }
 
 /**

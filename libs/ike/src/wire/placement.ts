@@ -1,5 +1,5 @@
 import { fault } from "./faults.js";
-import { EXCHANGE, FIRST_STATUS_NOTIFY, NOTIFY, nameOf } from "./registry.js";
+import { EXCHANGE, FIRST_STATUS_NOTIFY, NOTIFY } from "./registry.js";
 import type { Header, Payload, PayloadKind } from "./types.js";
 
 type Occurrence = readonly [min: number, max: number];
@@ -89,14 +89,37 @@ export const PLACEMENT = {
 } as const satisfies Record<string, Placement>;
 export type PlacementName = keyof typeof PLACEMENT;
 
+interface Row {
+  readonly name: PlacementName;
+  readonly placement: Placement;
+  /** Payloads that may not be missing. */
+  readonly mandatory: readonly PayloadKind[];
+}
+
+function rowOf(name: string): Row | undefined {
+  if (!(name in PLACEMENT)) return undefined;
+  const placement: Placement = PLACEMENT[name as PlacementName];
+  const kinds = Object.keys(placement.payloads) as PayloadKind[];
+  const mandatory = kinds.filter((kind) => (placement.payloads[kind]?.[0] ?? 0) > 0);
+  return { name: name as PlacementName, placement, mandatory };
+}
+
+const named = (exchange: string, suffix: string) => ({
+  request: rowOf(`${exchange} request${suffix}`),
+  response: rowOf(`${exchange} response${suffix}`),
+});
+
+/** By exchange, those of the first round and those of later ones: put together once, not for every message. */
+const rows = new Map<number, { readonly first: ReturnType<typeof named>; readonly later: ReturnType<typeof named> }>(
+  Object.entries(EXCHANGE).map(([name, number]) => {
+    const first = named(name, "");
+    return [number, { first, later: number === EXCHANGE.IKE_AUTH ? named(name, " later") : first }];
+  }),
+);
+
 /** Which row a message answers to; `later` marks IKE_AUTH rounds after the first. Undefined: no exchange of ours. */
-export function placementOf(
-  header: Pick<Header, "exchange" | "response">,
-  later = false,
-): { readonly name: PlacementName; readonly placement: Placement } | undefined {
-  const suffix = later && header.exchange === EXCHANGE.IKE_AUTH ? " later" : "";
-  const name = `${nameOf(EXCHANGE, header.exchange)} ${header.response ? "response" : "request"}${suffix}`;
-  return name in PLACEMENT ? { name: name as PlacementName, placement: PLACEMENT[name as PlacementName] } : undefined;
+export function placementOf(header: Pick<Header, "exchange" | "response">, later = false): Row | undefined {
+  return rows.get(header.exchange)?.[later ? "later" : "first"][header.response ? "response" : "request"];
 }
 
 /** A message after opening: `inner` is undefined when it had no SK. */
@@ -124,15 +147,13 @@ export function checkPlacement(message: Placed, later = false): void {
     throw fault(code, `${name}: ${placement.protected ? "not encrypted" : "encrypted"}`, { field, value: name });
   }
   if (message.inner) checkCounts(`${name}, outside SK`, {}, message.clear);
-  checkRow(name, placement, message.inner ?? message.clear);
+  checkRow(row, message.inner ?? message.clear);
 }
 
-function checkRow(name: string, row: Placement, payloads: readonly Payload[]): void {
+function checkRow({ name, placement: row, mandatory }: Row, payloads: readonly Payload[]): void {
   const counts = checkCounts(name, row.payloads, payloads);
   if (row.excusedBy && payloads.some((p) => isExcuse(p, row.excusedBy ?? []))) return;
-  for (const [kind, [min]] of Object.entries(row.payloads)) {
-    if ((counts.get(kind) ?? 0) < min) throw missing(name, kind);
-  }
+  for (const kind of mandatory) if (!counts.has(kind)) throw missing(name, kind);
   for (const group of row.together ?? []) {
     const there = group.filter((kind) => counts.has(kind)).length;
     if (there > 0 && there < group.length) throw missing(name, group.find((kind) => !counts.has(kind)) ?? "");

@@ -26,7 +26,8 @@ function decodeSelectors(r: Reader, name: string): TrafficSelector[] {
   r.skip(3);
   if (count === 0) throw malformed(`${name}.count`, at, 0, "at least 1");
   atMost(count, LIMITS.selectors, `${name}.selectors`, at);
-  const selectors = Array.from({ length: count }, () => decodeSelector(r, name));
+  const selectors: TrafficSelector[] = [];
+  while (selectors.length < count) selectors.push(decodeSelector(r, name));
   r.end(`${name}.selectors`);
   return selectors;
 }
@@ -45,19 +46,16 @@ function decodeSelector(r: Reader, name: string): TrafficSelector {
   if (length !== 8 + 2 * addressBytes) throw malformed(`${name}.length`, at + 2, length, String(8 + 2 * addressBytes));
   const startPort = r.u16(`${name}.startPort`);
   const endPort = r.u16(`${name}.endPort`);
-  const low = r.bytes(addressBytes, `${name}.start`);
-  const high = r.bytes(addressBytes, `${name}.end`);
+  const start = IpAddress.from(r.bytes(addressBytes, `${name}.start`));
+  const end = IpAddress.from(r.bytes(addressBytes, `${name}.end`));
   const opaque = startPort === 65535 && endPort === 0;
   if (startPort > endPort && !opaque) {
     throw malformed(`${name}.endPort`, at + 6, endPort, `at least startPort ${startPort}`);
   }
-  if (isAfter(low, high)) throw malformed(`${name}.end`, r.offset - addressBytes, "below start", "start or above");
-  return { kind: "range", protocol, startPort, endPort, start: IpAddress.from(low), end: IpAddress.from(high) };
-}
-
-function isAfter(a: Uint8Array, b: Uint8Array): boolean {
-  const at = a.findIndex((octet, i) => octet !== b[i]);
-  return at >= 0 && (a[at] ?? 0) > (b[at] ?? 0);
+  if (start.toBigInt() > end.toBigInt()) {
+    throw malformed(`${name}.end`, r.offset - addressBytes, "below start", "start or above");
+  }
+  return { kind: "range", protocol, startPort, endPort, start, end };
 }
 
 function encodeSelectors(w: Writer, selectors: readonly TrafficSelector[]): void {
