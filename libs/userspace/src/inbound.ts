@@ -166,7 +166,7 @@ export class Inbound {
   #moved(sa: InboundSa, meta: Uint32Array, record: number): void {
     const family = meta[record + META.family] as 4 | 6;
     const to: Endpoint = {
-      address: addressOf(family, meta.subarray(record + META.address, record + META.address + 4)),
+      address: addressOf(family, meta, record + META.address),
       port: meta[record + META.port] as number,
     };
     const text = endpointText(to);

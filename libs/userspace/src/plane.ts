@@ -173,12 +173,10 @@ export class UserspaceDataPlane implements DataPlane {
     this.#alive();
     checkSa(spec);
     const path = pathOf(spec);
-    const { spi, encryption, integrity, esn } = spec;
-    const parameters = { spi, encryption, integrity, esn };
-    const framing = checkedFraming(parameters);
+    const framing = checkedFraming(spec);
     const transform = this.#portable
-      ? portableTransform(createEsp(parameters))
-      : fastestTransform(parameters, spec.direction, framing);
+      ? portableTransform(createEsp(spec))
+      : fastestTransform(spec, spec.direction, framing);
     const now = this.#clock.now();
     const sa =
       spec.direction === "in"
@@ -364,6 +362,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#timers.delete(sa);
     this.#sas.delete(sa);
     this.#changed();
+    sa.transform.wipe();
   }
 
   /** Sends what waited for an SA through the ordinary path, as if it came from the device now. */

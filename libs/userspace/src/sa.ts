@@ -3,7 +3,7 @@ import type { SaLifetime, SaSpec, SaState } from "@sallyport/dataplane";
 import { ReplayWindow, SequenceCounter } from "@sallyport/esp";
 import { META, META_WORDS, type UdpSocket } from "@sallyport/linux-io";
 import { type Epoch, FlowCache } from "./flows.js";
-import { addressWords, SelectorMatch } from "./selector.js";
+import { addressWords, matchOf, type SelectorMatch } from "./selector.js";
 import type { Entry } from "./statistics.js";
 import type { PacketTransform } from "./transform.js";
 
@@ -112,7 +112,7 @@ export class OutboundSa extends Sa {
     this.padTo = spec.mode === "tunnel" ? Math.min(spec.tfc ?? 0, deviceMtu) : 0;
     this.counter = new SequenceCounter(spec.esn);
     this.counter.resume(spec.initialSequence ?? 0n);
-    this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
+    this.selectors = spec.selectors.map(matchOf);
     this.#knownMtu = spec.pathMtu ?? Number.POSITIVE_INFINITY;
     this.#deviceMtu = deviceMtu;
     this.pathMtu = pathMtu;
@@ -163,7 +163,7 @@ export class InboundSa extends Sa {
     this.flows = new FlowCache(16, epoch);
     this.window = new ReplayWindow(spec.replayWindow, spec.esn);
     this.window.resume(spec.initialSequence ?? 0n);
-    this.selectors = spec.selectors.map((selector) => new SelectorMatch(selector));
+    this.selectors = spec.selectors.map(matchOf);
     this.takePath(path);
   }
 

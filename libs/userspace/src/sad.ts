@@ -1,13 +1,17 @@
 import { randomInt } from "node:crypto";
-import type { Clock } from "@sallyport/base";
+import type { Clock, IpAddress } from "@sallyport/base";
 import type { SaId } from "@sallyport/dataplane";
 import { fault } from "./faults.js";
 import { InboundSa, OutboundSa } from "./sa.js";
 
 const RESERVATION_MS = 30_000;
 
-function idKey({ destination, protocol, spi }: SaId): string {
+function idKey(destination: IpAddress, { protocol, spi }: Omit<SaId, "destination">): string {
   return `${destination} ${protocol} ${spi}`;
+}
+
+function keyOf({ path, spec }: InboundSa | OutboundSa): string {
+  return idKey(path.destination, spec);
 }
 
 /** The security association database (RFC 4301 §4.4.2), with the SPIs that are promised to SAs to come. */
@@ -46,7 +50,7 @@ export class SaDatabase {
   }
 
   add(sa: InboundSa | OutboundSa): void {
-    const key = idKey({ ...sa.spec, destination: sa.path.destination });
+    const key = keyOf(sa);
     if (this.#byId.has(key) || (sa instanceof InboundSa && this.#inbound.has(sa.spec.spi))) {
       throw fault("dataplane/refused", `there is an SA ${key} already`, { field: "spi", value: "EEXIST" });
     }
@@ -62,7 +66,7 @@ export class SaDatabase {
   }
 
   get(id: SaId): InboundSa | OutboundSa | undefined {
-    return this.#byId.get(idKey(id));
+    return this.#byId.get(idKey(id.destination, id));
   }
 
   inbound(spi: number): InboundSa | undefined {
@@ -76,13 +80,12 @@ export class SaDatabase {
 
   /** Files an SA under its new destination. */
   rename(before: SaId, sa: InboundSa | OutboundSa): void {
-    const key = idKey({ ...before, destination: sa.path.destination });
-    this.#byId.delete(idKey(before));
-    this.#byId.set(key, sa);
+    this.#byId.delete(idKey(before.destination, before));
+    this.#byId.set(keyOf(sa), sa);
   }
 
   delete(sa: InboundSa | OutboundSa): void {
-    this.#byId.delete(idKey({ ...sa.spec, destination: sa.path.destination }));
+    this.#byId.delete(keyOf(sa));
     if (sa instanceof InboundSa) {
       this.#inbound.delete(sa.spec.spi);
       return;
@@ -93,7 +96,7 @@ export class SaDatabase {
   }
 
   has(sa: InboundSa | OutboundSa): boolean {
-    return this.#byId.get(idKey({ ...sa.spec, destination: sa.path.destination })) === sa;
+    return this.#byId.get(keyOf(sa)) === sa;
   }
 
   all(): (InboundSa | OutboundSa)[] {

@@ -5,17 +5,18 @@ import type { InnerPacket } from "./packet.js";
 /** An address as four 32-bit words, IPv4 in the first. */
 export function addressWords(address: IpAddress): Uint32Array {
   const words = new Uint32Array(4);
-  const { bytes } = address;
-  const view = new DataView(bytes.buffer);
-  for (let word = 0; word * 4 < bytes.length; word++) words[word] = view.getUint32(word * 4);
+  const value = address.toBigInt();
+  if (address.family === 4) words[0] = Number(value);
+  else for (let word = 0; word < 4; word++) words[word] = Number(BigInt.asUintN(32, value >> BigInt(96 - 32 * word)));
   return words;
 }
 
-export function addressOf(family: Family, words: ArrayLike<number>): IpAddress {
-  const bytes = new Uint8Array(family === 4 ? 4 : 16);
-  const view = new DataView(bytes.buffer);
-  for (let word = 0; word * 4 < bytes.length; word++) view.setUint32(word * 4, words[word] as number);
-  return IpAddress.from(bytes);
+/** The address in four words from `at`. */
+export function addressOf(family: Family, words: ArrayLike<number>, at = 0): IpAddress {
+  if (family === 4) return IpAddress.fromBigInt(4, BigInt(words[at] as number));
+  let value = 0n;
+  for (let word = 0; word < 4; word++) value = (value << 32n) | BigInt(words[at + word] as number);
+  return IpAddress.fromBigInt(6, value);
 }
 
 /** The mask of a prefix length, as words. */
@@ -81,6 +82,18 @@ export class SelectorMatch {
         destinationPort >> this.#destinationShift === packet.destinationPort >> this.#destinationShift)
     );
   }
+}
+
+const ready = new WeakMap<Selector, SelectorMatch>();
+
+/** The selector made ready, once for all SAs that share it. */
+export function matchOf(selector: Selector): SelectorMatch {
+  let match = ready.get(selector);
+  if (!match) {
+    match = new SelectorMatch(selector);
+    ready.set(selector, match);
+  }
+  return match;
 }
 
 /** The selector of this packet alone, as an acquire reports it (RFC 7296 §2.9). */

@@ -76,13 +76,14 @@ export class EspSockets {
 function datagramOf(slab: Buffer, meta: Uint32Array, record: number): Datagram {
   const word = (name: keyof typeof META) => meta[record + META[name]] as number;
   const family = word("family") as 4 | 6;
+  const at = word("offset");
   return {
-    data: slab.subarray(word("offset"), word("offset") + word("length")),
+    data: slab.subarray(at, at + word("length")),
     from: {
-      address: addressOf(family, meta.subarray(record + META.address, record + META.address + 4)),
+      address: addressOf(family, meta, record + META.address),
       port: word("port"),
     },
-    to: addressOf(family, meta.subarray(record + META.local, record + META.local + 4)),
+    to: addressOf(family, meta, record + META.local),
     interfaceIndex: word("interface"),
     tos: word("tos"),
     truncated: (word("flags") & META_FLAG_TRUNCATED) !== 0,

@@ -36,7 +36,8 @@ export function pathOf(spec: Pick<SaSpec, "source" | "destination" | "encapsulat
   if (source.family !== destination.family) {
     throw refused("source", source, "an address of the destination's family");
   }
-  for (const [name, port] of Object.entries(encapsulation)) {
+  for (const name of ["sourcePort", "destinationPort"] as const) {
+    const port = encapsulation[name];
     if (!Number.isInteger(port) || port < 1 || port > 65535) throw refused(`encapsulation.${name}`, port, "1 to 65535");
   }
   return { source, destination, encapsulation };

@@ -96,6 +96,39 @@ describe.each(suites)("$name in native code", ({ parameters }) => {
   });
 });
 
+describe.each([["aes-gcm-16", 36, undefined] as const, ["aes-cbc", 16, "aes-xcbc-96"] as const])(
+  "a transform of %s",
+  (algorithm, size, mac) => {
+    const parametersOf = () => ({
+      spi: 256,
+      encryption: { algorithm, key: Buffer.alloc(size, 1) },
+      integrity: mac && { algorithm: mac, key: Buffer.alloc(16, 2) },
+      esn: false,
+    });
+    const sealed = (transform: PacketTransform) => {
+      const [slab, meta] = batch([Buffer.alloc(64)]);
+      transform.seal(slab, meta, 0, 1, 0, 1);
+      return slab;
+    };
+
+    it("does not need its maker's keys after it was made", () => {
+      const parameters = parametersOf();
+      const reference = sealed(portableTransform(createEsp(parametersOf())));
+      const transform = fastestTransform(parameters, "out", createEsp(parameters));
+      parameters.encryption.key.fill(0);
+      parameters.integrity?.key.fill(0);
+      expect([sealed(transform), sealed(transform)]).toEqual([reference, reference]);
+    });
+
+    it("seals nothing with keys that were overwritten", () => {
+      const parameters = parametersOf();
+      const transform = fastestTransform(parameters, "out", createEsp(parameters));
+      transform.wipe();
+      expect(() => sealed(transform)).toThrow(expect.objectContaining({ code: "dataplane/closed" }));
+    });
+  },
+);
+
 describe("EspBatch", () => {
   const key = randomBytes(36);
   const options = { spi: 256, encryption: { algorithm: "aes-gcm-16", key }, esn: false } as const;

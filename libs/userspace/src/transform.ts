@@ -7,6 +7,7 @@ import {
   OpenRefusal,
 } from "@sallyport/esp";
 import { ESP_REFUSED, EspBatch, META, META_WORDS } from "@sallyport/linux-io";
+import { fault } from "./faults.js";
 
 /**
  * ESP on batches, in place. Records keep their offset and length up to date; nothing is copied.
@@ -23,6 +24,8 @@ export interface PacketTransform extends EspFraming {
    * before, and the next header or one of `ESP_REFUSED` after.
    */
   open(slab: Buffer, meta: Uint32Array, first: number, count: number): void;
+  /** Nothing is sealed or opened any more: keys that are kept here are overwritten. */
+  wipe(): void;
 }
 
 const NEXT_HEADER = { 4: 4, 6: 41 } as const;
@@ -70,22 +73,52 @@ export function portableTransform(esp: Esp): PacketTransform {
         }
       }
     },
+    wipe() {},
   };
 }
 
-/** Native code where the process' OpenSSL has the algorithms; else the portable one. */
+type Batches = Pick<PacketTransform, "seal" | "open">;
+type Key = NonNullable<EspParameters["integrity"]> | EspParameters["encryption"];
+
+const copied = <K extends Key>({ algorithm, key }: K) =>
+  ({ algorithm, key: Uint8Array.prototype.slice.call(key) }) as K;
+
+/**
+ * Native code where the process' OpenSSL has the algorithms; else the portable one. It is made for the first packet: many SAs are
+ * there for long before any, and OpenSSL's contexts take more time and memory than all else of an SA. Until then a copy of the keys
+ * is kept.
+ */
 export function fastestTransform(
-  parameters: EspParameters,
+  { spi, encryption, integrity, esn }: EspParameters,
   direction: "in" | "out",
   { ivBytes, icvBytes, alignment }: EspFraming,
 ): PacketTransform {
-  const batch = EspBatch.create({ ...parameters, direction });
-  if (!batch) return portableTransform(createEsp(parameters));
+  let kept: EspParameters | undefined = {
+    spi,
+    encryption: copied(encryption),
+    integrity: integrity && copied(integrity),
+    esn,
+  };
+  let made: Batches | undefined;
+  const wipe = () => {
+    kept?.encryption.key.fill(0);
+    kept?.integrity?.key.fill(0);
+    kept = undefined;
+  };
+  const ready = () => {
+    if (made) return made;
+    // Never with keys of zeros.
+    if (!kept) throw fault("dataplane/closed", "the SA is gone");
+    made = EspBatch.create({ ...kept, direction }) ?? portableTransform(createEsp(kept));
+    wipe();
+    return made;
+  };
   return {
     ivBytes,
     icvBytes,
     alignment,
-    seal: (slab, meta, first, count, high, low) => batch.seal(slab, meta, first, count, high, low),
-    open: (slab, meta, first, count) => batch.open(slab, meta, first, count),
+    seal: (slab, meta, first, count, high, low) => ready().seal(slab, meta, first, count, high, low),
+    open: (slab, meta, first, count) => ready().open(slab, meta, first, count),
+    wipe,
   };
 }

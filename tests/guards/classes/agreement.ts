@@ -72,7 +72,7 @@ export const AGREEMENT: readonly HostileClass[] = [
       {
         against: "transforms with attributes that nobody knows",
         file: `${V2}/proposals.ts`,
-        text: "t.type === type && t.unknownAttributes === undefined",
+        text: "o.unknownAttributes === undefined && sameTransform(t, o)",
         without: "t.type === type",
         test: [`${V2}/proposals.spec.ts`, "a transform with an attribute that nobody knows is not chosen"],
       },

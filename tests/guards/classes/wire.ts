@@ -223,7 +223,7 @@ export const WIRE_CLASSES: readonly HostileClass[] = [
       {
         against: "mandatory payloads that are not there",
         file: `${WIRE}/placement.ts`,
-        text: "if ((counts.get(kind) ?? 0) < min) throw missing(name, kind);",
+        text: "if (!counts.has(kind)) throw missing(name, kind);",
         without: "",
         test: [PLACEMENT, "wants each mandatory payload, and one of those that may not stand twice"],
       },
