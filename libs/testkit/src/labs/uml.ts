@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from "nod
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { kernelAndModules, SHIM_DIRECTORY, SHIM_SOURCE } from "./uml-parts.js";
+import { kernelAndModules, nextProcessor, SHIM_DIRECTORY, SHIM_SOURCE } from "./uml-parts.js";
 
 export interface UmlOptions {
   /** Directories that the guest may write to; all others of the host it sees read-only. Default: the working directory. */
@@ -157,8 +157,9 @@ export async function runInUml(command: readonly string[], options: UmlOptions =
     ]);
     const log = await open(file("console"), "w");
     const child = spawn(
-      kernel,
+      "taskset",
       [
+        ...["--cpu-list", String(await nextProcessor()), kernel],
         ...["quiet", `mem=${options.memory ?? "1G"}`, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"],
         ...[`init=${file("init")}`, `uml_dir=${work}/`, "umid=guest", "con=null", "con0=null,fd:1"],
       ],
