@@ -1,37 +1,7 @@
-import { IpAddress, Prefix } from "@sallyport/base";
 import { z } from "zod";
 import { address, by, id, identity, isHostName, name, prefix } from "./fields.js";
 import type { ConnectionIntent, Identity, PoolIntent } from "./model.js";
-
-/** Addresses `first`…`last`, both inclusive, of one family. */
-export interface Range {
-  readonly first: IpAddress;
-  readonly last: IpAddress;
-}
-
-/** `10.9.0.0/24`, `10.9.0.5`, `10.9.0.5-10.9.0.9`. Throws a `base/…` fault or an error that says what would be right. */
-export function parseRange(text: string): Range {
-  const [from = "", to, ...more] = text.split("-");
-  if (to === undefined) {
-    const { first, last } = Prefix.parse(from);
-    return { first, last };
-  }
-  const [first, last] = [IpAddress.parse(from.trim()), IpAddress.parse(to.trim())];
-  if (more.length > 0 || first.family !== last.family || first.toBigInt() > last.toBigInt()) {
-    throw new Error("a range such as 10.9.0.5-10.9.0.9, the lower address first");
-  }
-  return { first, last };
-}
-
-function rangeText(text: string): string {
-  const { first, last } = parseRange(text);
-  return text.includes("-") ? `${first}-${last}` : Prefix.parse(text).toString();
-}
-
-const overlap = (a: Range, b: Range) =>
-  a.first.family === b.first.family &&
-  a.first.toBigInt() <= b.last.toBigInt() &&
-  b.first.toBigInt() <= a.last.toBigInt();
+import { parseRange, type Range, rangesOverlap, rangeText } from "./ranges.js";
 
 const ranges = z.array(by(rangeText)).max(64);
 
@@ -55,7 +25,8 @@ export const pool = z
       const refuse = (message: string) => ctx.addIssue({ code: "custom", path: ["addresses", i], message });
       if (range.first.family !== all[0]?.first.family)
         refuse("addresses of one family; another family is another pool");
-      else if (all.slice(0, i).some((other) => overlap(range, other))) refuse("addresses that are not in it already");
+      else if (all.slice(0, i).some((other) => rangesOverlap(range, other)))
+        refuse("addresses that are not in it already");
     });
   });
 
@@ -129,7 +100,7 @@ export function checkPools(
     ids.add(p.id);
     p.addresses.forEach((text, j) => {
       const range = parseRange(text);
-      if (taken.some((other) => overlap(range, other))) {
+      if (taken.some((other) => rangesOverlap(range, other))) {
         refuse(["pools", i, "addresses", j], "addresses that no other pool has");
       }
     });

@@ -1,45 +1,15 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { AddressPool, ModeConfig, PeerConfig } from "@sallyport/ike";
-import { parseRange, type Range } from "./addressing.js";
 import { ikeIdentity } from "./identity.js";
-import type { ConnectionIntent, GatewayIntent, PoolIntent, UserIntent } from "./model.js";
+import type { ConnectionIntent, GatewayIntent, UserIntent } from "./model.js";
+import { givenRanges, parseRange } from "./ranges.js";
 
 const addressesOf = (texts: readonly string[] = []) => texts.map((t) => IpAddress.parse(t));
 const prefixesOf = (texts: readonly string[] = []) => texts.map((t) => Prefix.parse(t));
 
 /** The pools without what is excepted from them and without the gateway's own addresses. */
 export function poolsOf({ pools = [] }: GatewayIntent, own: readonly IpAddress[]): AddressPool[] {
-  return pools.map((pool) => ({ id: pool.id, ranges: rangesOf(pool, own) }));
-}
-
-function rangesOf({ addresses, except = [] }: PoolIntent, own: readonly IpAddress[]): Range[] {
-  const holes = [...except.map(parseRange), ...own.map((a) => ({ first: a, last: a }))];
-  return holes.reduce<Range[]>(
-    (ranges, hole) => ranges.flatMap((range) => without(range, hole)),
-    addresses.map(usable),
-  );
-}
-
-/** A network's own address and its broadcast address are nobody's. */
-function usable(text: string): Range {
-  const { first, last } = parseRange(text);
-  const hosts = last.toBigInt() - first.toBigInt();
-  if (text.includes("-") || hosts < 3n) return { first, last };
-  const end = first.family === 4 ? last.toBigInt() - 1n : last.toBigInt();
-  return {
-    first: IpAddress.fromBigInt(first.family, first.toBigInt() + 1n),
-    last: IpAddress.fromBigInt(first.family, end),
-  };
-}
-
-function without(range: Range, hole: Range): Range[] {
-  const { family } = range.first;
-  const [low, high] = [range.first.toBigInt(), range.last.toBigInt()];
-  const [from, to] = [hole.first.toBigInt(), hole.last.toBigInt()];
-  if (family !== hole.first.family || to < low || from > high) return [range];
-  const piece = (a: bigint, b: bigint) =>
-    a > b ? [] : [{ first: IpAddress.fromBigInt(family, a), last: IpAddress.fromBigInt(family, b) }];
-  return [...piece(low, from - 1n), ...piece(to + 1n, high)];
+  return pools.map((pool) => ({ id: pool.id, ranges: givenRanges(pool, own) }));
 }
 
 /** A pool of this connection that lies within a network of the gateway (MC-10), in words. */

@@ -115,6 +115,14 @@ export interface PreSharedKeyModel {
   readonly secret: Secret;
 }
 
+/** Addresses of one family for road warriors, apart from every network of the fleet; texts as in `PoolIntent`. */
+export interface AddressPoolModel {
+  readonly id: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly except?: readonly string[] | undefined;
+}
+
 /** Everything `compile` knows. Order of the lists has no meaning, except of `hubs` (preference), proposals, and a certificate's intermediates. */
 export interface FleetModel {
   readonly organization: OrganizationModel;
@@ -127,6 +135,7 @@ export interface FleetModel {
   readonly internalAnchorIds: readonly string[];
   readonly trustAnchors: readonly TrustAnchorModel[];
   readonly preSharedKeys: readonly PreSharedKeyModel[];
+  readonly pools?: readonly AddressPoolModel[] | undefined;
 }
 
 /** One tunnel of the fleet, with its two ends. */

@@ -25,6 +25,22 @@ describe("findOverlaps", () => {
     });
   });
 
+  test("finds a range of an address pool that reaches into a site, another pool or an external peer", () => {
+    const pools = [
+      { id: "p0", name: "people", addresses: ["10.3.255.250-10.4.0.9"] },
+      { id: "p1", name: "guests", addresses: ["10.9.0.0/24"] },
+      { id: "p2", name: "more guests", addresses: ["10.8.255.0-10.9.0.0"] },
+    ];
+    const found = findOverlaps(fleet({ sites: [site(0), site(1), site(2, "10.3.0.0/16")], pools }));
+    const owners = found.map(({ a, b }) => [a.id, b.id].sort().join());
+    expect([...new Set(owners)].sort()).toEqual(["p0,site-depot", "p1,p2"]);
+    const [first] = found;
+    if (!first) throw new Error("no overlap found");
+    const fault = overlapFault(first, first.a.id === "p0" ? "a" : "b");
+    expect(fault).toMatchObject({ field: "pools[0].addresses[0]", value: "10.3.255.250-10.4.0.9" });
+    expect(fault.message).toContain('address pool "people"');
+  });
+
   const prefix = fc.oneof(
     fc
       .tuple(fc.nat(255), fc.integer({ min: 0, max: 32 }))

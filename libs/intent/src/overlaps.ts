@@ -1,15 +1,17 @@
-import { type Fault, Prefix } from "@sallyport/base";
+import { type Fault, Prefix, rangeToPrefixes } from "@sallyport/base";
 import { fault } from "./faults.js";
 import { comparePrefixes } from "./fleet.js";
 import type { FleetModel } from "./fleet-model.js";
+import { parseRange } from "./ranges.js";
 
 /** Whose a prefix is, e.g. `site "Vienna"`. `index` is the owner's place in its list of the model. */
 export interface PrefixOwner {
-  readonly kind: "site" | "external";
+  readonly kind: "site" | "external" | "pool";
   readonly id: string;
   readonly name: string;
+  /** As it was entered: of a pool it may be a range. */
   readonly prefix: string;
-  /** `sites[2].subnets[0]` or `externalPeers[0].remoteSubnets[1]`. */
+  /** `sites[2].subnets[0]`, `externalPeers[0].remoteSubnets[1]` or `pools[0].addresses[0]`. */
   readonly field: string;
 }
 
@@ -19,7 +21,7 @@ export interface Overlap {
   readonly b: PrefixOwner;
 }
 
-/** Every two prefixes of the fleet that overlap: site against site, site against external peer, peer against peer, or within one owner. */
+/** Every two prefixes of the fleet that overlap: among sites, external peers and address pools, or within one owner. */
 export function findOverlaps(model: FleetModel): Overlap[] {
   const owned = [
     ...model.sites.flatMap((s, i) =>
@@ -45,6 +47,20 @@ export function findOverlaps(model: FleetModel): Overlap[] {
       ),
     ),
   ].map((owner) => ({ owner, prefix: Prefix.parse(owner.prefix, owner.field) }));
+  const given = (model.pools ?? []).flatMap((p, i) =>
+    p.addresses.flatMap((text, j) => {
+      const owner: PrefixOwner = {
+        kind: "pool",
+        id: p.id,
+        name: p.name,
+        prefix: text,
+        field: `pools[${i}].addresses[${j}]`,
+      };
+      const { first, last } = parseRange(text);
+      return rangeToPrefixes(first, last).map((prefix) => ({ owner, prefix }));
+    }),
+  );
+  owned.push(...given);
   owned.sort((x, y) => comparePrefixes(x.prefix, y.prefix));
   // Prefixes either nest or are disjoint, so those that hold the current one form a stack.
   const around: typeof owned = [];
@@ -57,7 +73,8 @@ export function findOverlaps(model: FleetModel): Overlap[] {
   return found;
 }
 
-const ownerText = (o: PrefixOwner) => `${o.kind === "site" ? "site" : "external peer"} "${o.name}" (${o.prefix})`;
+const KINDS = { site: "site", external: "external peer", pool: "address pool" } as const;
+const ownerText = (o: PrefixOwner) => `${KINDS[o.kind]} "${o.name}" (${o.prefix})`;
 
 /** The fault to refuse an overlap with, seen from the prefix that was just entered. */
 export function overlapFault({ a, b }: Overlap, entered: "a" | "b" = "b"): Fault<"intent/overlap"> {
@@ -65,7 +82,7 @@ export function overlapFault({ a, b }: Overlap, entered: "a" | "b" = "b"): Fault
   return fault("intent/overlap", `${ownerText(mine)} overlaps ${ownerText(other)}`, {
     field: mine.field,
     value: mine.prefix,
-    expected: `a prefix that does not overlap ${other.prefix} of ${other.kind === "site" ? "site" : "external peer"} "${other.name}"`,
+    expected: `addresses that do not overlap ${other.prefix} of ${KINDS[other.kind]} "${other.name}"`,
     facts: { mine: ownerText(mine), other: ownerText(other), mineId: mine.id, otherId: other.id },
   });
 }
