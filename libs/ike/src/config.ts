@@ -102,8 +102,11 @@ export type RemoteAuth =
       readonly user?: string | undefined;
     };
 
-/** Passwords as octets (UTF-8) by user name. An empty password never matches. */
-export type EapUsers = ReadonlyMap<string, Uint8Array>;
+/** A password as octets (UTF-8), of which an empty one never matches; or the 16 octets that EAP-MSCHAPv2 alone verifies by (RFC 2759 §8.3). */
+export type EapSecret = Uint8Array | { readonly ntHash: Uint8Array };
+
+/** Secrets by user name. */
+export type EapUsers = ReadonlyMap<string, EapSecret>;
 
 export type TlsVersion = "1.2" | "1.3";
 

@@ -3,6 +3,7 @@ import { OWN_CREDENTIAL } from "../testing/credential.js";
 import { fleet } from "../testing/fleets.js";
 import { compile } from "./compile.js";
 import { diffIntent } from "./diff.js";
+import { mschapVerifier } from "./engine-auth.js";
 import { toIkeConfig } from "./engine-config.js";
 import type { LocalFacts } from "./local-facts.js";
 import type { ConnectionIntent, EapUserSetIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
@@ -206,6 +207,27 @@ describe("EAP in an intent", () => {
     ]);
     const methods = diffIntent(parsed(serving()), parsed(serving({ methods: ["tls"] } as never)));
     expect(methods.connections[0]).toMatchObject({ impact: "untouched", fields: [{ field: "peer.methods" }] });
+  });
+
+  test("knows users by the NT hash of their password, for methods that need no more", () => {
+    const secret = mschapVerifier("clientPass");
+    // RFC 2759 §9.2: PasswordHash of "clientPass".
+    expect(secret.reveal()).toBe("44ebba8d5312b8d611474411f56989ae");
+    const hashed = [{ id: "staff", users: [{ name: "User", secret, verifier: "nt-hash" as const }] }];
+    const value = { ...serving(), eapUsers: hashed };
+    expect(engine(value).config.eapUsers?.get("staff")?.get("User")).toEqual({
+      ntHash: Uint8Array.from(Buffer.from(secret.reveal(), "hex")),
+    });
+    expect(maskIntent(value)).not.toContain(secret.reveal());
+    expect(() => parsed({ ...serving({ methods: ["gtc"] } as never), eapUsers: hashed })).toThrow(
+      expect.objectContaining({ field: "connections[0].peer.methods" }),
+    );
+    const short = [
+      { id: "staff", users: [{ name: "User", secret: new Secret("44eb"), verifier: "nt-hash" as const }] },
+    ];
+    expect(() => parsed({ ...serving(), eapUsers: short })).toThrow(
+      expect.objectContaining({ field: "eapUsers[0].users[0].secret", value: "***" }),
+    );
   });
 
   test("takes thousands of users", () => {

@@ -48,9 +48,16 @@ export const peerEap = <I extends z.ZodType>(peerIdentity: I) =>
     userSetId: id.optional(),
   });
 
+const eapUser = z
+  .strictObject({ name: user, secret, verifier: z.literal("nt-hash").optional() })
+  .refine((v) => v.verifier === undefined || /^[0-9a-f]{32}$/.test(v.secret.reveal()), {
+    path: ["secret"],
+    message: "an NT hash as 32 lower-case hex digits",
+  });
+
 export const eapUserSet = z.strictObject({
   id,
-  users: z.array(z.strictObject({ name: user, secret })).max(MAX_USERS),
+  users: z.array(eapUser).max(MAX_USERS),
 });
 
 type Role = GatewayIntent["connections"][number]["role"];
@@ -118,8 +125,14 @@ export function checkUsers(
       names.add(name);
     });
   });
+  const hashed = new Set(
+    eapUsers.filter((set) => set.users.some((u) => u.verifier !== undefined)).map((set) => set.id),
+  );
   connections.forEach(({ peer }, i) => {
-    if (peer.method !== "eap" || peer.userSetId === undefined || ids.has(peer.userSetId)) return;
-    refuse(["connections", i, "peer", "userSetId"], "the id of one of eapUsers");
+    if (peer.method !== "eap" || peer.userSetId === undefined) return;
+    if (!ids.has(peer.userSetId)) refuse(["connections", i, "peer", "userSetId"], "the id of one of eapUsers");
+    if (hashed.has(peer.userSetId) && peer.methods?.some((m) => m === "md5" || m === "gtc")) {
+      refuse(["connections", i, "peer", "methods"], "mschapv2 or tls, since of users only the NT hash is known");
+    }
   });
 }

@@ -1,19 +1,29 @@
 import { Buffer } from "node:buffer";
-import type {
-  EapPeerConfig,
-  EapServerConfig,
-  EapTlsSettings,
-  EapUsers,
-  LocalAuth,
-  NonEmpty,
-  PeerConfig,
-  RemoteAuth,
-  TrustAnchor,
+import {
+  type EapPeerConfig,
+  type EapSecret,
+  type EapServerConfig,
+  type EapTlsSettings,
+  type EapUsers,
+  type LocalAuth,
+  type NonEmpty,
+  ntHash,
+  type PeerConfig,
+  type RemoteAuth,
+  type TrustAnchor,
 } from "@sallyport/ike";
 import { identityMatch, ikeIdentity } from "./identity.js";
 import type { Credential, LocalFacts } from "./local-facts.js";
-import type { ConnectionIntent, GatewayIntent, LocalEap, PeerAuth, PeerEap, PeerIdentity } from "./model.js";
-import type { Secret } from "./secret.js";
+import type {
+  ConnectionIntent,
+  EapUserIntent,
+  GatewayIntent,
+  LocalEap,
+  PeerAuth,
+  PeerEap,
+  PeerIdentity,
+} from "./model.js";
+import { Secret } from "./secret.js";
 
 /** The certificates that connections need. */
 export interface Own {
@@ -93,7 +103,17 @@ function whole<T>(list: readonly (T | undefined)[]): NonEmpty<T> | undefined {
 
 /** For the engine: passwords by name, by set. */
 export function eapUsersOf({ eapUsers = [] }: GatewayIntent): ReadonlyMap<string, EapUsers> {
-  return new Map(eapUsers.map(({ id, users }) => [id, new Map(users.map((u) => [u.name, password(u.secret)]))]));
+  return new Map(eapUsers.map(({ id, users }) => [id, new Map(users.map((u) => [u.name, eapSecret(u)]))]));
+}
+
+function eapSecret({ secret, verifier }: EapUserIntent): EapSecret {
+  if (verifier === undefined) return password(secret);
+  return { ntHash: Uint8Array.from(Buffer.from(secret.reveal(), "hex")) };
+}
+
+/** What a gateway verifies EAP-MSCHAPv2 by instead of the password: `EapUserIntent` with this secret and `verifier: "nt-hash"`. */
+export function mschapVerifier(text: string): Secret {
+  return new Secret(Buffer.from(ntHash(Buffer.from(text, "utf8"))).toString("hex"));
 }
 
 /** Text as it was typed; `0x` has no meaning in a password. */

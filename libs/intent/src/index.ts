@@ -7,6 +7,7 @@ export {
   type Impact,
   type IntentDiff,
 } from "./diff.js";
+export { mschapVerifier } from "./engine-auth.js";
 export { type EngineConfig, toIkeConfig } from "./engine-config.js";
 export { isHostName } from "./fields.js";
 export { DEFAULT_PORTS, gatewayFqdn, gatewayIdentity, listTunnels } from "./fleet.js";

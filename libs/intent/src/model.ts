@@ -322,7 +322,14 @@ export interface PeerEap extends EapMethods {
 
 export interface EapUserSetIntent {
   readonly id: string;
-  readonly users: readonly { readonly name: string; readonly secret: Secret }[];
+  readonly users: readonly EapUserIntent[];
+}
+
+export interface EapUserIntent {
+  readonly name: string;
+  /** The password as text; with `verifier` its NT hash as 32 hex digits (RFC 2759 §8.3), which is enough for `mschapv2` and for no other method. */
+  readonly secret: Secret;
+  readonly verifier?: "nt-hash" | undefined;
 }
 
 export interface ChildIntent {

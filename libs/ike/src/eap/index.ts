@@ -3,6 +3,7 @@ import type { EapServer } from "./server.js";
 import type { EapTlsCloseJob } from "./types.js";
 
 export { EAP_METHODS, type EapMethod, type EapMethodInfo, methodText } from "./methods.js";
+export { ntHash } from "./mschap-keys.js";
 export { answerEap, beginEapPeer, type EapPeer, resumeEapPeer } from "./peer.js";
 export { beginEapServer, type EapServer, resumeEapServer, serveEap } from "./server.js";
 export type {

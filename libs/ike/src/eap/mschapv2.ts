@@ -1,13 +1,14 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { type Fault, Reader, Writer } from "@sallyport/base";
+import type { EapSecret } from "../config.js";
 import { concat } from "../crypto/bytes.js";
 import { printable } from "../wire/text.js";
 import { fault } from "./faults.js";
 import { challengeHash, mschapMsk, ntHash, ntResponse, serverProof } from "./mschap-keys.js";
 import { malformed, type PeerOutcome, type PeerTurn, type ServerOutcome, unexpected } from "./outcome.js";
 import type { EapContext } from "./types.js";
-import { passwordOf, type ServerTurn, withoutDomain, wrongCredentials } from "./user.js";
+import { ntHashOf, type ServerTurn, withoutDomain, wrongCredentials } from "./user.js";
 
 /** EAP-MSCHAPv2, draft-kamath-pppext-eap-mschapv2; the calculations are RFC 2759's. */
 const OP = { CHALLENGE: 1, RESPONSE: 2, SUCCESS: 3, FAILURE: 4 } as const;
@@ -19,7 +20,7 @@ const MAX_NAME_BYTES = 256;
 
 export type MschapServer = { readonly method: "mschapv2"; readonly id: number } & (
   | { readonly at: "challenged"; readonly challenge: Uint8Array }
-  | { readonly at: "accepted"; readonly msk: Uint8Array; readonly password: Uint8Array }
+  | { readonly at: "accepted"; readonly msk: Uint8Array; readonly stored: EapSecret }
   | { readonly at: "refused"; readonly refused: Fault }
 );
 
@@ -75,7 +76,7 @@ export function serveMschap(s: MschapServer, data: Uint8Array, turn: ServerTurn)
       return judge(s, data, turn);
     case "accepted":
       if (data[0] !== OP.SUCCESS) throw unexpected(`MS-CHAPv2 code ${data[0]}`, "the acknowledgement of success");
-      return { do: "done", msk: s.msk, ground: { password: s.password } };
+      return { do: "done", msk: s.msk, ground: { password: s.stored } };
     case "refused":
       // Whatever the answer to the failure is: this is how it ends.
       throw s.refused;
@@ -95,8 +96,7 @@ function judge(
   fields.skip(8);
   const response = Uint8Array.from(fields.bytes(24, "EAP.ntResponse"));
   const name = withoutDomain(new TextDecoder().decode(body.rest("EAP.name", { max: MAX_NAME_BYTES })));
-  const { octets, known } = passwordOf(turn);
-  const hash = ntHash(octets);
+  const { hash, stored, known } = ntHashOf(turn);
   const challenge = challengeHash(peerChallenge, s.challenge, name);
   const right = timingSafeEqual(ntResponse(challenge, hash), response);
   // The password counts for whom the peer claimed to be; another name here would be a second identity.
@@ -113,7 +113,7 @@ function judge(
     .toUpperCase();
   return {
     do: "ask",
-    state: { method, id: s.id, at: "accepted", msk: mschapMsk(hash, response), password: octets },
+    state: { method, id: s.id, at: "accepted", msk: mschapMsk(hash, response), stored },
     data: message(OP.SUCCESS, s.id, ascii(`S=${proof} M=Welcome`)),
   };
 }

@@ -1,5 +1,5 @@
 import type { Fault, Rng } from "@sallyport/base";
-import type { EapTlsSettings, EapUsers, Identity, TlsVersion, TrustAnchor } from "../config.js";
+import type { EapSecret, EapTlsSettings, EapUsers, Identity, TlsVersion, TrustAnchor } from "../config.js";
 import type { PeerCertificate } from "../crypto/types.js";
 import type { Failure } from "../failure.js";
 import type { EapPayload } from "../wire/types.js";
@@ -60,7 +60,7 @@ export interface EapTlsFinished {
 
 /** What a conversation rests on: the password that the peer turned out to know, or the other end's certificate. */
 export type EapGround =
-  | { readonly password: Uint8Array }
+  | { readonly password: EapSecret }
   | { readonly certificate: PeerCertificate; readonly trust: readonly TrustAnchor[] };
 
 /** How a conversation ended well. */

@@ -1,10 +1,11 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { IpAddress } from "@sallyport/base";
-import type { EapServerConfig, Identity } from "../config.js";
+import type { EapSecret, EapServerConfig, Identity } from "../config.js";
 import { identificationText, toIdentification } from "../v2/identity.js";
 import { printable } from "../wire/text.js";
 import { fault } from "./faults.js";
 import { type EapMethod, methodText } from "./methods.js";
+import { ntHash } from "./mschap-keys.js";
 import type { ClaimedIdentity, EapContext } from "./types.js";
 
 const MAX_IDENTITY_OCTETS = 1024;
@@ -77,11 +78,27 @@ export interface StoredPassword {
   readonly known: boolean;
 }
 
+function storedFor({ config, ctx, claimed }: ServerTurn): EapSecret | undefined {
+  return config.users === undefined ? undefined : ctx.users.get(config.users)?.get(claimed.text);
+}
+
 /** The password of whom the peer claims to be. For a stranger random octets, so that he takes the same path as everyone. */
-export function passwordOf({ config, ctx, claimed }: ServerTurn): StoredPassword {
-  const stored = config.users === undefined ? undefined : ctx.users.get(config.users)?.get(claimed.text);
-  if (stored && stored.length > 0) return { octets: stored, known: true };
-  return { octets: createHash("sha256").update(ctx.rng.bytes(16)).digest(), known: false };
+export function passwordOf(turn: ServerTurn): StoredPassword {
+  const stored = storedFor(turn);
+  if (stored instanceof Uint8Array && stored.length > 0) return { octets: stored, known: true };
+  return { octets: createHash("sha256").update(turn.ctx.rng.bytes(16)).digest(), known: false };
+}
+
+/** The same for EAP-MSCHAPv2, for which the hash of the password is enough; `stored` is what it was taken from. */
+export function ntHashOf(turn: ServerTurn): {
+  readonly hash: Uint8Array;
+  readonly stored: EapSecret;
+  readonly known: boolean;
+} {
+  const stored = storedFor(turn);
+  if (stored && "ntHash" in stored) return { hash: stored.ntHash, stored, known: true };
+  const { octets, known } = passwordOf(turn);
+  return { hash: ntHash(octets), stored: octets, known };
 }
 
 /** One text for the log; the peer hears nothing but failure. */

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import type { EapUsers, IkeConfig, PeerConfig, RemoteAuth, TrustAnchor } from "../config.js";
+import type { EapSecret, EapUsers, IkeConfig, PeerConfig, RemoteAuth, TrustAnchor } from "../config.js";
 import type { PeerCertificate } from "../crypto/types.js";
 import type { EapDone } from "../eap/index.js";
 import { handshakeOf } from "./handshake.js";
@@ -8,6 +8,11 @@ import type { CertificateEvidence, Evidence, IkeSa } from "./sa.js";
 
 function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function sameEapSecret(a: EapSecret, b: EapSecret): boolean {
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && sameSecret(a, b);
+  return !(b instanceof Uint8Array) && sameSecret(a.ntHash, b.ntHash);
 }
 
 function sameAnchor(a: TrustAnchor, b: TrustAnchor): boolean {
@@ -88,7 +93,7 @@ function passes(
   if (!ground) return true;
   if ("anchors" in ground) return isTrusted(ground, eap.tls?.trust);
   const now = users?.get(eap.users ?? "")?.get(user);
-  return now !== undefined && sameSecret(now, ground.password);
+  return now !== undefined && sameEapSecret(now, ground.password);
 }
 
 function isTrusted({ anchors }: CertificateEvidence, trust: readonly TrustAnchor[] | undefined): boolean {

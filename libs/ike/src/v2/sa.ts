@@ -1,6 +1,6 @@
 import type { Endpoint, IpAddress } from "@sallyport/base";
 import type { CryptoResult, EffectId, Failure, Millis } from "../api.js";
-import type { PeerConfig, TrustAnchor } from "../config.js";
+import type { EapSecret, PeerConfig, TrustAnchor } from "../config.js";
 import type { DhGroup, DhKeyPair, IkeKeys, IkeSuite, SkProtector } from "../crypto/types.js";
 import type { EapMethod } from "../eap/index.js";
 import type { VirtualAddresses } from "../status.js";
@@ -189,7 +189,7 @@ export type Evidence =
       readonly round: number;
       readonly method: EapMethod;
       readonly user: string;
-      readonly ground: { readonly password: Uint8Array } | CertificateEvidence | undefined;
+      readonly ground: { readonly password: EapSecret } | CertificateEvidence | undefined;
     }
   /** The server's certificate in EAP of ours; `round` is of ours too. */
   | (CertificateEvidence & { readonly by: "eap-server" });

@@ -1,5 +1,5 @@
 import { IpAddress, Prefix } from "@sallyport/base";
-import type { EapMethod, EapServerConfig, EapUsers, RemoteAuth } from "@sallyport/ike";
+import { type EapMethod, type EapServerConfig, type EapUsers, ntHash, type RemoteAuth } from "@sallyport/ike";
 import { configOf } from "./configs.js";
 import { CA, lab, TLS, USERS, utf8 } from "./eap-lab.spec-helper.js";
 import { anchor } from "./sim-keys.js";
@@ -74,6 +74,30 @@ describe("what a user of EAP rests on", () => {
     sim.run(20);
     expect(users()).toEqual(["bob"]);
     expect([a.of("ike-down").length, c.of("ike-down").length]).toEqual([1, 0]);
+  });
+
+  it("is the hash of the password where the gateway knows no more, and another one ends what it has opened", () => {
+    const hashes = (...changes: readonly (readonly [string, string | undefined])[]) => {
+      const set = [...(people(...changes).get("people") ?? [])];
+      return new Map([
+        [
+          "people",
+          new Map(set.flatMap(([name, s]) => (s instanceof Uint8Array ? [[name, { ntHash: ntHash(s) }]] : []))),
+        ],
+      ]);
+    };
+    const { sim, b, config, users } = staffed();
+    b.configure(config({}, hashes()));
+    sim.run(20);
+    // Both were known by their passwords and have to show anew that they know them.
+    expect(b.of("ike-down").map((e) => e.reason)).toEqual(["distrusted", "distrusted"]);
+    expect(users()).toEqual(["alice", "bob"]);
+    b.configure(config({}, hashes(["carol", "new here"])));
+    sim.run(20);
+    expect(b.of("ike-down")).toHaveLength(2);
+    b.configure(config({}, hashes(["bob", "another"])));
+    sim.run(20);
+    expect(users()).toEqual(["alice"]);
   });
 
   it("is not the set's name, nor its other users, and lasts over a rekey", () => {
