@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from "@nestjs/common";
+import { AddressPoolsModule } from "./features/address-pools/address-pools.module.js";
 import { AgentsModule } from "./features/agents/agents.module.js";
 import { AuditModule } from "./features/audit/audit.module.js";
 import { CertificatesModule } from "./features/certificates/certificates.module.js";
@@ -11,6 +12,7 @@ import { NetworksModule } from "./features/networks/networks.module.js";
 import { OperatorsModule } from "./features/operators/operators.module.js";
 import { OrganizationsModule } from "./features/organizations/organizations.module.js";
 import { RetentionModule } from "./features/retention/retention.module.js";
+import { RoadWarriorsModule } from "./features/road-warriors/road-warriors.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
 import { SitesModule } from "./features/sites/sites.module.js";
 import { TunnelsModule } from "./features/tunnels/tunnels.module.js";
@@ -36,6 +38,8 @@ export class AppModule {
         EnrolmentModule,
         SitesModule,
         ExternalPeersModule,
+        RoadWarriorsModule,
+        AddressPoolsModule,
         TunnelsModule,
         AgentsModule,
         RetentionModule,

@@ -112,6 +112,7 @@ export class PrismaFleetStore extends FleetStore {
     const networks = await tx.network.findMany({ where, include: { members: true } });
     const peers = await tx.externalPeer.findMany({ where, include: { subnets: true } });
     const keys = await tx.secret.findMany({ where: { ...where, externalPeers: { some: { organizationId } } } });
+    const pools = await tx.addressPool.findMany({ where });
     const { certificates, trustAnchors, internalAnchorIds } = await this.credentials.load(tx, organizationId);
     return {
       organization: { id: organization.id, slug: organization.slug, name: organization.name },
@@ -126,6 +127,7 @@ export class PrismaFleetStore extends FleetStore {
       internalAnchorIds,
       trustAnchors,
       preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),
+      pools: pools.map(({ id, name, addresses, exclusions }) => ({ id, name, addresses, except: exclusions })),
     };
   }
 }

@@ -7,7 +7,7 @@ import { Prover } from "./prover.js";
 
 /** Where the thing being written stands in the caller's input, so that a fault names the caller's field. */
 export interface Entered {
-  /** Id of the site, gateway, network or external peer that was just written. Its tunnels are proved. */
+  /** Id of the site, gateway, network, external peer or address pool that was just written. Its tunnels are proved. */
   readonly ownerId: string;
   /** Where its prefixes stand, e.g. `input.subnets`. */
   readonly subnetsField?: string;
@@ -126,9 +126,11 @@ function refuseOverlaps(model: FleetModel, ownerId: string | undefined): void {
 
 /** The same fault with the caller's own field. */
 function renamed(error: Fault, model: FleetModel, { ownerId, subnetsField, fields = [] }: Entered): Fault {
-  const place = /^(sites|externalPeers)\[(\d+)\]\.(?:subnets|remoteSubnets)\[(\d+)\]$/.exec(error.field ?? "");
+  const place = /^(sites|externalPeers|pools)\[(\d+)\]\.(?:subnets|remoteSubnets|addresses)\[(\d+)\]$/.exec(
+    error.field ?? "",
+  );
   if (place && subnetsField !== undefined) {
-    const owner = (place[1] === "sites" ? model.sites : model.externalPeers)[Number(place[2])];
+    const owner = model[place[1] as "sites" | "externalPeers" | "pools"]?.[Number(place[2])];
     if (owner?.id === ownerId) return withField(error, `${subnetsField}[${place[3]}]`);
   }
   const [, field] = fields.find(([pattern]) => pattern.test(error.field ?? "")) ?? [];
