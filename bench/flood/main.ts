@@ -1,7 +1,7 @@
 /**
  * A gateway under a flood of spoofed IKE_SA_INITs: what becomes of a standing tunnel, of a newcomer, and of memory.
  *
- * `node bench/flood/main.ts [--rate 20000] [--seconds 60]`
+ * `node bench/flood/main.ts [--port 500|4500] [--rate 20000] [--seconds 60]`
  */
 import { hash, randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -9,9 +9,17 @@ import { BARS, shortfalls, underFlood } from "../../tests/chaos/flood.ts";
 import { cost } from "../handshake/limit.ts";
 
 const { values: options } = parseArgs({
-  options: { rate: { type: "string", default: "20000" }, seconds: { type: "string", default: "60" } },
+  options: {
+    port: { type: "string", default: "500" },
+    rate: { type: "string", default: "20000" },
+    seconds: { type: "string", default: "60" },
+  },
 });
-const report = await underFlood("spb-flood", Number(options.rate), Number(options.seconds));
+const report = await underFlood("spb-flood", {
+  port: options.port === "4500" ? 4500 : 500,
+  rate: Number(options.rate),
+  seconds: Number(options.seconds),
+});
 const short = shortfalls(report);
 
 const middle = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
@@ -24,7 +32,7 @@ const material = randomBytes(32 + 5 + 8 + 32);
 const digest = cost(() => hash("sha256", material, "binary"));
 const table = [
   ["what", "measured", "bar"],
-  [`IKE_SA_INITs a second, for ${options.seconds} s`, ms(report.perSecond), ""],
+  [`IKE_SA_INITs a second to port ${options.port}, for ${options.seconds} s`, ms(report.perSecond), ""],
   ["answered with a cookie", share(report.cookies), ""],
   ["dropped by the agent, lost in its sockets", `${share(report.dropped)}, ${share(report.overflown)}`, ""],
   ["half-open IKE SAs, most at a time", String(report.halfOpen), `≤ ${BARS.halfOpen}`],

@@ -1,4 +1,4 @@
-// Run by Node in a namespace of its own: flood-main.ts TARGET PACKETS_A_SECOND SECONDS. Says how many IKE_SA_INITs left, as JSON.
+// Run by Node in a namespace of its own: flood-main.ts TARGET PORT PACKETS_A_SECOND SECONDS. Says how many IKE_SA_INITs left, as JSON.
 import { randomBytes, randomFillSync, randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { IpAddress } from "@sallyport/base";
@@ -8,15 +8,16 @@ import { META, META_WORDS, UdpSocket } from "@sallyport/linux-io";
 /** Sources are drawn from this network, all of which is an address of the namespace. */
 const SOURCES = { first: 0x0a40_0000, bits: 22 };
 const BATCH = 64;
-const SPI_OFFSET = 0;
 const TICK_MS = 2;
 
-const [target = "", rate = "20000", seconds = "10"] = process.argv.slice(2);
-const to = { address: IpAddress.parse(target), port: 500 };
+const [target = "", port = "500", rate = "20000", seconds = "10"] = process.argv.slice(2);
+const to = { address: IpAddress.parse(target), port: Number(port) };
+/** RFC 3948 §2.2. */
+const marker = new Uint8Array(to.port === 4500 ? 4 : 0);
 
 /** An acceptable request; every copy gets another SPI and nonce. */
 const nonce = randomBytes(32);
-const request = encodeMessage(
+const message = encodeMessage(
   {
     initiatorSpi: 1n,
     responderSpi: 0n,
@@ -46,7 +47,8 @@ const request = encodeMessage(
     { kind: "Nonce", data: nonce },
   ],
 );
-const nonceOffset = Buffer.from(request).indexOf(nonce);
+const request = Buffer.concat([marker, message]);
+const nonceOffset = request.indexOf(nonce);
 
 const socket = UdpSocket.open({ local: { address: IpAddress.any(4), port: 500 }, sendBufferBytes: 8 << 20 });
 const slab = Buffer.alloc(BATCH * request.length);
@@ -64,7 +66,7 @@ for (let i = 0; i < BATCH; i++) {
 function send(count: number): number {
   for (let i = 0; i < count; i++) {
     const at = i * request.length;
-    randomFillSync(slab, at + SPI_OFFSET, 8);
+    randomFillSync(slab, at + marker.length, 8);
     randomFillSync(slab, at + nonceOffset, 8);
     meta[i * META_WORDS + META.local] = SOURCES.first + 1 + randomInt(2 ** SOURCES.bits - 2);
   }

@@ -145,6 +145,14 @@ async function rekeyed(agent: Agent, what: "ike" | "child", begin: () => Promise
   });
 }
 
+export interface FloodPlan {
+  /** Where it goes: 500, or 4500, to which the tunnels' packets go as well. */
+  readonly port: 500 | 4500;
+  /** Datagrams a second. */
+  readonly rate: number;
+  readonly seconds: number;
+}
+
 interface Lab {
   readonly agent: Agent;
   readonly peer: Strongswan;
@@ -185,7 +193,7 @@ async function comings({ agent, peer }: Lab, ends: number): Promise<Pick<FloodRe
   return { connects, rekeys };
 }
 
-async function pressed(lab: Lab, rate: number, seconds: number): Promise<FloodReport> {
+async function pressed(lab: Lab, { port, rate, seconds }: FloodPlan): Promise<FloodReport> {
   const { agent, peer, pair, where } = lab;
   const child = `${STANDING.id}-net`;
   await peer.initiate(child);
@@ -196,7 +204,7 @@ async function pressed(lab: Lab, rate: number, seconds: number): Promise<FloodRe
   const traffic = await startPing(where.peers, STANDING.ours.host, { source: STANDING.theirs.host, intervalMs: 20 });
 
   const script = path.join(import.meta.dirname, "flood-main.ts");
-  const flood = spawnIn(where.flood, process.execPath, [script, GATEWAY, String(rate), String(seconds)], {
+  const flood = spawnIn(where.flood, process.execPath, [script, GATEWAY, ...[port, rate, seconds].map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const output = flood.stdout ? text(flood.stdout) : Promise.resolve("{}");
@@ -249,7 +257,7 @@ function halfOpenMade(counters: Readonly<Record<string, number>>): number {
  * Floods a gateway with IKE_SA_INITs of spoofed sources while a tunnel of it carries packets and is rekeyed over and over, and another
  * peer comes and goes.
  */
-export async function underFlood(prefix: string, rate: number, seconds: number): Promise<FloodReport> {
+export async function underFlood(prefix: string, plan: FloodPlan): Promise<FloodReport> {
   const where = topology(prefix);
   await remove(where);
   await layOut(where);
@@ -272,7 +280,7 @@ export async function underFlood(prefix: string, rate: number, seconds: number):
     });
     running.push(agent);
     const pair = new Pair(agent, peer, { ours: where.gateway, theirs: where.peers });
-    return await pressed({ agent, peer, pair, where }, rate, seconds);
+    return await pressed({ agent, peer, pair, where }, plan);
   } finally {
     await Promise.all(running.map((r) => r.stop()));
     await remove(where);

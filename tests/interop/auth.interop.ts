@@ -30,6 +30,7 @@ function tunnel(n: number, id: string): TunnelCase {
 interface Made {
   /** Of the far end. */
   readonly certificate: string;
+  readonly fingerprint: string;
   /** An authority of which the far end alone knows, and our certificates: the usual one, and one of that authority. */
   readonly another: string;
   readonly own: readonly CertificateReference[];
@@ -91,6 +92,18 @@ const CASES: readonly Case[] = [
     theirs: ({ certificate, another }) => ({
       local: { auth: "pubkey", id: THEIRS, certificate },
       remote: { auth: "pubkey", id: OURS, authorities: [another] },
+    }),
+  },
+  {
+    id: "certificate-known-by-itself-and-shown-if-asked",
+    proves: 2,
+    ours: ({ fingerprint }) => ({
+      peer: { method: "certificate", identity: fqdn(THEIRS), trustAnchorIds: [], fingerprints: [fingerprint] },
+    }),
+    theirs: ({ certificate }) => ({
+      ...SIGNED("pubkey"),
+      local: { auth: "pubkey", id: THEIRS, certificate },
+      sendCertificate: "ifasked",
     }),
   },
   {
@@ -232,6 +245,7 @@ const lab = againstStrongswan(NS, topology).forFile(async () => {
   const second = await another.issue(OURS, "ecdsa");
   const made: Made = {
     certificate: theirs.certificate,
+    fingerprint: theirs.fingerprint,
     another: another.certificate,
     own: [own, second].map(({ fingerprint }) => ({ fingerprint, intermediates: [] })),
   };

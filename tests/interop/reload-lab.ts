@@ -68,8 +68,6 @@ export const person = (eapId: string): Partial<PeerConnection> => ({
 });
 export const showing = (certificate: Credential): Partial<PeerConnection> => ({
   local: { auth: "pubkey", id: THEIRS, certificate: certificate.certificate },
-  // Who is known by itself is not asked for by the name of a CA.
-  sendCertificate: "always",
   remote: { auth: "pubkey", id: OURS },
 });
 

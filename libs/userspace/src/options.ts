@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import type { Clock } from "@sallyport/base";
 import type { Datagram, UdpSocket } from "@sallyport/linux-io";
 import type { RoutingOptions } from "./routing.js";
@@ -14,6 +15,8 @@ export interface UserspaceOptions {
   readonly sockets: readonly UdpSocket[];
   /** Gets every datagram that begins with the non-ESP marker, marker included (RFC 3948 §2.2). Must not keep `data`. */
   readonly onIke: (datagram: Datagram, socket: UdpSocket) => void;
+  /** Whether an IKE message of `length` octets at `at`, behind its marker, is to be handed over at all; absent: yes. */
+  readonly letsIke?: (slab: Buffer, at: number, length: number, socket: UdpSocket) => boolean;
   readonly clock: Clock;
   readonly routing?: Partial<RoutingOptions>;
   /** The TUN device went away, e.g. deleted by hand. It is made anew, with its routes and addresses. */

@@ -82,7 +82,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.#netlink = netlink;
     this.#pathMtus = new PathMtus(options.clock, netlink);
     this.#routing = routing;
-    this.#sockets = new EspSockets(options.sockets, options.onIke);
+    this.#sockets = new EspSockets(options);
     this.#sas = new SaDatabase(options.clock);
     this.#clearPath = new ClearPath(options.routing?.bypassMark ?? ROUTING_DEFAULTS.bypassMark, this.#statistics);
     const emit = (event: DataPlaneEvent) => this.#emit(event);

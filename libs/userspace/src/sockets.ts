@@ -1,6 +1,7 @@
 import { type Endpoint, endpointText, type IpAddress } from "@sallyport/base";
 import { type Datagram, META, META_FLAG_TRUNCATED, META_WORDS, SOL, UdpSocket } from "@sallyport/linux-io";
 import { fault } from "./faults.js";
+import type { UserspaceOptions } from "./options.js";
 import { ROUTING_DEFAULTS } from "./routing.js";
 import { addressOf } from "./selector.js";
 
@@ -9,6 +10,8 @@ const BUFFER_BYTES = 8 << 20;
 /** asm-generic/socket.h */
 const SO_NO_CHECK = 11;
 const NAT_KEEPALIVE = 0xff;
+/** RFC 3948 §2.2. */
+const MARKER_OCTETS = 4;
 
 /**
  * A socket as this adapter wants it, for `UserspaceDataPlane.create`. One of each family is enough for all local addresses.
@@ -33,10 +36,11 @@ export function openEspSocket(local: Endpoint, mark = ROUTING_DEFAULTS.bypassMar
 
 /** The sockets of ESP in UDP, shared with IKE (RFC 3948 §2). */
 export class EspSockets {
-  constructor(
-    readonly sockets: readonly UdpSocket[],
-    private readonly onIke: (datagram: Datagram, socket: UdpSocket) => void,
-  ) {}
+  constructor(private readonly options: Pick<UserspaceOptions, "sockets" | "onIke" | "letsIke">) {}
+
+  get sockets(): readonly UdpSocket[] {
+    return this.options.sockets;
+  }
 
   /** Takes NAT keepalives and IKE messages out of a batch; the ESP packets move to the front. Returns how many. */
   takeOthersOut(socket: UdpSocket, slab: Buffer, meta: Uint32Array, count: number): number {
@@ -46,8 +50,10 @@ export class EspSockets {
       const at = meta[record + META.offset] as number;
       const length = meta[record + META.length] as number;
       if (length === 1 && slab[at] === NAT_KEEPALIVE) continue;
-      if (length >= 4 && slab.readUInt32BE(at) === 0) {
-        this.onIke(datagramOf(slab, meta, record), socket);
+      if (length >= MARKER_OCTETS && slab.readUInt32BE(at) === 0) {
+        const { onIke, letsIke } = this.options;
+        const lets = letsIke?.(slab, at + MARKER_OCTETS, length - MARKER_OCTETS, socket) ?? true;
+        if (lets) onIke(datagramOf(slab, meta, record), socket);
         continue;
       }
       if (kept !== i) meta.copyWithin(kept * META_WORDS, record, record + META_WORDS);

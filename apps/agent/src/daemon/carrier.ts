@@ -78,11 +78,13 @@ async function openUserspace({ ports, tunName, clock, log }: CarrierOptions, ope
   const ike = opened.perFamily((family) => openIkeSocket(family, ports.ike, ROUTING_DEFAULTS.bypassMark));
   const natt = opened.perFamily((family) => openEspSocket({ address: IpAddress.any(family), port: ports.natt }));
   const transport = new UdpTransport([...ike, ...natt], ports, log);
+  const thinned = new Map(natt.map((socket) => [socket, transport.thinned(socket)]));
   let loggedAt = Number.NEGATIVE_INFINITY;
   const dataPlane = await UserspaceDataPlane.create({
     tunName,
     sockets: natt,
     clock,
+    letsIke: (slab, at, length, socket) => thinned.get(socket)?.(slab, at, length) ?? true,
     onIke: ({ from, to, data, truncated }) => {
       if (!truncated) transport.deliver(to, from, data.subarray(4));
     },

@@ -52,7 +52,7 @@ export class UdpTransport implements IkeTransport {
     for (const socket of this.sockets) {
       if (except.includes(socket)) continue;
       const natt = socket.local.port === this.ports.natt;
-      const thinning = new Thinning(() => Math.max(socket.fill, this.#crowding()));
+      const lets = this.thinned(socket);
       socket.onDatagram(
         ({ data, from, to, truncated }) => {
           if (truncated) return;
@@ -60,14 +60,19 @@ export class UdpTransport implements IkeTransport {
           else if (isMarked(data)) this.deliver(to, from, data.subarray(4));
         },
         (error) => this.log.warn({ err: error }, "reading an IKE socket failed"),
-        natt ? undefined : (...where) => this.#counted(thinning.lets(...where)),
+        natt ? (slab, at, length) => lets(slab, at + MARKER.length, length - MARKER.length) : lets,
       );
     }
   }
 
-  #counted(passes: boolean): boolean {
-    if (!passes) this.#dropped++;
-    return passes;
+  /** Whether an IKE message that came to `socket` is to be read at all; for one socket asked for once. */
+  thinned(socket: Pick<UdpSocket, "fill">): Thinning["lets"] {
+    const thinning = new Thinning(() => Math.max(socket.fill, this.#crowding()));
+    return (...where) => {
+      const passes = thinning.lets(...where);
+      if (!passes) this.#dropped++;
+      return passes;
+    };
   }
 
   /** An IKE message that came to the NAT-T port, without its marker. */

@@ -67,15 +67,25 @@ const KEY_HASH_BYTES = 20;
 /** Hashes that are sent, and that are taken from the peer. */
 const MAX_AUTHORITIES = 64;
 
-/** RFC 7296 §3.7: the trust anchors of everybody that the peer may turn out to be. */
+/** The hash of no key. */
+const NO_AUTHORITY = new Uint8Array(KEY_HASH_BYTES);
+
+/**
+ * RFC 7296 §3.7: the trust anchors of everybody that the peer may turn out to be. Of certificates that are known by themselves nobody
+ * here knows the authority, and a request has to name one; but many show theirs only when they are asked, and they do whatever is
+ * named.
+ */
 export function certificateRequests(peers: readonly PeerConfig[]): Payload[] {
   const hashes: Uint8Array[] = [];
+  let pinned = false;
   for (const round of peers.flatMap((p) => p.remoteAuth)) {
     if (round.method !== "certificate") continue;
+    pinned ||= round.pinned !== undefined;
     for (const { keyHash } of round.trust) {
       if (hashes.length < MAX_AUTHORITIES && !hashes.some((h) => sameOctets(h, keyHash))) hashes.push(keyHash);
     }
   }
+  if (hashes.length === 0 && pinned) hashes.push(NO_AUTHORITY);
   if (hashes.length === 0) return [];
   const data = new Uint8Array(hashes.length * KEY_HASH_BYTES);
   for (const [i, hash] of hashes.entries()) data.set(hash, i * KEY_HASH_BYTES);

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { Prefix } from "@sallyport/base";
-import { dnFromText, type Identity, type LocalAuth, type PeerConfig, type SignatureName } from "@sallyport/ike";
+import {
+  decodeMessage,
+  dnFromText,
+  type Identity,
+  type LocalAuth,
+  type PeerConfig,
+  type RemoteAuth,
+  type SignatureName,
+} from "@sallyport/ike";
 import { configOf, peerOf } from "./configs.js";
 import { anchor, SimKeys, type SimKeyType, trusting } from "./sim-keys.js";
 import { pair } from "./simulation.js";
@@ -64,6 +72,31 @@ describe("which of several configurations a caller is (IDENT-06, IDENT-14)", () 
       ours: `certificate ${hashOf(other).toString("hex")}`,
       theirs: expect.stringContaining(hashOf(local).toString("hex")),
     });
+  });
+
+  test("and is asked to show that certificate, though nobody here knows whose it is (RFC 7296 §3.7)", () => {
+    const keys = new SimKeys();
+    const local = keys.issue("nobody", ID_A);
+    const pinned: RemoteAuth = {
+      method: "certificate",
+      identity: { match: "any" },
+      trust: [],
+      pinned: [hashOf(local)],
+    };
+    const asked = (remoteAuth: RemoteAuth) => {
+      const { sim, a } = pair({ keys, b: configOf(peerOf("b", { remoteAuth: [remoteAuth], passive: true })) });
+      const requests: Uint8Array[] = [];
+      sim.network.taps.push((packet) => {
+        if (!packet.to.address.equals(a.address)) return undefined;
+        for (const p of decodeMessage(packet.datagram).payloads) if (p.kind === "CERTREQ") requests.push(p.data);
+        return undefined;
+      });
+      sim.run(1);
+      return requests.map((data) => Buffer.from(data).toString("hex"));
+    };
+    expect(asked(pinned)).toEqual(["00".repeat(20)]);
+    expect(asked(trusting(ID_A, CA))).toEqual([Buffer.from(anchor(CA).keyHash).toString("hex")]);
+    expect(asked(peerOf("b").remoteAuth[0])).toEqual([]);
   });
 
   test("by the authority of its certificate", () => {
