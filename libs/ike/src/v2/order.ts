@@ -1,3 +1,4 @@
+import { EXCHANGE } from "../wire/registry.js";
 import type { IkeSa, Phase } from "./sa.js";
 import type { Task, TaskKind } from "./task.js";
 
@@ -67,13 +68,18 @@ function isOpen(sa: IkeSa): boolean {
   return asking.length < window.send && nextOurs + preparing - lowest < window.send;
 }
 
+/** A CHILD SA that the peer asks for is made before the IKE SA that it is asked for on goes (RFC 7296 §2.25.2). */
+function hasToWait(sa: IkeSa, { kind }: Task): boolean {
+  return kind === "rekey-ike" && sa.serving?.exchange === EXCHANGE.CREATE_CHILD_SA;
+}
+
 /** The next exchange that may begin, in the order of the queue but for those that have to wait for others. */
 export function nextTask(sa: IkeSa): Task | undefined {
   if (sa.queue.length === 0 || !isOpen(sa)) return undefined;
   const before = sa.asking.map((a) => a.task);
   for (const task of sa.queue) {
     if (!ALLOWED[sa.phase].includes(task.kind)) continue;
-    if (before.every((b) => goTogether(sa, b, task))) return task;
+    if (!hasToWait(sa, task) && before.every((b) => goTogether(sa, b, task))) return task;
     before.push(task);
   }
   return undefined;

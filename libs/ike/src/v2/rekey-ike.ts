@@ -17,12 +17,10 @@ import { ikeStatus } from "./report.js";
 import type { Asking, IkeOffer, IkeSa, Outcome } from "./sa.js";
 import type { TaskKind } from "./task.js";
 import type { Turn } from "./turn.js";
-import { isCrowded } from "./unique.js";
+import { isCrowded, retire, supersede } from "./unique.js";
 
 const PAUSE_MS = 2_000;
 const RETRY_MS = 30_000;
-/** How long the end that has to delete a replaced IKE SA may take. */
-const PATIENCE_MS = 60_000;
 const MAX_GROUP_CHANGES = 4;
 
 /** Begins the rekey of the IKE SA (RFC 7296 §1.3.2); false when it is no time for it. */
@@ -202,7 +200,7 @@ function make(turn: Turn, old: IkeSa, m: Made): IkeSa {
   return turn.add(sa);
 }
 
-/** `heir` takes over; `old` only waits for its Delete. */
+/** `heir` takes over; `old` is deleted by the end that made `heir`, in the end by this one. */
 function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   inherit(old, heir);
   heir.local = old.local;
@@ -211,11 +209,9 @@ function give(turn: Turn, old: IkeSa, heir: IkeSa): void {
   heir.mobike = old.mobike && { ...old.mobike, seenAs: undefined };
   if (old.mobike?.before) enqueueFirst(turn, heir, { kind: old.mobike.decides ? "update-addresses" : "check-route" });
   followRekey(turn, old, heir);
-  old.phase = "rekeyed";
   old.rivalSerial = undefined;
-  old.rekeyAt = undefined;
-  old.expireAt = undefined;
-  old.dropAt = turn.now + PATIENCE_MS;
+  if (heir.initiator) retire(turn, old, "replaced");
+  else supersede(turn, old, false);
   if (heir.initiator && old.window.send > 1) enqueueFirst(turn, heir, { kind: "window" });
   turn.emit({ event: "ike-rekeyed", replaces: old.serial, peer: heir.peer?.id, at: turn.now, ike: ikeStatus(heir) });
 }
@@ -239,14 +235,6 @@ export function heirSpeaks(turn: Turn, heir: IkeSa): void {
   if (old) give(turn, old, heir);
 }
 
-/** Superfluous after a collision: who made it deletes it (RFC 7296 §2.8.2). */
-function discard(turn: Turn, sa: IkeSa): void {
-  sa.phase = "rekeyed";
-  sa.rekeyAt = undefined;
-  sa.expireAt = undefined;
-  sa.dropAt = turn.now + PATIENCE_MS;
-}
-
 /** Our rekey is through. */
 export function rekeyKeys(
   turn: Turn,
@@ -267,21 +255,19 @@ export function rekeyKeys(
   turn.wipe(shared, offer.pair.privateKey);
   if (sa.phase !== "established") {
     finish(sa, asking);
-    discard(turn, made);
-    enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
+    retire(turn, made, "replaced");
     return;
   }
   const rival = sa.rivalSerial === undefined ? undefined : turn.edit(sa.rivalSerial);
   finish(sa, asking);
   if (rival && isLower(made.lowestNonce, rival.lowestNonce)) {
-    discard(turn, made);
-    enqueueFirst(turn, made, { kind: "delete-ike", reason: "replaced" });
+    retire(turn, made, "replaced");
     give(turn, sa, rival);
     return;
   }
-  if (rival) discard(turn, rival);
+  // Who made it deletes it (RFC 7296 §2.8.2); some do not, and go on to use it.
+  if (rival) supersede(turn, rival, false);
   give(turn, sa, made);
-  enqueueFirst(turn, sa, { kind: "delete-ike", reason: "replaced" });
 }
 
 const ABOUT_CHILDREN: ReadonlySet<TaskKind> = new Set(["create-child", "rekey-child", "delete-child"]);
