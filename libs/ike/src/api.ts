@@ -85,7 +85,7 @@ export type DataPlaneOp = {
 /**
  * What the engine wants done, in order; a result that is there at once is handed in after the whole list has been carried out.
  * Data plane effects are carried out strictly one after another in the order of emission, each list of `ops` from first to
- * last, ending at the first that fails.
+ * last, ending at the first that fails. A datagram leaves when the data plane effects before it in its list are done.
  */
 export type Effect =
   /** `datagram` is the IKE message; on sockets of `IkeConfig.natPort` the runner puts the non-ESP marker before it (RFC 3948 §2.2). */

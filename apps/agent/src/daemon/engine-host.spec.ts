@@ -156,6 +156,24 @@ it("carries out the rest of a list that nobody waits for when one of it is refus
   expect(kinds(t.inputs)).toEqual(["config"]);
 });
 
+it("sends what comes after work of the data plane once that is done: the peer may rely on it", async () => {
+  const send = (octet: number) => ({ do: "send", local: HERE, remote: THERE, datagram: Uint8Array.of(octet) }) as const;
+  const id = { destination: HERE.address, protocol: "esp", spi: 1 } as const;
+  const t = setUp((input) =>
+    input.on === "datagram"
+      ? [send(1), { do: "dataplane", id: 0, ops: [{ op: "removeSa", args: [id] }] }, send(2)]
+      : [],
+  );
+  t.receive(new Uint8Array(1));
+  expect([t.sent.length, t.calls.length]).toEqual([1, 0]);
+  while (t.sent.length < 2) {
+    expect(t.sent).toEqual([Uint8Array.of(1)]);
+    await null;
+  }
+  expect(t.calls).toEqual(["removeSa"]);
+  expect(t.sent).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
+});
+
 it("outlives an engine that throws", () => {
   const t = setUp((input) => {
     if (input.on === "datagram") throw new Error("a defect");

@@ -206,12 +206,31 @@ export class EngineHost {
   /** One input must never end the process: what the engine throws is a defect, logged, and that input is lost. */
   #step(input: Input, failures?: (Failure & { op: DataPlaneOp })[]): void {
     try {
-      for (const effect of this.options.engine.handle(input)) this.#carryOut(effect, failures);
+      let changes = false;
+      for (const effect of this.options.engine.handle(input)) {
+        changes ||= effect.do === "dataplane";
+        // What a peer is told, e.g. that it may take an SA away, has to hold by then.
+        if (changes && effect.do === "send")
+          this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#sendLate(effect, input));
+        else this.#carryOut(effect, failures);
+      }
     } catch (error) {
-      if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;
-      this.#loggedAt = this.#now();
-      this.options.log.error({ err: error, input: input.on }, "the engine failed on an input");
+      this.#failed(error, input);
     }
+  }
+
+  #sendLate(effect: Extract<Effect, { do: "send" }>, input: Input): void {
+    try {
+      this.#carryOut(effect);
+    } catch (error) {
+      this.#failed(error, input);
+    }
+  }
+
+  #failed(error: unknown, input: Input): void {
+    if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;
+    this.#loggedAt = this.#now();
+    this.options.log.error({ err: error, input: input.on }, "the engine failed on an input");
   }
 
   #carryOut(effect: Effect, failures?: (Failure & { op: DataPlaneOp })[]): void {

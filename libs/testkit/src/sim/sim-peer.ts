@@ -93,7 +93,13 @@ export class SimPeer {
     if (this.#busy) return;
     this.#busy = true;
     for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      for (const effect of this.engine.handle(next)) this.#run(effect);
+      let changes = false;
+      for (const effect of this.engine.handle(next)) {
+        changes ||= effect.do === "dataplane";
+        // As in the agent: what a peer is told of the data plane holds by then.
+        if (changes && effect.do === "send") this.#later(this.dataPlaneDelay, () => this.#run(effect));
+        else this.#run(effect);
+      }
     }
     this.#busy = false;
   }
