@@ -1,6 +1,7 @@
-import { eventually } from "@sallyport/testkit";
+import { eventually, ping } from "@sallyport/testkit";
 import { againstLibreswan } from "./daemons.js";
 import {
+  early,
   type LibreswanCase,
   libreswanCable,
   libreswanCase,
@@ -29,8 +30,12 @@ const CASES = Object.values(C);
 
 /** A second CHILD SA of `create`, which both ends can make. */
 const SECOND = { name: "second", ours: "10.1.106.0/24", theirs: "10.2.106.0/24" };
+const INSIDE = { ours: "10.1.106.1", theirs: "10.2.106.1" };
+const CABLE = libreswanCable(NS, CASES, {
+  loopback: { ours: [`${INSIDE.ours}/32`], theirs: [`${INSIDE.theirs}/32`] },
+});
 
-const lab = againstLibreswan(NS, libreswanCable(NS, CASES)).forFile(() => {
+const lab = againstLibreswan(NS, CABLE).forFile(() => {
   const { connection, tunnel } = C.create;
   const second = libreswanConnection(tunnel, { leftsubnet: SECOND.theirs, rightsubnet: SECOND.ours });
   const setup = libreswanSetup(CASES, { connections: [{ ...second, name: SECOND.name }] });
@@ -57,12 +62,11 @@ const endForGood = ({ tunnel: t }: LibreswanCase) =>
   );
 
 describe("reauthentication, libreswan", () => {
-  for (const [c, by, what, mostLostPct] of [
-    // libreswan has been seen to lose one packet when the old SA goes.
-    [C.make, "ours", "make before break, begun by us, goes on without a gap", 5],
-    [C.break, "ours", "break before make, begun by us, comes back at once", 100],
-    [C.theirs, "theirs", "by libreswan, which breaks before it has made, comes back at once", 100],
-    [C.asks, "theirs", "libreswan does not heed our AUTH_LIFETIME: we end the SA in time, and it calls again", 100],
+  for (const [c, by, what, gap] of [
+    [C.make, "ours", "make before break, begun by us, goes on without a gap", false],
+    [C.break, "ours", "break before make, begun by us, comes back at once", true],
+    [C.theirs, "theirs", "by libreswan, which breaks before it has made, comes back at once", true],
+    [C.asks, "theirs", "libreswan does not heed our AUTH_LIFETIME: we end the SA in time, and it calls again", true],
   ] as const) {
     scenario(
       { proves: 22, peer: "libreswan", role: STARTED_BY[by] },
@@ -71,12 +75,13 @@ describe("reauthentication, libreswan", () => {
         const { tunnel: t } = c;
         await lab.pair.up(t, by);
         const before = await lab.pair.both(t);
-        const traffic = await lab.pair.during(t, async () => {
+        const already = await early(lab.agent);
+        const { sent, received } = await lab.pair.during(t, async () => {
           const after = await lab.pair.settled(t, (now) => now.ours.spiInitiator !== before.ours.spiInitiator, 30_000);
           expect(after.ours.initiator).toBe(by === "ours");
           expect(after.theirs.uniqueId).not.toBe(before.theirs.uniqueId);
         });
-        expect(traffic.lossPct).toBeLessThanOrEqual(mostLostPct);
+        if (!gap) expect(sent - received).toBeLessThanOrEqual((await early(lab.agent)) - already);
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
         await endForGood(c);
       },
@@ -149,6 +154,18 @@ describe("collisions, libreswan", () => {
     90_000,
   );
 
+  /** Whether both ends have what we use of `create`. libreswan may have more: it serves a request that it gets again a second time. */
+  async function inUse(): Promise<readonly string[]> {
+    const id = C.create.tunnel.id;
+    const [ours, ...noMore] = (await lab.agent.peer(id)).sas.filter((sa) => sa.state === "established");
+    const theirs = (await lab.peer.listSas(id)).filter((sa) => sa.state === "ESTABLISHED");
+    const mine = ours?.children.filter((c) => c.state === "installed") ?? [];
+    const its = theirs.flatMap((sa) => sa.children);
+    const same = mine.every((c) => its.some((other) => other.spiOut === c.spiIn && other.spiIn === c.spiOut));
+    if (noMore.length > 0 || !same) throw new Error(JSON.stringify({ ours, noMore, theirs }));
+    return mine.map((c) => c.name).sort();
+  }
+
   for (const by of ["ours", "theirs"] as const) {
     scenario(
       { proves: 23, peer: "libreswan", role: STARTED_BY[by] },
@@ -159,22 +176,22 @@ describe("collisions, libreswan", () => {
         await lab.pair.both(tunnel);
         const creating =
           by === "ours"
-            ? () => lab.peer.initiate(SECOND.name, 20_000)
+            ? () => lab.peer.initiate(SECOND.name, 3_000)
             : () => lab.agent.ask("up", { tunnel: tunnel.id, child: SECOND.name });
         await Promise.allSettled([lab.pair.rekey(tunnel, "ike", by), creating()]);
         await eventually(
           "both ends have the same two CHILD SAs",
           async () => {
-            const ours = (await lab.agent.peer(tunnel.id)).sas.filter((sa) => sa.state === "established");
-            const theirs = (await lab.peer.listSas(tunnel.id)).filter((sa) => sa.state === "ESTABLISHED");
-            const mine = ours.flatMap((sa) => sa.children.map((c) => c.spiIn)).sort();
-            const its = theirs.flatMap((sa) => sa.children.map((c) => c.spiOut)).sort();
-            if (mine.length !== 2 || mine.join() !== its.join()) throw new Error(JSON.stringify({ ours, theirs }));
-            return true;
+            const names = await inUse();
+            if (names.join() === `${tunnel.id}-net,${SECOND.name}`) return true;
+            // Told to come again later (RFC 7296 §2.25), libreswan does not.
+            if (by === "ours") await lab.peer.initiate(SECOND.name, 3_000);
+            throw new Error(names.join());
           },
-          20_000,
+          30_000,
         );
         expect(await lab.pair.ping(tunnel, 10)).toMatchObject({ received: 10 });
+        expect(await ping(NS.ours, INSIDE.theirs, { source: INSIDE.ours, count: 10 })).toMatchObject({ received: 10 });
       },
       90_000,
     );

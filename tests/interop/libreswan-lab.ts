@@ -206,15 +206,26 @@ export const wholeNet = (subnet: string) => {
 
 export type LibreswanSa = IkeView;
 
+type Process = { readonly pid: number };
+
+/** The sum of some counters of `/proc/net/xfrm_stat` in the namespace of a process. */
+async function countersOf({ pid }: Process, names: RegExp): Promise<number> {
+  const text = await readFile(`/proc/${pid}/net/xfrm_stat`, "utf8");
+  const counts = [...text.matchAll(/^Xfrm(\w+)\s+(\d+)$/gm)].filter(([, name = ""]) => names.test(name));
+  return counts.reduce((sum, [, , count]) => sum + Number(count), 0);
+}
+
+/** Packets that reached our kernel before an answer of libreswan could be read: it uses a new CHILD SA before the answer that makes it. */
+export const early = (ours: Process) => countersOf(ours, /^AcquireError$/);
+
 /**
- * Packets that came to either kernel with an SPI that it does not know (yet, or any more). libreswan loses some in a rekey: when it
- * answers, it sends with the new CHILD SA before its answer can have been read; when it asks, it takes the old one away before its
- * DELETE can have been read.
+ * Packets that reached libreswan's kernel on a CHILD SA that it had taken away before its DELETE could be read. Its own clock waits for
+ * our answer; a soft limit of the old inbound SA, reached meanwhile, does not.
  */
-export async function strays(...ends: readonly { readonly pid: number }[]): Promise<number> {
-  const texts = await Promise.all(ends.map(({ pid }) => readFile(`/proc/${pid}/net/xfrm_stat`, "utf8")));
-  const counts = texts.flatMap((text) =>
-    [...text.matchAll(/^Xfrm(?:InNoStates|InStateInvalid|AcquireError)\s+(\d+)/gm)].map((match) => Number(match[1])),
-  );
-  return counts.reduce((sum, count) => sum + count, 0);
+export const cutOff = (theirs: Process) => countersOf(theirs, /^In(NoStates|StateInvalid)$/);
+
+/** Both: packets that libreswan loses in rekeys, whoever begins them. */
+export async function strays(ours: Process, theirs: Process): Promise<number> {
+  const [a, b] = await Promise.all([early(ours), cutOff(theirs)]);
+  return a + b;
 }

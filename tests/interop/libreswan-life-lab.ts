@@ -3,7 +3,8 @@ import { byCertificate, libreswanCable, libreswanCase, libreswanConnection } fro
 export const NS = { ours: "sp-llife-ours", theirs: "sp-llife-theirs" };
 
 const half = (n: number, side: 1 | 2) => `10.${side}.${n}.0/28`;
-const DPD = { dpddelay: "1s", dpdtimeout: "3s", "retransmit-timeout": "3s" };
+/** Long enough that a busy agent is not taken for dead. */
+const DPD = { dpddelay: "1s", dpdtimeout: "8s", "retransmit-timeout": "8s" };
 export const C = {
   trap: libreswanCase(1, "trap", { child: { startAction: "trap" } }),
   trapped: libreswanCase(2, "trapped"),
