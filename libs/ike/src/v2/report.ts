@@ -11,7 +11,7 @@ import type { IkeSa } from "./sa.js";
 /** By the algorithms' names: there are few of them, and many SAs. */
 const texts = new Map<string, string>();
 
-function suiteText(suite: IkeSuite | ChildSuite): string {
+export function suiteText(suite: IkeSuite | ChildSuite): string {
   const tail = "prf" in suite ? suite.prf : suite.esn;
   const key = `${suite.encryption} ${suite.keyBits} ${suite.integrity} ${suite.group} ${tail}`;
   let text = texts.get(key);

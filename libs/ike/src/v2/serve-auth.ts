@@ -37,7 +37,7 @@ import { lifetimeNotifies } from "./reauth.js";
 import type { IkeSa, Outcome, ServingThen } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
 import { eapOf, openEap, takeEap } from "./serve-eap.js";
-import { isNamed, refuse, refuseProven } from "./serve-refuse.js";
+import { isNamed, passedOver, refuse, refuseProven } from "./serve-refuse.js";
 import type { Turn } from "./turn.js";
 import { refusedFurther } from "./unique.js";
 import { answerWindow } from "./window.js";
@@ -95,7 +95,11 @@ function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const known = candidates.filter((p) => isNamed(p, id));
   const [closest] = candidates;
   if (known.length === 0 && closest) {
-    refuse(turn, sa, only(candidates), id, mismatch(closest, closest.remoteAuth[0], id));
+    const { peer, cause } = passedOver(turn, sa, id) ?? {
+      peer: only(candidates),
+      cause: mismatch(closest, closest.remoteAuth[0], id),
+    };
+    refuse(turn, sa, peer, id, cause);
     return;
   }
   const idr = find(payloads, "IDr");

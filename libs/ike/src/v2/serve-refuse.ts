@@ -2,12 +2,15 @@ import type { Fault } from "@sallyport/base";
 import type { Failure } from "../api.js";
 import type { PeerConfig } from "../config.js";
 import type { LastError } from "../status.js";
-import { notification } from "../wire/index.js";
+import { notification, proposalsText } from "../wire/index.js";
 import type { Identification, Payload } from "../wire/types.js";
 import { errorOf, refusedStranger, sidesOf } from "./failures.js";
+import { fault } from "./faults.js";
 import { identificationText, identityAllowed } from "./identity.js";
 import { respond } from "./message.js";
 import { expectedProof } from "./proof.js";
+import { ikeProposals } from "./proposals.js";
+import { suiteText } from "./report.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -56,7 +59,19 @@ export function refuse(
   endRefused(turn, sa, answer);
 }
 
-/** The same for who has proved that he is `peer`, so that it is the peer's last error whatever else the peer has. */
+/**
+ * Who the caller says it is, when that is somebody whose proposals its own did not fit, so that only another connection, perhaps of a
+ * wider range of addresses, has answered.
+ */
+export function passedOver(turn: Turn, { local, remote, suite }: IkeSa, id: Identification) {
+  const peer = turn.core.index.candidates(local, remote).find((p) => isNamed(p, id));
+  if (!peer || !suite) return undefined;
+  const facts = { ours: proposalsText(ikeProposals(peer.proposals)), theirs: suiteText(suite) };
+  const cause = fault("ike/no-proposal-chosen", "its proposals fit another connection and not this one", { facts });
+  return { peer, cause };
+}
+
+/** Refuses who has proved that he is `peer`, so that it is the peer's last error whatever else the peer has. */
 export function refuseProven(turn: Turn, sa: IkeSa, peer: PeerConfig, cause: Fault): void {
   const error = reportRefusal(turn, sa, peer, sa.remoteId, cause);
   const state = turn.core.peers.get(peer.id);

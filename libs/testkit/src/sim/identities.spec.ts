@@ -99,6 +99,28 @@ describe("which of several configurations a caller is (IDENT-06, IDENT-14)", () 
     expect(asked(peerOf("b").remoteAuth[0])).toEqual([]);
   });
 
+  test("as far as their proposals take what it offers: a wider one that does answers before one that does not", () => {
+    const keys = new SimKeys();
+    const other = { encryption: [{ algorithm: "aes-cbc", keyBits: 128 }], integrity: ["hmac-sha2-256-128"] } as const;
+    const strict: Partial<PeerConfig> = {
+      remote: { endpoint: undefined, accept: [Prefix.parse("192.0.2.1/32")] },
+      proposals: [{ ...other, prf: ["hmac-sha2-256"], dh: ["x25519"] }],
+      remoteAuth: [trusting(ID_A, CA)],
+    };
+    const caller = { localAuth: [keys.issue(CA, ID_A)] } as const;
+    const taken = called(keys, caller, strict, { remoteAuth: [trusting(undefined, CA)] });
+    expect(taken.b.established("p1")).toHaveLength(1);
+    const { b } = called(keys, caller, strict, { remoteAuth: [trusting(ID_B, CA)] });
+    expect(b.established()).toEqual([]);
+    expect(b.peer("p0")?.lastError).toMatchObject({
+      code: "ike/no-proposal-chosen",
+      exchange: "IKE_AUTH",
+      ours: expect.stringContaining("AES_CBC"),
+      theirs: "a.example by AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE25519",
+    });
+    expect(b.peer("p1")?.lastError).toBeUndefined();
+  });
+
   test("by the authority of its certificate", () => {
     const keys = new SimKeys();
     const { b } = called(
