@@ -306,7 +306,7 @@ export class TestAgent {
       },
       intents: this.keeper,
       reporter: this.reporter,
-      snapshot: () => [],
+      restart: async () => this.reporter.restart([]),
       onCommand: async (action) => {
         if (this.refuseCommand) throw this.refuseCommand;
         this.commands.push(action.case ?? "");

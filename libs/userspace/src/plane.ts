@@ -231,7 +231,7 @@ export class UserspaceDataPlane implements DataPlane {
   }
 
   async listSas(): Promise<SaState[]> {
-    return this.#sas.all().map((sa) => sa.state(this.#clock));
+    return this.#sas.states();
   }
 
   async installPolicy(policy: PolicySpec): Promise<void> {

@@ -1,10 +1,11 @@
 import { randomInt } from "node:crypto";
 import type { Clock, IpAddress } from "@sallyport/base";
-import type { SaId } from "@sallyport/dataplane";
+import type { SaId, SaState } from "@sallyport/dataplane";
 import { fault } from "./faults.js";
 import { InboundSa, OutboundSa } from "./sa.js";
 
 const RESERVATION_MS = 30_000;
+const STATES_AT_ONCE = 512;
 
 function idKey(destination: IpAddress, { protocol, spi }: Omit<SaId, "destination">): string {
   return `${destination} ${protocol} ${spi}`;
@@ -101,6 +102,15 @@ export class SaDatabase {
 
   all(): (InboundSa | OutboundSa)[] {
     return [...this.#byId.values()];
+  }
+
+  /** There may be tens of thousands: others have their turn in between. */
+  async states(): Promise<SaState[]> {
+    const out: SaState[] = [];
+    for (const sa of this.#byId.values()) {
+      if (out.push(sa.state(this.clock)) % STATES_AT_ONCE === 0) await new Promise(setImmediate);
+    }
+    return out;
   }
 
   outgoing(): OutboundSa[] {

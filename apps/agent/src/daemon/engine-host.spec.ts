@@ -54,7 +54,11 @@ function setUp(
       policies: () => [],
       lessee: () => undefined,
       virtualAddresses: () => [],
-      status: () => ({ peers: [] }) as unknown as EngineStatus,
+      // biome-ignore lint/correctness/useYield: there is nothing to interrupt
+      *statusSteps() {
+        return { peers: [] } as unknown as EngineStatus;
+      },
+      stands: () => false,
     },
     clock: { now, wall: () => 0 },
     transport: {

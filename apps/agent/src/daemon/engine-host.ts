@@ -19,6 +19,7 @@ import type { CryptoAnswer, CryptoRunner } from "./crypto-runner.js";
 import { InputQueue, type Waiting } from "./input-queue.js";
 import { localAddressFor } from "./locate.js";
 import type { Logger } from "./log.js";
+import { inSlices } from "./slices.js";
 import { Timers } from "./timers.js";
 import type { IkeTransport } from "./transport.js";
 import { WorkBudget } from "./work-budget.js";
@@ -26,7 +27,8 @@ import { WorkBudget } from "./work-budget.js";
 export interface Engine {
   handle(input: Input): readonly Effect[];
   owner(datagram: Uint8Array): number | undefined;
-  status(): EngineStatus;
+  statusSteps(): Generator<undefined, EngineStatus>;
+  stands(peer: string): boolean;
   policies(): readonly PolicyStatus[];
   lessee(address: IpAddress): Lessee | undefined;
   virtualAddresses(): readonly IpAddress[];
@@ -88,8 +90,13 @@ export class EngineHost {
     return this.#dropped;
   }
 
-  status(): EngineStatus {
-    return this.options.engine.status();
+  /** Holds the event loop for a moment at a time only, however many SAs there are. */
+  status(): Promise<EngineStatus> {
+    return inSlices(this.options.engine.statusSteps());
+  }
+
+  stands(peer: string): boolean {
+    return this.options.engine.stands(peer);
   }
 
   policies(): readonly PolicyStatus[] {

@@ -20,6 +20,7 @@ import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
 import { NetworkWatcher, ownAddresses } from "./network.js";
 import { childCounters, tunnelStates } from "./report.js";
+import { inSlices } from "./slices.js";
 import type { IkePorts } from "./transport.js";
 
 export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
@@ -135,8 +136,7 @@ export class Gateway {
   }
 
   #stands(peer: string): boolean {
-    const sas = this.status().peers.find((p) => p.peer === peer)?.sas ?? [];
-    if (!sas.some((sa) => sa.state === "established" || sa.state === "rekeying")) return false;
+    if (!this.#host.stands(peer)) return false;
     this.#host.command({ command: "probe", peer });
     return true;
   }
@@ -159,7 +159,7 @@ export class Gateway {
     return this.#host.dropped + this.carrier.transport.dropped;
   }
 
-  status(): EngineStatus {
+  status(): Promise<EngineStatus> {
     return this.#host.status();
   }
 
@@ -224,14 +224,15 @@ export class Gateway {
     this.#host.command(child ? { command: "rekey-child", peer, child } : { command: "rekey-ike", peer });
   }
 
-  states(): TunnelState[] {
+  async states(): Promise<TunnelState[]> {
+    const status = await this.status();
     const { intent } = this;
     if (!intent) return [];
     const ids = new Set(intent.connections.map((c) => c.id));
     for (const id of this.#since.keys()) if (!ids.has(id)) this.#since.delete(id);
-    return tunnelStates(
+    const steps = tunnelStates(
       intent,
-      this.status(),
+      status,
       this.#applier.missing,
       (at) => Math.round(at + this.#wallOffset),
       (tunnel, status) => {
@@ -242,10 +243,12 @@ export class Gateway {
         return at;
       },
     );
+    return inSlices(steps);
   }
 
-  counters(): Promise<ChildCounters[]> {
-    return childCounters(this.status(), this.carrier.dataPlane, systemClock.wall());
+  async counters(): Promise<ChildCounters[]> {
+    const listed = await this.carrier.dataPlane.listSas();
+    return inSlices(childCounters(await this.status(), listed, systemClock.wall()));
   }
 
   /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */

@@ -30,8 +30,8 @@ export interface LocalView {
 
 /** The commands of the control socket (LOG-05). */
 export function localCommands(daemon: LocalView): Record<string, ControlHandler> {
-  const status = (): AgentStatus => ({
-    ...daemon.gateway.status(),
+  const status = async (): Promise<AgentStatus> => ({
+    ...(await daemon.gateway.status()),
     state: daemon.state,
     refusal: daemon.refusal ?? null,
     policies: daemon.gateway.policies(),
@@ -50,7 +50,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
       return null;
     };
   return {
-    status: async (args) => (args.text === true ? statusText(status()) : status()),
+    status: async (args) => (args.text === true ? statusText(await status()) : status()),
     proposals: async (args) => {
       const facts = proposalFacts(daemon.gateway.intent);
       return args.text === true ? proposalsText(facts) : facts;
@@ -60,7 +60,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
       return args.text === true ? certificatesText(facts, Date.now()) : facts;
     },
     sas: async (args) => {
-      const sas = await listSas(daemon.gateway.status(), daemon.gateway.carrier.dataPlane);
+      const sas = await listSas(await daemon.gateway.status(), daemon.gateway.carrier.dataPlane);
       return args.text === true ? sasText(sas) : sas;
     },
     trace: async (args, stream) => {

@@ -10,31 +10,31 @@ function lab() {
   return { pace, work };
 }
 
-it("work that takes no time rests as little as it may", () => {
+it("work that takes no time rests as little as it may", async () => {
   const { pace, work } = lab();
-  expect([pace.pause, pace.do(work(0.5)), pace.pause]).toEqual([20, 0.5, 20]);
+  expect([pace.pause, await pace.do(work(0.5)), pace.pause]).toEqual([20, 0.5, 20]);
 });
 
-it("work that takes long takes a twentieth of the time and no more, however often it is asked for", () => {
+it("work that takes long takes a twentieth of the time and no more, however often it is asked for", async () => {
   const { pace, work } = lab();
-  pace.do(work(300));
+  await pace.do(work(300));
   expect(300 / (300 + pace.pause)).toBeCloseTo(1 / 20);
-  pace.do(work(0));
+  await pace.do(work(0));
   expect(pace.pause).toBe(20);
 });
 
 it("work that waits rests by the time until it was done", async () => {
   const { pace, work } = lab();
-  await pace.doAsync(async () => void work(10)());
+  await pace.do(async () => void work(10)());
   expect(pace.pause).toBe(190);
 });
 
-it("work that fails rests as well", () => {
+it("work that fails rests as well", async () => {
   const { pace, work } = lab();
   const fail = () => {
     work(100)();
     throw new Error("no");
   };
-  expect(() => pace.do(fail)).toThrow("no");
+  await expect(pace.do(fail)).rejects.toThrow("no");
   expect(pace.pause).toBe(1_900);
 });

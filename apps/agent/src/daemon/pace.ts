@@ -18,25 +18,12 @@ export class Pace {
     return this.#pause;
   }
 
-  do<T>(work: () => T): T {
+  async do<T>(work: () => T | Promise<T>): Promise<T> {
     const began = this.now();
     try {
-      return work();
+      return await work();
     } finally {
-      this.#restAfter(began);
+      this.#pause = Math.max(this.least, REST * (this.now() - began));
     }
-  }
-
-  async doAsync(work: () => Promise<void>): Promise<void> {
-    const began = this.now();
-    try {
-      await work();
-    } finally {
-      this.#restAfter(began);
-    }
-  }
-
-  #restAfter(began: number): void {
-    this.#pause = Math.max(this.least, REST * (this.now() - began));
   }
 }

@@ -1,10 +1,11 @@
 import { IpAddress } from "@sallyport/base";
-import { TunnelStatus } from "@sallyport/contract";
-import type { DataPlane, SaState } from "@sallyport/dataplane";
+import { type TunnelState, TunnelStatus } from "@sallyport/contract";
+import type { SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
-import { childCounters, newestError, tunnelStates, tunnelStatus } from "./report.js";
+import { childCounters, newestError, sameState, tunnelStates, tunnelStatus } from "./report.js";
+import { inSlices } from "./slices.js";
 
 const ip = IpAddress.parse;
 const range = (first: string, last: string, more: object = {}) => ({
@@ -104,7 +105,7 @@ it("tells the newest of several errors", () => {
   });
 });
 
-it("reports a tunnel's SAs and its error with both sides' values, in whole milliseconds", () => {
+it("reports a tunnel's SAs and its error with both sides' values, in whole milliseconds", async () => {
   const error = {
     code: "ike/no-proposal-chosen",
     message: "no",
@@ -113,12 +114,14 @@ it("reports a tunnel's SAs and its error with both sides' values, in whole milli
     exchange: "IKE_SA_INIT",
     at: 2000.4,
   };
-  const [state] = tunnelStates(
-    { connections: [connection] } as unknown as GatewayIntent,
-    status([peer([sa([child("a")])], { lastError: error })]),
-    new Map(),
-    (at) => Math.round(at + 1_700_000_000_000),
-    () => 42_000,
+  const [state] = await inSlices(
+    tunnelStates(
+      { connections: [connection] } as unknown as GatewayIntent,
+      status([peer([sa([child("a")])], { lastError: error })]),
+      new Map(),
+      (at) => Math.round(at + 1_700_000_000_000),
+      () => 42_000,
+    ),
   );
   expect(state).toMatchObject({
     tunnelId: "t1",
@@ -146,7 +149,30 @@ it("reports a tunnel's SAs and its error with both sides' values, in whole milli
   });
 });
 
-it("reads counters of both directions in one listing, and leaves out what the data plane no longer has", async () => {
+it("tells two states apart by any of the SAs", async () => {
+  const intent = { connections: [connection] } as unknown as GatewayIntent;
+  const read = async (...sas: IkeStatus[]) => {
+    const [state] = await inSlices(tunnelStates(intent, status([peer(sas)]), new Map(), Math.round, () => 0));
+    return state as TunnelState;
+  };
+  const [a, same] = [await read(sa([]), sa([child("a")])), await read(sa([]), sa([child("a")]))];
+  expect(await inSlices(sameState(a, same))).toBe(true);
+  for (const other of [await read(sa([])), await read(sa([]), sa([child("a", { spiIn: 1 })]))]) {
+    expect(await inSlices(sameState(a, other))).toBe(false);
+  }
+});
+
+it("can be interrupted after every few of a tunnel's SAs, and between tunnels", () => {
+  const connections = Array.from({ length: 2000 }, (_, i) => ({ ...connection, id: `t${i}` }));
+  const many = Array.from({ length: 20_000 }, (_, serial) => sa([child("a")], { serial }));
+  const steps = (work: Iterable<undefined>) => [...work].length;
+  const intent = { connections } as unknown as GatewayIntent;
+  const busy = status([peer(many)]);
+  expect(steps(tunnelStates(intent, busy, new Map(), Math.round, () => 0))).toBeGreaterThan(20_000 / 64 + 2000 / 64);
+  expect(steps(childCounters(busy, [], 0))).toBeGreaterThan(20_000 / 64);
+});
+
+it("reads counters of both directions, and leaves out what the data plane no longer has", async () => {
   const one = {
     bytes: 100n,
     packets: 2n,
@@ -162,19 +188,9 @@ it("reads counters of both directions in one listing, and leaves out what the da
     { ...one, direction: "in", spi: 0xabc },
     { ...one, direction: "out", spi: 0xdef00000, bytes: 50n, packets: 1n },
   ] as unknown as SaState[];
-  let listings = 0;
-  const dataPlane = {
-    listSas: async () => {
-      listings++;
-      return states;
-    },
-  } as unknown as DataPlane;
-  const counters = await childCounters(
-    status([peer([sa([child("a"), child("b", { spiIn: 1, spiOut: 2 })])])]),
-    dataPlane,
-    10_000,
+  const counters = await inSlices(
+    childCounters(status([peer([sa([child("a"), child("b", { spiIn: 1, spiOut: 2 })])])]), states, 10_000),
   );
-  expect(listings).toBe(1);
   expect(counters).toMatchObject([
     {
       tunnelId: "t1",

@@ -1,19 +1,21 @@
-import { create } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { endpointText } from "@sallyport/base";
 import {
   type ChildCounters,
   ChildCountersSchema,
   ChildSaSchema,
+  type IkeSa,
   IkeSaSchema,
   type TunnelState,
   TunnelStateSchema,
   TunnelStatus,
 } from "@sallyport/contract";
-import type { DataPlane, SaState } from "@sallyport/dataplane";
+import type { SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus } from "@sallyport/ike";
 import { type ConnectionIntent, type GatewayIntent, selectorText } from "@sallyport/intent";
 import type { Missing } from "./applier.js";
+import { eachOf } from "./slices.js";
 
 /** Turns the engine's milliseconds into wall time. */
 export type ToWall = (millis: number) => number;
@@ -75,24 +77,27 @@ export function newestError(peer: PeerStatus | undefined, missing?: Missing): La
   return errors.sort((a, b) => b.at - a.at)[0];
 }
 
+/** SAs that are worked on between two interruptions of a report. */
+const SAS_AT_ONCE = 32;
+
 /** One report line a connection of the intent. `changedAt` is the wall time at which its status was first seen. */
-export function tunnelStates(
+export function* tunnelStates(
   intent: GatewayIntent,
   status: EngineStatus,
   missing: ReadonlyMap<string, Missing>,
   wall: ToWall,
   changedAt: (tunnel: string, status: TunnelStatus) => number,
-): TunnelState[] {
+): Generator<undefined, TunnelState[]> {
   const peers = new Map(status.peers.map((p) => [p.peer, p]));
-  return intent.connections.map((connection) => {
+  const out: TunnelState[] = [];
+  for (const connection of intent.connections) {
     const peer = peers.get(connection.id);
     const state = tunnelStatus(connection, peer);
     const error = newestError(peer, missing.get(connection.id));
-    return create(TunnelStateSchema, {
+    const told = create(TunnelStateSchema, {
       tunnelId: connection.id,
       status: state,
       changedAt: timestampFromMs(changedAt(connection.id, state)),
-      ikeSas: (peer?.sas ?? []).map((sa) => ikeSa(sa, wall)),
       ...(error && {
         lastError: {
           code: error.code,
@@ -104,33 +109,62 @@ export function tunnelStates(
         },
       }),
     });
-  });
+    told.ikeSas = yield* eachOf(peer?.sas ?? [], SAS_AT_ONCE, (sa) => ikeSa(sa, wall));
+    if (out.push(told) % SAS_AT_ONCE === 0) yield;
+  }
+  return out;
 }
 
-/** Counters of every CHILD SA, read off the data plane in one listing. */
-export async function childCounters(status: EngineStatus, dataPlane: DataPlane, now: number): Promise<ChildCounters[]> {
-  const listed = await dataPlane.listSas();
-  const bySpi = new Map<string, SaState>(listed.map((sa) => [`${sa.direction} ${sa.spi}`, sa]));
-  return status.peers.flatMap((peer) =>
-    peer.sas.flatMap((sa) =>
+/** Whether both say the same of a tunnel. */
+export function* sameState(a: TunnelState, b: TunnelState): Generator<undefined, boolean> {
+  if (a.ikeSas.length !== b.ikeSas.length) return false;
+  if (!equals(TunnelStateSchema, { ...a, ikeSas: [] }, { ...b, ikeSas: [] })) return false;
+  for (const [i, sa] of a.ikeSas.entries()) {
+    if (!equals(IkeSaSchema, sa, b.ikeSas[i] as IkeSa)) return false;
+    if (i % SAS_AT_ONCE === 0) yield;
+  }
+  return true;
+}
+
+/** Counters of every CHILD SA, by what the data plane has listed. */
+export function* childCounters(
+  status: EngineStatus,
+  listed: readonly SaState[],
+  now: number,
+): Generator<undefined, ChildCounters[]> {
+  const bySpi = new Map(yield* eachOf(listed, 1024, (sa) => [`${sa.direction} ${sa.spi}`, sa] as const));
+  const out: ChildCounters[] = [];
+  for (const { peer, sas } of status.peers) {
+    const ofEach = yield* eachOf(sas, SAS_AT_ONCE, (sa) =>
       sa.children.filter(isUp).flatMap((child) => {
         const inbound = bySpi.get(`in ${child.spiIn}`);
         const outbound = bySpi.get(`out ${child.spiOut}`);
-        if (!inbound && !outbound) return [];
-        return create(ChildCountersSchema, {
-          tunnelId: peer.peer,
-          childId: child.child,
-          inboundSpi: hex8(child.spiIn),
-          bytesIn: inbound?.bytes ?? 0n,
-          bytesOut: outbound?.bytes ?? 0n,
-          packetsIn: inbound?.packets ?? 0n,
-          packetsOut: outbound?.packets ?? 0n,
-          errorsIn: BigInt((inbound?.integrityFailures ?? 0) + (inbound?.replayed ?? 0) + (inbound?.outOfWindow ?? 0)),
-          ...(inbound?.idleSeconds === undefined
-            ? {}
-            : { lastPacketInAt: timestampFromMs(Math.round(now - inbound.idleSeconds * 1000)) }),
-        });
+        return inbound || outbound ? countersOf(peer, child, inbound, outbound, now) : [];
       }),
-    ),
-  );
+    );
+    for (const counters of ofEach) out.push(...counters);
+  }
+  return out;
+}
+
+function countersOf(
+  tunnelId: string,
+  child: ChildStatus,
+  inbound: SaState | undefined,
+  outbound: SaState | undefined,
+  now: number,
+): ChildCounters {
+  return create(ChildCountersSchema, {
+    tunnelId,
+    childId: child.child,
+    inboundSpi: hex8(child.spiIn),
+    bytesIn: inbound?.bytes ?? 0n,
+    bytesOut: outbound?.bytes ?? 0n,
+    packetsIn: inbound?.packets ?? 0n,
+    packetsOut: outbound?.packets ?? 0n,
+    errorsIn: BigInt((inbound?.integrityFailures ?? 0) + (inbound?.replayed ?? 0) + (inbound?.outOfWindow ?? 0)),
+    ...(inbound?.idleSeconds === undefined
+      ? {}
+      : { lastPacketInAt: timestampFromMs(Math.round(now - inbound.idleSeconds * 1000)) }),
+  });
 }

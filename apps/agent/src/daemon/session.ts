@@ -1,6 +1,5 @@
 import { release } from "node:os";
-import { equals } from "@bufbuild/protobuf";
-import { type Command, Severity, type TunnelState, TunnelStateSchema } from "@sallyport/contract";
+import { type Command, Severity, type TunnelState } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { renew, renewalDue } from "../enrol/index.js";
@@ -9,6 +8,8 @@ import { ControlChannel, IntentKeeper, Reporter } from "../stream/index.js";
 import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
+import { sameState } from "./report.js";
+import { inSlices } from "./slices.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
 /** Changes that come together are told together. */
@@ -33,6 +34,7 @@ export class Session {
   /** States are told of all SAs, of which there may be thousands. */
   readonly #pace = new Pace(COALESCE_MS, () => performance.now());
   readonly #countersPace = new Pace(0, () => performance.now());
+  #telling: Promise<void> = Promise.resolve();
   #stateTimer: NodeJS.Timeout | undefined;
   #countersTimer: NodeJS.Timeout | undefined;
   #renewalTimer: NodeJS.Timeout | undefined;
@@ -53,7 +55,7 @@ export class Session {
       dataPlane: { ...this.#dataPlane() },
       intents: this.#keeper,
       reporter: this.#reporter,
-      snapshot: () => this.#snapshot(),
+      restart: () => this.#inOrder(async () => this.#reporter.restart(await this.#snapshot())),
       onCommand: (action) => this.#command(action),
       log: daemon.log,
     });
@@ -83,7 +85,7 @@ export class Session {
 
   async #apply(intent: GatewayIntent): Promise<void> {
     await this.options.daemon.apply(intent);
-    this.#tellStates();
+    void this.#tellStates();
   }
 
   #dataPlane() {
@@ -120,28 +122,37 @@ export class Session {
   }
 
   #tellSoon(): void {
-    this.#stateTimer ??= setTimeout(() => this.#tellStates(), this.#pace.pause);
+    this.#stateTimer ??= setTimeout(() => void this.#tellStates(), this.#pace.pause);
   }
 
-  #snapshot(): readonly TunnelState[] {
-    const states = this.options.daemon.gateway.states();
+  /** States are read and told one time after the other: an older one never stands for a newer one. */
+  #inOrder(tell: () => Promise<void>): Promise<void> {
+    const done = this.#telling.then(tell);
+    this.#telling = done.catch((err: unknown) =>
+      this.options.daemon.log.warn({ err }, "the states of tunnels could not be read"),
+    );
+    return done;
+  }
+
+  async #snapshot(): Promise<readonly TunnelState[]> {
+    const states = await this.options.daemon.gateway.states();
     this.#told = new Map(states.map((s) => [s.tunnelId, s]));
     return states;
   }
 
-  #tellStates(): void {
+  async #tellStates(): Promise<void> {
     clearTimeout(this.#stateTimer);
     this.#stateTimer = undefined;
-    this.#pace.do(() => this.#tellChanges());
+    await this.#inOrder(() => this.#pace.do(() => this.#tellChanges())).catch(() => {});
   }
 
-  #tellChanges(): void {
+  async #tellChanges(): Promise<void> {
     const before = this.#told;
-    const states = this.#snapshot();
-    const changed = states.filter((state) => {
+    const changed: TunnelState[] = [];
+    for (const state of await this.#snapshot()) {
       const known = before.get(state.tunnelId);
-      return known === undefined || !equals(TunnelStateSchema, known, state);
-    });
+      if (known === undefined || !(await inSlices(sameState(known, state)))) changed.push(state);
+    }
     const removed = [...before.keys()].filter((id) => !this.#told.has(id));
     if (changed.length + removed.length > 0) this.#reporter.states(changed, removed);
   }
@@ -149,7 +160,7 @@ export class Session {
   #scheduleCounters(): void {
     const seconds = this.options.daemon.gateway.intent?.options.reportSeconds ?? 5;
     this.#countersTimer = setTimeout(
-      () => void this.#countersPace.doAsync(() => this.#tellCounters()).finally(() => this.#scheduleCounters()),
+      () => void this.#countersPace.do(() => this.#tellCounters()).finally(() => this.#scheduleCounters()),
       Math.max(seconds * 1000, this.#countersPace.pause),
     );
   }

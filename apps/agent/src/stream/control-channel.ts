@@ -19,7 +19,6 @@ import {
   type Hello,
   HelloSchema,
   MAX_CONTROL_MESSAGE_BYTES,
-  type TunnelState,
   toProblem,
 } from "@sallyport/contract";
 import { INTENT_SCHEMA } from "@sallyport/intent";
@@ -37,8 +36,8 @@ export interface ControlChannelOptions {
   readonly dataPlane: Omit<DataPlane, "$typeName" | "$unknown">;
   readonly intents: IntentKeeper;
   readonly reporter: Reporter;
-  /** Every tunnel's state, for the complete report that opens a stream. */
-  readonly snapshot: () => readonly TunnelState[];
+  /** Gives the reporter every tunnel's state, for the complete report that opens a stream. */
+  readonly restart: () => Promise<void>;
   /** Carries out a command of the control plane; what it throws becomes its result. */
   readonly onCommand: (action: NonNullable<Command["action"]>) => Promise<void>;
   readonly onChange?: (connected: boolean) => void;
@@ -169,7 +168,7 @@ export class ControlChannel {
       switch (body.case) {
         case "welcome":
           watch.within(SILENCE_MS, silent());
-          reporter.restart(this.options.snapshot());
+          await this.options.restart();
           outgoing.open(body.value.pingIntervalMs || DEFAULT_PING_MS);
           log.info({ url, controlPlane: body.value.version }, "connected to the control plane");
           this.#lastFailure = "";

@@ -13,7 +13,7 @@ import { settle } from "./moves.js";
 import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
 import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
-import { engineStatus, virtualAddresses } from "./report.js";
+import { engineStatus, type Steps, stands, virtualAddresses } from "./report.js";
 import { networkChanged } from "./roaming.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
@@ -75,7 +75,21 @@ export class IkeEngine {
   }
 
   status(): EngineStatus {
+    const steps = this.statusSteps();
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** The same with interruptions, between which few IKE SAs are looked at; inputs may come in them. */
+  statusSteps(): Steps<EngineStatus> {
     return engineStatus(this.#core);
+  }
+
+  /** Whether an IKE SA with the peer of this id is established. */
+  stands(peer: string): boolean {
+    return stands(this.#core, peer);
   }
 
   policies(): readonly PolicyStatus[] {

@@ -76,11 +76,17 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
   };
 }
 
-function peerStatus(core: Core, state: PeerState): PeerStatus {
+/** IKE SAs that are looked at between two interruptions. */
+const SAS_AT_ONCE = 64;
+
+/** A report that can be interrupted: there may be tens of thousands of IKE SAs. */
+export type Steps<T> = Generator<undefined, T>;
+
+function* peerStatus(core: Core, state: PeerState): Steps<PeerStatus> {
   const sas: IkeStatus[] = [];
   for (const serial of core.table.ofPeer(state.config.id)) {
     const sa = core.table.get(serial);
-    if (sa) sas.push(ikeStatus(sa));
+    if (sa && sas.push(ikeStatus(sa)) % SAS_AT_ONCE === 0) yield;
   }
   const childErrors: Record<string, NonNullable<PeerStatus["lastError"]>> = {};
   for (const [id, child] of state.children) if (child.lastError) childErrors[id] = child.lastError;
@@ -88,17 +94,33 @@ function peerStatus(core: Core, state: PeerState): PeerStatus {
   return { peer: state.config.id, name: state.config.name, sas, lastError, childErrors, retryAt };
 }
 
-export function engineStatus(core: Core): EngineStatus {
+/** What is told of an IKE SA is what it is when it is looked at. */
+export function* engineStatus(core: Core): Steps<EngineStatus> {
   const unknown: IkeStatus[] = [];
-  for (const sa of core.table.all()) if (!sa.peer) unknown.push(ikeStatus(sa));
+  let seen = 0;
+  for (const sa of core.table.all()) {
+    if (!sa.peer) unknown.push(ikeStatus(sa));
+    if (++seen % SAS_AT_ONCE === 0) yield;
+  }
+  const peers: PeerStatus[] = [];
+  for (const state of core.peers.values()) {
+    peers.push(yield* peerStatus(core, state));
+    if (peers.length % SAS_AT_ONCE === 0) yield;
+  }
   return {
-    peers: [...core.peers.values()].map((state) => peerStatus(core, state)),
+    peers,
     unknown,
     refusals: core.refusals,
     halfOpen: core.table.halfOpen,
     pools: core.leases.status(),
     counters: { ...core.counters },
   };
+}
+
+/** Whether an IKE SA with a peer is established. */
+export function stands(core: Core, peer: string): boolean {
+  for (const serial of core.table.ofPeer(peer)) if (core.table.get(serial)?.phase === "established") return true;
+  return false;
 }
 
 /** What peers have given to this end, in an earlier run too; looks at those alone that are asked. */
