@@ -1,19 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { ChildIntent, ConnectionIntent } from "@sallyport/intent";
-import {
-  type Agent,
-  eventually,
-  layOut,
-  type PeerChild,
-  ping,
-  remove,
-  type Strongswan,
-  startAgent,
-  startStrongswan,
-  type Topology,
-} from "@sallyport/testkit";
-import { type BothEnds, connectionIntent, gatewayIntent, Pair, peerConnection, type TunnelCase } from "./lab.js";
+import { eventually, type PeerChild, ping, type Topology } from "@sallyport/testkit";
+import { againstStrongswan } from "./daemons.js";
+import { type BothEnds, connectionIntent, gatewayIntent, type Pair, peerConnection, type TunnelCase } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
 /** What only a kernel carries: transport mode, what goes inside it, and both versions of IP outside and inside. */
@@ -43,12 +33,7 @@ const TOPOLOGY: Topology = {
   ],
 };
 
-let agent: Agent | undefined;
-let peer: Strongswan | undefined;
-
-beforeEach(async () => {
-  await remove(TOPOLOGY);
-  await layOut(TOPOLOGY);
+const lab = againstStrongswan(NS, TOPOLOGY).forEachTest(async () => {
   // Without a tunnel device a kernel needs some way towards the far network.
   for (const [end, via] of [
     ["ours", V4.theirs],
@@ -57,13 +42,7 @@ beforeEach(async () => {
     await ip(NS[end], "route", "add", "default", "via", via);
     await ip(NS[end], "-6", "route", "add", "default", "via", end === "ours" ? V6.theirs : V6.ours);
   }
-}, 60_000);
-afterEach(async () => {
-  await Promise.all([agent?.stop(), peer?.stop()]);
-  agent = undefined;
-  peer = undefined;
-}, 60_000);
-afterAll(() => remove(TOPOLOGY), 60_000);
+});
 
 async function ip(namespace: string, ...args: string[]): Promise<void> {
   const child = spawn("ip", ["-n", namespace, ...args], { stdio: ["ignore", "ignore", "inherit"] });
@@ -101,20 +80,15 @@ function tunnelOf(outer: 4 | 6): TunnelCase {
 async function connect({ outer, child, theirs, initiator }: Wanted): Promise<{ pair: Pair; tunnel: TunnelCase }> {
   const tunnel = tunnelOf(outer);
   const base = peerConnection(tunnel);
-  peer = await startStrongswan({
-    namespace: NS.theirs,
-    dataPlane: "kernel-netlink",
-    secrets: [{ owners: [tunnel.ours.name, tunnel.theirs.name], secret: tunnel.psk ?? "" }],
-    connections: [{ ...base, children: base.children.map((c) => ({ ...c, ...theirs })) }],
-  });
   const intent = connectionIntent(tunnel);
   const connection: ConnectionIntent = { ...intent, children: intent.children.map((c) => ({ ...c, ...child })) };
-  agent = await startAgent({
-    namespace: NS.ours,
-    dataPlane: "kernel",
-    intent: { ...gatewayIntent(tunnel.ours.name, [tunnel]), connections: [connection] },
+  const pair = await lab.start({
+    peer: {
+      secrets: [{ owners: [tunnel.ours.name, tunnel.theirs.name], secret: tunnel.psk ?? "" }],
+      connections: [{ ...base, children: base.children.map((c) => ({ ...c, ...theirs })) }],
+    },
+    agent: { intent: { ...gatewayIntent(tunnel.ours.name, []), connections: [connection] } },
   });
-  const pair = new Pair(agent, peer, { ours: NS.ours, theirs: NS.theirs });
   if (initiator) await pair.up(tunnel, initiator);
   return { pair, tunnel };
 }
