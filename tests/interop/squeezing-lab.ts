@@ -62,7 +62,8 @@ export async function run(namespace: string, command: string, ...args: string[])
 }
 /** User Mode Linux has the older tables only. */
 const IPTABLES = DATA_PLANE === "kernel" ? "iptables-legacy" : "iptables";
-export const iptables = (namespace: string, ...args: string[]) => run(namespace, IPTABLES, ...args);
+/** Waits where another file changes rules, too: the lock that some have is for all namespaces. */
+export const iptables = (namespace: string, ...args: string[]) => run(namespace, IPTABLES, "-w", ...args);
 
 /** Hides what is behind a router, and leads IKE that calls the router to one machine behind it. */
 export async function translate(router: "near" | "far", inside: string): Promise<void> {
