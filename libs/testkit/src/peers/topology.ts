@@ -63,7 +63,7 @@ async function settings(namespace: string, forwards: boolean, ipv6: boolean): Pr
 
 /** Kernels have nftables or the older tables or both; User Mode Linux has the older ones only. */
 async function hide(namespace: string, device: string): Promise<void> {
-  const rule = ["-t", "nat", "-A", "POSTROUTING", "-o", device, "-j", "MASQUERADE"];
+  const rule = ["-w", "-t", "nat", "-A", "POSTROUTING", "-o", device, "-j", "MASQUERADE"];
   const using = (tool: string) => run("ip", ["netns", "exec", namespace, tool, ...rule]);
   await using("iptables").catch(() => using("iptables-legacy"));
 }
