@@ -50,6 +50,9 @@ export function keyKind(key: KeyObject, policy: SignaturePolicy = {}): KeyKind {
   }
 }
 
+/** Public keys whose modulus was looked at: that takes as long as to verify a signature. */
+const oddModuli = new WeakSet<KeyObject>();
+
 function checkRsa(key: KeyObject, bits: number, exponent: bigint, policy: SignaturePolicy): void {
   const min = policy.minRsaBits ?? MIN_RSA_BITS;
   if (bits < min || bits > MAX_RSA_BITS) throw unsuitable("RSA modulus", `${bits} bits`, `${min} to ${MAX_RSA_BITS}`);
@@ -57,9 +60,10 @@ function checkRsa(key: KeyObject, bits: number, exponent: bigint, policy: Signat
   if (exponent < 3n || !odd || exponent >> BigInt(MAX_RSA_EXPONENT_BITS) !== 0n) {
     throw unsuitable("RSA exponent", exponent.toString(), `odd, 3 to 2^${MAX_RSA_EXPONENT_BITS}`);
   }
-  if (key.type === "public" && key.asymmetricKeyType === "rsa") {
+  if (key.type === "public" && key.asymmetricKeyType === "rsa" && !oddModuli.has(key)) {
     const modulus = Buffer.from(key.export({ format: "jwk" }).n ?? "", "base64url");
     if (((modulus.at(-1) ?? 0) & 1) === 0) throw unsuitable("RSA modulus", "even", "odd");
+    oddModuli.add(key);
   }
 }
 
