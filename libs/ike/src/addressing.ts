@@ -7,6 +7,15 @@ export interface AddressRange {
   readonly last: IpAddress;
 }
 
+/** A set of packets: addresses `first`…`last` of one family, ports `firstPort`…`lastPort`, `protocol` 0 for any (RFC 7296 §3.13.1). */
+export interface TrafficRange {
+  readonly first: IpAddress;
+  readonly last: IpAddress;
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
+
 /**
  * Addresses that road warriors are given, all of one family; ranges do not overlap. Of more than 2^32 addresses the first 2^32
  * are used. What users have for themselves (`UserModeConfig.addresses`) is given to nobody else.
@@ -32,6 +41,10 @@ export interface UserModeConfig extends Partial<AddressingFacts> {
   readonly identity: Identity;
   /** Its own, at most one of each family; a family without one is served from the pools. */
   readonly addresses?: readonly IpAddress[];
+  /** What of the children's local selectors it reaches; absent: all. A CHILD SA that reaches further ends when this becomes less. */
+  readonly reach?: readonly TrafficRange[];
+  /** IKE SAs at once, where uniqueness is `keep`; absent: `PeerConfig.sasPerIdentity`. */
+  readonly sas?: number;
 }
 
 /** How a responder answers CFG_REQUEST (RFC 7296 §2.19). */
@@ -41,6 +54,8 @@ export interface ModeConfig extends AddressingFacts {
   /** Told as INTERNAL_IP4_NETMASK (MC-01); absent: no netmask is told. */
   readonly prefixLength?: number;
   readonly users: readonly UserModeConfig[];
+  /** Whether nobody but `users` gets in, whatever he proves; absent: no. Who is taken off the list is out at once. */
+  readonly onlyUsers?: boolean;
 }
 
 /** What an initiator asks for by CFG_REQUEST. A child without local selectors gets the address that was given (RFC 7296 §2.19). */

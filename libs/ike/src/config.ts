@@ -6,7 +6,7 @@ import {
   Prefix,
 } from "@sallyport/base";
 import type { DontFragment, PolicyAction, PolicyLevel, SaMode } from "@sallyport/dataplane";
-import type { AddressPool, AddressRequest, ModeConfig } from "./addressing.js";
+import type { AddressPool, AddressRequest, ModeConfig, TrafficRange } from "./addressing.js";
 import type { DhGroup, KeyKind, PrfAlgorithm, SignatureName } from "./crypto/types.js";
 import type { EapMethod } from "./eap/methods.js";
 import type { Identity, IdentityMatch } from "./identities.js";
@@ -164,15 +164,6 @@ export interface RetransmissionPolicy {
   readonly backoff: number;
   readonly max: number;
   readonly tries: number;
-}
-
-/** A set of packets: addresses `first`…`last` of one family, ports `firstPort`…`lastPort`, `protocol` 0 for any (RFC 7296 §3.13.1). */
-export interface TrafficRange {
-  readonly first: IpAddress;
-  readonly last: IpAddress;
-  readonly protocol: number;
-  readonly firstPort: number;
-  readonly lastPort: number;
 }
 
 export interface ChildConfig {

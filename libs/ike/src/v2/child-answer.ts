@@ -21,6 +21,7 @@ import { serveAddresses } from "./serve-config.js";
 import { offerText, take } from "./templates.js";
 import { refuseSecondOwner, seenThroughNat } from "./transport.js";
 import type { Turn } from "./turn.js";
+import { openTo } from "./users.js";
 
 const NO_SPI = new Uint8Array(0);
 
@@ -46,7 +47,7 @@ export function judge(
     remote: toRanges(must(payloads, "TSi").selectors),
   };
   const want = { tunnel: said, transport: seenThroughNat(sa, said) };
-  const picked = rekeys ? takenBy(rekeys.config, want, endsOf(sa)) : pickChild(sa, peer, want);
+  const picked = rekeys ? takenBy(sa, rekeys.config, want, endsOf(sa)) : pickChild(sa, peer, want);
   if (!picked) throw unacceptable(sa, peer, said);
   const { config, taken } = picked;
   const { local, remote } = taken;
@@ -88,14 +89,15 @@ interface Picked {
   readonly taken: Ends;
 }
 
-function takenBy(config: ChildConfig, want: Wants, ends: Ends): Picked | undefined {
-  const taken = take(config, want[config.mode], ends);
+function takenBy(sa: IkeSa, config: ChildConfig, want: Wants, ends: Ends): Picked | undefined {
+  const open = openTo(sa, config);
+  const taken = open && take(open, want[config.mode], ends);
   return taken && { config, taken };
 }
 
 function pickChild(sa: IkeSa, peer: PeerConfig, want: Wants): Picked | undefined {
   const ends = endsOf(sa);
-  const able = peer.children.flatMap((child) => takenBy(child, want, ends) ?? []);
+  const able = peer.children.flatMap((child) => takenBy(sa, child, want, ends) ?? []);
   if (able.length < 2) return able[0];
   let best: Picked | undefined;
   let score = -1;
@@ -107,7 +109,8 @@ function pickChild(sa: IkeSa, peer: PeerConfig, want: Wants): Picked | undefined
 }
 
 function unacceptable(sa: IkeSa, peer: PeerConfig, want: Want) {
-  const ours = peer.children.map((c) => offerText(c, endsOf(sa)));
+  const open = peer.children.flatMap((c) => openTo(sa, c) ?? []);
+  const ours = open.map((c) => offerText(c, endsOf(sa)));
   return fault("ike/ts-unacceptable", "no CHILD SA is configured for these traffic selectors", {
     facts: { ours: ours.join("; ") || "none", theirs: `${rangesText(want.local)} === ${rangesText(want.remote)}` },
   });

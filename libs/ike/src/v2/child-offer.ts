@@ -13,6 +13,7 @@ import { espProposals, isAnswerTo } from "./proposals.js";
 import { offeredEnds } from "./request-config.js";
 import type { IkeSa } from "./sa.js";
 import { seenThroughNat } from "./transport.js";
+import { openTo } from "./users.js";
 
 /** SPIs up to here are reserved (CORE-15). */
 const LAST_RESERVED_SPI = 255;
@@ -49,7 +50,7 @@ export function makeOffer(
   },
 ): ChildOffer {
   const { config, packet } = about;
-  const ranges = configured(config, offeredEnds(sa));
+  const ranges = configured(openTo(sa, config) ?? { ...config, local: [] }, offeredEnds(sa));
   return {
     config,
     reqid: about.reqid,

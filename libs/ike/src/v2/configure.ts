@@ -19,6 +19,7 @@ import { configureShunts } from "./shunts.js";
 import { hold, release, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
 import { retire } from "./unique.js";
+import { isMember, reachesNoFurther } from "./users.js";
 
 /** Makes the engine what `config` says and touches only what differs from before. */
 export function configure(turn: Turn, config: IkeConfig): void {
@@ -178,7 +179,8 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
 function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
   const before = sa.peer ?? config;
   sa.peer = config;
-  if (!isBelieved(sa, config, turn.core.config)) {
+  const isIn = sa.phase !== "established" || isMember(sa, config);
+  if (!isIn || !isBelieved(sa, config, turn.core.config)) {
     disown(turn, sa);
     return;
   }
@@ -188,12 +190,13 @@ function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<s
   }
   const { core } = turn;
   const deleted: number[] = [];
+  const nextOf = (child: Child) => config.children.find((c) => c.id === child.config.id) ?? child.config;
   sa.children = sa.children.map((child) => {
-    if (stale.has(child.config.id)) {
+    if (stale.has(child.config.id) || !reachesNoFurther(sa, child, nextOf(child))) {
       deleted.push(child.serial);
       return { ...child, state: "rekeyed", rekeyAt: undefined };
     }
-    const next = config.children.find((c) => c.id === child.config.id) ?? child.config;
+    const next = nextOf(child);
     const change = childChange(child.config, next);
     const kept: Child = { ...child, config: next };
     if (change === "rekey" && child.state === "installed")

@@ -14,6 +14,8 @@ export const fault = faultTable({
   "ike/child-not-found": { retry: true, expose: true },
   "ike/no-additional-sas": { retry: true, expose: true },
   "ike/too-many-sas": { retry: true, expose: true },
+  /** Who has proved an identity is none of those that a connection is for. */
+  "ike/not-a-user": { retry: false, expose: true },
   "ike/invalid-syntax": { retry: false, expose: true },
   "ike/unexpected": { retry: true, expose: true },
   "ike/unexpected-nat": { retry: true, expose: true },
@@ -37,6 +39,7 @@ const NOTIFY_OF: Readonly<Record<string, NotifyName>> = {
   "ike/hash-and-url": "AUTHENTICATION_FAILED",
   "ike/ppk-mismatch": "AUTHENTICATION_FAILED",
   "ike/too-many-sas": "AUTHENTICATION_FAILED",
+  "ike/not-a-user": "AUTHENTICATION_FAILED",
   "ike/ts-unacceptable": "TS_UNACCEPTABLE",
   "ike/temporary-failure": "TEMPORARY_FAILURE",
   "ike/child-not-found": "CHILD_SA_NOT_FOUND",

@@ -17,6 +17,7 @@ import type { Asking, IkeSa } from "./sa.js";
 import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 import { enforceUniqueness, identityKey, retire } from "./unique.js";
+import { isMember } from "./users.js";
 import { openWindow } from "./window.js";
 
 /** How long an IKE SA that the peer has deleted repeats its answer to the Delete. */
@@ -60,7 +61,7 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
   enforceUniqueness(turn, sa, initialContact);
   if (state && !sa.initiator) ensure(turn, peer.id);
   // It was proven by what a new configuration has taken back meanwhile.
-  if (state && !isBelieved(sa, state.config, turn.core.config)) disown(turn, sa);
+  if (state && !(isBelieved(sa, state.config, turn.core.config) && isMember(sa, state.config))) disown(turn, sa);
 }
 
 /** The peer's proof is not accepted any more: its packets are not either, from now on, whether it answers the Delete or not. */

@@ -15,11 +15,10 @@ import { CFG, CFG_ATTRIBUTE } from "../wire/registry.js";
 import type { ConfigAttribute, ConfigPayload, Payload } from "../wire/types.js";
 import { sameValue } from "./equal.js";
 import { fault } from "./faults.js";
-import { identificationText, toIdentification } from "./identity.js";
-import { once } from "./memo.js";
 import { find } from "./message.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
+import { sasAllowed, userOf } from "./users.js";
 
 const SUPPORTED = [
   CFG_ATTRIBUTE.INTERNAL_IP4_ADDRESS,
@@ -34,19 +33,6 @@ const SUPPORTED = [
 ];
 const ASKS = { 4: CFG_ATTRIBUTE.INTERNAL_IP4_ADDRESS, 6: CFG_ATTRIBUTE.INTERNAL_IP6_ADDRESS } as const;
 const FAMILIES = [4, 6] as const;
-
-/** Users by the text of their identity: there may be many. */
-const indexes = new WeakMap<ModeConfig, ReadonlyMap<string, UserModeConfig>>();
-
-function userOf(config: ModeConfig, sa: IkeSa): UserModeConfig | undefined {
-  const byText = once(
-    indexes,
-    config,
-    () => new Map(config.users.map((user) => [identificationText(toIdentification(user.identity)), user])),
-  );
-  const who = sa.user ?? (sa.remoteId && identificationText(sa.remoteId));
-  return who === undefined ? undefined : byText.get(who);
-}
 
 /** Addresses that are set aside for users. */
 export function ownAddresses(config: IkeConfig): IpAddress[] {
@@ -72,7 +58,7 @@ export function serveAddresses(turn: Turn, sa: IkeSa, payloads: readonly Payload
   const config = peer?.modeConfig;
   const request = requestIn(payloads, CFG.REQUEST);
   if (!config) return [];
-  const user = userOf(config, sa);
+  const user = userOf(sa);
   const facts = { ...config, ...user };
   const asked = FAMILIES.filter((family) => request?.types.has(ASKS[family]));
   const has = sa.virtual?.remote ?? [];
@@ -106,11 +92,15 @@ function choose(
   facts: AddressingFacts,
   user: UserModeConfig | undefined,
 ): IpAddress | undefined {
-  return turn.core.leases.choose({
+  const { leases } = turn.core;
+  const own = user?.addresses?.find((a) => a.family === family);
+  // Of several IKE SAs of one identity the first has the address.
+  const isLent = own !== undefined && sa.peer && sasAllowed(sa, sa.peer) > 1 && leases.holderOf(own) !== undefined;
+  return leases.choose({
     family,
     identity: sa.identity ?? "",
     pools: facts.pools,
-    fixed: user?.addresses?.find((a) => a.family === family),
+    fixed: isLent ? undefined : own,
     wanted: request.addresses.find((a) => a.family === family),
     // Where one identity may have several IKE SAs, each has an address of its own.
     again: sa.peer?.uniqueness !== "keep",
@@ -150,5 +140,5 @@ export function answerConfig(sa: IkeSa, payloads: readonly Payload[]): Payload[]
   if (!request || !config) return [];
   const given: VirtualAddresses["remote"] = sa.virtual?.remote ?? [];
   const addresses = given.filter((a) => request.types.has(ASKS[a.family]));
-  return [reply(config, { ...config, ...userOf(config, sa) }, request, addresses)];
+  return [reply(config, { ...config, ...userOf(sa) }, request, addresses)];
 }

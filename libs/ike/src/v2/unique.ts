@@ -7,6 +7,7 @@ import { isLower } from "./new-sa.js";
 import { enqueueFirst } from "./queue.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
+import { isMember, sasAllowed } from "./users.js";
 
 /** A replaced IKE SA goes only when the new one carries traffic. */
 const OVERLAP_MS = 500;
@@ -42,24 +43,28 @@ export function otherSas(turn: Turn, sa: IkeSa): IkeSa[] {
 export function refusedFurther(turn: Turn, sa: IkeSa, initialContact: boolean): Fault | undefined {
   const { peer } = sa;
   if (!peer) return undefined;
+  if (!isMember(sa, peer)) {
+    return fault("ike/not-a-user", "whoever this is, is none of the users", { facts: { ours: "its users alone" } });
+  }
   if (peer.uniqueness === "never" && otherSas(turn, sa).length > 0) {
     const facts = { ours: "uniqueness never" };
     return fault("ike/authentication-failed", "this identity has an IKE SA already", { facts });
   }
-  const facts = { ours: `uniqueness ${peer.uniqueness}, sasPerIdentity ${peer.sasPerIdentity}` };
+  const allowed = sasAllowed(sa, peer);
+  const facts = { ours: `uniqueness ${peer.uniqueness}, sasPerIdentity ${allowed}` };
   if (isCrowded(turn, sa)) {
     return fault("ike/too-many-sas", "too many IKE SAs of this identity are on their way out", { facts });
   }
   // With INITIAL_CONTACT the others go.
-  if (peer.uniqueness !== "keep" || initialContact || sasOfIdentity(turn, sa) < peer.sasPerIdentity) return undefined;
-  if (otherSas(turn, sa).length < peer.sasPerIdentity) return undefined;
+  if (peer.uniqueness !== "keep" || initialContact || sasOfIdentity(turn, sa) < allowed) return undefined;
+  if (otherSas(turn, sa).length < allowed) return undefined;
   return fault("ike/too-many-sas", "this identity has as many IKE SAs as it may", { facts });
 }
 
 /** Whether the identity has used up what it may hold here, those on their way out included: it could make more without end. */
 export function isCrowded(turn: Turn, sa: IkeSa): boolean {
-  const { sasPerIdentity } = sa.peer ?? PEER_DEFAULTS;
-  return sasOfIdentity(turn, sa) >= 2 * sasPerIdentity + LEAVING;
+  const allowed = sa.peer ? sasAllowed(sa, sa.peer) : PEER_DEFAULTS.sasPerIdentity;
+  return sasOfIdentity(turn, sa) >= 2 * allowed + LEAVING;
 }
 
 function sasOfIdentity(turn: Turn, sa: IkeSa): number {
