@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, by, id, identity, isHostName, name, prefix } from "./fields.js";
+import { address, by, id, identity, isHostName, name, prefix, selector } from "./fields.js";
 import type { ConnectionIntent, Identity, PoolIntent } from "./model.js";
 import { parseRange, type Range, rangesOverlap, rangeText } from "./ranges.js";
 
@@ -43,10 +43,18 @@ export const modeConfig = z.strictObject({
   ...told,
   users: z
     .array(
-      z.strictObject({ identity, addresses: addresses.optional(), poolIds: z.array(id).max(16).optional(), ...told }),
+      z.strictObject({
+        identity,
+        addresses: addresses.optional(),
+        poolIds: z.array(id).max(16).optional(),
+        reach: z.array(selector).max(64).optional(),
+        sessions: z.int().min(1).max(65_535).optional(),
+        ...told,
+      }),
     )
     .max(100_000)
     .optional(),
+  onlyUsers: z.boolean().optional(),
 });
 
 export const addressRequest = z.strictObject({

@@ -19,6 +19,7 @@ import {
   type LocalAuth,
   type PeerAuth,
 } from "./model.js";
+import { remoteAccessOf } from "./remote-access.js";
 
 const DEFAULT_OPTIONS: IntentOptions = { commitConfirmSeconds: 60, reportSeconds: 5 };
 
@@ -60,12 +61,16 @@ function compileIn(fleet: Fleet, gatewayId: string, revision: number): GatewayIn
   const gateway = fleet.gateway(gatewayId, "gateway");
   const links = fleet.links.get(gatewayId) ?? [];
   const externals = fleet.model.externalPeers.filter((p) => p.gatewayId === gatewayId);
+  const people = remoteAccessOf(fleet, gateway);
   const connections = [
+    ...people.connections,
     ...links.map((link) => networkConnection(fleet, link, gateway)),
     ...externals.map((peer) => externalConnection(fleet, peer, gateway)),
   ];
   connections.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const wanted = new Set(connections.flatMap((c) => (c.peer.method === "certificate" ? c.peer.trustAnchorIds : [])));
+  const wanted = new Set(
+    connections.flatMap(({ peer }) => ("trustAnchorIds" in peer ? (peer.trustAnchorIds ?? []) : [])),
+  );
   return {
     ...emptyIntent(gateway),
     revision,
@@ -74,6 +79,8 @@ function compileIn(fleet: Fleet, gatewayId: string, revision: number): GatewayIn
       const anchor = fleet.trustAnchors.get(id) ?? unknown(id, "trustAnchors", "a trust anchor");
       return { id, der: anchor.der };
     }),
+    ...(people.pools.length > 0 ? { pools: people.pools } : {}),
+    ...(people.eapUsers.length > 0 ? { eapUsers: people.eapUsers } : {}),
     connections,
   };
 }

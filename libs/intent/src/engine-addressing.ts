@@ -3,6 +3,7 @@ import type { AddressPool, ModeConfig, PeerConfig } from "@sallyport/ike";
 import { ikeIdentity } from "./identity.js";
 import type { ConnectionIntent, GatewayIntent, UserIntent } from "./model.js";
 import { givenRanges, parseRange } from "./ranges.js";
+import { parseSelector } from "./selectors.js";
 
 const addressesOf = (texts: readonly string[] = []) => texts.map((t) => IpAddress.parse(t));
 const prefixesOf = (texts: readonly string[] = []) => texts.map((t) => Prefix.parse(t));
@@ -33,7 +34,7 @@ export function conflictOf(
 
 export function modeConfigOf({ modeConfig }: ConnectionIntent): Pick<PeerConfig, "modeConfig"> {
   if (!modeConfig) return {};
-  const { addressPrefixLength, required = true, users = [] } = modeConfig;
+  const { addressPrefixLength, required = true, users = [], onlyUsers } = modeConfig;
   const config: ModeConfig = {
     pools: modeConfig.poolIds,
     required,
@@ -42,12 +43,13 @@ export function modeConfigOf({ modeConfig }: ConnectionIntent): Pick<PeerConfig,
     domains: modeConfig.splitDns ?? [],
     subnets: prefixesOf(modeConfig.splitInclude),
     users: users.map(userOf),
+    ...(onlyUsers !== undefined && { onlyUsers }),
   };
   return { modeConfig: config };
 }
 
 function userOf(user: UserIntent): ModeConfig["users"][number] {
-  const { addresses, poolIds, dns, splitDns, splitInclude } = user;
+  const { addresses, poolIds, dns, splitDns, splitInclude, reach, sessions } = user;
   return {
     identity: ikeIdentity(user.identity),
     ...(addresses && { addresses: addressesOf(addresses) }),
@@ -55,6 +57,8 @@ function userOf(user: UserIntent): ModeConfig["users"][number] {
     ...(dns && { dns: addressesOf(dns) }),
     ...(splitDns && { domains: splitDns }),
     ...(splitInclude && { subnets: prefixesOf(splitInclude) }),
+    ...(reach && { reach: reach.map((text) => parseSelector(text)) }),
+    ...(sessions !== undefined && { sas: sessions }),
   };
 }
 

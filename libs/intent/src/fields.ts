@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { IpAddress, isFault, Prefix } from "@sallyport/base";
 import { dnFromText } from "@sallyport/ike";
 import { z } from "zod";
+import { parseSelector, selectorText } from "./selectors.js";
 
 const HOST_LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/i;
 
@@ -38,6 +39,7 @@ export const id = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "1 to 64 of A-Z a-z
 export const der = z.string().min(1).refine(isBase64, "DER in base64");
 export const name = z.string().min(1).max(200);
 export const prefix = by((t) => Prefix.parse(t).toString());
+export const selector = by((t) => selectorText(parseSelector(t)));
 export const address = by((t) => IpAddress.parse(t).toString());
 
 const anIdentity = (pattern: boolean) =>

@@ -123,6 +123,53 @@ export interface AddressPoolModel {
   readonly except?: readonly string[] | undefined;
 }
 
+/** A person who calls from anywhere, and gets in: who is disabled is not in the model. */
+export interface RoadWarriorModel {
+  readonly id: string;
+  /** A mailbox or a DNS name: what EAP names and a certificate proves. */
+  readonly username: string;
+  readonly groupIds: readonly string[];
+  /** IKE SAs at once on one gateway. */
+  readonly sessions: number;
+  /** For EAP-MSCHAPv2, as `mschapVerifier` makes it; absent: no password. */
+  readonly verifier?: Secret | undefined;
+  /** Addresses of pools that are nobody else's, at most one of each family. */
+  readonly addresses: readonly string[];
+}
+
+/** What may be different for a group or a person; absent: as the service has it. */
+export interface ToldModel {
+  /** All that may be reached. */
+  readonly networks?: readonly string[] | undefined;
+  readonly dns?: readonly string[] | undefined;
+  readonly splitDns?: readonly string[] | undefined;
+}
+
+/** Remote access as a service on one or more gateways. */
+export interface RemoteAccessModel {
+  readonly id: string;
+  readonly name: string;
+  /** Every gateway has a share of the pools of its own, 0 to `shares` − 1. */
+  readonly gateways: readonly { readonly gatewayId: string; readonly share: number }[];
+  /** Into how many shares the pools are cut. */
+  readonly shares: number;
+  /** In order of preference. */
+  readonly poolIds: readonly string[];
+  readonly methods: readonly ("certificate" | "eap-tls" | "eap-mschapv2")[];
+  /** What callers' certificates lead to. */
+  readonly trustAnchorIds: readonly string[];
+  /** What callers may reach, whatever they ask for. */
+  readonly networks: readonly string[];
+  readonly dns: readonly string[];
+  readonly splitDns: readonly string[];
+  /** In order: of what several groups of a person say, the first counts, but of networks all. Empty: everybody gets in. */
+  readonly groups: readonly ({ readonly groupId: string } & ToldModel)[];
+  /** Before what groups say. */
+  readonly people: readonly ({ readonly personId: string } & ToldModel)[];
+  /** Absent: `DEFAULT_PROFILE`. */
+  readonly profileId?: string | undefined;
+}
+
 /** Everything `compile` knows. Order of the lists has no meaning, except of `hubs` (preference), proposals, and a certificate's intermediates. */
 export interface FleetModel {
   readonly organization: OrganizationModel;
@@ -136,6 +183,8 @@ export interface FleetModel {
   readonly trustAnchors: readonly TrustAnchorModel[];
   readonly preSharedKeys: readonly PreSharedKeyModel[];
   readonly pools?: readonly AddressPoolModel[] | undefined;
+  readonly roadWarriors?: readonly RoadWarriorModel[] | undefined;
+  readonly remoteAccess?: readonly RemoteAccessModel[] | undefined;
 }
 
 /** One tunnel of the fleet, with its two ends. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Family, type Fault, Prefix } from "@sallyport/base";
 import { fault } from "./faults.js";
 import type {
+  AddressPoolModel,
   ExternalPeerModel,
   FleetModel,
   GatewayModel,
@@ -27,7 +28,7 @@ export function gatewayIdentity(gateway: GatewayModel): Identity {
 }
 
 /** A tunnel's id depends on what it joins alone, so that it outlives every edit. */
-function tunnelId(...parts: readonly string[]): string {
+export function tunnelId(...parts: readonly string[]): string {
   return `tun-${createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 24)}`;
 }
 
@@ -82,6 +83,7 @@ export class Fleet {
   readonly profiles: ReadonlyMap<string, ProfileModel>;
   readonly trustAnchors: ReadonlyMap<string, TrustAnchorModel>;
   readonly preSharedKeys: ReadonlyMap<string, PreSharedKeyModel>;
+  readonly pools: ReadonlyMap<string, AddressPoolModel>;
   #links: ReadonlyMap<string, readonly Link[]> | undefined;
   readonly #bySite = new Map<string, Readonly<Record<Family, readonly string[]>>>();
 
@@ -93,6 +95,7 @@ export class Fleet {
     this.profiles = index(model.profiles, "profiles");
     this.trustAnchors = index(model.trustAnchors, "trustAnchors");
     this.preSharedKeys = index(model.preSharedKeys, "preSharedKeys");
+    this.pools = index(model.pools ?? [], "pools");
   }
 
   gateway(id: string, field: string): GatewayModel {

@@ -124,6 +124,10 @@ export interface UserIntent extends ToldIntent {
   readonly identity: Identity;
   /** Its own, at most one of each family. */
   readonly addresses?: readonly string[] | undefined;
+  /** What it reaches of the children's `localSubnets`, as they are written; absent: all. CHILD SAs that reach further end when it becomes less. */
+  readonly reach?: readonly string[] | undefined;
+  /** IKE SAs that it may have at once where `uniqueness` is `keep`; absent: `sasPerIdentity`. */
+  readonly sessions?: number | undefined;
 }
 
 /** Gives callers addresses and what belongs to them (RFC 7296 §2.19). */
@@ -134,6 +138,8 @@ export interface ModeConfigIntent extends ToldIntent {
   /** Told as the netmask of an IPv4 address; absent: none is told. */
   readonly addressPrefixLength?: number | undefined;
   readonly users?: readonly UserIntent[] | undefined;
+  /** Whether nobody but `users` gets in, whatever he proves; absent: no. Who is taken off the list is out at once. */
+  readonly onlyUsers?: boolean | undefined;
 }
 
 /** Asks the peer for addresses (`request-only`). Children without local subnets are for the addresses that it gives. */

@@ -5,12 +5,11 @@ import { addressRequest, checkAddressing, checkPools, modeConfig, pool } from ".
 import { certificate, checkAnchors, checkRounds, localAuth, peerAuth, ppk } from "./authentication.js";
 import { checkEap, checkUsers, eapUserSet } from "./eap.js";
 import { fault } from "./faults.js";
-import { address, by, der, id, identity, isHostName, name, prefix } from "./fields.js";
+import { address, der, id, identity, isHostName, name, prefix, selector } from "./fields.js";
 import { type GatewayIntent, INTENT_SCHEMA } from "./model.js";
 import { type ProposalUse, parseProposals } from "./proposals.js";
-import { parseSelector, selectorText } from "./selectors.js";
+import { parseSelector } from "./selectors.js";
 
-const selector = by((t) => selectorText(parseSelector(t)));
 // One octet counts the selectors of a payload, RFC 7296 §3.13.
 const selectors = z.array(selector).max(255);
 const host = z.string().transform((text, ctx) => {
