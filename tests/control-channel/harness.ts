@@ -18,6 +18,8 @@ import { AuditService } from "../../apps/control-plane/src/features/audit/audit.
 import { PrismaAuditStore } from "../../apps/control-plane/src/features/audit/audit.store.js";
 import { AuthorityService } from "../../apps/control-plane/src/features/certificates/authority.service.js";
 import { CertificateService } from "../../apps/control-plane/src/features/certificates/certificate.service.js";
+import { IssuanceLogService } from "../../apps/control-plane/src/features/certificates/issuance-log.service.js";
+import { IssuedCertificates } from "../../apps/control-plane/src/features/certificates/issued-certificates.js";
 import { ServerCertificateService } from "../../apps/control-plane/src/features/certificates/server-certificate.service.js";
 import { AgentEndpoints } from "../../apps/control-plane/src/features/enrolment/agent-endpoints.js";
 import { TokenEnrolmentService } from "../../apps/control-plane/src/features/enrolment/token-enrolment.service.js";
@@ -39,6 +41,7 @@ import type { Tx } from "../../apps/control-plane/src/platform/database/database
 import { EmbeddedPostgres } from "../../apps/control-plane/src/platform/database/embedded-postgres.js";
 import { migrate } from "../../apps/control-plane/src/platform/database/migrations.js";
 import { PrismaDatabase } from "../../apps/control-plane/src/platform/database/prisma-database.js";
+import { Outbox } from "../../apps/control-plane/src/platform/outbox/outbox.js";
 import { systemContext, type TenantContext } from "../../apps/control-plane/src/platform/tenancy.js";
 import { Vault } from "../../apps/control-plane/src/platform/vault/vault.js";
 import { type Connection, createDatabase } from "../../apps/control-plane/test/database.js";
@@ -184,8 +187,11 @@ export class TestControlPlane {
     this.intents = options.intents ?? new ScriptedIntents();
     this.database = new PrismaDatabase(postgres.connection, log);
     this.bus = new PostgresBus(postgres.connection, log);
-    this.authorities = new AuthorityService(postgres.vault);
-    this.certificates = new CertificateService(this.authorities);
+    this.authorities = new AuthorityService(postgres.vault, config);
+    this.certificates = new CertificateService(
+      this.authorities,
+      new IssuedCertificates(new IssuanceLogService(this.database), new Outbox(this.bus, log)),
+    );
     const serverCertificate = new ServerCertificateService(this.database, this.authorities);
     const endpoints = new AgentEndpoints(config);
     const events = new EventService(this.database, new PrismaEventStore(this.database));

@@ -164,14 +164,15 @@ it("a retired gateway's stream ends, it cannot come back, and its peers drop it"
 });
 
 it("the CAs are listed, and a token can be issued again", async () => {
-  const { certificateAuthorities } = await cp.get<{ certificateAuthorities: Record<string, string>[] }>(
-    "{ certificateAuthorities { name purpose level fingerprint pem notAfter } }",
+  const listed = await cp.get<{ certificateAuthorities: { edges: { node: Record<string, string> }[] } }>(
+    "{ certificateAuthorities { edges { node { name purpose level fingerprint pem notAfter } } } }",
   );
-  expect(certificateAuthorities.map((c) => `${c.purpose} ${c.level}`)).toEqual([
-    "GATEWAY_IDENTITY ISSUING",
-    "GATEWAY_IDENTITY ROOT",
+  const certificateAuthorities = listed.certificateAuthorities.edges.map((e) => e.node);
+  expect(certificateAuthorities.map((c) => `${c.purpose} ${c.level}`).toSorted()).toEqual([
     "CONTROL_CHANNEL ISSUING",
     "CONTROL_CHANNEL ROOT",
+    "GATEWAY_IDENTITY ISSUING",
+    "GATEWAY_IDENTITY ROOT",
   ]);
   expect(certificateAuthorities.every((c) => c.pem?.startsWith("-----BEGIN CERTIFICATE-----"))).toBe(true);
   const { gateways } = await cp.get<{ gateways: { edges: { node: { id: string } }[] } }>(

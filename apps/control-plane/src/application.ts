@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
+import { MAX_OCSP_REQUEST_BYTES } from "@sallyport/pki";
 import { AppModule } from "./app.module.js";
 import { type FirstCredentials, FirstStart } from "./features/operators/first-start.js";
 import { serveGraphiql } from "./platform/graphql/graphiql.js";
@@ -23,6 +24,14 @@ export interface RunningApplication {
 export async function startApplication(resources: Resources): Promise<RunningApplication> {
   const { config, log } = resources;
   const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, trustProxy: false, forceCloseConnections: true });
+  // Whoever asks about a certificate sends DER, and little of it.
+  adapter
+    .getInstance()
+    .addContentTypeParser(
+      "application/ocsp-request",
+      { parseAs: "buffer", bodyLimit: MAX_OCSP_REQUEST_BYTES },
+      (_request, body, done) => done(null, body),
+    );
   const nest = await NestFactory.create<NestFastifyApplication>(AppModule.register(resources), adapter, {
     logger: new NestLogger(log),
     abortOnError: false,

@@ -4,6 +4,21 @@ import { WakeUpBus } from "../src/platform/bus/bus.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { ADD_PEER, CREATE_NETWORK, CREATE_SITE, type MadeSite, ONBOARD_SITE } from "./fleet.js";
+import {
+  COMPLETE_AUTHORITY,
+  createPeople,
+  HOLD,
+  IMPORT_AUTHORITY,
+  type Issued,
+  issue,
+  OpenSsl,
+  REKEY,
+  RELEASE,
+  RENEW,
+  REQUEST_AUTHORITY,
+  REVOKE,
+  SIGN_CSR,
+} from "./pki.js";
 
 /** What one mutation needs of those before it. */
 interface World {
@@ -14,22 +29,32 @@ interface World {
   tokenId: string;
   tunnelId: string;
   password: string;
+  requestId: string;
+  requestCsr: string;
+  profileId: string;
+  certificate: Issued;
+  importedKey: string;
 }
 
 const GIVEN_PASSWORD = "a password that is long enough";
 const PSK = "correct horse battery staple";
 
 let cp: TestControlPlane;
+let openssl: OpenSsl;
 const world = {} as World;
 
 beforeAll(async () => {
   cp = await startControlPlane();
+  openssl = new OpenSsl();
   world.password = cp.first.oneTimePassword;
   // An agent's part, without one: every gateway looks connected, and every command is carried out.
   const bus = cp.application.nest.get(WakeUpBus);
   bus.subscribe("command", ({ commandId }) => void bus.publish("commandResult", { commandId }));
 }, 60_000);
-afterAll(() => cp?.close());
+afterAll(async () => {
+  openssl?.remove();
+  await cp?.close();
+});
 
 const connect = () =>
   query(
@@ -81,6 +106,52 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     world.peerId = (await cp.get<{ addExternalPeer: { id: string } }>(ADD_PEER, { input })).addExternalPeer.id;
   },
   removeExternalPeer: () => cp.get("mutation ($id: ID!) { removeExternalPeer(id: $id) { id } }", { id: world.peerId }),
+  createCertificateAuthority: async () => {
+    world.profileId = (await createPeople(cp)).profileId;
+  },
+  createCertificateProfile: async () => {
+    await createPeople(cp, { name: "More people" });
+  },
+  requestCertificateAuthority: async () => {
+    const { requestCertificateAuthority: made } = await cp.get<{
+      requestCertificateAuthority: { id: string; csr: string };
+    }>(REQUEST_AUTHORITY, { input: { name: "Online" } });
+    world.requestId = made.id;
+    world.requestCsr = made.csr;
+  },
+  completeCertificateAuthority: async () => {
+    const self = ["-subj", "/CN=Elsewhere", "-nodes", "-keyout", "ca.key", "-out", "ca.pem"];
+    openssl.run("req", "-x509", "-newkey", "rsa:2048", ...self, "-addext", "keyUsage=keyCertSign,cRLSign");
+    openssl.file("on.csr", world.requestCsr);
+    openssl.file("on.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n");
+    const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "on.ext"];
+    const certificates = openssl.run("x509", "-req", "-in", "on.csr", ...by).replace(/[\s\S]*?(?=-----BEGIN)/, "");
+    const input = { requestId: world.requestId, certificates: certificates + openssl.run("x509", "-in", "ca.pem") };
+    await cp.get(COMPLETE_AUTHORITY, { input });
+  },
+  importCertificateAuthority: async () => {
+    const self = ["-subj", "/CN=Imported", "-nodes", "-keyout", "im.key", "-out", "im.pem"];
+    openssl.run("req", "-x509", "-newkey", "rsa:2048", ...self, "-addext", "keyUsage=keyCertSign,cRLSign");
+    world.importedKey = openssl.run("pkey", "-in", "im.key");
+    const certificates = openssl.run("x509", "-in", "im.pem");
+    await cp.get(IMPORT_AUTHORITY, { input: { certificates, privateKey: world.importedKey } });
+  },
+  removeCertificateProfile: async () => {
+    const [row] = await query(cp.connection, "SELECT id FROM certificate_profiles WHERE name = 'More people'");
+    await cp.get("mutation ($id: ID!) { removeCertificateProfile(id: $id) { id } }", { id: row?.id });
+  },
+  issueCertificate: async () => {
+    world.certificate = await issue(cp, world.profileId, "alice@example.org");
+  },
+  signCsr: async () => {
+    const csr = openssl.request("bob", "/CN=bob", "-addext", "subjectAltName=email:bob@example.org");
+    await cp.get(SIGN_CSR, { input: { profileId: world.profileId, holder: "bob", csr } });
+  },
+  renewCertificate: () => cp.get(RENEW, { id: world.certificate.certificate.id }),
+  rekeyCertificate: () => cp.get(REKEY, { input: { id: world.certificate.certificate.id } }),
+  holdCertificate: () => cp.get(HOLD, { id: world.certificate.certificate.id }),
+  releaseCertificate: () => cp.get(RELEASE, { id: world.certificate.certificate.id }),
+  revokeCertificate: () => cp.get(REVOKE, { input: { id: world.certificate.certificate.id } }),
   retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
   createOperator: () =>
     cp.get("mutation ($input: CreateOperatorInput!) { createOperator(input: $input) { oneTimePassword } }", {
@@ -125,7 +196,9 @@ describe("every mutation leaves an audit entry", () => {
 
   test("and none of them holds a secret", async () => {
     const text = JSON.stringify(await query(cp.connection, "SELECT row_to_json(a)::text FROM audit_entries a"));
-    for (const secret of [PSK, GIVEN_PASSWORD, world.password, world.hub.enrolment.token]) {
+    const keys = [world.importedKey, world.certificate.privateKey as string];
+    const secrets = [PSK, GIVEN_PASSWORD, world.password, world.hub.enrolment.token, ...keys];
+    for (const secret of secrets) {
       expect(text).not.toContain(secret);
     }
   });

@@ -26,6 +26,8 @@ export const fault = faultTable({
   "pki/name-constrained": { retry: false, expose: true },
   /** The certificate profile does not permit the name, the key or the validity. */
   "pki/outside-profile": { retry: false, expose: true },
+  /** An entry of the issuance log is not what it was. */
+  "pki/log-broken": { retry: false, expose: true },
   "pki/pin-mismatch": { retry: false, expose: true },
   "pki/unknown-key": { retry: false, expose: false },
 });

@@ -17,15 +17,25 @@ export {
   type LeafTemplate,
   LIFETIMES,
 } from "./authority.js";
+export { requireAuthorityChain } from "./authority-chain.js";
 export type { IssuerPlaces, Subject } from "./builder.js";
 export { type Certificate, fingerprintOf, MAX_CERTIFICATE_BYTES, readCertificate } from "./certificate.js";
-export { type CertificateList, MAX_CRL_BYTES, type RevocationReason, type Revoked, readCrl, verifyCrl } from "./crl.js";
+export {
+  type CertificateList,
+  MAX_CRL_BYTES,
+  REASONS,
+  type RevocationReason,
+  type Revoked,
+  readCrl,
+  verifyCrl,
+} from "./crl.js";
 export { buildCrl, type ListEntry, type ListTemplate } from "./crl-builder.js";
 export { type CertificateRequest, checkRequest, createAuthorityRequest, createRequest } from "./csr.js";
 export type { SubjectName } from "./der-writer.js";
 export { EXTENDED_KEY_USAGE, type NameRules, type NameSubtree } from "./extensions.js";
 export type { GeneralNames } from "./general-names.js";
 export { ownIdentity, type PeerIdentity, proves, requireIdentity } from "./identity.js";
+export { LOG_GENESIS, type LogEntry, type LogHead, LogVerifier, logHash } from "./issuance-log.js";
 export {
   generateKeys,
   type KeyKind,

@@ -70,6 +70,6 @@ export class AgentPeerService {
       },
       select: { gateway: { select: { id: true, organizationId: true, name: true, identity: true } } },
     });
-    return row?.gateway;
+    return row?.gateway ?? undefined;
   }
 }

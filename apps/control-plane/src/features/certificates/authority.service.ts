@@ -1,17 +1,21 @@
-import { Injectable } from "@nestjs/common";
+import { Inject, Injectable } from "@nestjs/common";
 import {
   type Authority,
   type Certificate,
   createIssuing,
   createRoot,
+  type IssuerPlaces,
   type KeyKind,
   type KeyStore,
   readCertificate,
 } from "@sallyport/pki";
+import { CONFIG, type Config } from "../../platform/config/config.js";
 import type { Tx } from "../../platform/database/database.js";
+import { apiFault } from "../../platform/faults.js";
 import type { CertificateAuthority } from "../../platform/prisma/generated/client.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { DatabaseKeyStore } from "./database-key-store.js";
+import { fault } from "./faults.js";
 
 /** Whose CA, and what for. The control channel's is the installation's, the others are one organization's each. */
 export type AuthorityScope =
@@ -33,13 +37,51 @@ const organizationOf = (scope: AuthorityScope) => ("organizationId" in scope ? s
  */
 @Injectable()
 export class AuthorityService {
-  constructor(private readonly vault: Vault) {}
+  constructor(
+    private readonly vault: Vault,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** The keys of an organization's CAs; null: the installation's. */
+  keys(tx: Tx, organizationId: string | null): KeyStore {
+    return new DatabaseKeyStore(tx, this.vault, organizationId);
+  }
+
+  /** What certificates that this CA signs say of where its list, its responder and its own certificate are. */
+  places(authorityId: string): IssuerPlaces | undefined {
+    const { pkiUrl } = this.config;
+    if (pkiUrl === undefined) return undefined;
+    const at = (what: string) => `${pkiUrl}/pki/${what}/${authorityId}`;
+    return { crl: at("crl"), ocsp: at("ocsp"), issuer: at("ca") };
+  }
+
+  /**
+   * A CA by its id, ready to sign. One that was retired issues nothing, but still says what it revoked.
+   * @throws api/not-found, certificates/cannot-sign with the caller's field
+   */
+  async open(
+    tx: Tx,
+    organizationId: string | null,
+    id: string,
+    field: string,
+    which: "issuing" | "retired too" = "issuing",
+  ): Promise<OpenAuthority> {
+    const row = await tx.certificateAuthority.findFirst({ where: { organizationId, id } });
+    if (row === null) {
+      throw apiFault("api/not-found", "there is no such certificate authority", { field, value: id });
+    }
+    if (row.keyRef === null || (row.retiredAt !== null && which === "issuing")) {
+      const why = row.keyRef === null ? "its key is elsewhere" : "it was retired";
+      throw fault("certificates/cannot-sign", `${row.name} issues nothing here: ${why}`, { field, value: id });
+    }
+    return { id, authority: open(row, await above(tx, row)), store: this.keys(tx, organizationId) };
+  }
 
   /** The CA that issues now. */
   async issuing(tx: Tx, scope: AuthorityScope): Promise<OpenAuthority> {
     const rows = await this.#rows(tx, scope);
     const row = rows.find((r) => r.level === "ISSUING" && r.retiredAt === null);
-    const store = new DatabaseKeyStore(tx, this.vault, organizationOf(scope));
+    const store = this.keys(tx, organizationOf(scope));
     if (row !== undefined) return { id: row.id, authority: open(row, rows), store };
     return this.#make(tx, scope, store);
   }
@@ -52,13 +94,6 @@ export class AuthorityService {
       return this.roots(tx, scope);
     }
     return rows.filter((r) => r.level === "ROOT");
-  }
-
-  /** Every CA that concerns an organization: its own, and the installation's. */
-  async list(tx: Tx, organizationId: string): Promise<readonly CertificateAuthority[]> {
-    await this.roots(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
-    const own = await this.#rows(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
-    return [...own, ...(await this.#rows(tx, { purpose: "CONTROL_CHANNEL" }))];
   }
 
   async #rows(tx: Tx, scope: AuthorityScope): Promise<CertificateAuthority[]> {
@@ -113,14 +148,27 @@ async function ownerName(tx: Tx, organizationId: string | null): Promise<string>
   return organization.name;
 }
 
+/** The CAs above one, the next one first. */
+async function above(tx: Tx, row: CertificateAuthority): Promise<CertificateAuthority[]> {
+  const rows: CertificateAuthority[] = [];
+  for (let id = row.parentId; id !== null; ) {
+    const parent = await tx.certificateAuthority.findFirst({ where: { organizationId: row.organizationId, id } });
+    if (parent === null) break;
+    rows.push(parent);
+    id = parent.parentId;
+  }
+  return rows;
+}
+
 function open(row: CertificateAuthority, rows: readonly CertificateAuthority[]): Authority {
   const certificate = readCertificate(row.certificate);
-  const above: Certificate[] = [];
+  const chain: Certificate[] = [];
   for (let id = row.parentId; id !== null; ) {
     const parent = rows.find((r) => r.id === id);
     if (parent === undefined) break;
-    above.push(readCertificate(parent.certificate));
+    chain.push(readCertificate(parent.certificate));
     id = parent.parentId;
   }
-  return { certificate, key: { ref: row.keyRef, kind: row.keyKind as KeyKind, spki: certificate.spki }, above };
+  const key = { ref: row.keyRef ?? "", kind: row.keyKind as KeyKind, spki: certificate.spki };
+  return { certificate, key, above: chain };
 }

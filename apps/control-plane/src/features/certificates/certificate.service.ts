@@ -1,8 +1,9 @@
 import { Injectable } from "@nestjs/common";
-import { type Chain, checkRequest, type Issued, issueAgent, issueGateway } from "@sallyport/pki";
+import { type Chain, checkRequest, issueAgent, issueGateway } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
-import type { AuthorityPurpose } from "../../platform/prisma/generated/enums.js";
-import { AuthorityService, type OpenAuthority } from "./authority.service.js";
+import type { RevocationReason } from "../../platform/prisma/generated/enums.js";
+import { AuthorityService } from "./authority.service.js";
+import { IssuedCertificates } from "./issued-certificates.js";
 
 /** Certificate requests of one gateway, PKCS#10 DER. */
 export interface GatewayRequests {
@@ -29,7 +30,10 @@ export interface CertifiedGateway {
  */
 @Injectable()
 export class CertificateService {
-  constructor(private readonly authorities: AuthorityService) {}
+  constructor(
+    private readonly authorities: AuthorityService,
+    private readonly issued: IssuedCertificates,
+  ) {}
 
   /**
    * Issues both. Earlier ones are superseded, and with `revokeEarlier` worthless at once: the gateway's machine was replaced.
@@ -47,14 +51,10 @@ export class CertificateService {
     const { organizationId } = gateway;
     const organization = await tx.organization.findUniqueOrThrow({ where: { id: organizationId } });
 
+    if (options.revokeEarlier) await this.revokeAll(tx, organizationId, gateway.id, "SUPERSEDED");
     await tx.certificate.updateMany({
-      where: {
-        organizationId,
-        gatewayId: gateway.id,
-        revokedAt: null,
-        ...(options.revokeEarlier ? {} : { supersededAt: null }),
-      },
-      data: { supersededAt: new Date(now), ...(options.revokeEarlier ? { revokedAt: new Date(now) } : {}) },
+      where: { organizationId, gatewayId: gateway.id, supersededAt: null },
+      data: { supersededAt: new Date(now) },
     });
     const gateways = await this.authorities.issuing(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
     const identity = await issueGateway(gateways.store, gateways.authority, {
@@ -62,46 +62,32 @@ export class CertificateService {
       organization: organization.name,
       spki: identityKey.spki,
       now,
+      places: this.authorities.places(gateways.id),
     });
-    await save(tx, gateway, gateways, "GATEWAY_IDENTITY", identity);
+    const whose = { organizationId, gatewayId: gateway.id, holder: gateway.identity, by: gateway.identity };
+    await this.issued.save(tx, gateways, identity, {
+      ...whose,
+      purpose: "GATEWAY_IDENTITY",
+      names: [{ type: "dns", value: gateway.identity }],
+    });
     const channel = await this.authorities.issuing(tx, { purpose: "CONTROL_CHANNEL" });
     const control = await issueAgent(channel.store, channel.authority, {
       gatewayId: gateway.id,
       spki: controlKey.spki,
       now,
     });
-    await save(tx, gateway, channel, "CONTROL_CHANNEL", control);
+    await this.issued.save(tx, channel, control, { ...whose, purpose: "CONTROL_CHANNEL", names: [] });
     return { identity: identity.chain, control: control.chain };
   }
 
   /** Makes every certificate of a gateway worthless. */
-  async revokeAll(tx: Tx, organizationId: string, gatewayId: string): Promise<void> {
-    await tx.certificate.updateMany({
-      where: { organizationId, gatewayId, revokedAt: null },
-      data: { revokedAt: new Date() },
-    });
+  async revokeAll(
+    tx: Tx,
+    organizationId: string,
+    gatewayId: string,
+    reason: RevocationReason = "CESSATION_OF_OPERATION",
+  ): Promise<void> {
+    const rows = await tx.certificate.findMany({ where: { organizationId, gatewayId, revokedAt: null } });
+    await this.issued.revoke(tx, rows, reason, "system");
   }
-}
-
-async function save(
-  tx: Tx,
-  gateway: CertifiedGateway,
-  by: OpenAuthority,
-  purpose: AuthorityPurpose,
-  { certificate }: Issued,
-): Promise<void> {
-  await tx.certificate.create({
-    data: {
-      organizationId: gateway.organizationId,
-      authorityId: by.id,
-      gatewayId: gateway.id,
-      purpose,
-      serial: certificate.serial,
-      fingerprint: certificate.fingerprint,
-      subject: certificate.subject.text,
-      certificate: Uint8Array.from(certificate.der),
-      notBefore: new Date(certificate.notBefore),
-      notAfter: new Date(certificate.notAfter),
-    },
-  });
 }

@@ -1,16 +1,42 @@
 import { Module, type OnModuleInit } from "@nestjs/common";
+import { AuditModule } from "../audit/audit.module.js";
+import { EventsModule } from "../events/events.module.js";
 import { GatewayCredentials } from "../intents/gateway-credentials.js";
 import { OrganizationFounder } from "../organizations/organization-founder.js";
 import { AuthorityService } from "./authority.service.js";
+import { AuthorityAdminService } from "./authority-admin.service.js";
 import { CertificateService } from "./certificate.service.js";
 import { CertificatesResolver } from "./certificates.resolver.js";
 import { IssuedCredentials } from "./gateway-credentials.service.js";
+import { HolderResolver } from "./holder.resolver.js";
+import { HolderCertificateService } from "./holder-certificate.service.js";
+import { IssuanceLogController } from "./issuance-log.controller.js";
+import { IssuanceLogService } from "./issuance-log.service.js";
+import { IssuedCertificates } from "./issued-certificates.js";
+import { OcspService } from "./ocsp.service.js";
+import { PkiController } from "./pki.controller.js";
+import { ProfileService } from "./profile.service.js";
+import { PublishedAuthorities } from "./published-authorities.js";
+import { Publisher } from "./publisher.js";
+import { RevocationListService } from "./revocation-list.service.js";
 import { ServerCertificateService } from "./server-certificate.service.js";
 
 @Module({
+  imports: [AuditModule, EventsModule],
+  controllers: [IssuanceLogController, PkiController],
   providers: [
     AuthorityService,
+    AuthorityAdminService,
     CertificateService,
+    HolderCertificateService,
+    HolderResolver,
+    IssuanceLogService,
+    IssuedCertificates,
+    OcspService,
+    ProfileService,
+    PublishedAuthorities,
+    Publisher,
+    RevocationListService,
     ServerCertificateService,
     CertificatesResolver,
     { provide: GatewayCredentials, useClass: IssuedCredentials },

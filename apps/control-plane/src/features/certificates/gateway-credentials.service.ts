@@ -25,6 +25,7 @@ export class IssuedCredentials extends GatewayCredentials {
     });
     const certificates = new Map<string, CertificateReference>();
     for (const { gatewayId, fingerprint, authority } of issued) {
+      if (gatewayId === null || authority === null) continue;
       const intermediates = authority.level === "ROOT" ? [] : [base64(authority.certificate)];
       certificates.set(gatewayId, { fingerprint, intermediates });
     }

@@ -11,6 +11,7 @@ export const PERMISSIONS = [
   "road-warrior:write",
   "secret:write",
   "certificate:write",
+  "authority:write",
   "enrolment:write",
   "audit:read",
   "token:write",

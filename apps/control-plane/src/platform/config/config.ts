@@ -26,6 +26,8 @@ export interface Config {
   readonly agentsListen: ListenAddress;
   /** `https://host:port` at which agents reach this control plane, by preference; empty: made from `agentsListen`. */
   readonly agentsUrls: readonly string[];
+  /** `http://host` at which everybody reaches what CAs publish, without a slash at its end; absent: certificates name no such place. */
+  readonly pkiUrl: string | undefined;
   readonly roles: ReadonlySet<ReplicaRole>;
   /** Text of the master keys, or the file they are in; both absent: a file in `home`, made at the first start. */
   readonly masterKey: string | undefined;
@@ -67,6 +69,10 @@ const ENVIRONMENT = z.object({
   SALLYPORT_LISTEN: listen.default({ host: "127.0.0.1", port: 8420 }),
   SALLYPORT_AGENTS_LISTEN: listen.default({ host: "0.0.0.0", port: 8421 }),
   SALLYPORT_AGENTS_URLS: list.pipe(z.array(url("https:"))).default([]),
+  SALLYPORT_PKI_URL: url("http:")
+    .refine((text) => text.length <= 100 && URL.parse(text)?.search === "", "at most 100 characters, no query")
+    .transform((text) => text.replace(/\/+$/, ""))
+    .optional(),
   SALLYPORT_ROLES: list
     .pipe(z.array(z.enum(ROLES, `some of ${ROLES.join(", ")}`)).min(1, `some of ${ROLES.join(", ")}`))
     .default([...ROLES]),
@@ -120,6 +126,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     listen: env.SALLYPORT_LISTEN,
     agentsListen: env.SALLYPORT_AGENTS_LISTEN,
     agentsUrls: env.SALLYPORT_AGENTS_URLS,
+    pkiUrl: env.SALLYPORT_PKI_URL,
     roles: new Set(env.SALLYPORT_ROLES),
     masterKey: env.SALLYPORT_MASTER_KEY,
     masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,
