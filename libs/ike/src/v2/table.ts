@@ -71,6 +71,13 @@ function childrenAhead(sa: IkeSa): readonly Ahead[] {
   return found;
 }
 
+/** Whether the waits of both say the same of the CHILD SAs that are being made. */
+function sameAhead(a: IkeSa, b: IkeSa | undefined): boolean {
+  if (a.waits === b?.waits) return true;
+  const [x, y] = [childrenAhead(a), b ? childrenAhead(b) : NO_CHILDREN];
+  return x.length === y.length && x.every((c, i) => c.reqid === y[i]?.reqid && c.spiOut === y[i]?.spiOut);
+}
+
 /** Nobody needs its keys any more. */
 function wipe(sa: IkeSa): void {
   sa.protector?.wipe();
@@ -176,7 +183,7 @@ export class SaTable {
     if (old.peer && old.peer.id !== next?.peer?.id) this.#byPeer.delete(old.peer.id, serial);
     if (old.identity && old.identity !== next?.identity) this.#byIdentity.delete(old.identity, serial);
     if (old.children !== next?.children) for (const c of old.children) this.#child("delete", c, serial);
-    if (old.waits !== next?.waits) for (const c of childrenAhead(old)) this.#childAhead("delete", c, serial);
+    if (!sameAhead(old, next)) for (const c of childrenAhead(old)) this.#childAhead("delete", c, serial);
     if (isHalfOpen(old) && (next === undefined || !isHalfOpen(next))) this.#countHalfOpen(old, -1);
     const key = old.handshake?.halfOpenKey;
     if (key !== undefined && next?.handshake?.halfOpenKey !== key) this.#byInit.delete(old.spiI, serial);
@@ -188,7 +195,7 @@ export class SaTable {
     if (next.peer && next.peer.id !== old?.peer?.id) this.#byPeer.add(next.peer.id, serial);
     if (next.identity && next.identity !== old?.identity) this.#byIdentity.add(next.identity, serial);
     if (next.children !== old?.children) for (const c of next.children) this.#child("add", c, serial);
-    if (next.waits !== old?.waits) for (const c of childrenAhead(next)) this.#childAhead("add", c, serial);
+    if (!sameAhead(next, old)) for (const c of childrenAhead(next)) this.#childAhead("add", c, serial);
     if (isHalfOpen(next) && (old === undefined || !isHalfOpen(old))) this.#countHalfOpen(next, 1);
     const key = next.handshake?.halfOpenKey;
     if (key !== undefined && old?.handshake?.halfOpenKey !== key) this.#byInit.add(next.spiI, serial);
