@@ -65,7 +65,7 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       {
         against: "a user whose name alone is wrong, told apart from one whose password is",
         file: "libs/ike/src/eap/user.ts",
-        text: 'return { octets: createHash("sha256").update(ctx.rng.bytes(16)).digest(), known: false };',
+        text: 'return { octets: createHash("sha256").update(turn.ctx.rng.bytes(16)).digest(), known: false };',
         without: 'throw fault("ike/eap-malformed", "no such user", { field: "EAP" });',
         test: [`${SIM}/eap-methods.spec.ts`, "%s refuses a wrong password and a stranger alike"],
       },
@@ -212,8 +212,8 @@ export const AGENT_CLASSES: readonly HostileClass[] = [
       {
         against: "an engine that throws all the same",
         file: `${AGENT}/engine-host.ts`,
-        text: "      if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;\n      this.#loggedAt = this.#now();",
-        without: "      throw error;",
+        text: "    if (this.#now() - this.#loggedAt < LOG_EVERY_MS) return;\n    this.#loggedAt = this.#now();",
+        without: "    throw error;",
         test: [`${AGENT}/engine-host.spec.ts`, "outlives an engine that throws"],
       },
       {

@@ -222,8 +222,8 @@ export const TRUST: readonly HostileClass[] = [
       {
         against: "IKE SAs that one identity replaces and never lets go",
         file: `${V2}/unique.ts`,
-        text: "return sasOfIdentity(turn, sa) >= 2 * sasPerIdentity + LEAVING;",
-        without: "return sasOfIdentity(turn, sa) > 2 ** 30 * sasPerIdentity + LEAVING;",
+        text: "return sasOfIdentity(turn, sa) >= 2 * allowed + LEAVING;",
+        without: "return sasOfIdentity(turn, sa) > 2 ** 30 * allowed + LEAVING;",
         test: [
           `${SIM}/crowd.spec.ts`,
           "are bounded with those that are on their way out, whoever never answers their Delete",
@@ -275,8 +275,8 @@ export const TRUST: readonly HostileClass[] = [
       {
         against: "an empty password",
         file: `${EAP}/user.ts`,
-        text: "if (stored && stored.length > 0)",
-        without: "if (stored)",
+        text: "if (stored instanceof Uint8Array && stored.length > 0)",
+        without: "if (stored instanceof Uint8Array)",
         test: [
           `${SIM}/eap-out-of-order.spec.ts`,
           "an empty password is nobody's, not even where one is stored (hostile input 28)",
@@ -285,8 +285,8 @@ export const TRUST: readonly HostileClass[] = [
       {
         against: "packets in the clear while there is no SA",
         file: `${V2}/traps.ts`,
-        text: "turn.apply(hold(turn.core.holdings, child.trap));",
-        without: "",
+        text: "selectors);\n  turn.apply(hold(turn.core.holdings, child.trap));",
+        without: "selectors);",
         test: [`${SIM}/traps.spec.ts`, "a child to be started keeps its policies while it is down: nothing leaks"],
       },
       {
