@@ -34,6 +34,7 @@ interface World {
   profileId: string;
   certificate: Issued;
   importedKey: string;
+  foreignId: string;
 }
 
 const GIVEN_PASSWORD = "a password that is long enough";
@@ -151,6 +152,15 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   rekeyCertificate: () => cp.get(REKEY, { input: { id: world.certificate.certificate.id } }),
   holdCertificate: () => cp.get(HOLD, { id: world.certificate.certificate.id }),
   releaseCertificate: () => cp.get(RELEASE, { id: world.certificate.certificate.id }),
+  recordCertificate: async () => {
+    const pem = openssl.run("x509", "-in", "im.pem");
+    const { recordCertificate } = await cp.get<{ recordCertificate: { id: string } }>(
+      "mutation ($input: RecordCertificateInput!) { recordCertificate(input: $input) { id } }",
+      { input: { pem, holder: "Partner" } },
+    );
+    world.foreignId = recordCertificate.id;
+  },
+  forgetCertificate: () => cp.get("mutation ($id: ID!) { forgetCertificate(id: $id) { id } }", { id: world.foreignId }),
   revokeCertificate: () => cp.get(REVOKE, { input: { id: world.certificate.certificate.id } }),
   retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
   createOperator: () =>

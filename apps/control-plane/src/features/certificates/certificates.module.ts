@@ -10,6 +10,8 @@ import { CertificatesResolver } from "./certificates.resolver.js";
 import { IssuedCredentials } from "./gateway-credentials.service.js";
 import { HolderResolver } from "./holder.resolver.js";
 import { HolderCertificateService } from "./holder-certificate.service.js";
+import { InventoryResolver } from "./inventory.resolver.js";
+import { InventoryService } from "./inventory.service.js";
 import { IssuanceLogController } from "./issuance-log.controller.js";
 import { IssuanceLogService } from "./issuance-log.service.js";
 import { IssuedCertificates } from "./issued-certificates.js";
@@ -30,6 +32,8 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     CertificateService,
     HolderCertificateService,
     HolderResolver,
+    InventoryResolver,
+    InventoryService,
     IssuanceLogService,
     IssuedCertificates,
     OcspService,

@@ -21,8 +21,15 @@ import { ProfileService } from "./profile.service.js";
 
 const DAY_MS = 86_400_000;
 
+function stateOf({ revokedAt, revocationReason, notAfter }: Certificate): CertificateType["state"] {
+  if (revokedAt !== null) return revocationReason === "CERTIFICATE_HOLD" ? "HELD" : "REVOKED";
+  return notAfter.getTime() < Date.now() ? "EXPIRED" : "VALID";
+}
+
 export const shownCertificate = (row: Certificate): CertificateType => ({
   ...row,
+  kind: row.authorityId === null ? "FOREIGN" : "ISSUED",
+  state: stateOf(row),
   daysLeft: Math.floor((row.notAfter.getTime() - Date.now()) / DAY_MS),
   pem: toPem("CERTIFICATE", row.certificate),
 });

@@ -2,6 +2,7 @@ import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs
 import type { EXTENDED_KEY_USAGE, KeyKind, KeyType, SubjectName } from "@sallyport/pki";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { AuthorityPurpose, ProfileKind, RevocationReason } from "../../platform/prisma/generated/enums.js";
+import type { CertificateState } from "./inventory.service.js";
 import { KeyKindName, KeyTypeName } from "./key-type.js";
 
 registerEnumType(ProfileKind, {
@@ -139,12 +140,44 @@ export class CreateCertificateProfileInput {
   validDays?: number | null;
 }
 
+export const CertificateStateName = { VALID: "VALID", HELD: "HELD", REVOKED: "REVOKED", EXPIRED: "EXPIRED" } as const;
+registerEnumType(CertificateStateName, {
+  name: "CertificateState",
+  description: "What a certificate is worth now.",
+  valuesMap: {
+    VALID: { description: "Neither revoked nor expired." },
+    HELD: { description: "On hold." },
+    REVOKED: { description: "Revoked for good." },
+    EXPIRED: { description: "Its time is over." },
+  },
+});
+
+const KindName = { ISSUED: "ISSUED", FOREIGN: "FOREIGN", AUTHORITY: "AUTHORITY" } as const;
+registerEnumType(KindName, {
+  name: "CertificateKind",
+  description: "Where a certificate comes from.",
+  valuesMap: {
+    ISSUED: { description: "One of our authorities issued it." },
+    FOREIGN: { description: "Somebody else's authority issued it." },
+    AUTHORITY: { description: "It is an authority's own." },
+  },
+});
+
 @ObjectType("Certificate", { description: "A certificate that one of our authorities issued, or a foreign one." })
 export class CertificateType {
   @Field(() => ID, { description: "Identifies the certificate." })
   id!: string;
 
-  @Field(() => ID, { nullable: true, description: "The authority that issued it; null: a foreign one." })
+  @Field(() => KindName, { description: "Where it comes from." })
+  kind!: keyof typeof KindName;
+
+  @Field(() => CertificateStateName, { description: "What it is worth now." })
+  state!: CertificateState;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: "The authority that issued it; null: a foreign one, or a root itself.",
+  })
   authorityId!: string | null;
 
   @Field(() => ID, { nullable: true, description: "The profile by which it was issued." })

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { startControlPlane, type TestControlPlane } from "./control-plane.js";
+import { query } from "./database.js";
+import { enrol } from "./enrol.js";
+import { describeFleet, type Fleet } from "./fleet.js";
+import { createPeople, HOLD, issue, OpenSsl, REVOKE } from "./pki.js";
+
+interface Node {
+  id: string;
+  kind: string;
+  state: string;
+  holder: string;
+  subject: string;
+  notAfter: string;
+  daysLeft: number;
+  deployedAt: string | null;
+  usedBy: string[];
+  purpose: string | null;
+}
+interface Page {
+  edges: { node: Node }[];
+  pageInfo: { hasNextPage: boolean; endCursor: string | null };
+}
+
+const LIST = `query ($first: Int!, $after: String, $filter: CertificateFilterInput) {
+  certificates(first: $first, after: $after, filter: $filter) {
+    edges { node { id kind state holder subject notAfter daysLeft deployedAt usedBy purpose } }
+    pageInfo { hasNextPage endCursor } } }`;
+const RECORD =
+  "mutation ($input: RecordCertificateInput!) { recordCertificate(input: $input) { id kind names deployedAt daysLeft } }";
+const FORGET = "mutation ($id: ID!) { forgetCertificate(id: $id) { id } }";
+
+let cp: TestControlPlane;
+let openssl: OpenSsl;
+let fleet: Fleet;
+let people: Awaited<ReturnType<typeof createPeople>>;
+
+beforeAll(async () => {
+  cp = await startControlPlane();
+  openssl = new OpenSsl();
+  fleet = await describeFleet(cp);
+  await enrol(cp, fleet.hub);
+  await enrol(cp, fleet.branch);
+  people = await createPeople(cp);
+  for (const name of ["a", "b", "c"]) await issue(cp, people.profileId, `${name}@example.org`);
+}, 60_000);
+afterAll(async () => {
+  openssl?.remove();
+  await cp?.close();
+});
+
+async function all(filter: object = {}, first = 200): Promise<Node[]> {
+  const nodes: Node[] = [];
+  for (let after: string | null = null; ; ) {
+    const { certificates }: { certificates: Page } = await cp.get<{ certificates: Page }>(LIST, {
+      first,
+      after,
+      filter,
+    });
+    nodes.push(...certificates.edges.map((e) => e.node));
+    after = certificates.pageInfo.endCursor;
+    if (!certificates.pageInfo.hasNextPage) return nodes;
+  }
+}
+
+describe("the inventory", () => {
+  test("has every certificate once, what expires first first, whatever the size of its pages", async () => {
+    const whole = await all();
+    const [row] = await query(
+      cp.connection,
+      "SELECT ((SELECT count(*) FROM certificates) + (SELECT count(*) FROM certificate_authorities))::int AS n",
+    );
+    expect(whole).toHaveLength(row?.n as number);
+    expect(new Set(whole.map((n) => n.id)).size).toBe(whole.length);
+    const times = whole.map((n) => n.notAfter);
+    expect(times).toEqual(times.toSorted());
+    expect(new Set(whole.map((n) => n.kind))).toEqual(new Set(["ISSUED", "AUTHORITY"]));
+    for (const size of [1, 3]) expect((await all({}, size)).map((n) => n.id)).toEqual(whole.map((n) => n.id));
+  });
+
+  test("says where a gateway's are deployed and what rests on them", async () => {
+    const filter = { gatewayId: fleet.hub.gateway.id };
+    const own = await all(filter);
+    expect(own.map((n) => [n.purpose, n.deployedAt, n.usedBy.length])).toEqual(
+      expect.arrayContaining([
+        ["GATEWAY_IDENTITY", "Headquarters", 1],
+        ["CONTROL_CHANNEL", "Headquarters", 0],
+      ]),
+    );
+    expect(own).toHaveLength(2);
+    expect(own.every((n) => n.daysLeft === 89)).toBe(true);
+  });
+
+  test("can be asked for what ends soon, is revoked, or one authority issued", async () => {
+    const [held, revoked] = await all({ authorityId: people.issuing.id });
+    await cp.get(HOLD, { id: held?.id });
+    await cp.get(REVOKE, { input: { id: revoked?.id } });
+    const state = async (...states: string[]) => (await all({ states })).map((n) => n.id);
+    expect(await state("HELD")).toEqual([held?.id]);
+    expect(await state("REVOKED")).toEqual([revoked?.id]);
+    expect(await state("EXPIRED")).toEqual([]);
+    expect((await all({ authorityId: people.issuing.id })).map((n) => n.state).toSorted()).toEqual([
+      "HELD",
+      "REVOKED",
+      "VALID",
+    ]);
+    const expiresBefore = new Date(Date.now() + 100 * 86_400_000).toISOString();
+    const soon = await all({ expiresBefore });
+    expect(new Set(soon.map((n) => n.purpose))).toEqual(new Set(["GATEWAY_IDENTITY", "CONTROL_CHANNEL"]));
+  });
+
+  test("keeps foreign ones until they are forgotten", async () => {
+    const self = ["-subj", "/CN=vpn.example.com", "-addext", "subjectAltName=DNS:vpn.example.com", "-days", "20"];
+    openssl.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "f.key", ...self, "-out", "f.pem");
+    const pem = openssl.run("x509", "-in", "f.pem");
+    const input = { pem, holder: "Let's Encrypt at the branch", gatewayId: fleet.branch.gateway.id };
+    const { recordCertificate } = await cp.get<{ recordCertificate: { id: string } }>(RECORD, { input });
+    expect(recordCertificate).toMatchObject({
+      kind: "FOREIGN",
+      names: ["dns:vpn.example.com"],
+      deployedAt: "Vienna",
+      daysLeft: 19,
+    });
+    expect((await all())[0]?.id).toBe(recordCertificate.id);
+    const again = await cp.send(RECORD, { input });
+    expect(again.errors?.[0]?.extensions.code).toBe("certificates/known");
+    const { id } = recordCertificate;
+    const refused = await cp.send(REVOKE, { input: { id } });
+    expect(refused.errors?.[0]?.extensions.code).toBe("certificates/wrong-state");
+    await cp.get(FORGET, { id });
+    expect((await all()).map((n) => n.id)).not.toContain(id);
+    const [issued] = await all({ authorityId: people.issuing.id });
+    expect((await cp.send(FORGET, { id: issued?.id })).errors?.[0]?.extensions.code).toBe("certificates/wrong-state");
+  });
+
+  test("takes no cursor but its own, and no page that is too large", async () => {
+    const refusal = async (variables: object) =>
+      (await cp.send(LIST, { first: 10, ...variables })).errors?.[0]?.extensions;
+    expect(await refusal({ after: "bm8" })).toMatchObject({ code: "api/bad-input", field: "after" });
+    expect(await refusal({ first: 201 })).toMatchObject({ code: "api/bad-input", field: "first" });
+  });
+});
