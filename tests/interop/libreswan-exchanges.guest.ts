@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { eventually, ping } from "@sallyport/testkit";
 import { againstLibreswan } from "./daemons.js";
 import {
@@ -11,6 +13,7 @@ import {
 } from "./libreswan-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
+const run = promisify(execFile);
 const NS = { ours: "sp-lexch-ours", theirs: "sp-lexch-theirs" };
 const C = {
   make: libreswanCase(1, "make", {
@@ -166,6 +169,55 @@ describe("collisions, libreswan", () => {
     return mine.map((c) => c.name).sort();
   }
 
+  /** What is sent meanwhile is a tenth of a second on its way, so that it crosses. */
+  async function onSlowCable(act: () => Promise<unknown>): Promise<void> {
+    const netem = (...rest: string[]) =>
+      Promise.all([NS.ours, NS.theirs].map((ns) => run("tc", ["-n", ns, "qdisc", ...rest])));
+    await netem("add", "dev", "wan", "root", "netem", "delay", "100ms");
+    try {
+      await act();
+    } finally {
+      await netem("del", "dev", "wan", "root");
+    }
+  }
+
+  for (const by of ["ours", "theirs"] as const) {
+    scenario(
+      { proves: 23, peer: "libreswan", role: STARTED_BY[by] },
+      `both rekey the IKE SA at once: one stays, and the CHILD SA or what ${by} makes in its place`,
+      async () => {
+        await lab.pair.up(t, by);
+        const before = await lab.pair.both(t);
+        const logged = (await logOf(lab, t)).length;
+        await onSlowCable(async () => {
+          await Promise.all([lab.pair.rekey(t, "ike", "theirs"), lab.pair.rekey(t, "ike", "ours")]);
+          await eventually("both have been through", async () => {
+            const log = (await logOf(lab, t)).slice(logged);
+            return (/responder rekeyed/.test(log) && /initiator rekeyed/.test(log)) || undefined;
+          });
+        });
+        await eventually("one of ours stays", async () => {
+          const [ike, ...more] = (await lab.agent.peer(t.id)).sas.filter((sa) => sa.state === "established");
+          if (!ike || more.length > 0 || ike.spiInitiator === before.ours.spiInitiator) return undefined;
+          return ike.children.some((c) => c.state === "installed") || undefined;
+        });
+        await eventually(
+          "traffic goes on",
+          async () => {
+            if ((await lab.pair.ping(t, 3)).received === 3) return true;
+            // libreswan may have held it by the IKE SA that went.
+            if (by === "ours") await lab.pair.rekey(t, "child", by);
+            else await lab.peer.initiate(`${t.id}-net`);
+            return undefined;
+          },
+          30_000,
+        );
+        expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
+      },
+      90_000,
+    );
+  }
+
   for (const by of ["ours", "theirs"] as const) {
     scenario(
       { proves: 23, peer: "libreswan", role: STARTED_BY[by] },
@@ -188,12 +240,12 @@ describe("collisions, libreswan", () => {
             if (by === "ours") await lab.peer.initiate(SECOND.name, 3_000);
             throw new Error(names.join());
           },
-          30_000,
+          60_000,
         );
         expect(await lab.pair.ping(tunnel, 10)).toMatchObject({ received: 10 });
         expect(await ping(NS.ours, INSIDE.theirs, { source: INSIDE.ours, count: 10 })).toMatchObject({ received: 10 });
       },
-      90_000,
+      120_000,
     );
 
     scenario(

@@ -65,6 +65,18 @@ interface Limit {
 /** What a peer's version in Debian cannot do, so that nobody can test it. */
 export const LIMITS: readonly Limit[] = [
   {
+    scenario: 3,
+    peer: "libreswan",
+    role: "initiator",
+    why: "it sends on a new CHILD SA before the answer that makes it can have been read: those packets are lost (RFC 7296 §2.8)",
+  },
+  {
+    scenario: 3,
+    peer: "libreswan",
+    role: "responder",
+    why: "where its replaced inbound SA reaches a soft limit, it takes it away before our answer to its DELETE: packets under way are lost",
+  },
+  {
     scenario: 8,
     peer: "libreswan",
     why: "of EAP it has TLS only (`leftautheap` of its ipsec.conf(5) takes `none` and `tls`)",
@@ -85,6 +97,13 @@ export const LIMITS: readonly Limit[] = [
     peer: "libreswan",
     why: "no transport mode through a NAT: it takes the addresses in selectors as they are (RFC 7296 §2.23.1), as initiator and as responder",
   },
+  { scenario: 20, peer: "libreswan", role: "responder", why: "it is no client of EAP" },
+  {
+    scenario: 20,
+    peer: "libreswan",
+    role: "initiator",
+    why: "TLS 1.2 only: of 1.3 it has neither the keys nor the last word (RFC 9190 §2.3, §2.5)",
+  },
   {
     scenario: 21,
     peer: "libreswan",
@@ -98,7 +117,24 @@ export const LIMITS: readonly Limit[] = [
   {
     scenario: 23,
     peer: "libreswan",
-    why: "it keeps the CHILD SA of its own rekey that lost (RFC 7296 §2.8.1), which this end deletes a minute later",
+    why: "it keeps the SAs of its own rekeys that lost (RFC 7296 §2.8.1, §2.8.2), which this end deletes in the end",
+  },
+  {
+    scenario: 23,
+    peer: "libreswan",
+    why: "of an IKE SA that both ends rekey at once it may keep several, and the CHILD SA with one that goes: it can be made anew",
+  },
+  {
+    scenario: 23,
+    peer: "libreswan",
+    role: "initiator",
+    why: "a CREATE_CHILD_SA that is answered by TEMPORARY_FAILURE it does not repeat (RFC 7296 §2.25)",
+  },
+  {
+    scenario: 23,
+    peer: "libreswan",
+    role: "responder",
+    why: "a request that comes again after one of its own it serves a second time",
   },
   { scenario: 24, peer: "libreswan", why: "one selector of one family in each CHILD SA" },
   {

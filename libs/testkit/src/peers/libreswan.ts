@@ -147,7 +147,8 @@ export class Libreswan implements Peer {
   }
 
   async initiate(child: string, timeoutMs = 10_000): Promise<void> {
-    await this.whack(["--name", child, "--initiate", "--asynchronous"]);
+    // pluto does not let go of it while a request that nobody answers any more is under way.
+    await this.whack(["--name", child, "--initiate", "--asynchronous"], timeoutMs);
     await eventually(
       `libreswan has established ${child}`,
       async () => {
