@@ -14,10 +14,13 @@ import {
   type Identity as IkeIdentity,
   type IkeStatus,
   type Input,
+  type PeerCertificate,
+  type TrustAnchor,
 } from "@sallyport/ike";
 import { toIkeConfig } from "./engine-config.js";
 import { ikeIdentity } from "./identity.js";
 import type { ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
+import { ProofTls, Refusal } from "./proof-tls.js";
 
 /** One end of the tunnel that is proved. */
 export interface EndOptions {
@@ -67,9 +70,6 @@ function seededRng(seed: string): Rng {
   };
 }
 
-/** Refused as a runner refuses a job. */
-class Refusal extends Error {}
-
 /**
  * The production engine on one end's real configuration, with a runner that does no arithmetic: key agreement is a hash of both
  * public values, a signature a hash of the signer and what it signs, and the data plane takes everything. What decides whether a
@@ -80,12 +80,14 @@ export class ProofEnd {
   readonly timers = new Map<number, number>();
   readonly #engine: IkeEngine;
   readonly #rng: Rng;
+  readonly #tls: ProofTls;
   #spi = 0x1000;
   other: ProofEnd | undefined;
 
   constructor(readonly options: EndOptions) {
     this.#rng = seededRng(options.intent.gateway.id);
     this.#engine = new IkeEngine({ rng: this.#rng });
+    this.#tls = new ProofTls((trust, name) => this.#believes(trust, name), options.connection.id);
   }
 
   get #certificate(): Uint8Array {
@@ -109,8 +111,8 @@ export class ProofEnd {
             // The stand-ins' keys are of no real kind.
             local: withoutSignatures(connection.local),
             peer: withoutSignatures(connection.peer),
-            localRounds: played(connection.localRounds),
-            peerRounds: played(connection.peerRounds),
+            localRounds: connection.localRounds?.map(withoutSignatures),
+            peerRounds: connection.peerRounds?.map(withoutSignatures),
             localAddress: undefined,
             remote: { ...connection.remote, from: undefined },
             children: connection.children.map((c) => ({ ...c, startAction: "none" })),
@@ -185,8 +187,10 @@ export class ProofEnd {
       case "verify":
         return this.#verify(job);
       case "eap-tls":
+        return this.#tls.run(job);
       case "eap-tls-close":
-        throw new Refusal("EAP is not part of the proof");
+        this.#tls.close(job.session);
+        return {};
     }
   }
 
@@ -204,15 +208,18 @@ export class ProofEnd {
     if (!signer || Buffer.compare(signer.#signature(job.octets), job.auth.data) !== 0) {
       throw new Refusal(`the signature is not ${name}'s`);
     }
-    const { identity } = signer.options.intent;
-    if (
-      job.identity.match !== "ignore" &&
-      !signer.#namesUnknown &&
-      identityText(ikeIdentity(identity)) !== identityText(job.peer)
-    ) {
-      throw new Refusal(`${name}'s certificate is for ${identity.value}, not for ${identityText(job.peer)}`);
+    return this.#believes(job.trust, job.identity.match === "ignore" ? undefined : job.peer);
+  }
+
+  #believes(trust: readonly TrustAnchor[], wanted: IkeIdentity | undefined): PeerCertificate {
+    const signer = this.other;
+    if (!signer) throw new Refusal("there is no other end");
+    const { identity, gateway } = signer.options.intent;
+    const { name } = gateway;
+    if (wanted && !signer.#namesUnknown && identityText(ikeIdentity(identity)) !== identityText(wanted)) {
+      throw new Refusal(`${name}'s certificate is for ${identity.value}, not for ${identityText(wanted)}`);
     }
-    const trusted = this.options.intent.trustAnchors.filter((t) => job.trust.some(({ ref }) => ref === t.id));
+    const trusted = this.options.intent.trustAnchors.filter((t) => trust.some(({ ref }) => ref === t.id));
     if (!trusted.some((t) => signer.#chainsTo(t.der))) {
       throw new Refusal(
         `${name}'s certificate leads to none of the trust anchors ${trusted.map((t) => t.id).join(", ")}`,
@@ -238,13 +245,6 @@ export class ProofEnd {
 
 function withoutSignatures<T extends LocalAuth | PeerAuth>(auth: T): T {
   return auth.method === "certificate" ? { ...auth, signatures: undefined, fingerprints: undefined } : auth;
-}
-
-/** What a person proves by EAP is nothing that the proof could play. */
-export const isPlayed = ({ method }: LocalAuth | PeerAuth): boolean => method !== "eap";
-
-function played<T extends LocalAuth | PeerAuth>(rounds: readonly T[] | undefined): T[] | undefined {
-  return rounds?.filter(isPlayed).map(withoutSignatures);
 }
 
 function issuedBy(der: string, anchorDer: string): boolean {

@@ -1,20 +1,12 @@
 import { type Fault, type IpAddress, isFault } from "@sallyport/base";
 import type { IkeEvent, IkeStatus, LastError, TrafficRange } from "@sallyport/ike";
+import { declaredEnd } from "./declared-end.js";
 import { fault } from "./faults.js";
-import { DEFAULT_PORTS, unknown } from "./fleet.js";
+import { unknown } from "./fleet.js";
 import type { DeclaredPeer } from "./fleet-model.js";
 import { identityText } from "./identity.js";
-import type {
-  ChildIntent,
-  ConnectionIntent,
-  GatewayIntent,
-  Identity,
-  LocalAuth,
-  PeerAuth,
-  RemoteEndpoint,
-} from "./model.js";
-import { INTENT_SCHEMA } from "./model.js";
-import { type EndOptions, isPlayed, ProofEnd } from "./proof-end.js";
+import type { ChildIntent, ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
+import { type EndOptions, ProofEnd } from "./proof-end.js";
 import { ProofNetwork, standIn } from "./proof-network.js";
 import { selectorText } from "./selectors.js";
 
@@ -54,10 +46,10 @@ export function prove(a: GatewayIntent, b: GatewayIntent, connectionId: string):
 export function proveExternal(a: GatewayIntent, connectionId: string, declared: DeclaredPeer = {}): Proof {
   return refusing(() => {
     const x = connectionOf(a, connectionId);
-    const { intent: b, connection: y } = declaredEnd(a, x, declared);
+    const { ours, intent: b, connection: y } = declaredEnd(a, x, declared);
     const [addressA, addressB] = addresses(x, y);
     return negotiate(
-      { intent: a, connection: x, address: addressA, peerAddress: addressB, anchors: undefined },
+      { intent: ours, connection: x, address: addressA, peerAddress: addressB, anchors: undefined },
       { intent: b, connection: y, address: addressB, peerAddress: addressA, anchors: undefined },
     );
   });
@@ -87,72 +79,6 @@ function addresses(a: ConnectionIntent, b: ConnectionIntent): readonly [IpAddres
   return pair[0].equals(pair[1]) || pair[0].family !== pair[1].family
     ? [standIn(undefined, 1, family), standIn(undefined, 2, family)]
     : pair;
-}
-
-const OTHER_ROLE = { initiator: "responder", responder: "initiator", both: "both" } as const;
-
-/** Who may be anybody is proved as somebody. */
-function somebody(identity: PeerAuth["identity"]): Identity {
-  return "value" in identity ? identity : { type: "fqdn", value: "anybody.invalid" };
-}
-
-/** What this end calls itself, as far as the intent says. */
-function nameOf({ identity }: LocalAuth, { identity: own }: GatewayIntent): Identity {
-  return "value" in identity ? identity : own;
-}
-
-/** How the other end proves what we expect of it, and what it expects of us. */
-function mirroredLocal(auth: PeerAuth, identity: Identity): LocalAuth {
-  return auth.method === "psk" ? { ...auth, identity } : { method: "certificate", identity };
-}
-
-function mirroredPeer(auth: LocalAuth, identity: Identity, { trustAnchors }: GatewayIntent): PeerAuth {
-  return auth.method === "psk"
-    ? { ...auth, identity }
-    : { method: "certificate", identity, trustAnchorIds: trustAnchors.map((t) => t.id) };
-}
-
-function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: DeclaredPeer) {
-  const declaredIdentity = declared.localIdentity ?? somebody(ours.peer.identity);
-  const local = mirroredLocal(ours.peer, declaredIdentity);
-  const peer = mirroredPeer(ours.local, declared.remoteIdentity ?? nameOf(ours.local, a), a);
-  const { peerRounds = [], localRounds = [] } = ours;
-  const family = (subnets: readonly string[], like: readonly string[]) =>
-    subnets.filter((s) => s.includes(":") === (like[0] ?? "").includes(":"));
-  const child = (c: ChildIntent): ChildIntent => ({
-    ...c,
-    localSubnets: declared.localSubnets ? family(declared.localSubnets, c.remoteSubnets) : c.remoteSubnets,
-    remoteSubnets: declared.remoteSubnets ? family(declared.remoteSubnets, c.localSubnets) : c.localSubnets,
-    espProposals: declared.espProposals ?? c.espProposals,
-  });
-  const remote: RemoteEndpoint = {
-    host: standIn(undefined, 1, ours.remote.host?.includes(":") ? 6 : 4).toString(),
-    ports: a.ports,
-  };
-  const connection: ConnectionIntent = {
-    ...ours,
-    role: OTHER_ROLE[ours.role],
-    modeConfig: undefined,
-    addressRequest: undefined,
-    remote,
-    ikeProposals: declared.ikeProposals ?? ours.ikeProposals,
-    local,
-    peer,
-    localRounds: peerRounds.filter(isPlayed).map((r) => mirroredLocal(r, somebody(r.identity))),
-    peerRounds: localRounds.filter(isPlayed).map((r) => mirroredPeer(r, nameOf(r, a), a)),
-    children: ours.children.map(child),
-  };
-  const intent: GatewayIntent = {
-    schema: INTENT_SCHEMA,
-    revision: 0,
-    gateway: { id: `peer-of-${ours.id}`, name: ours.name },
-    identity: declaredIdentity,
-    ports: DEFAULT_PORTS,
-    trustAnchors: a.trustAnchors,
-    connections: [connection],
-    options: a.options,
-  };
-  return { intent, connection };
 }
 
 /** Runs the whole life of a connection. `a` is the side whose view the result has. */
@@ -255,6 +181,11 @@ type Subject = keyof ReturnType<typeof views>;
 const SUBJECT_OF: Readonly<Record<string, Subject>> = {
   "ike/authentication-failed": "authentication",
   "ike/identity-mismatch": "authentication",
+  "ike/eap-no-method": "authentication",
+  "ike/eap-credentials": "authentication",
+  "ike/eap-server-unproven": "authentication",
+  "ike/eap-refused": "authentication",
+  "ike/eap-tls": "authentication",
   "intent/would-not-negotiate": "authentication",
   "ike/ts-unacceptable": "subnets",
   "ike/no-response": "role",
