@@ -16,7 +16,9 @@ import {
   IkeEngine,
   type Input,
   runCryptoJob,
+  usePrimitives,
 } from "@sallyport/ike";
+import { IkePrimitives } from "@sallyport/linux-io";
 import { CLIENT, CONCURRENCY, configOf, PORTS, type Scenario } from "./scenario.ts";
 
 export interface Answer {
@@ -35,6 +37,7 @@ const TIMEOUT_MS = 5_000;
 /** Handshakes after which the JIT compiler has little left to do. */
 const WARM_UP = 2_000;
 
+usePrimitives(new IkePrimitives());
 const rng: Rng = { bytes: (n) => randomFillSync(new Uint8Array(n)) };
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const scenario = JSON.parse((await lines.next()).value as string) as Scenario;
