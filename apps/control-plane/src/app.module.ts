@@ -8,6 +8,7 @@ import { EventsModule } from "./features/events/events.module.js";
 import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
 import { GatewaysModule } from "./features/gateways/gateways.module.js";
 import { IntentsModule } from "./features/intents/intents.module.js";
+import { MasterKeyModule } from "./features/master-key/master-key.module.js";
 import { NetworksModule } from "./features/networks/networks.module.js";
 import { OperatorsModule } from "./features/operators/operators.module.js";
 import { OrganizationsModule } from "./features/organizations/organizations.module.js";
@@ -43,6 +44,7 @@ export class AppModule {
         TunnelsModule,
         AgentsModule,
         RetentionModule,
+        MasterKeyModule,
         GraphqlModule,
       ],
     };

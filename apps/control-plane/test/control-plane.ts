@@ -32,7 +32,7 @@ export interface TestControlPlane {
 /** The whole control plane in this process, on a database of its own and free ports. */
 export async function startControlPlane(environment: Record<string, string> = {}): Promise<TestControlPlane> {
   const { connection, drop } = await createDatabase();
-  const masterKey = randomBytes(32).toString("base64");
+  const masterKey = environment.SALLYPORT_MASTER_KEY ?? randomBytes(32).toString("base64");
   const config = readConfig({
     SALLYPORT_MASTER_KEY: masterKey,
     SALLYPORT_LISTEN: "127.0.0.1:0",

@@ -14,7 +14,8 @@ import type { Tx } from "../../platform/database/database.js";
 import type { Vault } from "../../platform/vault/vault.js";
 import { fault } from "./faults.js";
 
-const place = (ref: string) => `authority-key/${ref}`;
+/** Names what a CA's private key is sealed for. */
+export const authorityKeyPlace = (ref: string) => `authority-key/${ref}`;
 
 /**
  * Keys of CAs as rows of the database, each in an envelope of its own. A key is in this process's memory in the clear only while
@@ -40,7 +41,7 @@ export class DatabaseKeyStore implements KeyStore {
   async #keep(privateKey: KeyObject, kind: KeyKind, spki: Uint8Array<ArrayBuffer>): Promise<KeyHandle> {
     const ref = crypto.randomUUID();
     const plain = privateKey.export({ format: "der", type: "pkcs8" });
-    const { sealed, keyId } = this.vault.seal(place(ref), plain);
+    const { sealed, keyId } = this.vault.seal(authorityKeyPlace(ref), plain);
     plain.fill(0);
     await this.tx.authorityKey.create({
       data: { id: ref, organizationId: this.organizationId, kind, spki, sealed, keyId },
@@ -51,7 +52,7 @@ export class DatabaseKeyStore implements KeyStore {
   async sign(key: KeyHandle, data: Uint8Array): Promise<Uint8Array> {
     const row = await this.tx.authorityKey.findFirst({ where: { id: key.ref, organizationId: this.organizationId } });
     if (row === null) throw fault("certificates/unknown-key", `no key ${key.ref} in the key store`);
-    const plain = this.vault.unseal(place(key.ref), row);
+    const plain = this.vault.unseal(authorityKeyPlace(key.ref), row);
     try {
       return signWith(createPrivateKey({ key: plain, format: "der", type: "pkcs8" }), key.kind, data);
     } finally {

@@ -10,7 +10,8 @@ const MAX_CHARS = 256;
 /** Letters and digits that nobody confuses when typing them off a screen. */
 const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 
-const place = (personId: string) => `road-warrior/${personId}`;
+/** Names what a person's verifier is sealed for. */
+export const verifierPlace = (personId: string) => `road-warrior/${personId}`;
 
 /** Four groups of five: 99 bits. */
 export function newPassword(): string {
@@ -41,7 +42,7 @@ export function checkUsername(value: string, field: string): string {
 
 /** What gateways verify EAP-MSCHAPv2 by, sealed for one person. */
 export function sealVerifier(vault: Vault, personId: string, password: string) {
-  return vault.seal(place(personId), mschapVerifier(password).reveal());
+  return vault.seal(verifierPlace(personId), mschapVerifier(password).reveal());
 }
 
 /** The verifier, wrapped so that it does not print; undefined for a person without a password. @throws platform/unsealable */
@@ -50,5 +51,5 @@ export function openVerifier(
   { id, sealed, keyId }: { readonly id: string; readonly sealed: Uint8Array | null; readonly keyId: string | null },
 ): Secret | undefined {
   if (sealed === null || keyId === null) return undefined;
-  return new Secret(vault.unseal(place(id), { sealed, keyId }).toString("utf8"));
+  return new Secret(vault.unseal(verifierPlace(id), { sealed, keyId }).toString("utf8"));
 }

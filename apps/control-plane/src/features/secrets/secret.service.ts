@@ -10,7 +10,8 @@ import { SecretStore } from "./secret.store.js";
 const MIN_CHARS = 8;
 const MAX_CHARS = 1_024;
 
-const place = (id: string) => `secret/${id}`;
+/** Names what a secret is sealed for. */
+export const secretPlace = (id: string) => `secret/${id}`;
 
 /** Pre-shared keys, sealed. What goes in comes out again only inside an intent. */
 @Injectable()
@@ -41,12 +42,12 @@ export class SecretService {
       organizationId,
       kind: "PRE_SHARED_KEY",
       name,
-      ...this.vault.seal(place(id), value),
+      ...this.vault.seal(secretPlace(id), value),
     });
   }
 
   /** In the clear, wrapped so that it does not print. */
   open(row: SecretRow): Secret {
-    return new Secret(this.vault.unseal(place(row.id), row).toString("utf8"));
+    return new Secret(this.vault.unseal(secretPlace(row.id), row).toString("utf8"));
   }
 }

@@ -78,6 +78,11 @@ export class Vault {
     return new Vault(await readFile(file, "utf8"), file);
   }
 
+  /** Of the master key that seals now. */
+  get keyId(): string {
+    return this.#current.id;
+  }
+
   seal(context: string, plain: Uint8Array | string): Sealed {
     const octets = typeof plain === "string" ? Buffer.from(plain) : plain;
     return { sealed: seal(this.#current.key, context, octets), keyId: this.#current.id };
