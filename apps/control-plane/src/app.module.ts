@@ -12,6 +12,7 @@ import { MasterKeyModule } from "./features/master-key/master-key.module.js";
 import { NetworksModule } from "./features/networks/networks.module.js";
 import { OperatorsModule } from "./features/operators/operators.module.js";
 import { OrganizationsModule } from "./features/organizations/organizations.module.js";
+import { RemoteAccessModule } from "./features/remote-access/remote-access.module.js";
 import { RetentionModule } from "./features/retention/retention.module.js";
 import { RoadWarriorsModule } from "./features/road-warriors/road-warriors.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
@@ -41,6 +42,7 @@ export class AppModule {
         ExternalPeersModule,
         RoadWarriorsModule,
         AddressPoolsModule,
+        RemoteAccessModule,
         TunnelsModule,
         AgentsModule,
         RetentionModule,

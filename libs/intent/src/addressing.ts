@@ -14,7 +14,7 @@ const domain = z
 const told = {
   dns: z.array(address).max(8).optional(),
   splitDns: z.array(domain).max(32).optional(),
-  splitInclude: z.array(prefix).max(64).optional(),
+  splitInclude: z.array(prefix).max(255).optional(),
 };
 
 export const pool = z
@@ -47,7 +47,7 @@ export const modeConfig = z.strictObject({
         identity,
         addresses: addresses.optional(),
         poolIds: z.array(id).max(16).optional(),
-        reach: z.array(selector).max(64).optional(),
+        reach: z.array(selector).max(255).optional(),
         sessions: z.int().min(1).max(65_535).optional(),
         ...told,
       }),

@@ -186,6 +186,7 @@ describe("remote access", () => {
       "intent/invalid-field",
       "remoteAccess[ra].poolIds[0]",
     ],
+    ["nothing to reach", { networks: [] }, "intent/invalid-field", "remoteAccess[ra].networks"],
     [
       "an authority that is not there",
       { methods: ["eap-tls"], trustAnchorIds: ["x"] },

@@ -12,6 +12,9 @@ export interface RemoteAccessPart {
   readonly connections: readonly ConnectionIntent[];
 }
 
+/** One octet counts the selectors of a TS payload (RFC 7296 §3.13). */
+const MAX_SELECTORS = 255;
+
 /** How callers prove themselves in one connection: those with certificates of IKE have another than those with EAP. */
 type Way = "certificate" | "eap";
 
@@ -50,6 +53,13 @@ function partOf(fleet: Fleet, service: RemoteAccessModel, gateway: GatewayModel,
     ...service.networks,
     ...[...service.groups, ...service.people].flatMap((told) => told.networks ?? []),
   ]);
+  if (everything.length === 0 || everything.length > MAX_SELECTORS) {
+    throw fault("intent/invalid-field", `${service.name}: ${everything.length} networks to reach`, {
+      field: `${field}.networks`,
+      value: `${everything.length} networks`,
+      expected: `1 to ${MAX_SELECTORS} networks, those of groups and people counted`,
+    });
+  }
   const users = members.map((person) => userOf(person, service, everything, pools));
   const set: EapUserSetIntent = {
     id: `people-${service.id}`,

@@ -83,7 +83,7 @@ export class AddressPoolService {
     });
   }
 
-  /** @throws api/in-use while somebody has an address of it for himself */
+  /** @throws api/in-use while remote access gives its addresses or somebody has one for himself */
   remove(context: TenantContext, rawId: string): Promise<AddressPool> {
     const { organizationId } = context;
     return this.changes.commit(context, async (tx) => {
@@ -94,6 +94,14 @@ export class AddressPoolService {
           field: "id",
           value: pool.id,
           expected: "a pool of which nobody has an address for himself",
+        });
+      }
+      const user = await this.store.userOf(tx, organizationId, pool.id);
+      if (user !== undefined) {
+        throw apiFault("api/in-use", `the remote access ${user} gives addresses of ${pool.name}`, {
+          field: "id",
+          value: pool.id,
+          expected: "a pool that no remote access uses",
         });
       }
       await this.store.remove(tx, organizationId, pool.id);

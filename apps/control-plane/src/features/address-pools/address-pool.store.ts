@@ -11,6 +11,8 @@ export abstract class AddressPoolStore {
   abstract remove(tx: Tx, organizationId: string, id: string): Promise<void>;
   abstract byId(tx: Tx, organizationId: string, id: string): Promise<AddressPool | null>;
   abstract nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean>;
+  /** Name of the remote access that gives its addresses. */
+  abstract userOf(tx: Tx, organizationId: string, id: string): Promise<string | undefined>;
   abstract byIds(organizationId: string, ids: readonly string[]): Promise<AddressPool[]>;
   /** Oldest first. */
   abstract page(organizationId: string, request: PageRequest): Promise<AddressPool[]>;
@@ -51,6 +53,11 @@ export class PrismaAddressPoolStore extends AddressPoolStore {
 
   override async nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean> {
     return (await tx.addressPool.count({ where: { organizationId, name: { equals: name, mode: "insensitive" } } })) > 0;
+  }
+
+  override async userOf(tx: Tx, organizationId: string, poolId: string): Promise<string | undefined> {
+    const include = { remoteAccess: { select: { name: true } } };
+    return (await tx.remoteAccessPool.findFirst({ where: { organizationId, poolId }, include }))?.remoteAccess.name;
   }
 
   override byIds(organizationId: string, ids: readonly string[]): Promise<AddressPool[]> {

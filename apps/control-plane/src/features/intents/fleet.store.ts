@@ -11,8 +11,10 @@ import {
 } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
 import type { ExternalPeer, Gateway, Network, NetworkMember, Subnet } from "../../platform/prisma/generated/client.js";
+import { Vault } from "../../platform/vault/vault.js";
 import { SecretService } from "../secrets/secret.service.js";
 import { GatewayCredentials } from "./gateway-credentials.js";
+import { loadPeople } from "./people.js";
 
 /** Reads an organization's model as `compile` wants it. */
 export abstract class FleetStore {
@@ -100,6 +102,7 @@ export class PrismaFleetStore extends FleetStore {
   constructor(
     private readonly secrets: SecretService,
     private readonly credentials: GatewayCredentials,
+    private readonly vault: Vault,
   ) {
     super();
   }
@@ -114,6 +117,7 @@ export class PrismaFleetStore extends FleetStore {
     const keys = await tx.secret.findMany({ where: { ...where, externalPeers: { some: { organizationId } } } });
     const pools = await tx.addressPool.findMany({ where });
     const { certificates, trustAnchors, internalAnchorIds } = await this.credentials.load(tx, organizationId);
+    const people = await loadPeople(tx, this.vault, organizationId, internalAnchorIds);
     return {
       organization: { id: organization.id, slug: organization.slug, name: organization.name },
       sites: sites.map(({ id, name, subnets }) => ({ id, name, subnets: subnets.map((s) => s.prefix) })),
@@ -123,7 +127,9 @@ export class PrismaFleetStore extends FleetStore {
       }),
       networks: networks.map(networkModel),
       externalPeers: peers.map(peerModel),
-      profiles: [...networks, ...peers].filter(ownProfile).map(profileOf),
+      profiles: [...[...networks, ...peers].filter(ownProfile).map(profileOf), ...people.profiles],
+      roadWarriors: people.roadWarriors,
+      remoteAccess: people.remoteAccess,
       internalAnchorIds,
       trustAnchors,
       preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),

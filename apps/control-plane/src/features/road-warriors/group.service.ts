@@ -7,7 +7,6 @@ import { checkName, checkUuid } from "../../platform/input.js";
 import type { RoadWarriorGroup } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
-import { IntentService } from "../intents/intent.service.js";
 import { type GroupOfPerson, GroupStore } from "./group.store.js";
 
 /** Groups of road warriors: what remote access gives, it gives by group. */
@@ -16,7 +15,6 @@ export class GroupService {
   constructor(
     private readonly changes: Changes,
     private readonly store: GroupStore,
-    private readonly intents: IntentService,
     private readonly audit: AuditService,
   ) {}
 
@@ -45,13 +43,17 @@ export class GroupService {
     });
   }
 
-  /** Its members stay, without it. */
+  /** Its members stay, without it. @throws api/in-use while a remote access lets it in */
   remove(context: TenantContext, rawId: string): Promise<RoadWarriorGroup> {
     const { organizationId } = context;
     return this.changes.commit(context, async (tx) => {
       const group = await this.getIn(tx, organizationId, rawId, "id");
+      const user = await this.store.userOf(tx, organizationId, group.id);
+      if (user !== undefined) {
+        const detail = { field: "id", value: group.id, expected: "a group that no remote access names" };
+        throw apiFault("api/in-use", `the remote access ${user} lets ${group.name} in`, detail);
+      }
       await this.store.remove(tx, organizationId, group.id);
-      await this.intents.recompile(tx, organizationId);
       const target = { kind: "roadWarriorGroup", id: group.id };
       const change = { action: "deleteRoadWarriorGroup", target, before: { name: group.name } };
       await this.audit.record(tx, context, change);

@@ -11,6 +11,8 @@ export abstract class GroupStore {
   abstract remove(tx: Tx, organizationId: string, id: string): Promise<void>;
   abstract byId(tx: Tx, organizationId: string, id: string): Promise<RoadWarriorGroup | null>;
   abstract nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean>;
+  /** Name of a remote access that lets the group in. */
+  abstract userOf(tx: Tx, organizationId: string, id: string): Promise<string | undefined>;
   abstract byIds(organizationId: string, ids: readonly string[]): Promise<RoadWarriorGroup[]>;
   /** By name. */
   abstract ofPeople(organizationId: string, personIds: readonly string[]): Promise<GroupOfPerson[]>;
@@ -43,6 +45,11 @@ export class PrismaGroupStore extends GroupStore {
   override async nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean> {
     const where = { organizationId, name: { equals: name, mode: "insensitive" as const } };
     return (await tx.roadWarriorGroup.count({ where })) > 0;
+  }
+
+  override async userOf(tx: Tx, organizationId: string, groupId: string): Promise<string | undefined> {
+    const include = { remoteAccess: { select: { name: true } } };
+    return (await tx.remoteAccessRule.findFirst({ where: { organizationId, groupId }, include }))?.remoteAccess.name;
   }
 
   override byIds(organizationId: string, ids: readonly string[]): Promise<RoadWarriorGroup[]> {

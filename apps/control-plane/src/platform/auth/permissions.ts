@@ -9,6 +9,7 @@ export const PERMISSIONS = [
   "peer:write",
   "pool:write",
   "road-warrior:write",
+  "remote-access:write",
   "secret:write",
   "certificate:write",
   "authority:write",

@@ -1,0 +1,98 @@
+import { IpAddress } from "@sallyport/base";
+import { DEFAULT_PROFILE, type ProfileModel, type RemoteAccessModel, type RoadWarriorModel } from "@sallyport/intent";
+import type { Tx } from "../../platform/database/database.js";
+import type {
+  RemoteAccess,
+  RemoteAccessGateway,
+  RemoteAccessPool,
+  RemoteAccessRule,
+} from "../../platform/prisma/generated/client.js";
+import type { RemoteAccessMethod } from "../../platform/prisma/generated/enums.js";
+import type { Vault } from "../../platform/vault/vault.js";
+import { openVerifier } from "../road-warriors/credentials.js";
+
+export interface People {
+  readonly roadWarriors: RoadWarriorModel[];
+  readonly remoteAccess: RemoteAccessModel[];
+  readonly profiles: ProfileModel[];
+}
+
+type Service = RemoteAccess & {
+  readonly gateways: readonly RemoteAccessGateway[];
+  readonly pools: readonly RemoteAccessPool[];
+  readonly rules: readonly RemoteAccessRule[];
+};
+
+const METHODS = {
+  CERTIFICATE: "certificate",
+  EAP_TLS: "eap-tls",
+  EAP_MSCHAPV2: "eap-mschapv2",
+} as const satisfies Record<RemoteAccessMethod, RemoteAccessModel["methods"][number]>;
+
+const hasProfile = ({ ikeProposals, espProposals }: RemoteAccess) => ikeProposals.length + espProposals.length > 0;
+
+function toldBy({ ownNetworks, networks, ownDns, dns, ownSplitDns, splitDns }: RemoteAccessRule) {
+  return { ...(ownNetworks && { networks }), ...(ownDns && { dns }), ...(ownSplitDns && { splitDns }) };
+}
+
+function serviceModel(service: Service, trustAnchorIds: readonly string[]): RemoteAccessModel {
+  const { id, name, shares, networks, dns, splitDns } = service;
+  const rules = service.rules.toSorted((a, b) => a.preference - b.preference || (a.id < b.id ? -1 : 1));
+  return {
+    ...{ id, name, shares, networks, dns, splitDns, trustAnchorIds },
+    gateways: service.gateways.flatMap(({ gatewayId, share, withdrawnAt }) =>
+      withdrawnAt === null ? [{ gatewayId, share }] : [],
+    ),
+    poolIds: service.pools.toSorted((a, b) => a.preference - b.preference).map((p) => p.poolId),
+    methods: service.methods.map((method) => METHODS[method]),
+    groups: rules.flatMap((rule) => (rule.groupId === null ? [] : [{ groupId: rule.groupId, ...toldBy(rule) }])),
+    people: rules.flatMap((rule) =>
+      rule.roadWarriorId === null ? [] : [{ personId: rule.roadWarriorId, ...toldBy(rule) }],
+    ),
+    ...(hasProfile(service) ? { profileId: id } : {}),
+  };
+}
+
+function profileOf({ id, name, ikeProposals, espProposals }: RemoteAccess): ProfileModel {
+  return {
+    ...{ ...DEFAULT_PROFILE, id, name },
+    ikeProposals: ikeProposals.length > 0 ? ikeProposals : DEFAULT_PROFILE.ikeProposals,
+    espProposals: espProposals.length > 0 ? espProposals : DEFAULT_PROFILE.espProposals,
+  };
+}
+
+/** Remote access of an organization and who gets in: the people who are enabled. Nobody is read where there is no service. */
+export async function loadPeople(
+  tx: Tx,
+  vault: Vault,
+  organizationId: string,
+  trustAnchorIds: readonly string[],
+): Promise<People> {
+  const where = { organizationId };
+  // One after the other: a transaction has one connection.
+  const rows = await tx.remoteAccess.findMany({ where });
+  if (rows.length === 0) return { roadWarriors: [], remoteAccess: [], profiles: [] };
+  const gateways = Map.groupBy(await tx.remoteAccessGateway.findMany({ where }), (g) => g.remoteAccessId);
+  const pools = Map.groupBy(await tx.remoteAccessPool.findMany({ where }), (p) => p.remoteAccessId);
+  const rules = Map.groupBy(await tx.remoteAccessRule.findMany({ where }), (r) => r.remoteAccessId);
+  const people = await tx.roadWarrior.findMany({ where: { ...where, enabled: true } });
+  const groups = Map.groupBy(await tx.roadWarriorGroupMember.findMany({ where }), (m) => m.roadWarriorId);
+  const leases = Map.groupBy(await tx.staticLease.findMany({ where }), (l) => l.roadWarriorId);
+  const services = rows.map((row): Service => {
+    const { id } = row;
+    return { ...row, gateways: gateways.get(id) ?? [], pools: pools.get(id) ?? [], rules: rules.get(id) ?? [] };
+  });
+  const roadWarriors = people.map((row): RoadWarriorModel => {
+    const verifier = openVerifier(vault, row);
+    return {
+      id: row.id,
+      username: row.username,
+      groupIds: (groups.get(row.id) ?? []).map((m) => m.groupId),
+      sessions: row.sessionLimit,
+      addresses: (leases.get(row.id) ?? []).map((lease) => IpAddress.parse(lease.address).toString()),
+      ...(verifier && { verifier }),
+    };
+  });
+  const remoteAccess = services.map((service) => serviceModel(service, trustAnchorIds));
+  return { roadWarriors, remoteAccess, profiles: services.filter(hasProfile).map(profileOf) };
+}
