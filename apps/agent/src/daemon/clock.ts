@@ -9,13 +9,12 @@ export class SystemRng implements Rng {
   #at = this.#pool.length;
 
   bytes(n: number): Uint8Array {
-    const out = new Uint8Array(n);
-    if (n > 256) return randomFillSync(out);
+    if (n > 256) return randomFillSync(new Uint8Array(n));
     if (this.#at + n > this.#pool.length) {
       randomFillSync(this.#pool);
       this.#at = 0;
     }
-    out.set(this.#pool.subarray(this.#at, this.#at + n));
+    const out = this.#pool.slice(this.#at, this.#at + n);
     this.#pool.fill(0, this.#at, this.#at + n);
     this.#at += n;
     return out;
