@@ -44,8 +44,6 @@ function closingLine(output: string): Count {
 }
 
 const jestProject = (project: string, ...more: string[]) => ["jest", "--selectProjects", project, "--ci", ...more];
-/** Two files at a time: they wait more than they compute, and each has namespaces or a guest of its own. */
-const BESIDE = ["--maxWorkers", "2"];
 const vm = { NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning" };
 
 export const STAGES: readonly Stage[] = [
@@ -71,7 +69,7 @@ export const STAGES: readonly Stage[] = [
   { name: "database", command: jestProject("db"), env: vm, limitSeconds: 600, count: jest, needs: ["redis-server"] },
   {
     name: "compliance",
-    command: jestProject("compliance", ...BESIDE),
+    command: jestProject("compliance", "--runInBand"),
     env: vm,
     limitSeconds: 600,
     count: jest,
@@ -79,7 +77,8 @@ export const STAGES: readonly Stage[] = [
   },
   {
     name: "interop",
-    command: jestProject("interop", ...BESIDE),
+    // Its files wait more than they compute, and each has namespaces of its own.
+    command: jestProject("interop", "--maxWorkers", "2"),
     env: vm,
     limitSeconds: 900,
     count: jest,
