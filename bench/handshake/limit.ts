@@ -1,18 +1,8 @@
 /** What the cryptography of one handshake costs a responder by itself: the most that one core could ever do. */
-import {
-  createCipheriv,
-  createHmac,
-  createPrivateKey,
-  createPublicKey,
-  createSecretKey,
-  diffieHellman,
-  generateKeyPairSync,
-  getDiffieHellman,
-  randomBytes,
-  sign,
-  verify,
-} from "node:crypto";
-import type { Group, Scenario } from "../ike/scenario.ts";
+import { createPrivateKey, createPublicKey, randomBytes, sign, verify } from "node:crypto";
+import { generate, prf, respond, usePrimitives } from "@sallyport/ike";
+import { IkePrimitives } from "@sallyport/linux-io";
+import type { Scenario } from "../ike/scenario.ts";
 
 /** Microseconds of one call, the best of five series of 60 ms. */
 export function cost(operation: () => void): number {
@@ -33,48 +23,19 @@ export interface Limit {
   readonly perSecond: number;
 }
 
-/** One key pair and one shared secret. */
-function exchange(group: Group): Record<string, number> {
-  if (group === "modp2048") {
-    // An exponent of 256 bits, as RFC 3526 §8 has it; OpenSSL itself would draw one of 225 bits or more.
-    const [own, peer] = [getDiffieHellman("modp14"), getDiffieHellman("modp14")];
-    const theirs = peer.generateKeys();
-    return {
-      "modp2048 key pair": cost(() => {
-        getDiffieHellman("modp14").generateKeys();
-      }),
-      "modp2048 shared secret": own.generateKeys() && cost(() => own.computeSecret(theirs)),
-    };
-  }
-  const pair = () =>
-    group === "x25519" ? generateKeyPairSync("x25519") : generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const [{ privateKey }, { publicKey: peer }] = [pair(), pair()];
-  const raw = peer.export({ type: "spki", format: "der" });
-  return {
-    [`${group} key pair`]: cost(() => {
-      pair();
-    }),
-    [`${group} shared secret`]: cost(() => {
-      diffieHellman({ privateKey, publicKey: createPublicKey({ key: raw, format: "der", type: "spki" }) });
-    }),
-  };
-}
-
 export function measureLimit(scenario: Scenario): Limit {
+  const native = new IkePrimitives();
+  usePrimitives(native);
+  const { group } = scenario;
+  const { publicValue } = generate(group);
   const data = randomBytes(300);
-  const key = createSecretKey(randomBytes(32));
+  const [key, keyAndSalt] = [randomBytes(32), randomBytes(36)];
+  const aead = native.aead("aes-gcm-16", 256);
   const parts: Record<string, number> = {
-    ...exchange(scenario.group),
+    [`${group} key pair and shared secret`]: cost(() => respond(group, publicValue)),
     // SKEYSEED, prf+ for seven keys and for the CHILD SA's, both AUTH payloads, NAT detection: HMACs of a few blocks.
-    "20 HMAC-SHA-256": 20 * cost(() => createHmac("sha256", key).update(data).digest()),
-    "2 AES-256-GCM":
-      2 *
-      cost(() => {
-        const cipher = createCipheriv("aes-256-gcm", key, data.subarray(0, 12));
-        cipher.update(data);
-        cipher.final();
-        cipher.getAuthTag();
-      }),
+    "20 HMAC-SHA-256": 20 * cost(() => prf("hmac-sha2-256", key, data)),
+    "2 AES-256-GCM": 2 * cost(() => aead?.seal(keyAndSalt, data, 32)),
   };
   if (scenario.auth !== "psk") {
     const privateKey = createPrivateKey(scenario.server.privateKey);
