@@ -30,6 +30,14 @@ export async function kernelAndModules(): Promise<{ kernel: string; modules: str
   return { kernel, modules };
 }
 
+/** Of a list as the kernel writes it: `0-2,5` is 0, 1, 2 and 5. */
+export function processorsOf(list: string): number[] {
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+  });
+}
+
 /** Guests of one process take turns; those of several begin anywhere. */
 let turn = process.pid;
 
@@ -39,9 +47,6 @@ let turn = process.pid;
  */
 export async function nextProcessor(): Promise<number> {
   const status = await readFile("/proc/self/status", "utf8");
-  const allowed = (/^Cpus_allowed_list:\s+(.*)$/m.exec(status)?.[1] ?? "0").split(",").flatMap((range) => {
-    const [first = 0, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
-  });
+  const allowed = processorsOf(/^Cpus_allowed_list:\s+(.*)$/m.exec(status)?.[1] ?? "0");
   return allowed[turn++ % allowed.length] ?? 0;
 }
