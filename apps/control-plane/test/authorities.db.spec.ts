@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { type LogEntry, LogVerifier } from "@sallyport/pki";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
@@ -23,6 +23,9 @@ import {
   REVOKE,
   SIGN_CSR,
 } from "./pki.js";
+
+// Keys of every size and many runs of openssl, on machines that do other things too.
+jest.setTimeout(60_000);
 
 let cp: TestControlPlane;
 let openssl: OpenSsl;

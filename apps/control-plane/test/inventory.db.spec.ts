@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -29,6 +29,9 @@ const LIST = `query ($first: Int!, $after: String, $filter: CertificateFilterInp
 const RECORD =
   "mutation ($input: RecordCertificateInput!) { recordCertificate(input: $input) { id kind names deployedAt daysLeft } }";
 const FORGET = "mutation ($id: ID!) { forgetCertificate(id: $id) { id } }";
+
+// Keys of every size and many runs of openssl, on machines that do other things too.
+jest.setTimeout(60_000);
 
 let cp: TestControlPlane;
 let openssl: OpenSsl;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { type RunningApplication, startApplication } from "../src/application.js";
 import { MasterKeyService } from "../src/features/master-key/master-key.service.js";
 import { SEALED_TABLES } from "../src/features/master-key/sealed-tables.js";
@@ -15,6 +15,9 @@ import { createPeople, ISSUE } from "./pki.js";
 
 const [old, next] = [randomBytes(32).toString("base64"), randomBytes(32).toString("base64")] as const;
 const TABLES = ["secrets", "intent_revisions", "authority_keys", "road_warriors"];
+
+// Keys of every size and many runs of openssl, on machines that do other things too.
+jest.setTimeout(60_000);
 
 let cp: TestControlPlane;
 let profileId: string;

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { readCrl } from "@sallyport/pki";
 import { Publisher } from "../src/features/certificates/publisher.js";
 import { eventually, startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { type Authority, createPeople, HOLD, type Issued, issue, OpenSsl, RELEASE, REVOKE } from "./pki.js";
+
+// Keys of every size and many runs of openssl, on machines that do other things too.
+jest.setTimeout(60_000);
 
 let cp: TestControlPlane;
 let openssl: OpenSsl;

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { jest } from "@jest/globals";
 import fc from "fast-check";
 import {
   type Authority,
@@ -40,6 +41,9 @@ import {
   spkiOf,
   toPem,
 } from "./index.js";
+
+// RSA keys are made, and openssl is run, on machines that do other things too.
+jest.setTimeout(60_000);
 
 const NOW = Date.now();
 const DAY = 86_400_000;

@@ -1,9 +1,13 @@
+import type { KeyObject } from "node:crypto";
 import { Injectable } from "@nestjs/common";
 import {
   type Certificate,
   certificatesFromPem,
   certifyAuthority,
   createAuthorityRequest,
+  generateKeys,
+  type KeyHandle,
+  type KeyStore,
   type KeyType,
   type NameRules,
   readCertificate,
@@ -70,7 +74,7 @@ export class AuthorityAdminService {
   }
 
   /** A root, or a CA below one whose key is here. */
-  create(context: TenantContext, input: NewAuthority): Promise<CertificateAuthority> {
+  async create(context: TenantContext, input: NewAuthority): Promise<CertificateAuthority> {
     const { organizationId } = context;
     const parentId = input.parentId ? checkUuid(input.parentId, "input.parentId") : undefined;
     const days = checkCount(
@@ -82,11 +86,12 @@ export class AuthorityAdminService {
     const pathLength = input.pathLength ?? (parentId ? 0 : undefined);
     if (pathLength !== undefined) checkCount(pathLength, "input.pathLength", 0, 6);
     const names = input.nameConstraints && checkNameRules(input.nameConstraints, "input.nameConstraints");
+    const made = await newKey(input.keyType);
     return this.changes.commit(context, async (tx) => {
       const subject = await subjectOf(tx, organizationId, input);
       const parent = parentId && (await this.authorities.open(tx, organizationId, parentId, "input.parentId"));
       const keys = this.authorities.keys(tx, organizationId);
-      const key = await keys.generate(input.keyType);
+      const key = await importKey(keys, made);
       const now = Date.now();
       const { certificate } = await certifyAuthority(keys, key, parent ? parent.authority : undefined, {
         subject,
@@ -102,15 +107,16 @@ export class AuthorityAdminService {
   }
 
   /** Makes a key here and a request for a CA elsewhere: a root that stays offline. */
-  request(
+  async request(
     context: TenantContext,
     input: Pick<NewAuthority, "name" | "organizationName" | "keyType">,
   ): Promise<AuthorityRequest> {
     const { organizationId } = context;
+    const made = await newKey(input.keyType);
     return this.changes.commit(context, async (tx) => {
       const subject = await subjectOf(tx, organizationId, input);
       const keys = this.authorities.keys(tx, organizationId);
-      const key = await keys.generate(input.keyType);
+      const key = await importKey(keys, made);
       const request = await createAuthorityRequest(keys, key, subject);
       const name = subject
         .map(([type, text]) => `${type}=${text}`)
@@ -157,9 +163,7 @@ export class AuthorityAdminService {
     const { privateKey, spki } = readPrivateKeyPem(input.privateKey, input.passphrase ?? undefined, "input.privateKey");
     requireKey(given[0] as Certificate, spki);
     return this.changes.commit(context, async (tx) => {
-      const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
-      const key = await this.authorities.keys(tx, organizationId).import(pkcs8);
-      pkcs8.fill(0);
+      const key = await importKey(this.authorities.keys(tx, organizationId), privateKey);
       const row = await this.#adopt(tx, organizationId, given, key.ref);
       const [certificate] = given as [Certificate];
       return this.#record(tx, context, "importCertificateAuthority", "authority-imported", row, certificate);
@@ -219,6 +223,18 @@ export class AuthorityAdminService {
       after: { name, level, keyKind, parentId, notAfter, fingerprint },
     });
     return row;
+  }
+}
+
+/** Made before the transaction: a large RSA key takes seconds, and others wait for the organization's row. */
+const newKey = async (type: KeyType) => (await generateKeys(type)).privateKey;
+
+async function importKey(keys: KeyStore, privateKey: KeyObject): Promise<KeyHandle> {
+  const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+  try {
+    return await keys.import(pkcs8);
+  } finally {
+    pkcs8.fill(0);
   }
 }
 

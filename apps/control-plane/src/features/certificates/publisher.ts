@@ -5,7 +5,7 @@ import { OcspService } from "./ocsp.service.js";
 import { PublishedAuthorities } from "./published-authorities.js";
 import { RevocationListService } from "./revocation-list.service.js";
 
-const FIRST_MS = 5_000;
+const FIRST_MS = 60_000;
 const EVERY_MS = 10 * 60_000;
 const BATCH = 100;
 
