@@ -4,6 +4,7 @@ import { WakeUpBus } from "../src/platform/bus/bus.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { ADD_PEER, CREATE_NETWORK, CREATE_SITE, type MadeSite, ONBOARD_SITE } from "./fleet.js";
+import { ASSIGN, CREATE_GROUP, person, pool, SET_PASSWORD } from "./people.js";
 import {
   COMPLETE_AUTHORITY,
   createPeople,
@@ -35,6 +36,11 @@ interface World {
   certificate: Issued;
   importedKey: string;
   foreignId: string;
+  poolId: string;
+  groupId: string;
+  personId: string;
+  leaseId: string;
+  serviceId: string;
 }
 
 const GIVEN_PASSWORD = "a password that is long enough";
@@ -69,6 +75,13 @@ const command = (name: string) => async () => {
   await connect();
   await cp.get(COMMAND(name), { input: { tunnelId: world.tunnelId } });
 };
+
+const BY_ID = (name: string) => `mutation ($id: ID!) { ${name}(id: $id) { id } }`;
+const remoteAccessGateway = (name: string) => () =>
+  cp.get(`mutation ($id: ID!, $gatewayId: ID!) { ${name}(id: $id, gatewayId: $gatewayId) { id } }`, {
+    id: world.serviceId,
+    gatewayId: world.spare.gateway.id,
+  });
 
 /** In the order in which they need each other. */
 const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -162,6 +175,57 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   forgetCertificate: () => cp.get("mutation ($id: ID!) { forgetCertificate(id: $id) { id } }", { id: world.foreignId }),
   revokeCertificate: () => cp.get(REVOKE, { input: { id: world.certificate.certificate.id } }),
+  createAddressPool: async () => {
+    world.poolId = await pool(cp, "People", ["10.9.0.0/24"]);
+  },
+  updateAddressPool: () =>
+    cp.get("mutation ($input: UpdateAddressPoolInput!) { updateAddressPool(input: $input) { id } }", {
+      input: { id: world.poolId, name: "Staff" },
+    }),
+  createRoadWarriorGroup: async () => {
+    const made = await cp.get<{ createRoadWarriorGroup: { id: string } }>(CREATE_GROUP, { name: "People" });
+    world.groupId = made.createRoadWarriorGroup.id;
+  },
+  renameRoadWarriorGroup: () =>
+    cp.get("mutation ($id: ID!, $name: String!) { renameRoadWarriorGroup(id: $id, name: $name) { id } }", {
+      id: world.groupId,
+      name: "Staff",
+    }),
+  createRoadWarrior: async () => {
+    world.personId = await person(cp, "ann@example.org", { groupIds: [world.groupId] });
+  },
+  updateRoadWarrior: () =>
+    cp.get("mutation ($input: UpdateRoadWarriorInput!) { updateRoadWarrior(input: $input) { id } }", {
+      input: { id: world.personId, sessionLimit: 2 },
+    }),
+  setRoadWarriorPassword: () => cp.get(SET_PASSWORD, { id: world.personId, password: GIVEN_PASSWORD }),
+  assignAddress: async () => {
+    const input = { poolId: world.poolId, roadWarriorId: world.personId, address: "10.9.0.200" };
+    world.leaseId = (await cp.get<{ assignAddress: { id: string } }>(ASSIGN, { input })).assignAddress.id;
+  },
+  createRemoteAccess: async () => {
+    const input = {
+      ...{ name: "Staff", gatewayIds: [world.hub.gateway.id], methods: ["EAP_MSCHAPV2"], shares: 2 },
+      ...{ networks: ["10.1.0.0/16"], poolIds: [world.poolId] },
+    };
+    const made = await cp.get<{ createRemoteAccess: { id: string } }>(
+      "mutation ($input: CreateRemoteAccessInput!) { createRemoteAccess(input: $input) { id } }",
+      { input },
+    );
+    world.serviceId = made.createRemoteAccess.id;
+  },
+  updateRemoteAccess: () =>
+    cp.get("mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { id } }", {
+      input: { id: world.serviceId, name: "Everybody" },
+    }),
+  addRemoteAccessGateway: remoteAccessGateway("addRemoteAccessGateway"),
+  withdrawRemoteAccessGateway: remoteAccessGateway("withdrawRemoteAccessGateway"),
+  deleteRemoteAccess: () => cp.get(BY_ID("deleteRemoteAccess"), { id: world.serviceId }),
+  releaseAddress: () => cp.get(BY_ID("releaseAddress"), { id: world.leaseId }),
+  removeRoadWarriorPassword: () => cp.get(BY_ID("removeRoadWarriorPassword"), { id: world.personId }),
+  deleteRoadWarrior: () => cp.get(BY_ID("deleteRoadWarrior"), { id: world.personId }),
+  deleteRoadWarriorGroup: () => cp.get(BY_ID("deleteRoadWarriorGroup"), { id: world.groupId }),
+  deleteAddressPool: () => cp.get(BY_ID("deleteAddressPool"), { id: world.poolId }),
   retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
   createOperator: () =>
     cp.get("mutation ($input: CreateOperatorInput!) { createOperator(input: $input) { oneTimePassword } }", {
