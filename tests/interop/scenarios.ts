@@ -110,6 +110,12 @@ export const LIMITS: readonly Limit[] = [
     why: "an end of it moves or follows only with a virtual address between them (`mobike` in its ipsec.conf(5))",
   },
   {
+    scenario: 21,
+    peer: "libreswan",
+    role: "initiator",
+    why: "where the mapping of a NAT before us changes, it answers to the new one and keeps its SAs at the old one",
+  },
+  {
     scenario: 22,
     peer: "libreswan",
     why: "it neither sends nor heeds AUTH_LIFETIME, and its `reauth` ends the old SA before the new one stands",

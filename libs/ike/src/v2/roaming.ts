@@ -50,7 +50,7 @@ export function routed(
   const paths: Crossing[] = [];
   for (const [i, remote] of remotes.entries()) {
     const local = sources[i];
-    if (local?.family === remote.family) paths.push({ local, remote });
+    if (local?.family === remote.family && local.bytes.some((octet) => octet !== 0)) paths.push({ local, remote });
   }
   sa.mobike = { ...sa.mobike, paths, refused: [] };
   const [best] = paths;

@@ -46,6 +46,21 @@ describe("MOBIKE", () => {
     meets(ends, ADDRESSES.a, ADDRESSES.b);
   });
 
+  test("an initiator whose address is gone before there is another stays where it was until then", () => {
+    const ends = up();
+    const { sim, a } = ends;
+    // A route without a source is all that Linux has for a moment.
+    const { source } = a;
+    a.source = () => IpAddress.parse("0.0.0.0");
+    a.networkChanged();
+    sim.run(0.1);
+    expect(at(a.established()[0]?.local)).toBe(ADDRESSES.a);
+    a.source = source;
+    sim.readdress(a, SECOND);
+    sim.run(1);
+    meets(ends, SECOND, ADDRESSES.b);
+  });
+
   test("an initiator whose address is replaced takes its SAs along, without a new IKE SA", () => {
     const ends = up();
     const { sim, a, b } = ends;
