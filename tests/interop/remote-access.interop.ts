@@ -1,0 +1,100 @@
+import {
+  type Agent,
+  type Authority,
+  type Credential,
+  createAuthority,
+  eventually,
+  ping,
+  type Strongswan,
+} from "@sallyport/testkit";
+import { Lab } from "./daemons.js";
+import { BEHIND, caller, GATEWAY, intentOf, mailbox, NS, PASSWORDS, TOPOLOGY } from "./remote-access-lab.js";
+import { scenario } from "./scenario.js";
+
+let authority: Authority;
+let own: Credential;
+let gateway: Agent;
+let ann: Strongswan;
+let guest: Strongswan;
+
+const lab = new Lab(TOPOLOGY);
+const device = (namespace: string, person: string, password: string, to: string, from: string) =>
+  lab.strongswan(namespace, {
+    plugins: ["eap-identity", "eap-mschapv2"],
+    authorities: [authority.certificate],
+    secrets: [{ type: "EAP", owners: [mailbox(person)], secret: password }],
+    connections: [caller(person, to, from)],
+    settings: { install_virtual_ip: "yes" },
+  });
+
+lab.forFile(async () => {
+  authority = await createAuthority("Remote access lab", "rsa");
+  own = await authority.issue(GATEWAY, "rsa");
+  [ann, guest] = await Promise.all([
+    device(NS.ann, "ann", PASSWORDS.ann, "192.0.2.1", "192.0.2.2"),
+    device(NS.guest, "guest", PASSWORDS.guest, "192.0.2.5", "192.0.2.6"),
+  ]);
+  gateway = await lab.agent(NS.gateway, { credential: own, intent: intentOf(authority, own) });
+});
+
+/** What a device's strongSwan has: its address, and what it reaches. */
+async function has(peer: Strongswan) {
+  const [sa] = await peer.listSas("home");
+  return { vip: sa?.localVips[0] ?? "", reached: sa?.children.flatMap((c) => c.remoteTs) ?? [] };
+}
+
+async function connection() {
+  const { peers } = await gateway.status();
+  const [peer] = peers;
+  if (!peer) throw new Error("the gateway serves nobody");
+  return peer;
+}
+
+const users = async () =>
+  (await connection()).sas
+    .filter((sa) => sa.state === "established")
+    .map((sa) => sa.user)
+    .toSorted();
+
+const reaches = async (namespace: string, from: string, to: string) =>
+  expect(await ping(namespace, to, { source: from, count: 3 })).toMatchObject({ sent: 3, received: 3 });
+
+describe("remote access as the control plane compiles it", () => {
+  scenario(
+    { proves: [7, 8], role: "responder" },
+    "lets people in by their passwords, of which it knows the hash; each reaches what the group may",
+    async () => {
+      await ann.initiate("home-all");
+      await guest.initiate("home-all");
+      expect(await users()).toEqual([mailbox("ann"), mailbox("guest")]);
+      const [first, second] = [await has(ann), await has(guest)];
+      expect(first).toEqual({ vip: "10.9.0.200", reached: ["10.1.0.0/16"] });
+      // It asked for as much, and its address is of this gateway's share.
+      expect(second.reached).toEqual(["10.1.7.0/24"]);
+      expect(Number(second.vip.split(".")[3])).toBeGreaterThanOrEqual(128);
+      await reaches(NS.ann, first.vip, BEHIND.office);
+      await reaches(NS.ann, first.vip, BEHIND.guests);
+      await reaches(NS.guest, second.vip, BEHIND.guests);
+      expect(await ping(NS.guest, BEHIND.office, { source: second.vip, count: 2 })).toMatchObject({ received: 0 });
+    },
+    40_000,
+  );
+
+  scenario(
+    { proves: [8, 14], role: "responder" },
+    "puts out who is no member any more, and refuses him from then on",
+    async () => {
+      await gateway.change({ intent: { ...intentOf(authority, own, ["ann"]), revision: 2 } });
+      await eventually("the guest is out at both ends", async () => {
+        const gone = (await guest.listSas("home")).length === 0;
+        return gone && (await users()).join() === mailbox("ann") ? true : undefined;
+      });
+      await expect(guest.initiate("home-all")).rejects.toThrow();
+      await eventually("the gateway says why", async () => {
+        return /ike\/eap-credentials.*no user .*guest@example\.org/.test(await gateway.log(20)) || undefined;
+      });
+      await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+    },
+    40_000,
+  );
+});
