@@ -124,16 +124,16 @@ export function beginMobike(turn: Turn, sa: IkeSa, asking: Asking): boolean {
     return true;
   }
   const cookie = turn.core.rng.bytes(COOKIE2_BYTES);
-  const update: Payload[] =
-    kind === "update-addresses"
-      ? [
-          notification("UPDATE_SA_ADDRESSES"),
-          ...(sa.peer?.mobike.forbidNat ? [] : natNotifies(turn, sa, sa.spiR)),
-          ...natGuard(sa),
-        ]
-      : [];
+  const update = kind === "update-addresses";
+  const payloads: Payload[] = [
+    ...(update ? [notification("UPDATE_SA_ADDRESSES")] : []),
+    // With the question too (§3.8): libreswan returns a COOKIE2 only beside them.
+    ...(sa.peer?.mobike.forbidNat ? [] : natNotifies(turn, sa, sa.spiR)),
+    ...(update ? natGuard(sa) : []),
+    NOTIFY_DATA.COOKIE2.build(cookie),
+  ];
   const sent = { local: sa.local, remote: sa.remote, cookie };
-  ask(turn, sa, asking, [...update, NOTIFY_DATA.COOKIE2.build(cookie)], { sent });
+  ask(turn, sa, asking, payloads, { sent });
   return true;
 }
 

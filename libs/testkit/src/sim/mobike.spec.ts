@@ -46,6 +46,17 @@ describe("MOBIKE", () => {
     meets(ends, ADDRESSES.a, ADDRESSES.b);
   });
 
+  test("the question at a new address carries a view of it too, beside which alone some peers return COOKIE2 (RFC 4555 §3.8)", () => {
+    const { sim, a, b } = up();
+    b.command({ command: "trace", peer: "a", on: true });
+    sim.readdress(a, SECOND);
+    sim.run(1);
+    const asked = b.traces.filter(({ direction, lines }) => direction === "out" && / request /.test(lines[0] ?? ""));
+    expect(asked).toHaveLength(1);
+    const names = asked[0]?.lines.slice(1).map((line) => line.trim().split(" ")[1]);
+    expect(names).toEqual(["NAT_DETECTION_SOURCE_IP", "NAT_DETECTION_DESTINATION_IP", "COOKIE2"]);
+  });
+
   test("an initiator whose address is gone before there is another stays where it was until then", () => {
     const ends = up();
     const { sim, a } = ends;
