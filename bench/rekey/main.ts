@@ -17,8 +17,11 @@ const lifetime = (soft: number) => ({ soft, jitter: Math.floor(soft / 10), hard:
 const NEVER = { soft: 0, jitter: 0, hard: 0 };
 /** IKE SAs a second while all come up. */
 const ARRIVALS = 1_000;
-/** Percent of all SAs that rekey in the busiest second; CPU time of all steps but one in a thousand, and of any second's. */
-const BARS = { peak: 1, stepMs: 10, secondMs: 250 };
+/**
+ * Percent of all SAs that rekey in the busiest second; CPU time of all steps but one in a thousand, and of all seconds but as many: the
+ * collector stops now and then for a heap that holds the 20,000 callers too, which is nothing that the gateway does.
+ */
+const BARS = { peak: 1, stepMs: 10, secondMs: 100 };
 const SECRET = new TextEncoder().encode("a secret of some length");
 const SERVER = "198.51.100.1";
 const CLIENT = "192.0.2.1";
@@ -134,9 +137,14 @@ function spread(kind: "ike" | "child") {
   };
 }
 const spreads = { child: spread("child"), ike: spread("ike") };
-const steps = meter.steps.sort((x, y) => x - y);
-const stepMs = steps[Math.floor(steps.length * 0.999)] ?? Number.NaN;
-const secondMs = most(seconds.map((s) => s.ms));
+/** That of all but one in a thousand. */
+function nearlyMost(values: readonly number[]): number {
+  const sorted = [...values].sort((x, y) => x - y);
+  return sorted[Math.floor(sorted.length * 0.999)] ?? Number.NaN;
+}
+const { steps } = meter;
+const stepMs = nearlyMost(steps);
+const secondMs = nearlyMost(seconds.map((s) => s.ms));
 const row = (what: string, { count, most, mean, peak }: ReturnType<typeof spread>) => [
   what,
   String(count),
@@ -151,7 +159,7 @@ const table = [
   row("rekeys of CHILD SAs", spreads.child),
   row("rekeys of IKE SAs", spreads.ike),
   [
-    "CPU time of the engine in a second, ms",
+    "CPU time of the engine in a second, all but one in a thousand, ms",
     "",
     mean(seconds.map((s) => s.ms)).toFixed(1),
     secondMs.toFixed(1),
