@@ -196,13 +196,6 @@ describe("the proof", () => {
     expect(prove(branch, rounds()[1], id)).toMatchObject({ ok: false, fault: { field: "authentication" } });
   });
 
-  test("leaves out the rounds in which a person or a device proves itself by EAP", () => {
-    const eap = { method: "eap", methods: ["tls"] } as const;
-    const a = changed(branch, () => ({ localRounds: [{ ...eap, identity: named("b.example") }] }));
-    const b = changed(hq, () => ({ peerRounds: [{ ...eap, identity: named("b.example") }] }));
-    expect(prove(a, b, id)).toMatchObject({ ok: true });
-  });
-
   test("of a tunnel to an external peer mirrors our rounds", () => {
     expect(proveExternal(rounds()[0], id)).toMatchObject({ ok: true });
     expect(proveExternal(rounds()[1], id)).toMatchObject({ ok: true });
