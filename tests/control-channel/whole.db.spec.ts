@@ -129,6 +129,19 @@ it("operators' commands reach the agents, and what these say comes back", async 
     const { errors } = await cp.send(COMMAND("initiateTunnel"), { input });
     return errors?.[0]?.extensions.code === "agents/not-connected";
   });
+  // Its stream ends while a command is on its way to it: nobody holds the stream that the database still names.
+  await query(
+    cp.connection,
+    `INSERT INTO agent_sessions (gateway_id, organization_id, session_id, replica_id, contract_version)
+     SELECT id, organization_id, $2, $2, 1 FROM gateways WHERE id = $1`,
+    [hubId, UNKNOWN],
+  );
+  const asked = async () => (await query(cp.connection, "SELECT 1 FROM audit_entries")).length;
+  const before = await asked();
+  const unheard = cp.send(COMMAND("initiateTunnel"), { input });
+  await eventually(async () => (await asked()) > before);
+  await query(cp.connection, "DELETE FROM agent_sessions WHERE session_id = $1", [UNKNOWN]);
+  expect((await unheard).errors?.[0]?.extensions.code).toBe("agents/not-connected");
   hub?.connect();
   await eventually(() => hub?.channel.connected);
 });

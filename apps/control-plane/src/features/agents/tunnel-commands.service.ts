@@ -23,6 +23,8 @@ type Action = Message<"command">["action"];
 type Problem = Message<"commandResult">["problem"];
 
 const ANSWER_MS = 10_000;
+/** How often it is looked whether the agent that has to answer is still there. */
+const PRESENCE_MS = 500;
 const MAX_CHILD_ID = 200;
 
 /** Operators' commands to agents, through whichever replica holds the agent's stream. */
@@ -65,7 +67,8 @@ export class TunnelCommands implements OnModuleInit, OnApplicationShutdown {
       });
     }
     const { gatewayId } = end;
-    if ((await this.sessions.current({ gatewayId, organizationId })) === undefined) throw notConnected(gatewayId);
+    const gateway = { gatewayId, organizationId };
+    if ((await this.sessions.current(gateway)) === undefined) throw notConnected(gatewayId);
     await this.database.transaction((tx) =>
       this.audit.record(tx, context, {
         action: mutation,
@@ -73,7 +76,8 @@ export class TunnelCommands implements OnModuleInit, OnApplicationShutdown {
         after: { tunnel: tunnel.name, gatewayId, childId },
       }),
     );
-    const problem = await this.#ask({ commandId: randomUUID(), gatewayId, action, tunnelKey: tunnel.key, childId });
+    const command = { commandId: randomUUID(), gatewayId, action, tunnelKey: tunnel.key, childId };
+    const problem = await this.#ask(command, () => this.sessions.current(gateway));
     if (problem === undefined) return (await this.tunnels.get(context, tunnel.id)) ?? tunnel;
     if (problem.code === "agents/not-connected") throw notConnected(gatewayId);
     const { code: reason, message, field, value, expected } = problem;
@@ -106,15 +110,25 @@ export class TunnelCommands implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
-  async #ask(command: Message<"command">): Promise<Problem> {
+  /** A stream may end before the command is at its replica: then nobody answers, and the session's absence has to tell. */
+  async #ask(command: Message<"command">, session: () => Promise<string | undefined>): Promise<Problem> {
+    const { gatewayId } = command;
     const answered = Promise.withResolvers<Problem>();
-    const late = setTimeout(() => answered.reject(noAnswer(command.gatewayId)), ANSWER_MS);
+    const late = setTimeout(() => answered.reject(noAnswer(gatewayId)), ANSWER_MS);
+    const presence = setInterval(() => {
+      session().then(
+        (id) => id === undefined && answered.reject(notConnected(gatewayId)),
+        // The database is away: whether the agent is there, its answer or the end of the wait tells.
+        () => undefined,
+      );
+    }, PRESENCE_MS);
     this.#waiting.set(command.commandId, answered.resolve);
     try {
-      await this.bus.publish("command", command);
-      return await answered.promise;
+      const [problem] = await Promise.all([answered.promise, this.bus.publish("command", command)]);
+      return problem;
     } finally {
       clearTimeout(late);
+      clearInterval(presence);
       this.#waiting.delete(command.commandId);
     }
   }
