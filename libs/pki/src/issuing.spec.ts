@@ -1,10 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { jest } from "@jest/globals";
-import fc from "fast-check";
 import {
   type Authority,
   authoritySubject,
@@ -28,7 +26,6 @@ import {
   type NameRules,
   namesAsked,
   ocspError,
-  ocspRequest,
   ocspSigner,
   type ProfileRules,
   readCrl,
@@ -316,35 +313,6 @@ describe("OCSP answers", () => {
   it("that say nothing are signed by nobody", () => {
     file("resp.der", ocspError("tryLater"));
     expect(openssl("ocsp", "-respin", "resp.der", "-resp_text", "-noverify")).toMatch(/trylater \(3\)/i);
-  });
-
-  it("are refused to malformed requests, and any octets give a question or a coded fault", async () => {
-    const { issuing } = await hierarchy();
-    const { certificate } = await leaf(issuing);
-    const good = ocspRequest(certificate, issuing.certificate, randomBytes(32));
-    expect(readOcspRequest(good).nonce).toHaveLength(32);
-    for (const size of [0, 129]) {
-      const odd = ocspRequest(certificate, issuing.certificate, randomBytes(size));
-      expect(() => readOcspRequest(odd)).toThrow(coded("pki/malformed"));
-    }
-    expect(() => readOcspRequest(new Uint8Array(5000))).toThrow(coded("pki/malformed"));
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.uint8Array({ maxLength: 200 }),
-          fc.tuple(fc.nat(good.length - 1), fc.nat(255)).map(([at, to]) => good.with(at, to)),
-          fc.nat(good.length).map((n) => good.slice(0, n)),
-        ),
-        (bytes) => {
-          try {
-            expect(readOcspRequest(bytes).asked.length).toBeLessThanOrEqual(8);
-          } catch (error) {
-            expect(error).toMatchObject({ code: "pki/malformed" });
-          }
-        },
-      ),
-      { numRuns: 500 },
-    );
   });
 });
 

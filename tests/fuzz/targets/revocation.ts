@@ -6,6 +6,7 @@ import {
   RevocationStore,
   readCertificate,
   readCrl,
+  readOcspRequest,
   readOcspResponse,
   requireUnrevoked,
 } from "@sallyport/pki";
@@ -62,6 +63,15 @@ function response(statement: Uint8Array): Uint8Array {
   return der(0x30, Uint8Array.of(0x0a, 1, 0), der(0xa0, der(0x30, BASIC, octets)));
 }
 
+/** A question to our responder: few certificates, and nothing long that its answer would repeat and sign. */
+function asked(octets: Uint8Array): void {
+  const question = total(() => readOcspRequest(octets));
+  if (question === undefined) return;
+  const repeated = (question.nonce?.length ?? 0) + question.asked.reduce((sum, { id }) => sum + id.length, 0);
+  holds(question.asked.length <= 8, () => `${question.asked.length} certificates in one question`);
+  holds(repeated <= octets.length, () => `${repeated} octets to repeat, of ${octets.length} that came`);
+}
+
 /** Lists and OCSP responses as they would be fetched, from anybody and from a CA that keeps no rule, and what is made of them. */
 export function fuzz(data: Uint8Array): void {
   const input = new FuzzInput(data);
@@ -93,6 +103,7 @@ export function fuzz(data: Uint8Array): void {
           total(() => readCertificate(found));
         }
         total(() => checkRequest(octets));
+        asked(octets);
         break;
     }
   }

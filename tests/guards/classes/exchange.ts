@@ -1,4 +1,4 @@
-import { CRYPTO, type HostileClass, SIM, V2, WIRE } from "../guard.ts";
+import { CRYPTO, type HostileClass, PKI, SIM, V2, WIRE } from "../guard.ts";
 
 const HOSTILE = `${SIM}/hostile.spec.ts`;
 const BEHIND = `${SIM}/behind-encryption.spec.ts`;
@@ -308,6 +308,13 @@ export const EXCHANGE_CLASSES: readonly HostileClass[] = [
           `${SIM}/fragments.spec.ts`,
           "a request in fragments that comes again is answered once, not for every fragment (hostile input 22)",
         ],
+      },
+      {
+        against: "a nonce of any length, which the OCSP responder would repeat and sign",
+        file: `${PKI}/ocsp-responder.ts`,
+        text: " || nonce.length > MAX_NONCE",
+        without: "",
+        test: [`${PKI}/ocsp-responder.spec.ts`, "with a nonce of %i octets is malformed (RFC 9654 §2.1)"],
       },
     ],
   },

@@ -1,4 +1,4 @@
-import { CRYPTO, type HostileClass, SIM, V2, WIRE } from "../guard.ts";
+import { CRYPTO, type HostileClass, PKI, SIM, V2, WIRE } from "../guard.ts";
 
 const MESSAGES = `${WIRE}/message.spec.ts`;
 const PAYLOADS = `${WIRE}/payloads.spec.ts`;
@@ -212,6 +212,13 @@ export const WIRE_CLASSES: readonly HostileClass[] = [
         text: "if (sa.children.length >= turn.core.config.limits.childrenPerSa) {",
         without: "if (false) {",
         test: [`${SIM}/behind-encryption.spec.ts`, "CHILD SAs of one IKE SA are bounded"],
+      },
+      {
+        against: "certificates in one question to the OCSP responder",
+        file: `${PKI}/ocsp-responder.ts`,
+        text: " || requests.length > MAX_ASKED",
+        without: "",
+        test: [`${PKI}/ocsp-responder.spec.ts`, "asks about eight certificates at most, and about one at least"],
       },
     ],
   },
