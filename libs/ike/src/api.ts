@@ -68,6 +68,7 @@ type DataPlaneMethod =
   | "installSa"
   | "moveSa"
   | "removeSa"
+  | "querySa"
   | "installPolicy"
   | "removePolicy"
   | "installRoute"

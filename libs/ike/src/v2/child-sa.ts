@@ -29,7 +29,8 @@ export interface Child {
   readonly heldOutbound: SaSpec | undefined;
   /** Whether the outbound SA is in the data plane. */
   readonly sending: boolean;
-  readonly switchAt: Millis | undefined;
+  /** When packets leave on it though the old pair is not deleted, and when to look next whether the peer sends on it. */
+  readonly switchover: { readonly at: Millis; readonly lookAt: Millis | undefined } | undefined;
   readonly establishedAt: Millis;
   readonly rekeyAt: Millis | undefined;
   readonly expireAt: Millis | undefined;

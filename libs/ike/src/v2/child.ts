@@ -1,5 +1,5 @@
 import type { IpAddress, Prefix } from "@sallyport/base";
-import type { SaLifetime, SaSpec, Selector, SourceNatSpec } from "@sallyport/dataplane";
+import type { SaId, SaLifetime, SaSpec, Selector, SourceNatSpec } from "@sallyport/dataplane";
 import type { DataPlaneOp, Millis } from "../api.js";
 import type { ChildConfig, TrafficRange } from "../config.js";
 import { deriveChildKeys } from "../crypto/index.js";
@@ -23,8 +23,13 @@ import type { Turn } from "./turn.js";
 
 /** After this the responder of a rekey sends on the new SA even though the old one was not deleted (RFC 7296 §2.8). */
 const SWITCH_MS = 10_000;
+/** When it looks first whether the peer sends on the new SA, and so can receive on it. */
+const LOOK_MS = 250;
 /** The same where a new IKE SA replaces one that goes without a Delete: before that one is dropped. */
 const TAKEOVER_MS = 400;
+
+const switchoverOf = ({ rekeys }: Agreed, now: Millis): Child["switchover"] =>
+  rekeys ? { at: now + SWITCH_MS, lookAt: now + LOOK_MS } : { at: now + TAKEOVER_MS, lookAt: undefined };
 
 /** The time of a soft limit: `soft` seconds less a random part of `jitter`, so that two ends rarely begin at once. */
 export function softAt(
@@ -86,7 +91,7 @@ export function build(turn: Turn, sa: IkeSa, a: Agreed): Built {
     remote: a.remote,
     heldOutbound: held ? outbound : undefined,
     sending: !held,
-    switchAt: held ? turn.now + (a.rekeys ? SWITCH_MS : TAKEOVER_MS) : undefined,
+    switchover: held ? switchoverOf(a, turn.now) : undefined,
     establishedAt: turn.now,
     rekeyAt: softAt(turn, a.config.lifetime, turn.now),
     expireAt: hardAt(a.config.lifetime, turn.now),
@@ -195,11 +200,16 @@ export function installOps(turn: Turn, sa: IkeSa, built: Built): DataPlaneOp[] {
   ];
 }
 
-export function removeIn({ spiIn, path }: { spiIn: number; path: Pick<Path, "local"> }): DataPlaneOp {
-  return { op: "removeSa", args: [{ destination: path.local.address, protocol: "esp", spi: spiIn }] };
+/** The inbound SA of a pair. */
+export function inboundId({ spiIn, path }: { spiIn: number; path: Pick<Path, "local"> }): SaId {
+  return { destination: path.local.address, protocol: "esp", spi: spiIn };
 }
 
-function removeOut({ spiOut, path }: Pick<Child, "spiOut" | "path">): DataPlaneOp {
+export function removeIn(pair: { spiIn: number; path: Pick<Path, "local"> }): DataPlaneOp {
+  return { op: "removeSa", args: [inboundId(pair)] };
+}
+
+export function removeOut({ spiOut, path }: Pick<Child, "spiOut" | "path">): DataPlaneOp {
   return { op: "removeSa", args: [{ destination: path.remote.address, protocol: "esp", spi: spiOut }] };
 }
 
@@ -266,16 +276,6 @@ export function changeChild(sa: IkeSa, serial: number, change: Partial<Child>): 
 
 export function childBySerial(sa: IkeSa, serial: number | undefined): Child | undefined {
   return serial === undefined ? undefined : sa.children.find((c) => c.serial === serial);
-}
-
-/** From here on packets leave on the new SA: its outbound half is added, that of the old pair removed. */
-export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | undefined): void {
-  const ops: DataPlaneOp[] = [];
-  if (to.heldOutbound) ops.push({ op: "installSa", args: [to.heldOutbound] });
-  if (from?.sending) ops.push(removeOut(from));
-  turn.apply(ops);
-  changeChild(sa, to.serial, { heldOutbound: undefined, switchAt: undefined, sending: true });
-  if (from) changeChild(sa, from.serial, { sending: false });
 }
 
 /** How long the inbound half of a replaced SA takes packets that were overtaken on the way. */

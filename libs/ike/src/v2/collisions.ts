@@ -25,7 +25,7 @@ function settleLate(turn: Turn, sa: IkeSa, by: Child): void {
   const own = sa.children.find((c) => c.ours && isTwin(c, by));
   if (!own) return;
   if (isLower(own.lowestNonce, by.lowestNonce)) yieldTo(turn, sa, own, by.serial);
-  else supersede(turn, sa, by, { switchAt: undefined });
+  else supersede(turn, sa, by, { switchover: undefined });
 }
 
 /** Another pair has taken its place. Should the end that has to delete it not do so, this one does in the end. */
@@ -69,14 +69,14 @@ export function settleRekey(turn: Turn, sa: IkeSa, old: Child, made: Child, yiel
     return;
   }
   const rival = childBySerial(sa, old.rivalSerial);
-  if (rival) supersede(turn, sa, rival, { switchAt: undefined });
+  if (rival) supersede(turn, sa, rival, { switchover: undefined });
   supersede(turn, sa, old);
   enqueue(turn, sa, { kind: "delete-child", serials: [old.serial], reason: "replaced" });
 }
 
 /** The pair that we made goes. */
 function yieldTo(turn: Turn, sa: IkeSa, own: Child, winner: number | undefined): void {
-  supersede(turn, sa, own, { switchAt: undefined, replacedBy: winner });
+  supersede(turn, sa, own, { switchover: undefined, replacedBy: winner });
   enqueue(turn, sa, { kind: "delete-child", serials: [own.serial], reason: "replaced" });
 }
 

@@ -14,7 +14,6 @@ import {
   installOps,
   removeIn,
   reqidOf,
-  switchOutbound,
   undoInstall,
 } from "./child.js";
 import { acceptAnswer, allocation, groupNumber, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
@@ -29,6 +28,7 @@ import { ask, childNotify, errorIn, find, must } from "./message.js";
 import { sameRanges } from "./narrow.js";
 import { again, enqueueFirst, finish, postpone } from "./queue.js";
 import type { Asking, IkeSa, Outcome } from "./sa.js";
+import { switchOutbound } from "./switchover.js";
 import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 

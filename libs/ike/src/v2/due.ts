@@ -1,4 +1,4 @@
-import { changeChild, childBySerial, removeIn, switchOutbound } from "./child.js";
+import { changeChild, removeIn } from "./child.js";
 import { noResponse } from "./failures.js";
 import { cutSmaller } from "./fragments.js";
 import { closeSa, connectFailed, peerDead } from "./lifecycle.js";
@@ -7,6 +7,7 @@ import { change, enqueue, enqueueFirst } from "./queue.js";
 import { authenticationDue } from "./reauth.js";
 import { probePaths } from "./roaming.js";
 import type { Asking, IkeSa } from "./sa.js";
+import { dueSwitchover } from "./switchover.js";
 import { keepaliveAt, probeAt } from "./timers.js";
 import type { Turn } from "./turn.js";
 
@@ -103,12 +104,7 @@ function lifetimes(turn: Turn, sa: IkeSa): void {
 function children(turn: Turn, sa: IkeSa): void {
   const { now } = turn;
   for (const child of sa.children) {
-    if (child.switchAt !== undefined && child.switchAt <= now) {
-      const old = sa.children.find((c) => c.replacedBy === child.serial);
-      const current = childBySerial(sa, child.serial);
-      if (current?.state === "installed") switchOutbound(turn, sa, current, old);
-      else changeChild(sa, child.serial, { switchAt: undefined });
-    }
+    dueSwitchover(turn, sa, child);
     if (child.expireAt !== undefined && child.expireAt <= now) {
       changeChild(sa, child.serial, { expireAt: undefined, rekeyAt: undefined });
       enqueue(turn, sa, {

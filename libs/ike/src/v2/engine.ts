@@ -193,7 +193,7 @@ export class IkeEngine {
       turn.drop(sa);
       return;
     }
-    if (wait.of === "moving") return;
+    if (wait.of === "moving" || wait.of === "switching") return;
     if (wait.of !== "serving" || !sa.serving) {
       closeSa(turn, sa, "failed");
       return;

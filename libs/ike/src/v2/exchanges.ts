@@ -16,6 +16,7 @@ import { serveAuth, serveAuthSigned, serveAuthVerified } from "./serve-auth.js";
 import { serveCreate } from "./serve-create.js";
 import { serveAuthEap } from "./serve-eap.js";
 import { initAnswer } from "./serve-init.js";
+import { looked } from "./switchover.js";
 import type { TaskKind } from "./task.js";
 import type { Turn } from "./turn.js";
 
@@ -114,6 +115,10 @@ export function resume(turn: Turn, sa: IkeSa, wait: Wait, outcome: Outcome): voi
       wait.then.remotes,
       outcome.ok ? ((outcome.values ?? []) as readonly (IpAddress | undefined)[]) : [],
     );
+    return;
+  }
+  if (wait.of === "switching") {
+    looked(turn, sa, wait.then.serial, outcome);
     return;
   }
   if (wait.of === "serving") {

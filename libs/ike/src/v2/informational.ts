@@ -1,7 +1,7 @@
 import { NOTIFY, NOTIFY_DATA, notification } from "../wire/index.js";
 import { nameOf, PROTOCOL } from "../wire/registry.js";
 import type { DeletePayload, Payload } from "../wire/types.js";
-import { childBySerial, closeChild, switchOutbound } from "./child.js";
+import { childBySerial, closeChild } from "./child.js";
 import type { Child } from "./child-sa.js";
 import { identificationText } from "./identity.js";
 import { closeSa, ensure } from "./lifecycle.js";
@@ -11,6 +11,7 @@ import { change, finish } from "./queue.js";
 import { lifetimeNotifies, takeLifetime } from "./reauth.js";
 import type { Asking, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
+import { switchOutbound } from "./switchover.js";
 import type { Turn } from "./turn.js";
 import { answerWindow, openWindow, takeWindow, windowNotifies } from "./window.js";
 

@@ -166,11 +166,18 @@ export interface RoutedThen {
   readonly remotes: readonly IpAddress[];
 }
 
+/** A look at an SA of the CHILD SA `serial`, which belongs to no exchange either. */
+export interface LookedThen {
+  readonly go: "looked";
+  readonly serial: number;
+}
+
 /** `of` names the request that it belongs to: `Asking.id`, or the peer's that is being answered. */
 export type Wait =
   | { readonly id: EffectId; readonly of: number; readonly then: AskingThen }
   | { readonly id: EffectId; readonly of: "serving"; readonly then: ServingThen }
-  | { readonly id: EffectId; readonly of: "moving"; readonly then: RoutedThen };
+  | { readonly id: EffectId; readonly of: "moving"; readonly then: RoutedThen }
+  | { readonly id: EffectId; readonly of: "switching"; readonly then: LookedThen };
 
 /** A message of the peer that is being put together (RFC 7383 §2.6). */
 export interface Partial {

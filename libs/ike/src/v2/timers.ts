@@ -36,7 +36,8 @@ export function nextDeadline(sa: IkeSa): Millis {
   if (nextTask(sa)) at = Math.min(at, sa.pauseUntil);
   for (const f of sa.fading) at = Math.min(at, f.at);
   for (const c of sa.children) {
-    at = Math.min(at, c.rekeyAt ?? NEVER, c.expireAt ?? NEVER, c.switchAt ?? NEVER);
+    at = Math.min(at, c.rekeyAt ?? NEVER, c.expireAt ?? NEVER);
+    if (c.switchover) at = Math.min(at, c.switchover.at, c.switchover.lookAt ?? NEVER);
   }
   return at;
 }

@@ -6,13 +6,14 @@ import { messageText } from "../wire/index.js";
 import type { Header, Payload } from "../wire/types.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
-import type { Asking, AskingThen, IkeSa, RoutedThen, ServingThen } from "./sa.js";
+import type { Asking, AskingThen, IkeSa, LookedThen, RoutedThen, ServingThen } from "./sa.js";
 import { nextDeadline } from "./timers.js";
 
 type WaitOf =
   | { readonly of: number; readonly then: AskingThen }
   | { readonly of: "serving"; readonly then: ServingThen }
-  | { readonly of: "moving"; readonly then: RoutedThen };
+  | { readonly of: "moving"; readonly then: RoutedThen }
+  | { readonly of: "switching"; readonly then: LookedThen };
 
 function openSession(sa: IkeSa | undefined) {
   const state = sa?.handshake?.proving.eap?.state;
@@ -106,6 +107,11 @@ export class Turn {
   route(sa: IkeSa, remotes: readonly IpAddress[]): void {
     const then: RoutedThen = { go: "routed", remotes };
     this.effects.push({ do: "route", id: this.#wait(sa, { of: "moving", then }), remotes });
+  }
+
+  /** Asks the data plane for what `then` goes on with. */
+  inspect(sa: IkeSa, ops: readonly DataPlaneOp[], then: LookedThen): void {
+    this.effects.push({ do: "dataplane", id: this.#wait(sa, { of: "switching", then }), ops });
   }
 
   /** Data plane work that nobody waits for. */

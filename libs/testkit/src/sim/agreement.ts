@@ -82,7 +82,13 @@ export function traffic(
         const sa = policy?.template && from.dataPlane.sending(policy.template.reqid);
         report.sent++;
         if (!sa) report.lost.push(`${from.name}: no SA`);
-        else ends.at(t + flow.delayMs, () => reaches(sa, to) || report.lost.push(`${to.name}: SPI ${sa.spi}`));
+        else {
+          ends.at(t + flow.delayMs, () => {
+            const { arrived } = to.dataPlane;
+            if (reaches(sa, to)) arrived.set(sa.spi, (arrived.get(sa.spi) ?? 0) + 1);
+            else report.lost.push(`${to.name}: SPI ${sa.spi}`);
+          });
+        }
       }
     });
   }

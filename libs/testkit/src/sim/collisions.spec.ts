@@ -14,6 +14,8 @@ const peerOfEnd = (p: SimPeer) => (p.name === "a" ? "b" : "a");
 const rekeyChild = (p: SimPeer) => p.command({ command: "rekey-child", peer: peerOfEnd(p), child: "net" });
 const rekeyIke = (p: SimPeer) => p.command({ command: "rekey-ike", peer: peerOfEnd(p) });
 
+const CREATE_CHILD_SA = 36;
+const RESPONSE = 0x20;
 const SEEDS = [1, 2, 3, 4, 5, 6];
 /** From crossing requests to one that comes when the other end is in the middle of its exchange, or through with it. */
 const APART = [0, 5, 9, 11, 15, 19, 21, 25, 35, 45];
@@ -51,6 +53,27 @@ describe("collisions (RFC 7296 §2.8.1, §2.8.2, §2.25)", () => {
       expect(disagreements(p.a, p.b)).toEqual([]);
     }
   });
+
+  test.each(APART)(
+    "both ends rekey the same CHILD SA, an end's answer comes late, and no packet is lost (%i ms apart)",
+    (apart) => {
+      for (const late of ["a", "b"] as const) {
+        const p = up(apart, withPfs());
+        const start = p.sim.now;
+        const at = (ms: number, run: () => void) => p.sim.clock.at(start + ms, run);
+        const { address } = p[late];
+        p.sim.network.taps.push((packet) => {
+          const [exchange, flags = 0] = packet.datagram.subarray(18, 20);
+          const answer = exchange === CREATE_CHILD_SA && (flags & RESPONSE) !== 0 && packet.to.address.equals(address);
+          return answer && p.sim.now < start + 1_500 ? undefined : packet;
+        });
+        const report = traffic({ a: p.a, b: p.b, at }, { seconds: 6, everyMs: 3, delayMs: 10 });
+        cross(p, rekeyChild, rekeyChild, apart);
+        expect(report.lost).toEqual([]);
+        expect(disagreements(p.a, p.b)).toEqual([]);
+      }
+    },
+  );
 
   test.each(APART)("both ends rekey the same CHILD SA, and no packet is lost (%i ms apart)", (apart) => {
     for (const [cryptoDelay, dataPlaneDelay] of DELAYS) {

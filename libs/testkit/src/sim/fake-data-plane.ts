@@ -40,6 +40,8 @@ export class FakeDataPlane {
   readonly addresses = new Set<string>();
   readonly nats = new Set<string>();
   readonly reserved = new Set<string>();
+  /** Packets that came, by inbound SPI. */
+  readonly arrived = new Map<number, number>();
   /** Ops in order, for tests about order. */
   readonly log: string[] = [];
   /** Throws in the place of an operation. */
@@ -62,6 +64,8 @@ export class FakeDataPlane {
         this.reserved.delete(idText(op.args[0]));
         this.sas.delete(idText(op.args[0]));
         return undefined;
+      case "querySa":
+        return this.listSas().find((sa) => idText(sa) === idText(op.args[0]));
       case "installPolicy":
         this.policies.set(policyKey(op.args[0]), op.args[0]);
         return undefined;
@@ -112,7 +116,7 @@ export class FakeDataPlane {
       ({ destination, source, protocol, spi, direction, mode, reqid, replayWindow }) => ({
         ...{ destination, source, protocol, spi, direction, mode, reqid, replayWindow },
         bytes: 0n,
-        packets: 0n,
+        packets: BigInt(this.arrived.get(spi) ?? 0),
         replayed: 0,
         integrityFailures: 0,
         outOfWindow: 0,

@@ -1,3 +1,4 @@
+import { Fault } from "@sallyport/base";
 import type { DhGroup } from "@sallyport/ike";
 import { disagreements, traffic } from "./agreement.js";
 import { childOf, configOf, ESP_PROPOSAL, IKE_PROPOSAL, peerOf } from "./configs.js";
@@ -38,6 +39,67 @@ describe("CHILD SA rekey", () => {
       expect(a.of("child-rekeyed")).toHaveLength(1);
       expect(b.of("child-rekeyed")).toHaveLength(1);
       expect(a.dataPlane.log.filter((op) => op === "removePolicy")).toEqual([]);
+    });
+  });
+
+  describe("by the peer, whose Delete of the old pair does not come", () => {
+    const INFORMATIONAL = 37;
+    function rekeyed() {
+      const p = pair();
+      const { sim, a, b } = p;
+      sim.run(1);
+      const reqid = b.established()[0]?.children[0]?.reqid ?? 0;
+      const old = b.dataPlane.sending(reqid)?.spi;
+      let cut = true;
+      sim.network.taps.push((packet) => (cut && packet.datagram[18] === INFORMATIONAL ? undefined : packet));
+      return {
+        ...p,
+        rekey: () => a.command({ command: "rekey-child", peer: "b", child: "net" }),
+        switched: () => b.dataPlane.sending(reqid)?.spi !== old,
+        looks: () => b.dataPlane.log.filter((op) => op === "querySa").length,
+        mend() {
+          cut = false;
+          sim.run(60);
+          return disagreements(a, b);
+        },
+      };
+    }
+
+    test("a packet on the new pair is enough for us to send there (RFC 7296 §2.8)", () => {
+      const p = rekeyed();
+      const flow = flowing(p, 10);
+      p.rekey();
+      p.sim.run(0.6);
+      expect(p.switched()).toBe(true);
+      expect(p.looks()).toBe(1);
+      expect(p.mend()).toEqual([]);
+      expect(flow.lost).toEqual([]);
+      expect(p.looks()).toBe(1);
+    });
+
+    test("as long as nothing comes on it, which we ask ever more rarely, we wait", () => {
+      const p = rekeyed();
+      p.rekey();
+      p.sim.run(9);
+      expect(p.switched()).toBe(false);
+      p.sim.run(2);
+      expect(p.switched()).toBe(true);
+      expect(p.looks()).toBe(6);
+      expect(p.mend()).toEqual([]);
+    });
+
+    test("a look that the data plane refuses changes nothing", () => {
+      const p = rekeyed();
+      p.b.dataPlane.refuse = ({ op }) =>
+        op === "querySa" ? new Fault("dataplane/refused", "no", { retry: false, expose: true }) : undefined;
+      const flow = flowing(p, 20);
+      p.rekey();
+      p.sim.run(9);
+      expect(p.switched()).toBe(false);
+      p.sim.run(2);
+      expect(p.switched()).toBe(true);
+      expect(p.mend()).toEqual([]);
+      expect(flow.lost).toEqual([]);
     });
   });
 

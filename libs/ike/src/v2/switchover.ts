@@ -1,0 +1,47 @@
+import type { SaState } from "@sallyport/dataplane";
+import type { DataPlaneOp } from "../api.js";
+import { changeChild, childBySerial, inboundId, removeOut } from "./child.js";
+import type { Child } from "./child-sa.js";
+import type { IkeSa, Outcome } from "./sa.js";
+import type { Turn } from "./turn.js";
+
+/** From here on packets leave on the new SA: its outbound half is added, that of the old pair removed. */
+export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | undefined): void {
+  const ops: DataPlaneOp[] = [];
+  if (to.heldOutbound) ops.push({ op: "installSa", args: [to.heldOutbound] });
+  if (from?.sending) ops.push(removeOut(from));
+  turn.apply(ops);
+  changeChild(sa, to.serial, { heldOutbound: undefined, switchover: undefined, sending: true });
+  if (from) changeChild(sa, from.serial, { sending: false });
+}
+
+/** Sends on the new SA when the time has come, or looks whether it may already. */
+export function dueSwitchover(turn: Turn, sa: IkeSa, { serial, switchover, establishedAt }: Child): void {
+  const { now } = turn;
+  if (!switchover) return;
+  if (switchover.at <= now) {
+    switchTo(turn, sa, serial);
+    return;
+  }
+  const child = childBySerial(sa, serial);
+  if (!child || switchover.lookAt === undefined || switchover.lookAt > now) return;
+  // Each look is twice as late as the one before: usually the Delete of the old pair is there before the first.
+  changeChild(sa, serial, { switchover: { ...switchover, lookAt: 2 * now - establishedAt } });
+  turn.inspect(sa, [{ op: "querySa", args: [inboundId(child)] }], { go: "looked", serial });
+}
+
+/** A packet of the peer on the new SA shows that the peer has it too (RFC 7296 §2.8). */
+export function looked(turn: Turn, sa: IkeSa, serial: number, outcome: Outcome): void {
+  if (!outcome.ok || !childBySerial(sa, serial)?.switchover) return;
+  const [state] = (outcome.values ?? []) as readonly (SaState | undefined)[];
+  if (state && state.packets > 0n) switchTo(turn, sa, serial);
+}
+
+function switchTo(turn: Turn, sa: IkeSa, serial: number): void {
+  const child = childBySerial(sa, serial);
+  if (child?.state === "installed" || child?.state === "rekeying")
+    switchOutbound(turn, sa, child, replacedBy(sa, serial));
+  else changeChild(sa, serial, { switchover: undefined });
+}
+
+const replacedBy = (sa: IkeSa, serial: number) => sa.children.find((c) => c.replacedBy === serial);
