@@ -26,7 +26,10 @@ const lets = (thinning: Thinning, data: Uint8Array) => {
 
 /** With a socket whose buffer is that full. */
 function at(fill: number): Thinning {
-  const thinning = new Thinning(() => fill);
+  const thinning = new Thinning(
+    () => fill,
+    () => 0,
+  );
   for (let i = 0; i < 32; i++) lets(thinning, LATER);
   return thinning;
 }
@@ -71,12 +74,26 @@ it("lets all pass that belongs to a conversation, however much waits", () => {
   expect(passing(1, () => new Uint8Array(3))).toBe(1_000);
 });
 
-it("forgets the flood when it is over", () => {
-  let fill = 1;
-  const thinning = new Thinning(() => fill);
+it("forgets the flood when it is over: the next first message is not let fall", () => {
+  let [fill, now] = [1, 0];
+  const thinning = new Thinning(
+    () => fill,
+    () => now,
+  );
   for (let n = 0; n < 100; n++) lets(thinning, first(n));
   expect(lets(thinning, first(1_000))).toBe(false);
   fill = 0;
-  for (let i = 0; i < 32; i++) lets(thinning, LATER);
+  now += 10;
   expect(lets(thinning, first(1_000))).toBe(true);
+  expect(lets(thinning, first(1_001))).toBe(true);
+});
+
+it("asks how full it is once in many datagrams of a flood", () => {
+  let asked = 0;
+  const thinning = new Thinning(
+    () => ++asked && 1,
+    () => 0,
+  );
+  for (let n = 0; n < 3_200; n++) lets(thinning, first(n));
+  expect(asked).toBe(100);
 });

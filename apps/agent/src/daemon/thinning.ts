@@ -5,8 +5,9 @@ import type { Buffer } from "node:buffer";
  * did not fall before, from the third on those too.
  */
 const FILL = { some: 1 / 16, all: 1 / 4, again: 3 / 4 } as const;
-/** How full it is, is asked for once in so many datagrams. */
+/** How full it is, is asked for once in so many datagrams, and after so long where some are let fall: they are few when a flood has ended. */
 const EVERY = 32;
+const FRESH_MS = 10;
 /** How many that were let fall are remembered; at 20,000 a second, those of some ten seconds. */
 const REMEMBERED = 2 ** 18;
 
@@ -31,21 +32,22 @@ function isFirst(slab: Buffer, at: number, length: number): boolean {
 export class Thinning {
   #seen = 0;
   #full = 0;
+  #askedAt = 0;
   #share = 0;
   /** What is owed: at one, the next is let fall. */
   #owed = 0;
   /** One half of the initiator's SPI of those that were let fall, at a place that the other half names. */
   #fallen: Uint32Array | undefined;
 
-  constructor(private readonly fill: () => number) {}
+  /** `now` in milliseconds. */
+  constructor(
+    private readonly fill: () => number,
+    private readonly now: () => number,
+  ) {}
 
   /** Whether the datagram of `length` octets at `at` is to be read at all. */
   readonly lets = (slab: Buffer, at: number, length: number): boolean => {
-    if (++this.#seen >= EVERY) {
-      this.#seen = 0;
-      this.#full = this.fill();
-      this.#share = Math.min(1, Math.max(0, (this.#full - FILL.some) / (FILL.all - FILL.some)));
-    }
+    if (++this.#seen >= EVERY || (this.#share > 0 && this.now() - this.#askedAt >= FRESH_MS)) this.#ask();
     if (this.#share === 0 || !isFirst(slab, at, length)) return true;
     const place = slab.readUInt32LE(at) % REMEMBERED;
     const name = slab.readUInt32LE(at + 4);
@@ -61,4 +63,11 @@ export class Thinning {
     this.#fallen[place] = name;
     return false;
   };
+
+  #ask(): void {
+    this.#seen = 0;
+    this.#askedAt = this.now();
+    this.#full = this.fill();
+    this.#share = Math.min(1, Math.max(0, (this.#full - FILL.some) / (FILL.all - FILL.some)));
+  }
 }

@@ -67,7 +67,8 @@ export class UdpTransport implements IkeTransport {
 
   /** Whether an IKE message that came to `socket` is to be read at all; for one socket asked for once. */
   thinned(socket: Pick<UdpSocket, "fill">): Thinning["lets"] {
-    const thinning = new Thinning(() => Math.max(socket.fill, this.#crowding()));
+    const fill = () => Math.max(socket.fill, this.#crowding());
+    const thinning = new Thinning(fill, () => performance.now());
     return (...where) => {
       const passes = thinning.lets(...where);
       if (!passes) this.#dropped++;
