@@ -63,6 +63,8 @@ export const booleanDer = (truth: boolean): Der => Uint8Array.of(0x01, 1, truth 
 export const nullDer: Uint8Array = Uint8Array.of(0x05, 0);
 export const enumeratedDer = (n: number): Der => Uint8Array.of(0x0a, 1, n);
 export const utf8Der = (text: string): Der => textNode(0x0c, text);
+/** A BMPString from its octets, UTF-16 with the big end first. */
+export const bmpDer = (utf16: Uint8Array): Der => node(0x1e, [utf16]);
 export const printableDer = (text: string): Der => textNode(0x13, text);
 /** [tag] EXPLICIT, or a constructed value under an implicit tag. */
 export const constructedTag = (tag: number, ...inner: readonly Der[]): Der => node(0xa0 | tag, inner);

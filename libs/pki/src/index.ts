@@ -20,6 +20,7 @@ export {
 export { requireAuthorityChain } from "./authority-chain.js";
 export type { IssuerPlaces, Subject } from "./builder.js";
 export { type Certificate, fingerprintOf, MAX_CERTIFICATE_BYTES, readCertificate } from "./certificate.js";
+export { type CmsSigner, signCms } from "./cms.js";
 export {
   type CertificateList,
   MAX_CRL_BYTES,
@@ -67,6 +68,7 @@ export {
 export { requireUsable, type Usage } from "./path.js";
 export { certificatesFromPem, pinOf, requestFromPem, toPem } from "./pem.js";
 export { verifyPinned } from "./pin.js";
+export { buildPkcs12, type Pkcs12Content, type Pkcs12Encryption } from "./pkcs12.js";
 export { namesAsked, type ProfileRequest, type ProfileRules, requireWithinProfile } from "./profile.js";
 export { type RevocationPolicy, type RevocationState, RevocationStore, requireUnrevoked } from "./revocation.js";
 export { signWith } from "./signature.js";
