@@ -20,11 +20,12 @@ module.exports = {
     only("pki", "base"),
     only("intent", "base", "dataplane", "ike"),
     only("contract", "base", "intent"),
+    only("handover", "base", "intent", "pki"),
     {
       name: "pure-libs",
       severity: "error",
-      comment: "base, ike, esp and intent use nothing of Node but crypto and buffer",
-      from: { path: lib("base", "ike", "esp", "intent"), pathNot: "\\.spec\\.ts$" },
+      comment: "base, ike, esp, intent and handover use nothing of Node but crypto and buffer",
+      from: { path: lib("base", "ike", "esp", "intent", "handover"), pathNot: "\\.spec\\.ts$" },
       to: { dependencyTypes: ["core"], pathNot: "^(node:)?(crypto|buffer)$" },
     },
     {
