@@ -17,7 +17,7 @@ export interface DeviceRules {
   /** It compares the gateway's certificate with the address that it connects to, and with nothing else. */
   readonly identityIsAddress: boolean;
   /** How it is kept to the networks. */
-  readonly networks: "profile" | "first" | "routes" | "gateway";
+  readonly networks: "profile" | "first" | "routes";
   readonly dns: "profile" | "full-tunnel" | "gateway";
   readonly domains: boolean;
   readonly pkcs12: Pkcs12Encryption;

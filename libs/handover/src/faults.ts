@@ -20,7 +20,6 @@ export const fault = faultTable({
 export const NOTES = {
   "handover/first-network-only": "The device keeps to the first network only; the others are not reached.",
   "handover/networks-by-route": "The device asks for everything and is given a route for each network.",
-  "handover/networks-by-gateway": "The device takes the networks from the gateway.",
   "handover/dns-left-out": "The device uses the name servers only when everything goes through the tunnel.",
   "handover/dns-by-gateway": "The device takes the name servers from the gateway, when it takes any.",
   "handover/domains-left-out": "The device cannot be told which domains are looked up through the tunnel.",
