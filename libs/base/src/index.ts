@@ -10,4 +10,5 @@ export {
 export { Reader, Writer } from "./cursor.js";
 export { type EspOverhead, largestInner } from "./esp-size.js";
 export { Fault, type FaultDetail, type FaultPolicy, faultTable, isFault } from "./fault.js";
+export { newPassphrase } from "./passphrase.js";
 export type { Clock, Rng } from "./time.js";

@@ -26,6 +26,11 @@ const nasty = fc.oneof(
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is kept out
 const inXml = nasty.filter((t) => t.isWellFormed() && !/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/.test(t));
 
+it("XML: ends of lines of other kinds stay what they are", () => {
+  const text = "a\u0085b\u2028c\u2029d\re\r\nf\ng";
+  expect(parse(plist({ text }))).toEqual({ text });
+});
+
 it("XML: a parser of property lists reads the same text, and nothing beside it", () => {
   fc.assert(
     fc.property(inXml, inXml, (a, b) => {

@@ -4,9 +4,9 @@ import { Buffer } from "node:buffer";
 
 const XML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };
 
-/** Character data of XML. Ends of lines that parsers (XML 1.0 and 1.1 §2.11) would make a line feed of are written as references. */
+/** Character data of XML. Ends of lines of any kind, which one parser or another makes a line feed of, are written as references. */
 export function xmlText(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => XML[c] as string).replace(/[\r\u0085\u2028]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return text.replace(/[&<>"']/g, (c) => XML[c] as string).replace(/[\r\u0085\u2028\u2029]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Rng } from "@sallyport/base";
+import { newPassphrase, type Rng } from "@sallyport/base";
 import { buildPkcs12, type CmsSigner, type KeyStore, type Pkcs12Encryption, signCms, toPem } from "@sallyport/pki";
 import { writeAndroid } from "./android.js";
 import { writeApple } from "./apple.js";
@@ -8,7 +8,6 @@ import { fault, type Note, note } from "./faults.js";
 import { fingerprintOf, slugOf } from "./fingerprint.js";
 import { writeNetworkManager } from "./network-manager.js";
 import { type Order, type ProfileFile, textFile, type Written } from "./order.js";
-import { newPassphrase } from "./passphrase.js";
 import { writeRouterOs } from "./routeros.js";
 import { suitesFor } from "./suites.js";
 import { writeSwanctl } from "./swanctl.js";

@@ -57,7 +57,7 @@ it("swanctl reads the connection as it was meant", async () => {
       },
     },
   });
-  expect(files.map((f) => f.name.split("/")[0])).toEqual(["conf.d", "x509ca", "pkcs12"]);
+  expect(files.map((f) => f.name.split("/")[0])).toEqual(["conf.d", "x509ca", "x509ca", "pkcs12"]);
   expect(notes.map((n) => n.code)).toEqual(["handover/dns-by-gateway"]);
 });
 
@@ -74,6 +74,31 @@ it("a password, EAP-TLS, and a certificate with a password", async () => {
     "local-2": { round: "2", ...eap },
     children: { net: { remote_ts: ["0.0.0.0/0", "::/0"] } },
   });
+});
+
+it("swanctl opens the key with the passphrase that is shown apart, and finds the CAs where it looks for them", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "sallyport-swanctl-"));
+  const vici = await viciRecorder(path.join(dir, "vici"));
+  try {
+    const profile = await makeProfile("swanctl", describedAs(), rng);
+    for (const { name, content } of profile.files) {
+      mkdirSync(path.join(dir, path.dirname(name)), { recursive: true });
+      writeFileSync(path.join(dir, name), content);
+    }
+    // Whoever types it at swanctl's prompt has a terminal, which a test has not.
+    const conf = path.join(dir, "with-secret.conf");
+    const text = Buffer.from(profile.files[0]?.content ?? []).toString();
+    writeFileSync(conf, text.replace(/(file = ".*\.p12")/, `$1\n secret = "${profile.passphrase}"`));
+    const args = ["--load-creds", "--noprompt", "--file", conf, "--uri", `unix://${path.join(dir, "vici")}`];
+    await run("swanctl", args, { env: { ...process.env, SWANCTL_DIR: dir } });
+    const told = vici.commands.map(({ name, message: m }) => [name, m.type ?? "", m.flag ?? ""].join(" ").trim());
+    expect(told.filter((c) => c === "load-cert X509 CA")).toHaveLength(2);
+    expect(told.filter((c) => c.startsWith("load-key"))).toHaveLength(1);
+    expect(told).toContain("load-cert X509 NONE");
+  } finally {
+    await vici.close();
+    rmSync(dir, { recursive: true });
+  }
 });
 
 it("a name that closes quotation marks and sections opens no connection of its own", async () => {

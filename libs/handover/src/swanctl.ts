@@ -1,8 +1,9 @@
 import { proposalText } from "@sallyport/intent";
-import type { Description } from "./description.js";
+import { toPem } from "@sallyport/pki";
+import { authoritiesOf, type Description } from "./description.js";
 import { strongswan } from "./escape.js";
 import { personIdentity, strongswanIdentity } from "./identity.js";
-import { authoritiesPem, type Order, textFile, type Written } from "./order.js";
+import { type Order, textFile, type Written } from "./order.js";
 
 type Section = { readonly [key: string]: string | Section };
 
@@ -31,7 +32,6 @@ function rounds({ authentication, person }: Description): Section {
 
 /** A connection for swanctl's conf.d, with the files that it names in the folders where swanctl looks for them. */
 export function writeSwanctl({ description: d, suites, slug, pkcs12 }: Order): Written {
-  const authorities = `${slug}.pem`;
   const conf: Section = {
     connections: {
       [slug]: {
@@ -55,7 +55,10 @@ export function writeSwanctl({ description: d, suites, slug, pkcs12 }: Order): W
   return {
     files: [
       textFile(`conf.d/${slug}.conf`, "text/plain; charset=utf-8", `${lines(conf).join("\n")}\n`),
-      textFile(`x509ca/${authorities}`, "application/x-pem-file", authoritiesPem(d)),
+      // swanctl reads the first certificate of a file.
+      ...authoritiesOf(d).map((c, i) =>
+        textFile(`x509ca/${slug}-${i}.pem`, "application/x-pem-file", toPem("CERTIFICATE", c.der)),
+      ),
       ...(pkcs12 ? [{ name: `pkcs12/${slug}.p12`, mediaType: "application/x-pkcs12", content: pkcs12 }] : []),
     ],
   };

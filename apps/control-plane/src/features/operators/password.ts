@@ -1,5 +1,6 @@
-import { randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { hash, verify } from "@node-rs/argon2";
+import { newPassphrase } from "@sallyport/base";
 import { apiFault } from "../../platform/faults.js";
 
 /** OWASP's recommendation for argon2id: 19 MiB, 2 passes, 1 lane. The library's default algorithm is argon2id. */
@@ -7,9 +8,6 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 const MIN_CHARS = 12;
 const MAX_CHARS = 200;
-
-/** Letters and digits that nobody confuses when reading them off a terminal. */
-const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 
 export function hashPassword(password: string): Promise<string> {
   return hash(password, COST);
@@ -24,11 +22,7 @@ export async function verifyPassword(stored: string | undefined, password: strin
   return matches && stored !== undefined;
 }
 
-/** Four groups of five: 99 bits. */
-export function oneTimePassword(): string {
-  const group = () => Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]).join("");
-  return [group(), group(), group(), group()].join("-");
-}
+export const oneTimePassword = (): string => newPassphrase({ bytes: randomBytes });
 
 /** @throws api/bad-input */
 export function checkNewPassword(password: string, field: string): string {

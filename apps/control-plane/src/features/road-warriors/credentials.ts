@@ -1,4 +1,5 @@
-import { randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { newPassphrase } from "@sallyport/base";
 import { isHostName, mschapVerifier, Secret } from "@sallyport/intent";
 import { apiFault } from "../../platform/faults.js";
 import type { Vault } from "../../platform/vault/vault.js";
@@ -7,17 +8,11 @@ import { personFault } from "./faults.js";
 const MIN_CHARS = 12;
 /** RFC 2759 §4: a password is up to 256 characters. */
 const MAX_CHARS = 256;
-/** Letters and digits that nobody confuses when typing them off a screen. */
-const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
 
 /** Names what a person's verifier is sealed for. */
 export const verifierPlace = (personId: string) => `road-warrior/${personId}`;
 
-/** Four groups of five: 99 bits. */
-export function newPassword(): string {
-  const group = () => Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]).join("");
-  return [group(), group(), group(), group()].join("-");
-}
+export const newPassword = (): string => newPassphrase({ bytes: randomBytes });
 
 /** @throws person/weak-password, which does not show it */
 export function checkPassword(password: string, username: string, field: string): string {

@@ -1,4 +1,4 @@
-import type { Rng } from "@sallyport/base";
+import type { Rng } from "./time.js";
 
 /** Letters and digits that nobody confuses when typing them off a screen. */
 const ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789";
