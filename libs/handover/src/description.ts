@@ -85,7 +85,14 @@ export function checkDescription(d: Description): void {
   if (username.length > MAX_CHARS || !/^[^\s@\p{C}]+(@[^\s@\p{C}]+)?$/u.test(username)) {
     throw bad("person.username", "a mailbox or a DNS name");
   }
-  if (identity.type === "key-id" || identity.value === "" || UNPRINTABLE.test(identity.value)) {
+  const isIdentity = {
+    fqdn: () => isHostName(identity.value),
+    address: () => isAddress(identity.value),
+    email: () => /^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(identity.value),
+    dn: () => identity.value !== "" && !UNPRINTABLE.test(identity.value),
+    "key-id": () => false,
+  };
+  if (!isIdentity[identity.type]()) {
     throw bad("gateway.identity", "a DNS name, an address, a mailbox or a distinguished name");
   }
   const root = authorities.at(-1);

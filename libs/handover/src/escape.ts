@@ -6,7 +6,9 @@ const XML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": 
 
 /** Character data of XML. Ends of lines of any kind, which one parser or another makes a line feed of, are written as references. */
 export function xmlText(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => XML[c] as string).replace(/[\r\u0085\u2028\u2029]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return text
+    .replace(/[&<>"']/g, (c) => XML[c] as string)
+    .replace(/[\r\u0085\u2028\u2029]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 /**

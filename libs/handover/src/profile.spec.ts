@@ -181,6 +181,14 @@ describe("what is refused", () => {
     ["an address that is none", { gateway: { ...describedAs().gateway, address: "a b" } }],
     ["a chain without a root", { gateway: { ...describedAs().gateway, authorities: [] } }],
     ["a domain with a quotation mark", { domains: ["corp'example"] }],
+    [
+      "an identity that is no name",
+      { gateway: { ...describedAs().gateway, identity: { type: "fqdn", value: "a b" } } },
+    ],
+    [
+      "an identity that is no address",
+      { gateway: { ...describedAs().gateway, identity: { type: "address", value: "x" } } },
+    ],
     ["a key identity", { gateway: { ...describedAs().gateway, identity: { type: "key-id", value: "x" } } }],
   ];
   it.each(bad)("%s", async (_, changes) => {
