@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { jest } from "@jest/globals";
 import { IpAddress } from "@sallyport/base";
-import { issueLeaf, toPem } from "@sallyport/pki";
+import { createRoot, issueLeaf, toPem } from "@sallyport/pki";
 import fc from "fast-check";
 import { parse } from "plist";
 import {
@@ -79,6 +79,14 @@ it("holds the CAs, the key and one connection that uses it", async () => {
     ["handover/dns-left-out", "10.1.0.53"],
     ["handover/legacy-encryption", undefined],
   ]);
+});
+
+it("knows the issuer by its name as it is, whatever is in it", async () => {
+  const odd = await createRoot(store, { commonName: 'Acme, \u00a0face "root"', organization: "Acme" }, NOW);
+  const { vpn } = await payloads(
+    describedAs({ gateway: { ...describedAs().gateway, authorities: [odd.certificate] } }),
+  );
+  expect(vpn.IKEv2.ServerCertificateIssuerCommonName).toBe('Acme, \u00a0face "root"');
 });
 
 it("uses the name servers when everything goes through the tunnel", async () => {

@@ -1,6 +1,5 @@
-import { Buffer } from "node:buffer";
 import type { Proposal } from "@sallyport/intent";
-import type { Certificate } from "@sallyport/pki";
+import { type Certificate, commonNameOf } from "@sallyport/pki";
 import { authoritiesOf, type Description, rootOf } from "./description.js";
 import { fault } from "./faults.js";
 import { uuidFor } from "./fingerprint.js";
@@ -27,18 +26,15 @@ function parameters({ encryption, integrity, groups }: Proposal): { readonly [ke
   };
 }
 
-/** The common name of a subject, unescaped (RFC 4514 §2.4). */
-function commonName({ subject }: Certificate): string {
-  const name = /(?:^|,|\+)CN=((?:\\.|[^,+\\])*)/s.exec(subject.text)?.[1];
-  if (name === undefined) {
-    throw fault("handover/bad-description", "gateway.authorities[0]: no common name, by which the device knows it", {
-      field: "gateway.authorities[0]",
-      value: subject.text,
-    });
-  }
-  return name.replace(/(?:\\[0-9a-f]{2})+|\\(.)/gs, (escaped, char: string | undefined) =>
-    char === undefined ? Buffer.from(escaped.replaceAll("\\", ""), "hex").toString("utf8") : char,
-  );
+/** By which the device knows the CA above the gateway's certificate. */
+function issuerName({ subject }: Certificate): string {
+  const name = commonNameOf(subject);
+  if (name !== undefined) return name;
+  const field = "gateway.authorities[0]";
+  throw fault("handover/bad-description", `${field}: no common name, by which the device knows it`, {
+    field,
+    value: subject.text,
+  });
 }
 
 /** AuthenticationMethod and what goes with it: with None and ExtendedAuthEnabled it is EAP alone, EAP-TLS when there is a certificate. */
@@ -49,7 +45,7 @@ function authentication(d: Description): { readonly [key: string]: PlistValue } 
     const type = CERTIFICATE_TYPE[d.credential.certificate.kind];
     if (type !== undefined) {
       certificate.CertificateType = type;
-      certificate.ServerCertificateIssuerCommonName = commonName(d.gateway.authorities[0] as Certificate);
+      certificate.ServerCertificateIssuerCommonName = issuerName(d.gateway.authorities[0] as Certificate);
     }
   }
   // The gateway finds the person by IDi, which the certificate has to prove: an empty local identity would be an address.

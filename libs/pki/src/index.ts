@@ -49,7 +49,7 @@ export {
   spkiOf,
 } from "./keys.js";
 export { type KeyHandle, type KeyStore, MemoryKeyStore } from "./keystore.js";
-export type { DistinguishedName } from "./names.js";
+export { commonNameOf, type DistinguishedName } from "./names.js";
 export { MAX_OCSP_BYTES, type OcspAnswer, ocspRequest, readOcspResponse } from "./ocsp.js";
 export {
   type AskedCertificate,

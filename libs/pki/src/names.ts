@@ -1,5 +1,5 @@
 import * as asn1js from "asn1js";
-import { type Node, oid, raw, sequence, set } from "./der.js";
+import { decode, type Node, oid, raw, sequence, set } from "./der.js";
 
 const SHORT: Readonly<Record<string, string>> = {
   "2.5.4.3": "CN",
@@ -43,6 +43,17 @@ export function readName(node: Node | undefined, field: string): DistinguishedNa
     texts.unshift(parts.map((p) => p.text).join("+"));
   }
   return { der: node ? raw(node) : new Uint8Array(0), text: texts.join(","), rdns };
+}
+
+/** The common name as it was given; of several the one next to the leaf. */
+export function commonNameOf({ der }: DistinguishedName): string | undefined {
+  const field = "name";
+  const attributes = sequence(decode(der, field), field).flatMap((rdn) => set(rdn, field));
+  const found = attributes.flatMap((attribute) => {
+    const [type, value] = sequence(attribute, field);
+    return SHORT[oid(type, field)] === "CN" && value instanceof asn1js.BaseStringBlock ? [value.getValue()] : [];
+  });
+  return found.at(-1);
 }
 
 export function sameName(a: DistinguishedName, b: DistinguishedName): boolean {
