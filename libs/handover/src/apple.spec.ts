@@ -12,7 +12,7 @@ import {
   describedAs,
   issuing,
   NOW,
-  rng,
+  PASSPHRASE,
   root,
   store,
   textOf,
@@ -34,7 +34,7 @@ interface Payload {
 }
 
 async function payloads(d: Description) {
-  const profile = await makeProfile("apple", d, rng);
+  const profile = await makeProfile("apple", d);
   const plist = parse(textOf(profile.files[0]?.content)) as unknown as {
     readonly PayloadDisplayName: string;
     readonly PayloadContent: readonly Payload[];
@@ -72,7 +72,7 @@ it("holds the CAs, the key and one connection that uses it", async () => {
     EnablePFS: 1,
     DeadPeerDetectionRate: "Medium",
   });
-  expect(textOf(profile.files[0]?.content)).not.toContain(profile.passphrase);
+  expect(textOf(profile.files[0]?.content)).not.toContain(PASSPHRASE);
   expect(profile.notes.map((n) => [n.code, n.value])).toEqual([
     ["handover/proposals-left-out", expect.any(String)],
     ["handover/first-network-only", "10.2.0.0/16"],
@@ -103,7 +103,6 @@ it("EAP-MSCHAPv2 names the person and holds no password; EAP-TLS points to the k
     AuthName: "ann@example.org",
   });
   expect(password.vpn.IKEv2).not.toHaveProperty("AuthPassword");
-  expect(password.profile.passphrase).toBeUndefined();
   const tls = await payloads(describedAs({ authentication: "eap-tls" }));
   expect(tls.vpn.IKEv2).toMatchObject({ AuthenticationMethod: "None", ExtendedAuthEnabled: 1 });
   expect(tls.vpn.IKEv2.PayloadCertificateUUID).toBe(tls.of("com.apple.security.pkcs12")[0]?.PayloadUUID);
@@ -142,7 +141,7 @@ it("is signed so that openssl verifies it, by a key that stays in the store", as
     now: NOW,
     notAfter: NOW + 86_400_000,
   });
-  const profile = await makeProfile("apple", describedAs({ credential: await credentialOf("rsa-2048") }), rng);
+  const profile = await makeProfile("apple", describedAs({ credential: await credentialOf("rsa-2048") }));
   const signed = await signProfile(profile, store, { key, certificate, above: [issuing.certificate] }, NOW);
   const dir = mkdtempSync(path.join(tmpdir(), "sallyport-handover-"));
   try {

@@ -21,6 +21,8 @@ export interface ClientCredential {
   readonly certificate: Certificate;
   /** CAs above it, the next one first, the root last. */
   readonly above: readonly Certificate[];
+  /** Under which the key is handed over. It stands in no file: it goes another way. */
+  readonly passphrase: string;
 }
 
 /** One way into one gateway for one person; profiles of all devices are made from it. */
@@ -35,6 +37,8 @@ export interface Description {
     readonly address: string;
     /** What its certificate proves. */
     readonly identity: Identity;
+    /** Whether its certificate proves the address too: some devices compare it with nothing else. */
+    readonly provesAddress: boolean;
     /** CAs above its certificate, the one that issued it first, the root last. */
     readonly authorities: readonly Certificate[];
   };

@@ -1,6 +1,6 @@
 import { type Proposal, type ProposalUse, parseProposals } from "@sallyport/intent";
 import type { Certificate, Pkcs12Encryption } from "@sallyport/pki";
-import type { Authentication } from "./description.js";
+import { type Authentication, WANTS_CERTIFICATE } from "./description.js";
 
 export const DEVICES = ["apple", "windows", "android", "swanctl", "network-manager", "routeros"] as const;
 export type Device = (typeof DEVICES)[number];
@@ -68,7 +68,8 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
       ["aes128-sha256-modp2048", "aes256-aes128-3des-sha1-modp2048"],
     ),
     holds: "one",
-    authentication: ["certificate", "eap-tls", "eap-mschapv2"],
+    // With a certificate in IKE itself Windows says its subject as identity, and gateways find people by user name.
+    authentication: ["eap-tls", "eap-mschapv2"],
     keys: ["rsa", "ecdsa-p256", "ecdsa-p384"],
     identities: ["fqdn", "address"],
     identityIsAddress: true,
@@ -144,3 +145,13 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
     asksPassword: false,
   },
 };
+
+/** How the device proves a person who has a certificate, or has none, to a gateway that takes `methods`: the strongest that both can do. */
+export function authenticationFor(
+  device: Device,
+  methods: readonly Authentication[],
+  hasCertificate: boolean,
+): Authentication | undefined {
+  const { authentication } = DEVICE_RULES[device];
+  return authentication.find((a) => methods.includes(a) && WANTS_CERTIFICATE[a] === hasCertificate);
+}

@@ -1,25 +1,28 @@
 import { createHash } from "node:crypto";
-import { parseProposals, proposalText } from "@sallyport/intent";
-import { authoritiesOf, type Description } from "./description.js";
+import { type ProposalUse, parseProposals, proposalText } from "@sallyport/intent";
+import type { Description } from "./description.js";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest();
 
-/**
- * Of what a profile says about the gateway: its name, its CAs, its proposals and how it wants to be authenticated to. A profile that was
- * made from another fingerprint is stale. Lower-case hex; proposals count as what they mean, not as they are written.
- */
-export function fingerprintOf(d: Description): string {
-  const { address, identity } = d.gateway;
-  const parts = [
-    address.toLowerCase(),
-    identity.type,
-    identity.value,
-    d.authentication,
-    authoritiesOf(d).map((c) => c.fingerprint),
-    parseProposals(d.proposals.ike, "ike").map(proposalText),
-    parseProposals(d.proposals.esp, "esp").map(proposalText),
-  ];
-  return sha256(JSON.stringify(parts)).toString("hex");
+/** Of what a profile says about the gateway, in lower-case hex. A profile that was made from another one is stale. */
+export interface Fingerprint {
+  /** Its address and its identity. */
+  readonly gateway: string;
+  /** The CAs above its certificate. */
+  readonly authorities: string;
+  /** What they mean, not as they are written. */
+  readonly proposals: string;
+}
+
+export function fingerprintOf({ gateway, proposals }: Pick<Description, "gateway" | "proposals">): Fingerprint {
+  const { address, identity, authorities } = gateway;
+  const hex = (parts: readonly unknown[]) => sha256(JSON.stringify(parts)).toString("hex");
+  const meant = (use: ProposalUse) => parseProposals(proposals[use], use).map(proposalText);
+  return {
+    gateway: hex([address.toLowerCase(), identity.type, identity.value]),
+    authorities: hex(authorities.map((c) => c.fingerprint)),
+    proposals: hex([meant("ike"), meant("esp")]),
+  };
 }
 
 /** A UUID (RFC 9562 §5.8) that is the same whenever a profile with this id is made. */

@@ -22,7 +22,7 @@ const groupText = ([name, values]: [string, Group]) =>
   [`[${name}]`, ...Object.entries(values).map(([key, value]) => `${key}=${keyfile(value)}`)].join("\n");
 
 /** PKCS#8 under the passphrase, PEM. */
-function encryptedKey({ privateKey }: ClientCredential, passphrase: string): string {
+function encryptedKey({ privateKey, passphrase }: ClientCredential): string {
   const key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
   return key.export({ format: "pem", type: "pkcs8", cipher: "aes-256-cbc", passphrase }) as string;
 }
@@ -41,19 +41,18 @@ function addressing(d: Description, family: Family): Group {
 }
 
 /** A shell script that root runs: it writes the connection for NetworkManager's strongSwan plugin and the files that it names. */
-export function writeNetworkManager({ description: d, suites, slug, passphrase }: Order): Written {
+export function writeNetworkManager({ description: d, suites, slug }: Order): Written {
   const folder = `/etc/sallyport/${slug}`;
   const { credential } = d;
-  const certificate =
-    credential && passphrase !== undefined
-      ? {
-          data: { "cert-source": "file", usercert: `${folder}/cert.pem`, userkey: `${folder}/key.pem` },
-          files: [
-            [`${folder}/cert.pem`, toPem("CERTIFICATE", credential.certificate.der)],
-            [`${folder}/key.pem`, encryptedKey(credential, passphrase)],
-          ] as const,
-        }
-      : { data: { user: d.person.username }, files: [] };
+  const certificate = credential
+    ? {
+        data: { "cert-source": "file", usercert: `${folder}/cert.pem`, userkey: `${folder}/key.pem` },
+        files: [
+          [`${folder}/cert.pem`, toPem("CERTIFICATE", credential.certificate.der)],
+          [`${folder}/key.pem`, encryptedKey(credential)],
+        ] as const,
+      }
+    : { data: { user: d.person.username }, files: [] };
   const connection = Object.entries<Group>({
     connection: { id: d.name, uuid: uuidFor(d, "network-manager"), type: "vpn" },
     vpn: {

@@ -19,8 +19,6 @@ export interface Order {
   readonly slug: string;
   /** Key and certificates of the person, in the device's encryption. */
   readonly pkcs12: Uint8Array | undefined;
-  /** Opens the key; never in a file. */
-  readonly passphrase: string | undefined;
 }
 
 /** What a device's writer makes: its files, and what it had to leave out beyond what its rules say. */

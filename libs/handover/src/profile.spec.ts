@@ -5,20 +5,28 @@ import path from "node:path";
 import { jest } from "@jest/globals";
 import { Prefix } from "@sallyport/base";
 import fc from "fast-check";
-import { credential, credentialOf, describedAs, rng, root, textOf, withPassword } from "../testing/description.js";
+import {
+  credential,
+  credentialOf,
+  describedAs,
+  PASSPHRASE,
+  root,
+  textOf,
+  withPassword,
+} from "../testing/description.js";
 import type { Description } from "./description.js";
-import { caFile, DEVICES, type Device, fingerprintOf, makePkcs12, makeProfile } from "./index.js";
+import { authenticationFor, caFile, DEVICES, type Device, fingerprintOf, makePkcs12, makeProfile } from "./index.js";
 
 // openssl is run on machines that do other things too.
 jest.setTimeout(60_000);
 
 const made = async (device: Device, d: Description) => {
-  const profile = await makeProfile(device, d, rng);
+  const profile = await makeProfile(device, d);
   const file = (end: string) => profile.files.find((f) => f.name.endsWith(end))?.content;
   return { profile, file, text: (end: string) => textOf(file(end)), codes: profile.notes.map((n) => n.code) };
 };
 const refusal = (device: Device, d: Description) =>
-  makeProfile(device, d, rng).then(
+  makeProfile(device, d).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -39,12 +47,13 @@ function opened(p12: Uint8Array | undefined, passphrase: string | undefined, ...
 }
 
 describe("Windows", () => {
-  it("a machine certificate, split networks and the gateway's algorithms", async () => {
-    const { text, file, profile, codes } = await made("windows", describedAs({ proposals: modest }));
+  it("a person's certificate, split networks and the gateway's algorithms", async () => {
+    const tls = describedAs({ proposals: modest, authentication: "eap-tls" });
+    const { text, file, codes } = await made("windows", tls);
     const script = text(".ps1");
     expect(script).toContain("Add-VpnConnection -Name $name -ServerAddress 'vpn.example.org' -TunnelType Ikev2");
-    expect(script).toContain("-AuthenticationMethod MachineCertificate -SplitTunneling");
-    expect(script).toContain("Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\LocalMachine\\My'");
+    expect(script).toContain("(New-EapConfiguration -Tls -UserCertificate).EapConfigXmlStream -SplitTunneling");
+    expect(script).toContain("Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\CurrentUser\\My'");
     expect(script).toContain(
       "-AuthenticationTransformConstants SHA256128 -CipherTransformConstants AES128 -EncryptionMethod AES256 -IntegrityCheckMethod SHA256 -PfsGroup PFS2048 -DHGroup Group14",
     );
@@ -53,8 +62,8 @@ describe("Windows", () => {
       "Add-VpnConnectionRoute -ConnectionName $name -DestinationPrefix '10.2.0.0/16'",
     ]);
     expect(codes).toContain("handover/networks-by-route");
-    expect(script).not.toContain(profile.passphrase);
-    expect(opened(file(".p12"), profile.passphrase)).toContain("PRIVATE KEY");
+    expect(script).not.toContain(PASSPHRASE);
+    expect(opened(file(".p12"), PASSPHRASE)).toContain("PRIVATE KEY");
   });
 
   it("everything through the tunnel wants a route for IPv6; EAP the configuration of its method", async () => {
@@ -62,14 +71,14 @@ describe("Windows", () => {
     expect(text(".ps1")).toContain("-DestinationPrefix '2000::/3'");
     expect(text(".ps1")).not.toContain("-SplitTunneling");
     expect(text(".ps1")).toContain("-EapConfigXmlStream (New-EapConfiguration).EapConfigXmlStream");
-    const tls = await made("windows", describedAs({ proposals: modest, authentication: "eap-tls" }));
-    expect(tls.text(".ps1")).toContain("New-EapConfiguration -Tls -UserCertificate");
-    expect(tls.text(".ps1")).toContain("'Cert:\\CurrentUser\\My'");
   });
 
-  it("a gateway that proves another name than its address is refused", async () => {
-    const gateway = { ...describedAs().gateway, identity: { type: "fqdn", value: "other.example.org" } as const };
-    expect(await refusal("windows", describedAs({ proposals: modest, gateway }))).toMatchObject({
+  it("a gateway whose certificate does not prove its address is refused, and a certificate in IKE itself", async () => {
+    const gateway = { ...describedAs().gateway, provesAddress: false };
+    expect(await refusal("windows", describedAs({ proposals: modest }))).toMatchObject({
+      code: "handover/no-such-authentication",
+    });
+    expect(await refusal("windows", withPassword({ proposals: modest, gateway }))).toMatchObject({
       code: "handover/identity-not-checked",
       field: "gateway.identity",
     });
@@ -78,7 +87,7 @@ describe("Windows", () => {
 
 describe("Android", () => {
   it("a profile of strongSwan's app", async () => {
-    const { text, profile } = await made("android", describedAs());
+    const { text } = await made("android", describedAs());
     const sswan = JSON.parse(text(".sswan"));
     expect(sswan).toEqual({
       uuid: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
@@ -96,7 +105,7 @@ describe("Android", () => {
       "dns-servers": ["10.1.0.53"],
     });
     const p12 = Buffer.from(sswan.local.p12, "base64");
-    expect(opened(p12, profile.passphrase, "-legacy")).toContain("PRIVATE KEY");
+    expect(opened(p12, PASSPHRASE, "-legacy")).toContain("PRIVATE KEY");
   });
 
   it("a certificate and a password", async () => {
@@ -119,7 +128,7 @@ describe("NetworkManager", () => {
   }
 
   it("a connection and the files that it names, the key under the passphrase", async () => {
-    const { text, profile } = await made("network-manager", describedAs({ domains: ["corp.example"] }));
+    const { text } = await made("network-manager", describedAs({ domains: ["corp.example"] }));
     const files = written(text(".sh"));
     const connection = [...files].find(([name]) => name.endsWith(".nmconnection"))?.[1] as string;
     expect(connection).toContain("id=Acme\\sVPN\n");
@@ -129,7 +138,7 @@ describe("NetworkManager", () => {
     expect(connection).toContain("never-default=true\ndns=10.1.0.53;\ndns-search=~corp.example;\n");
     const key = files.get("key.pem") as string;
     expect(key).toContain("BEGIN ENCRYPTED PRIVATE KEY");
-    const args = ["pkey", "-passin", `pass:${profile.passphrase}`, "-pubout"];
+    const args = ["pkey", "-passin", `pass:${PASSPHRASE}`, "-pubout"];
     expect(execFileSync("openssl", args, { input: key, encoding: "utf8" })).toContain("BEGIN PUBLIC KEY");
     execFileSync("sh", ["-n"], { input: text(".sh") });
   });
@@ -137,15 +146,15 @@ describe("NetworkManager", () => {
 
 describe("RouterOS", () => {
   it("a script and the files that it imports", async () => {
-    const { text, file, profile } = await made("routeros", describedAs({ name: 'a "$[/user print]" b' }));
+    const { text, file } = await made("routeros", describedAs({ name: 'a "$[/user print]" b' }));
     const script = text(".rsc");
     expect(script).toContain("enc-algorithm=aes-256 hash-algorithm=sha256 dh-group=ecp256");
     expect(script).toContain("enc-algorithms=aes-256-cbc auth-algorithms=sha256 pfs-group=ecp256");
     expect(script).toContain('my-id="user-fqdn:ann@example.org" remote-id="fqdn:vpn.example.org"');
     expect(script).toContain(`[find fingerprint="${credential.certificate.fingerprint}"]`);
     expect(script).toContain('comment="a \\22\\24\\5B/user print\\5D\\22 b"');
-    expect(script).not.toContain(profile.passphrase);
-    expect(opened(file(".p12"), profile.passphrase, "-legacy")).toContain("PRIVATE KEY");
+    expect(script).not.toContain(PASSPHRASE);
+    expect(opened(file(".p12"), PASSPHRASE, "-legacy")).toContain("PRIVATE KEY");
     expect(text("-ca.pem")).toContain("BEGIN CERTIFICATE");
   });
 });
@@ -160,13 +169,16 @@ describe("what is refused", () => {
   );
 
   it.each(["apple", "windows", "android", "routeros"] as const)("%s: a key of Ed25519", async (device) => {
-    const d = describedAs({ proposals: modest, credential: await credentialOf("ed25519") });
+    const d = describedAs({
+      ...{ proposals: modest, authentication: "eap-tls" },
+      credential: await credentialOf("ed25519"),
+    });
     expect(await refusal(device, d)).toMatchObject({ code: "handover/key-not-usable", value: "ed25519" });
   });
 
   it.each(["apple", "windows", "android", "routeros"] as const)("%s: proposals that it cannot do", async (device) => {
     const proposals = { ike: ["chacha20poly1305-prfsha256-x448"], esp: modest.esp };
-    expect(await refusal(device, describedAs({ proposals }))).toMatchObject({
+    expect(await refusal(device, describedAs({ proposals, authentication: "eap-tls" }))).toMatchObject({
       code: "handover/no-common-proposal",
       field: "proposals.ike",
       facts: { ours: "chacha20poly1305-prfsha256-x448" },
@@ -208,11 +220,11 @@ describe("all devices", () => {
   it("no file holds the key or its passphrase in clear", async () => {
     const key = Buffer.from(credential.privateKey);
     for (const device of DEVICES) {
-      const { profile } = await made(device, describedAs({ proposals: modest }));
-      expect(profile.passphrase).toMatch(/^([a-z2-9]{5}-){3}[a-z2-9]{5}$/);
+      const authentication = authenticationFor(device, ["certificate", "eap-tls"], true) ?? "certificate";
+      const { profile } = await made(device, describedAs({ proposals: modest, authentication }));
       for (const { content } of profile.files) {
         expect(Buffer.from(content).includes(key.subarray(-40))).toBe(false);
-        expect(textOf(content)).not.toContain(profile.passphrase);
+        expect(textOf(content)).not.toContain(PASSPHRASE);
         expect(textOf(content)).not.toContain(key.subarray(36, 66).toString("base64"));
       }
     }
@@ -248,10 +260,10 @@ describe("all devices", () => {
 
 describe("the key and the CA alone", () => {
   it.each(["modern", "legacy"] as const)("%s", async (encryption) => {
-    const { file, passphrase } = await makePkcs12(describedAs(), encryption, rng);
-    const pem = opened(file.content, passphrase, ...(encryption === "legacy" ? ["-legacy"] : []));
+    const { content } = await makePkcs12(describedAs(), encryption);
+    const pem = opened(content, PASSPHRASE, ...(encryption === "legacy" ? ["-legacy"] : []));
     expect(pem.match(/BEGIN CERTIFICATE/g)).toHaveLength(3);
-    await expect(makePkcs12(withPassword(), encryption, rng)).rejects.toMatchObject({
+    await expect(makePkcs12(withPassword(), encryption)).rejects.toMatchObject({
       code: "handover/credential-mismatch",
     });
   });
@@ -273,15 +285,21 @@ describe("the fingerprint", () => {
   const { gateway, proposals } = describedAs();
 
   it("changes with the gateway's name, its CAs and its proposals", () => {
-    expect(of({ gateway: { ...gateway, address: "vpn2.example.org" } })).not.toBe(now);
-    expect(of({ gateway: { ...gateway, identity: { type: "fqdn", value: "x.example.org" } } })).not.toBe(now);
-    expect(of({ gateway: { ...gateway, authorities: [root.certificate] }, credential: undefined })).not.toBe(now);
-    expect(of({ proposals: { ...proposals, esp: ["aes128gcm16"] } })).not.toBe(now);
+    const changed = (changes: Partial<Description>) => {
+      const then = of(changes);
+      return (["gateway", "authorities", "proposals"] as const).filter((part) => then[part] !== now[part]);
+    };
+    expect(changed({ gateway: { ...gateway, address: "vpn2.example.org" } })).toEqual(["gateway"]);
+    expect(changed({ gateway: { ...gateway, identity: { type: "fqdn", value: "x.example.org" } } })).toEqual([
+      "gateway",
+    ]);
+    expect(changed({ gateway: { ...gateway, authorities: [root.certificate] } })).toEqual(["authorities"]);
+    expect(changed({ proposals: { ...proposals, esp: ["aes128gcm16"] } })).toEqual(["proposals"]);
   });
 
   it("does not change with what the gateway tells by itself, or with how a proposal is written", () => {
-    expect(of({ networks: [Prefix.parse("10.3.0.0/16")], name: "other" })).toBe(now);
+    expect(of({ networks: [Prefix.parse("10.3.0.0/16")], name: "other" })).toEqual(now);
     const ike = ["AES256GCM128-prfsha384-curve25519", "aes256-aes128-sha256-ecp256-modp2048!"];
-    expect(of({ proposals: { ...proposals, ike } })).toBe(now);
+    expect(of({ proposals: { ...proposals, ike } })).toEqual(now);
   });
 });

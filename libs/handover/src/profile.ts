@@ -1,11 +1,10 @@
-import { newPassphrase, type Rng } from "@sallyport/base";
 import { buildPkcs12, type CmsSigner, type KeyStore, type Pkcs12Encryption, signCms, toPem } from "@sallyport/pki";
 import { writeAndroid } from "./android.js";
 import { writeApple } from "./apple.js";
 import { checkDescription, type Description, rootOf, wantsPassword } from "./description.js";
 import { DEVICE_RULES, type Device, type DeviceRules } from "./devices.js";
 import { fault, type Note, note } from "./faults.js";
-import { fingerprintOf, slugOf } from "./fingerprint.js";
+import { type Fingerprint, fingerprintOf, slugOf } from "./fingerprint.js";
 import { writeNetworkManager } from "./network-manager.js";
 import { type Order, type ProfileFile, textFile, type Written } from "./order.js";
 import { writeRouterOs } from "./routeros.js";
@@ -20,9 +19,7 @@ export interface Profile {
   /** What was left out, and why. */
   readonly notes: readonly Note[];
   /** Of what it was made from: `fingerprintOf`. */
-  readonly fingerprint: string;
-  /** Opens the key in the files, which do not hold it: shown apart, once. Absent without a key. */
-  readonly passphrase?: string;
+  readonly fingerprint: Fingerprint;
 }
 
 const WRITERS: Readonly<Record<Device, (order: Order) => Written>> = {
@@ -35,7 +32,7 @@ const WRITERS: Readonly<Record<Device, (order: Order) => Written>> = {
 };
 
 function requireAble(device: Device, d: Description, rules: DeviceRules): void {
-  const { identity, address } = d.gateway;
+  const { identity, address, provesAddress } = d.gateway;
   if (!rules.authentication.includes(d.authentication)) {
     throw fault("handover/no-such-authentication", `${device} has no ${d.authentication}`, {
       field: "authentication",
@@ -52,8 +49,7 @@ function requireAble(device: Device, d: Description, rules: DeviceRules): void {
     });
   }
   const named = rules.identities.some((type) => type === identity.type);
-  const isAddress = identity.value.toLowerCase() === address.toLowerCase();
-  if (!named || (rules.identityIsAddress && !isAddress)) {
+  if (!named || (rules.identityIsAddress && !provesAddress)) {
     throw fault("handover/identity-not-checked", `${device} cannot check the gateway's identity ${identity.value}`, {
       field: "gateway.identity",
       value: `${identity.type}:${identity.value}`,
@@ -83,29 +79,26 @@ function notesFor(d: Description, rules: DeviceRules): Note[] {
 }
 
 /** Key and certificates of the person alone. */
-async function pkcs12Of(d: Description, passphrase: string | undefined, encryption: Pkcs12Encryption) {
-  if (d.credential === undefined || passphrase === undefined) return undefined;
-  return buildPkcs12({ friendlyName: d.name, ...d.credential }, passphrase, encryption);
+async function pkcs12Of({ name, credential }: Description, encryption: Pkcs12Encryption) {
+  return credential && buildPkcs12({ friendlyName: name, ...credential }, credential.passphrase, encryption);
 }
 
 /**
- * Makes the profile of one device. The key in it is under a passphrase made for this profile alone.
+ * Makes the profile of one device. The key in it is under the credential's passphrase.
  * @throws handover/*, intent/bad-proposal, pki/* for a key that is not the certificate's
  */
-export async function makeProfile(device: Device, description: Description, rng: Rng): Promise<Profile> {
+export async function makeProfile(device: Device, description: Description): Promise<Profile> {
   checkDescription(description);
   const rules = DEVICE_RULES[device];
   requireAble(device, description, rules);
   const suites = suitesFor(description, rules);
-  const passphrase = description.credential ? newPassphrase(rng) : undefined;
-  const pkcs12 = await pkcs12Of(description, passphrase, rules.pkcs12);
-  const { files, notes = [] } = WRITERS[device]({ description, suites, slug: slugOf(description), pkcs12, passphrase });
+  const pkcs12 = await pkcs12Of(description, rules.pkcs12);
+  const { files, notes = [] } = WRITERS[device]({ description, suites, slug: slugOf(description), pkcs12 });
   return {
     device,
     files,
     notes: [...suites.notes, ...notesFor(description, rules), ...notes],
     fingerprint: fingerprintOf(description),
-    ...(passphrase === undefined ? {} : { passphrase }),
   };
 }
 
@@ -116,18 +109,13 @@ export async function signProfile(profile: Profile, store: KeyStore, signer: Cms
 }
 
 /** The key alone, for a device that none of the profiles is for. @throws handover/bad-description, handover/credential-mismatch */
-export async function makePkcs12(
-  description: Description,
-  encryption: Pkcs12Encryption,
-  rng: Rng,
-): Promise<{ readonly file: ProfileFile; readonly passphrase: string }> {
+export async function makePkcs12(description: Description, encryption: Pkcs12Encryption): Promise<ProfileFile> {
   checkDescription(description);
-  const passphrase = newPassphrase(rng);
-  const content = await pkcs12Of(description, passphrase, encryption);
+  const content = await pkcs12Of(description, encryption);
   if (content === undefined) {
     throw fault("handover/credential-mismatch", "there is no certificate to hand over", { field: "credential" });
   }
-  return { file: { name: `${slugOf(description)}.p12`, mediaType: "application/x-pkcs12", content }, passphrase };
+  return { name: `${slugOf(description)}.p12`, mediaType: "application/x-pkcs12", content };
 }
 
 /** What has to be trusted, alone: the root in PEM. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { jest } from "@jest/globals";
-import { describedAs, rng, withPassword } from "../testing/description.js";
+import { describedAs, PASSPHRASE, withPassword } from "../testing/description.js";
 import { type Section, viciRecorder } from "../testing/vici.js";
 import type { Description } from "./description.js";
 import { slugOf } from "./fingerprint.js";
@@ -19,7 +19,7 @@ async function loaded(d: Description) {
   const dir = mkdtempSync(path.join(tmpdir(), "sallyport-swanctl-"));
   const vici = await viciRecorder(path.join(dir, "vici"));
   try {
-    const { files, notes } = await makeProfile("swanctl", d, rng);
+    const { files, notes } = await makeProfile("swanctl", d);
     for (const { name, content } of files) {
       mkdirSync(path.join(dir, path.dirname(name)), { recursive: true });
       writeFileSync(path.join(dir, name), content);
@@ -80,7 +80,7 @@ it("swanctl opens the key with the passphrase that is shown apart, and finds the
   const dir = mkdtempSync(path.join(tmpdir(), "sallyport-swanctl-"));
   const vici = await viciRecorder(path.join(dir, "vici"));
   try {
-    const profile = await makeProfile("swanctl", describedAs(), rng);
+    const profile = await makeProfile("swanctl", describedAs());
     for (const { name, content } of profile.files) {
       mkdirSync(path.join(dir, path.dirname(name)), { recursive: true });
       writeFileSync(path.join(dir, name), content);
@@ -88,7 +88,7 @@ it("swanctl opens the key with the passphrase that is shown apart, and finds the
     // Whoever types it at swanctl's prompt has a terminal, which a test has not.
     const conf = path.join(dir, "with-secret.conf");
     const text = Buffer.from(profile.files[0]?.content ?? []).toString();
-    writeFileSync(conf, text.replace(/(file = ".*\.p12")/, `$1\n secret = "${profile.passphrase}"`));
+    writeFileSync(conf, text.replace(/(file = ".*\.p12")/, `$1\n secret = "${PASSPHRASE}"`));
     const args = ["--load-creds", "--noprompt", "--file", conf, "--uri", `unix://${path.join(dir, "vici")}`];
     await run("swanctl", args, { env: { ...process.env, SWANCTL_DIR: dir } });
     const told = vici.commands.map(({ name, message: m }) => [name, m.type ?? "", m.flag ?? ""].join(" ").trim());

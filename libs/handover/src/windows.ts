@@ -32,7 +32,7 @@ function ipsec(ike: Proposal, esp: Proposal): readonly string[] {
 }
 
 const AUTHENTICATE: Readonly<Record<Description["authentication"], readonly string[]>> = {
-  certificate: ["-AuthenticationMethod MachineCertificate"],
+  certificate: [],
   "eap-tls": [
     "-AuthenticationMethod Eap",
     "-EapConfigXmlStream (New-EapConfiguration -Tls -UserCertificate).EapConfigXmlStream",
@@ -40,9 +40,6 @@ const AUTHENTICATE: Readonly<Record<Description["authentication"], readonly stri
   "eap-mschapv2": ["-AuthenticationMethod Eap", "-EapConfigXmlStream (New-EapConfiguration).EapConfigXmlStream"],
   "certificate-and-eap-mschapv2": [],
 };
-
-/** A machine's key lies in the machine's store, a person's in his own. */
-const storeOf = (d: Description) => (d.authentication === "certificate" ? "LocalMachine" : "CurrentUser");
 
 function imports({ description: d, pkcs12 }: Order): readonly string[] {
   const authorities = authoritiesOf(d).map((c) => {
@@ -56,7 +53,7 @@ function imports({ description: d, pkcs12 }: Order): readonly string[] {
     "try {",
     `  [IO.File]::WriteAllBytes($file, [Convert]::FromBase64String(${powershell(base64(pkcs12))}))`,
     "  $passphrase = Read-Host -AsSecureString -Prompt 'Passphrase of the certificate'",
-    `  Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\${storeOf(d)}\\My' -Password $passphrase | Out-Null`,
+    `  Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\CurrentUser\\My' -Password $passphrase | Out-Null`,
     "} finally {",
     "  Remove-Item -LiteralPath $file",
     "}",

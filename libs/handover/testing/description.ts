@@ -1,4 +1,4 @@
-import { IpAddress, Prefix, type Rng } from "@sallyport/base";
+import { IpAddress, Prefix } from "@sallyport/base";
 import {
   createIssuing,
   createRoot,
@@ -14,8 +14,7 @@ import type { ClientCredential, Description } from "../src/description.js";
 export const NOW = Date.UTC(2026, 5, 1);
 export const store = new MemoryKeyStore();
 
-/** Octets that are the same in every run. */
-export const rng: Rng = { bytes: (n) => Uint8Array.from({ length: n }, (_, i) => (i * 73 + 11) & 0xff) };
+export const PASSPHRASE = "abcde-fghjk-mnpqr-stuvw";
 
 const organization = "Acme";
 export const root = await createRoot(store, { commonName: "Acme, root", organization }, NOW);
@@ -33,7 +32,12 @@ export async function credentialOf(type: KeyType, email = "ann@example.org"): Pr
     notAfter: NOW + 86_400_000,
   });
   const privateDer = Uint8Array.from(privateKey.export({ format: "der", type: "pkcs8" }));
-  return { privateKey: privateDer, certificate, above: [issuing.certificate, root.certificate] };
+  return {
+    privateKey: privateDer,
+    certificate,
+    above: [issuing.certificate, root.certificate],
+    passphrase: PASSPHRASE,
+  };
 }
 
 export const credential = await credentialOf("ecdsa-p256");
@@ -47,6 +51,7 @@ export function describedAs(changes: Partial<Description> = {}): Description {
     gateway: {
       address: "vpn.example.org",
       identity: { type: "fqdn", value: "vpn.example.org" },
+      provesAddress: true,
       authorities: [issuing.certificate, root.certificate],
     },
     proposals: {
