@@ -7,6 +7,7 @@ import { EnrolmentModule } from "./features/enrolment/enrolment.module.js";
 import { EventsModule } from "./features/events/events.module.js";
 import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
 import { GatewaysModule } from "./features/gateways/gateways.module.js";
+import { HandoverModule } from "./features/handover/handover.module.js";
 import { IntentsModule } from "./features/intents/intents.module.js";
 import { MasterKeyModule } from "./features/master-key/master-key.module.js";
 import { NetworksModule } from "./features/networks/networks.module.js";
@@ -43,6 +44,7 @@ export class AppModule {
         RoadWarriorsModule,
         AddressPoolsModule,
         RemoteAccessModule,
+        HandoverModule,
         TunnelsModule,
         AgentsModule,
         RetentionModule,

@@ -7,6 +7,7 @@ import { type FirstCredentials, FirstStart } from "./features/operators/first-st
 import { serveGraphiql } from "./platform/graphql/graphiql.js";
 import { NestLogger } from "./platform/log/nest-logger.js";
 import type { Resources } from "./platform/platform.module.js";
+import { PublicUrl } from "./platform/public-url.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -42,7 +43,9 @@ export async function startApplication(resources: Resources): Promise<RunningApp
     const first = await nest.get(FirstStart).run();
     const { host, port } = config.roles.has("api") ? config.listen : { host: "127.0.0.1", port: 0 };
     await nest.listen(port, host);
-    return { url: (await nest.getUrl()).replace("[::1]", "localhost"), first, nest, close: () => nest.close() };
+    const url = (await nest.getUrl()).replace("[::1]", "localhost");
+    nest.get(PublicUrl).listening(url);
+    return { url, first, nest, close: () => nest.close() };
   } catch (error) {
     await nest.close().catch(() => {});
     throw error;

@@ -3,4 +3,4 @@ export { authenticationFor, DEVICES, type Device } from "./devices.js";
 export { NOTES, type Note, type NoteCode } from "./faults.js";
 export { type Fingerprint, fingerprintOf } from "./fingerprint.js";
 export type { ProfileFile } from "./order.js";
-export { caFile, makePkcs12, makeProfile, type Profile, signProfile } from "./profile.js";
+export { caFile, makePkcs12, makeProfile, type Profile, requireProfile, signProfile } from "./profile.js";

@@ -8,7 +8,7 @@ import { type Fingerprint, fingerprintOf, slugOf } from "./fingerprint.js";
 import { writeNetworkManager } from "./network-manager.js";
 import { type Order, type ProfileFile, textFile, type Written } from "./order.js";
 import { writeRouterOs } from "./routeros.js";
-import { suitesFor } from "./suites.js";
+import { type Suites, suitesFor } from "./suites.js";
 import { writeSwanctl } from "./swanctl.js";
 import { writeWindows } from "./windows.js";
 
@@ -83,15 +83,24 @@ async function pkcs12Of({ name, credential }: Description, encryption: Pkcs12Enc
   return credential && buildPkcs12({ friendlyName: name, ...credential }, credential.passphrase, encryption);
 }
 
+/** Whether `makeProfile` would make one, without making it. @throws as it does */
+export function requireProfile(device: Device, description: Description): void {
+  chosen(device, description);
+}
+
+function chosen(device: Device, description: Description): Suites {
+  checkDescription(description);
+  requireAble(device, description, DEVICE_RULES[device]);
+  return suitesFor(description, DEVICE_RULES[device]);
+}
+
 /**
  * Makes the profile of one device. The key in it is under the credential's passphrase.
  * @throws handover/*, intent/bad-proposal, pki/* for a key that is not the certificate's
  */
 export async function makeProfile(device: Device, description: Description): Promise<Profile> {
-  checkDescription(description);
   const rules = DEVICE_RULES[device];
-  requireAble(device, description, rules);
-  const suites = suitesFor(description, rules);
+  const suites = chosen(device, description);
   const pkcs12 = await pkcs12Of(description, rules.pkcs12);
   const { files, notes = [] } = WRITERS[device]({ description, suites, slug: slugOf(description), pkcs12 });
   return {

@@ -210,6 +210,8 @@ export function issueGateway(
   by: Authority,
   request: {
     readonly fqdn: string;
+    /** The address that callers know; some compare the certificate with nothing else. */
+    readonly address?: SubjectName | undefined;
     readonly organization: string;
     readonly spki: Uint8Array;
     readonly now: number;
@@ -224,7 +226,7 @@ export function issueGateway(
     ],
     notAfter: until(by, request.now + LIFETIMES.gateway),
     extendedKeyUsage: [serverAuth, clientAuth, ikeIntermediate],
-    names: [{ type: "dns", value: request.fqdn }],
+    names: [{ type: "dns", value: request.fqdn }, ...(request.address ? [request.address] : [])],
   });
 }
 

@@ -18,6 +18,7 @@ import {
 export const EXTENDED_KEY_USAGE = {
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
+  emailProtection: "1.3.6.1.5.5.7.3.4",
   ocspSigning: "1.3.6.1.5.5.7.3.9",
   /** id-kp-ipsecIKE, RFC 4945 §5.1.3.12. */
   ipsecIke: "1.3.6.1.5.5.7.3.17",

@@ -14,6 +14,7 @@ import { LOG, type Log } from "./log/log.js";
 import { Jobs } from "./outbox/jobs.js";
 import { Outbox } from "./outbox/outbox.js";
 import { Relay } from "./outbox/relay.js";
+import { PublicUrl } from "./public-url.js";
 import { BullQueue } from "./queue/bull-queue.js";
 import { JobQueue } from "./queue/job-queue.js";
 import { connectRedis } from "./queue/redis.js";
@@ -51,6 +52,7 @@ export class PlatformModule {
       Relay,
       Changes,
       Readiness,
+      PublicUrl,
     ];
     return {
       module: PlatformModule,

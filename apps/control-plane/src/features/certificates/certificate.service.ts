@@ -1,9 +1,12 @@
 import { Injectable } from "@nestjs/common";
-import { type Chain, checkRequest, issueAgent, issueGateway } from "@sallyport/pki";
+import { isHostName } from "@sallyport/intent";
+import { type Chain, checkRequest, issueAgent, issueGateway, type SubjectName } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import type { RevocationReason } from "../../platform/prisma/generated/enums.js";
 import { AuthorityService } from "./authority.service.js";
 import { IssuedCertificates } from "./issued-certificates.js";
+
+const nameOf = (host: string): SubjectName => ({ type: isHostName(host) ? "dns" : "ip", value: host });
 
 /** Certificate requests of one gateway, PKCS#10 DER. */
 export interface GatewayRequests {
@@ -56,9 +59,15 @@ export class CertificateService {
       where: { organizationId, gatewayId: gateway.id, supersededAt: null },
       data: { supersededAt: new Date(now) },
     });
+    const { host } = await tx.gateway.findUniqueOrThrow({
+      where: { organizationId, id: gateway.id },
+      select: { host: true },
+    });
+    const address = host === null ? undefined : nameOf(host);
     const gateways = await this.authorities.issuing(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
     const identity = await issueGateway(gateways.store, gateways.authority, {
       fqdn: gateway.identity,
+      address,
       organization: organization.name,
       spki: identityKey.spki,
       now,
@@ -68,7 +77,7 @@ export class CertificateService {
     await this.issued.save(tx, gateways, identity, {
       ...whose,
       purpose: "GATEWAY_IDENTITY",
-      names: [{ type: "dns", value: gateway.identity }],
+      names: [{ type: "dns", value: gateway.identity }, ...(address ? [address] : [])],
     });
     const channel = await this.authorities.issuing(tx, { purpose: "CONTROL_CHANNEL" });
     const control = await issueAgent(channel.store, channel.authority, {

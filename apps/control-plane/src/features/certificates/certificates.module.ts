@@ -45,7 +45,14 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     CertificatesResolver,
     { provide: GatewayCredentials, useClass: IssuedCredentials },
   ],
-  exports: [CertificateService, ServerCertificateService, GatewayCredentials],
+  exports: [
+    AuthorityService,
+    CertificateService,
+    HolderCertificateService,
+    IssuedCertificates,
+    ServerCertificateService,
+    GatewayCredentials,
+  ],
 })
 export class CertificatesModule implements OnModuleInit {
   constructor(

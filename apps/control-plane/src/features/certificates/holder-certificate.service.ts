@@ -42,6 +42,13 @@ export interface HolderRequest {
   readonly validDays?: number | null | undefined;
 }
 
+/** What is asked for a person: the certificate proves the user name. */
+export interface PersonRequest {
+  readonly profileId: string;
+  readonly username: string;
+  readonly validDays?: number | null | undefined;
+}
+
 /** A certificate on its way to its holder. */
 export interface HandedOver {
   readonly certificate: Certificate;
@@ -96,7 +103,7 @@ export class HolderCertificateService {
     action: string,
     input: HolderRequest,
     rawNames: readonly SubjectName[],
-    { spki, kind }: Pick<Subscriber, "spki" | "kind">,
+    key: Pick<Subscriber, "spki" | "kind">,
   ): Promise<HandedOver> {
     const profileId = checkUuid(input.profileId, "input.profileId");
     const holder = checkName(input.holder, "input.holder");
@@ -104,7 +111,32 @@ export class HolderCertificateService {
     return this.changes.commit(context, async (tx) => {
       const profile = await this.profiles.get(tx, context.organizationId, profileId, "input.profileId");
       const validDays = checkCount(input.validDays ?? profile.validDays, "input.validDays", 1, 3650);
-      return this.#certify(tx, context, action, profile, { holder, names, validDays, spki, kind });
+      return this.#certify(tx, context, action, profile, { holder, names, validDays, ...key });
+    });
+  }
+
+  /** For a person, as part of a larger change. @throws pki/outside-profile, certificates/cannot-sign */
+  async issueTo(
+    tx: Tx,
+    context: TenantContext,
+    { profileId, username, validDays }: PersonRequest,
+    { spki, kind }: Pick<Subscriber, "spki" | "kind">,
+  ): Promise<HandedOver> {
+    const field = "input.certificate";
+    const id = checkUuid(profileId, `${field}.profileId`);
+    const profile = await this.profiles.get(tx, context.organizationId, id, `${field}.profileId`);
+    if (profile.kind !== "ROAD_WARRIOR") {
+      const expected = "a profile for road warriors";
+      const detail = { field: `${field}.profileId`, value: profile.name, expected };
+      throw apiFault("api/bad-input", `${profile.name} is no profile for people`, detail);
+    }
+    const type = username.includes("@") ? "email" : "dns";
+    return this.#certify(tx, context, "issueCertificate", profile, {
+      // Some devices say the common name as EAP identity.
+      holder: username,
+      names: [{ type, value: username }],
+      validDays: checkCount(validDays ?? profile.validDays, `${field}.validDays`, 1, 3650),
+      ...{ spki, kind },
     });
   }
 

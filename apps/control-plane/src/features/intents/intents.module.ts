@@ -23,6 +23,6 @@ import { StoredIntentService } from "./stored-intent.service.js";
     { provide: FleetStore, useClass: PrismaFleetStore },
     { provide: RevisionStore, useClass: PrismaRevisionStore },
   ],
-  exports: [IntentService, StoredIntentService, Planner],
+  exports: [FleetStore, IntentService, StoredIntentService, Planner],
 })
 export class IntentsModule {}

@@ -2,6 +2,7 @@ import type { Tx } from "../../platform/database/database.js";
 import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import type { Sealed } from "../../platform/vault/vault.js";
 import { authorityKeyPlace } from "../certificates/database-key-store.js";
+import { handoverPlace } from "../handover/sealed-key.js";
 import { revisionPlace } from "../intents/jobs.js";
 import { verifierPlace } from "../road-warriors/credentials.js";
 import { secretPlace } from "../secrets/secret.service.js";
@@ -78,5 +79,16 @@ export const SEALED_TABLES: readonly SealedTable[] = [
       );
     },
     write: (tx, row, data) => tx.roadWarrior.updateMany({ where: of(row), data }),
+  },
+  {
+    model: "Handover",
+    async stale(tx, keyId, take) {
+      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId }, sealed: { not: null } };
+      const rows = await tx.handover.findMany({ where, select, orderBy, take });
+      return rows.flatMap(({ sealed, keyId: by, ...row }) =>
+        sealed && by ? [{ ...row, sealed, keyId: by, place: handoverPlace(row.id) }] : [],
+      );
+    },
+    write: (tx, row, data) => tx.handover.updateMany({ where: of(row), data }),
   },
 ];

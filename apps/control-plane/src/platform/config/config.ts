@@ -28,6 +28,8 @@ export interface Config {
   readonly agentsUrls: readonly string[];
   /** `http://host` at which everybody reaches what CAs publish, without a slash at its end; absent: certificates name no such place. */
   readonly pkiUrl: string | undefined;
+  /** `https://host` at which people open links, without a slash at its end; absent: where the API listens. */
+  readonly publicUrl: string | undefined;
   readonly roles: ReadonlySet<ReplicaRole>;
   /** Text of the master keys, or the file they are in; both absent: a file in `home`, made at the first start. */
   readonly masterKey: string | undefined;
@@ -71,6 +73,10 @@ const ENVIRONMENT = z.object({
   SALLYPORT_AGENTS_URLS: list.pipe(z.array(url("https:"))).default([]),
   SALLYPORT_PKI_URL: url("http:")
     .refine((text) => text.length <= 100 && URL.parse(text)?.search === "", "at most 100 characters, no query")
+    .transform((text) => text.replace(/\/+$/, ""))
+    .optional(),
+  SALLYPORT_PUBLIC_URL: url("http:", "https:")
+    .refine((text) => text.length <= 200 && URL.parse(text)?.search === "", "at most 200 characters, no query")
     .transform((text) => text.replace(/\/+$/, ""))
     .optional(),
   SALLYPORT_ROLES: list
@@ -127,6 +133,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     agentsListen: env.SALLYPORT_AGENTS_LISTEN,
     agentsUrls: env.SALLYPORT_AGENTS_URLS,
     pkiUrl: env.SALLYPORT_PKI_URL,
+    publicUrl: env.SALLYPORT_PUBLIC_URL,
     roles: new Set(env.SALLYPORT_ROLES),
     masterKey: env.SALLYPORT_MASTER_KEY,
     masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,

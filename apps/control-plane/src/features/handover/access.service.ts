@@ -1,0 +1,136 @@
+import { Injectable } from "@nestjs/common";
+import { IpAddress, Prefix } from "@sallyport/base";
+import { type Authentication, type Description, type Fingerprint, fingerprintOf } from "@sallyport/handover";
+import { type ConnectionIntent, compile, type FleetModel, type GatewayModel, isHostName } from "@sallyport/intent";
+import { type Certificate, type PeerIdentity, proves, readCertificate } from "@sallyport/pki";
+import type { Tx } from "../../platform/database/database.js";
+import { apiFault } from "../../platform/faults.js";
+import { FleetStore } from "../intents/fleet.store.js";
+import { handoverFault } from "./faults.js";
+
+type Told = Pick<Description, "networks" | "dns" | "domains">;
+
+/** A way into one gateway of a service, as the gateway itself is told it. */
+export interface Access {
+  readonly remoteAccessId: string;
+  readonly gatewayId: string;
+  readonly organization: string;
+  readonly service: string;
+  readonly gateway: Description["gateway"];
+  readonly proposals: Description["proposals"];
+  readonly methods: readonly Authentication[];
+  /** Of roots by which people's certificates are judged, as libs/pki names them. */
+  readonly trusted: ReadonlySet<string>;
+  readonly fingerprint: Fingerprint;
+  /** What a person is told; undefined: he does not get in. */
+  told(username: string): Told | undefined;
+}
+
+/** Which service, at which of its gateways; absent: the first. */
+export interface Place {
+  readonly remoteAccessId: string;
+  readonly gatewayId?: string | undefined;
+}
+
+const der = (base64: string) => readCertificate(Uint8Array.from(Buffer.from(base64, "base64")));
+
+/** Reads ways into gateways out of the very intents that the gateways get. */
+@Injectable()
+export class AccessService {
+  constructor(private readonly fleets: FleetStore) {}
+
+  fleet(tx: Tx, organizationId: string): Promise<FleetModel> {
+    return this.fleets.load(tx, organizationId);
+  }
+
+  /** @throws api/not-found with the field of `input`, handover/gateway-not-ready */
+  async load(tx: Tx, organizationId: string, place: Place): Promise<Access> {
+    const fleet = await this.fleet(tx, organizationId);
+    const access = await this.find(tx, organizationId, fleet, place);
+    if (access) return access;
+    const field = place.gatewayId === undefined ? "input.remoteAccessId" : "input.gatewayId";
+    const value = place.gatewayId ?? place.remoteAccessId;
+    const expected = "a remote access, and a gateway that serves it";
+    throw apiFault("api/not-found", "no gateway serves this remote access", { field, value, expected });
+  }
+
+  /** Undefined where the gateway does not serve. @throws handover/gateway-not-ready */
+  async find(tx: Tx, organizationId: string, fleet: FleetModel, place: Place): Promise<Access | undefined> {
+    const service = fleet.remoteAccess?.find((s) => s.id === place.remoteAccessId);
+    const [served] = (service?.gateways ?? []).filter((g) => (place.gatewayId ?? g.gatewayId) === g.gatewayId);
+    const gateway = fleet.gateways.find((g) => g.id === served?.gatewayId);
+    if (!service || !gateway || gateway.host === undefined) return undefined;
+    // A gateway serves one service at most, so that these are its own.
+    const connections = compile(fleet, gateway.id, 1).connections.filter((c) => c.modeConfig?.onlyUsers);
+    const [connection] = connections;
+    if (!connection) return undefined;
+    const described = {
+      gateway: await this.#gateway(tx, organizationId, fleet, gateway, gateway.host),
+      proposals: {
+        ike: connection.ikeProposals ?? [],
+        esp: connection.children[0]?.espProposals ?? [],
+      },
+    };
+    const anchors = fleet.trustAnchors.filter((a) => service.trustAnchorIds.includes(a.id));
+    return {
+      ...described,
+      remoteAccessId: service.id,
+      gatewayId: gateway.id,
+      organization: fleet.organization.name,
+      service: service.name,
+      methods: service.methods,
+      trusted: new Set(anchors.map((a) => der(a.der).fingerprint)),
+      fingerprint: fingerprintOf(described),
+      told: (username) => toldTo(connection, username),
+    };
+  }
+
+  async #gateway(
+    tx: Tx,
+    organizationId: string,
+    fleet: FleetModel,
+    { name, fqdn, certificate }: GatewayModel,
+    address: string,
+  ): Promise<Description["gateway"]> {
+    const row =
+      certificate &&
+      (await tx.certificate.findFirst({ where: { organizationId, fingerprint: certificate.fingerprint } }));
+    const leaf = row && readCertificate(row.certificate);
+    const authorities = leaf && chainAbove(leaf, certificate.intermediates.map(der), fleet);
+    if (!leaf || !authorities) {
+      throw handoverFault("handover/gateway-not-ready", `${name} has no certificate to be known by`, {
+        field: "gatewayId",
+        value: name,
+        expected: "a gateway whose agent is enrolled",
+      });
+    }
+    const identity = { type: "fqdn", value: fqdn } as const;
+    return { address, identity, authorities, provesAddress: proves(leaf, addressIdentity(address)) };
+  }
+}
+
+function addressIdentity(address: string): PeerIdentity {
+  if (isHostName(address)) return { type: "fqdn", name: address };
+  const ip = IpAddress.parse(address);
+  return { type: ip.family === 4 ? "ipv4" : "ipv6", address: ip };
+}
+
+/** The root is one of those by which gateways accept each other. */
+function chainAbove(leaf: Certificate, intermediates: readonly Certificate[], fleet: FleetModel) {
+  const last = intermediates.at(-1) ?? leaf;
+  const roots = fleet.trustAnchors.filter((a) => fleet.internalAnchorIds.includes(a.id)).map((a) => der(a.der));
+  const root = roots.find((r) => r.subject.text === last.issuer.text);
+  return root && [...intermediates, root];
+}
+
+function toldTo({ modeConfig }: ConnectionIntent, username: string): Told | undefined {
+  const user = modeConfig?.users?.find((u) => u.identity.value === username);
+  if (!modeConfig || !user) return undefined;
+  const networks = (user.splitInclude ?? modeConfig.splitInclude ?? []).map((text) => Prefix.parse(text));
+  return {
+    // Nothing but everything has a prefix of no bits.
+    networks: networks.some((prefix) => prefix.length === 0) ? [] : networks,
+    dns: (user.dns ?? modeConfig.dns ?? []).map((text) => IpAddress.parse(text)),
+    domains: user.splitDns ?? modeConfig.splitDns ?? [],
+  };
+}
