@@ -1,16 +1,6 @@
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
+import { startBrowser } from "./browser.js";
 import { type RunningControlPlane, startControlPlane } from "./control-plane.js";
-
-/** Debian's Chromium with no word to anybody but the page's own server. */
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 let browser: Browser;
 let controlPlane: RunningControlPlane;
@@ -20,7 +10,7 @@ const problems: string[] = [];
 
 beforeAll(async () => {
   controlPlane = await startControlPlane();
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGUMENTS });
+  browser = await startBrowser();
   page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());

@@ -18,6 +18,9 @@ export interface Answer<T> {
   readonly errors: readonly GraphqlError[] | undefined;
 }
 
+/** A control plane, wherever it runs, as its first operator asks it. */
+export type Api = Pick<TestControlPlane, "get">;
+
 export interface TestControlPlane {
   readonly application: RunningApplication;
   readonly connection: Connection;

@@ -1,4 +1,4 @@
-import type { TestControlPlane } from "./control-plane.js";
+import type { Api } from "./control-plane.js";
 
 export interface MadeSite {
   readonly site: { readonly id: string; readonly name: string };
@@ -19,7 +19,7 @@ export interface Fleet {
 }
 
 /** Headquarters with a public address, a network, and one branch behind a NAT. */
-export async function describeFleet(cp: TestControlPlane): Promise<Fleet> {
+export async function describeFleet(cp: Api): Promise<Fleet> {
   const { createSite: hub } = await cp.get<{ createSite: MadeSite }>(CREATE_SITE, {
     input: { name: "Headquarters", subnets: ["10.1.0.0/16"], gateway: { host: "198.51.100.1" } },
   });

@@ -1,4 +1,4 @@
-import type { TestControlPlane } from "./control-plane.js";
+import type { Api } from "./control-plane.js";
 
 export const CREATE_POOL = "mutation ($input: CreateAddressPoolInput!) { createAddressPool(input: $input) { id } }";
 export const CREATE_GROUP = "mutation ($name: String!) { createRoadWarriorGroup(name: $name) { id name } }";
@@ -8,13 +8,13 @@ export const SET_PASSWORD =
 export const ASSIGN = "mutation ($input: AssignAddressInput!) { assignAddress(input: $input) { id address } }";
 
 /** Ids of what is made. */
-export async function pool(cp: TestControlPlane, name: string, addresses: string[], exclusions: string[] = []) {
+export async function pool(cp: Api, name: string, addresses: string[], exclusions: string[] = []) {
   const input = { name, addresses, exclusions };
   const { createAddressPool } = await cp.get<{ createAddressPool: { id: string } }>(CREATE_POOL, { input });
   return createAddressPool.id;
 }
 
-export async function person(cp: TestControlPlane, username: string, more: object = {}) {
+export async function person(cp: Api, username: string, more: object = {}) {
   const input = { name: username, username, ...more };
   const { createRoadWarrior } = await cp.get<{ createRoadWarrior: { id: string } }>(CREATE_PERSON, { input });
   return createRoadWarrior.id;
