@@ -30,7 +30,7 @@ beforeAll(async () => {
   await enrol(cp, fleet.hub);
   const { profileId: foreign } = await createPeople(cp);
   const stranger = await person(cp, "stranger@example.org");
-  ids = { ...(await serveAnn(cp, fleet.hub.gateway.id)), foreign, stranger };
+  ids = { ...(await serveAnn(cp, fleet.hub.gateway.id, "Ann <b>")), foreign, stranger };
 }, 60_000);
 afterAll(async () => {
   openssl.remove();

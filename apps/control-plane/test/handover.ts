@@ -28,12 +28,12 @@ export async function handoverOf(cp: Api, input: object): Promise<Created> {
 }
 
 /** Remote access by all methods at a gateway, for Ann alone, and a certificate profile that the gateway's root stands above. */
-export async function serveAnn(cp: Api, gatewayId: string) {
+export async function serveAnn(cp: Api, gatewayId: string, name = "Ann Example") {
   const { createRoadWarriorGroup } = await cp.get<{ createRoadWarriorGroup: { id: string } }>(CREATE_GROUP, {
     name: "Staff",
   });
   const groupId = createRoadWarriorGroup.id;
-  const ann = await person(cp, "ann@example.org", { name: "Ann <b>", groupIds: [groupId] });
+  const ann = await person(cp, "ann@example.org", { name, groupIds: [groupId] });
   const { certificateAuthorities } = await cp.get<{
     certificateAuthorities: { edges: { node: { id: string; level: string; purpose: string } }[] };
   }>("{ certificateAuthorities { edges { node { id level purpose } } } }");
