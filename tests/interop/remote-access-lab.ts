@@ -1,4 +1,16 @@
-import { compile, type FleetModel, type GatewayIntent, mschapVerifier } from "@sallyport/intent";
+import { createPrivateKey } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { Prefix } from "@sallyport/base";
+import { makeProfile } from "@sallyport/handover";
+import {
+  compile,
+  type FleetModel,
+  type GatewayIntent,
+  mschapVerifier,
+  type RemoteAccessModel,
+} from "@sallyport/intent";
+import { readCertificate } from "@sallyport/pki";
 import type { Authority, Credential, PeerConnection, Topology } from "@sallyport/testkit";
 
 /** A gateway whose intent the control plane's compiler has made, and two people who call it with strongSwan. */
@@ -34,6 +46,7 @@ export function intentOf(
   authority: Authority,
   own: Credential,
   people: readonly Person[] = ["ann", "guest"],
+  methods: RemoteAccessModel["methods"] = ["eap-mschapv2"],
 ): GatewayIntent {
   const model: FleetModel = {
     organization: { id: "org", slug: "acme", name: "Acme" },
@@ -62,7 +75,7 @@ export function intentOf(
     remoteAccess: [
       {
         ...{ id: "staff", name: "Staff", gateways: [{ gatewayId: "gw-hq", share: 1 }], shares: 2, poolIds: ["people"] },
-        ...{ methods: ["eap-mschapv2"], trustAnchorIds: ["root"], networks: ["10.1.0.0/16"], dns: ["10.1.0.53"] },
+        ...{ methods, trustAnchorIds: ["root"], networks: ["10.1.0.0/16"], dns: ["10.1.0.53"] },
         ...{
           splitDns: [],
           people: [],
@@ -72,6 +85,42 @@ export function intentOf(
     ],
   };
   return compile(model, "gw-hq", 1);
+}
+
+/** Ann's profile for swanctl, as the control plane hands it over, in a folder like /etc/swanctl. Gives the name of its connection. */
+export async function handOver(folder: string, authority: Authority, { connections }: GatewayIntent): Promise<string> {
+  const [connection] = connections;
+  const root = readCertificate(authority.der);
+  const own = await authority.issue(mailbox("ann"), "ecdsa");
+  const privateKey = Uint8Array.from(createPrivateKey(own.privateKey).export({ format: "der", type: "pkcs8" }));
+  const passphrase = "abcde-fghjk-mnpqr-stuvw";
+  const { files } = await makeProfile("swanctl", {
+    ...{ id: "staff/ann", name: "Acme Staff", organization: "Acme", authentication: "certificate" },
+    gateway: {
+      ...{
+        address: "192.0.2.1",
+        identity: { type: "fqdn", value: GATEWAY },
+        provesAddress: false,
+        authorities: [root],
+      },
+    },
+    proposals: { ike: connection?.ikeProposals ?? [], esp: connection?.children[0]?.espProposals ?? [] },
+    ...{ networks: [Prefix.parse("10.1.0.0/16")], dns: [], domains: [] },
+    person: { name: "Ann", username: mailbox("ann") },
+    credential: { privateKey, certificate: readCertificate(own.der), above: [root], passphrase },
+  });
+  for (const { name, content } of files) {
+    await mkdir(path.join(folder, path.dirname(name)), { recursive: true });
+    await writeFile(path.join(folder, name), content);
+  }
+  const [conf] = await readdir(path.join(folder, "conf.d"));
+  const text = await readFile(path.join(folder, "conf.d", conf as string), "utf8");
+  // Whoever types the passphrase at swanctl's prompt has a terminal, which a test has not.
+  await writeFile(
+    path.join(folder, "swanctl.conf"),
+    text.replace(/(file = ".*\.p12")/, `$1\n secret = "${passphrase}"`),
+  );
+  return path.basename(conf as string, ".conf");
 }
 
 /** A device that asks for all of the office, whoever uses it. */

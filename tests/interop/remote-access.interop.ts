@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import {
   type Agent,
   type Authority,
@@ -8,7 +11,7 @@ import {
   type Strongswan,
 } from "@sallyport/testkit";
 import { Lab } from "./daemons.js";
-import { BEHIND, caller, GATEWAY, intentOf, mailbox, NS, PASSWORDS, TOPOLOGY } from "./remote-access-lab.js";
+import { BEHIND, caller, GATEWAY, handOver, intentOf, mailbox, NS, PASSWORDS, TOPOLOGY } from "./remote-access-lab.js";
 import { scenario } from "./scenario.js";
 
 let authority: Authority;
@@ -94,6 +97,32 @@ describe("remote access as the control plane compiles it", () => {
         return /ike\/eap-credentials.*no user .*guest@example\.org/.test(await gateway.log(20)) || undefined;
       });
       await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+    },
+    40_000,
+  );
+
+  scenario(
+    { proves: [7], role: "responder" },
+    "lets a person in by the very profile that is handed over, loaded by swanctl",
+    async () => {
+      await ann.terminate({ ike: "home" });
+      const byCertificate = { ...intentOf(authority, own, ["ann"], ["certificate"]), revision: 3 };
+      await gateway.change({ intent: byCertificate });
+      const folder = await mkdtemp(path.join(tmpdir(), "sallyport-swanctl-"));
+      try {
+        const name = await handOver(folder, authority, byCertificate);
+        await ann.swanctl(folder, "--load-all", "--noprompt", "--file", path.join(folder, "swanctl.conf"));
+        await ann.swanctl(folder, "--initiate", "--ike", name, "--child", "net", "--timeout", "10");
+        const { sas } = await connection();
+        expect(sas.map((sa) => [sa.state, sa.remoteId])).toEqual([["established", mailbox("ann")]]);
+        const [sa] = await ann.listSas(name);
+        expect(sa).toMatchObject({ localVips: ["10.9.0.200"], remoteId: GATEWAY });
+        expect(sa?.children.flatMap((c) => c.remoteTs)).toEqual(["10.1.0.0/16"]);
+        await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+        await ann.terminate({ ike: name });
+      } finally {
+        await rm(folder, { recursive: true });
+      }
     },
     40_000,
   );

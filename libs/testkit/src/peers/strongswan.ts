@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import type { Peer } from "./peer.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 import {
@@ -18,6 +19,8 @@ import {
 import { type PeerIkeSa, readListing } from "./strongswan-listing.js";
 import { Vici } from "./vici.js";
 import type { ViciReply, ViciSection } from "./vici-codec.js";
+
+const run = promisify(execFile);
 
 /** One charon of Debian's strongSwan with a configuration of its own in a temporary folder. */
 export class Strongswan implements Peer<PeerIkeSa> {
@@ -179,6 +182,13 @@ export class Strongswan implements Peer<PeerIkeSa> {
   /** Any other command of its control socket. */
   command(name: string, message: ViciSection = {}): Promise<ViciReply> {
     return this.vici.call(name, message);
+  }
+
+  /** Debian's `swanctl` speaks with this daemon; `folder` is what /etc/swanctl is to its users. Gives what it prints. */
+  async swanctl(folder: string, ...args: readonly string[]): Promise<string> {
+    const uri = `unix://${path.join(this.directory, "vici")}`;
+    const env = { ...process.env, SWANCTL_DIR: folder };
+    return (await run("swanctl", [...args, "--uri", uri], { env })).stdout;
   }
 
   /** The last `lines` lines of the daemon's log. */
