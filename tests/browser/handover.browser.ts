@@ -120,6 +120,9 @@ it("offers the phone that opens it its own profile first, and gives the key once
   expect(await other.getByRole("heading", { level: 1 }).textContent()).toBe("This link was used");
   await picture(other, "handover-used");
   await Promise.all([page, other].map((p) => p.context().close()));
+  // Neither the link nor what opens the key.
+  expect(controlPlane.log()).toContain("ready");
+  for (const secret of [link.slice(-64), passphrase as string]) expect(controlPlane.log()).not.toContain(secret);
   expect(problems).toEqual([]);
 }, 60_000);
 

@@ -263,6 +263,12 @@ describe("stale profiles", () => {
       { device: "ROUTEROS", changed: ["AUTHENTICATION", "GATEWAY", "PROPOSALS"] },
       { device: "ANDROID", changed: ["AUTHENTICATION"] },
     ]);
+    await cp.get(update, { input: { id: fleet.hub.gateway.id, nattPort: 14_500 } });
+    expect(await refusal(CREATE, { input: input(certificate()) })).toMatchObject({
+      ...{ code: "handover/other-ports", value: "500, 14500" },
+    });
+    expect(await stale()).toMatchObject([{ changed: ["SERVICE"] }, { changed: ["SERVICE"] }]);
+    await cp.get(update, { input: { id: fleet.hub.gateway.id, nattPort: 4500 } });
   });
 });
 

@@ -1,7 +1,14 @@
 import { Injectable } from "@nestjs/common";
 import { IpAddress, Prefix } from "@sallyport/base";
 import { type Authentication, type Description, type Fingerprint, fingerprintOf } from "@sallyport/handover";
-import { type ConnectionIntent, compile, type FleetModel, type GatewayModel, isHostName } from "@sallyport/intent";
+import {
+  type ConnectionIntent,
+  compile,
+  DEFAULT_PORTS,
+  type FleetModel,
+  type GatewayModel,
+  isHostName,
+} from "@sallyport/intent";
 import { type Certificate, type PeerIdentity, proves, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
@@ -43,7 +50,7 @@ export class AccessService {
     return this.fleets.load(tx, organizationId);
   }
 
-  /** @throws api/not-found with the field of `input`, handover/gateway-not-ready */
+  /** @throws api/not-found with the field of `input`, handover/gateway-not-ready, handover/other-ports */
   async load(tx: Tx, organizationId: string, place: Place): Promise<Access> {
     const fleet = await this.fleet(tx, organizationId);
     const access = await this.find(tx, organizationId, fleet, place);
@@ -54,12 +61,13 @@ export class AccessService {
     throw apiFault("api/not-found", "no gateway serves this remote access", { field, value, expected });
   }
 
-  /** Undefined where the gateway does not serve. @throws handover/gateway-not-ready */
+  /** Undefined where the gateway does not serve. @throws handover/gateway-not-ready, handover/other-ports */
   async find(tx: Tx, organizationId: string, fleet: FleetModel, place: Place): Promise<Access | undefined> {
     const service = fleet.remoteAccess?.find((s) => s.id === place.remoteAccessId);
     const [served] = (service?.gateways ?? []).filter((g) => (place.gatewayId ?? g.gatewayId) === g.gatewayId);
     const gateway = fleet.gateways.find((g) => g.id === served?.gatewayId);
     if (!service || !gateway || gateway.host === undefined) return undefined;
+    requireUsualPorts(gateway);
     // A gateway serves one service at most, so that these are its own.
     const connections = compile(fleet, gateway.id, 1).connections.filter((c) => c.modeConfig?.onlyUsers);
     const [connection] = connections;
@@ -107,6 +115,16 @@ export class AccessService {
     const identity = { type: "fqdn", value: fqdn } as const;
     return { address, identity, authorities, provesAddress: proves(leaf, addressIdentity(address)) };
   }
+}
+
+/** What devices are told has no place for others. */
+function requireUsualPorts({ name, ports = DEFAULT_PORTS }: GatewayModel): void {
+  if (ports.ike === DEFAULT_PORTS.ike && ports.natt === DEFAULT_PORTS.natt) return;
+  throw handoverFault("handover/other-ports", `${name} is reached at ports that devices do not call`, {
+    field: "gatewayId",
+    value: `${ports.ike}, ${ports.natt}`,
+    expected: `${DEFAULT_PORTS.ike}, ${DEFAULT_PORTS.natt}`,
+  });
 }
 
 function addressIdentity(address: string): PeerIdentity {

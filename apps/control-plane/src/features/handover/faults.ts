@@ -4,6 +4,8 @@ import { faultTable } from "@sallyport/base";
 export const handoverFault = faultTable({
   /** The gateway has no certificate yet: its agent is not enrolled. */
   "handover/gateway-not-ready": { retry: true, expose: true },
+  /** People's devices call the ports 500 and 4500 only. */
+  "handover/other-ports": { retry: false, expose: true },
   /** The service does not let the person in: disabled, or in none of its groups. */
   "handover/not-a-user": { retry: false, expose: true },
   /** The service's gateways trust no certificate of this authority. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from "@nestjs/common";
 import { CONFIG, type Config } from "../../platform/config/config.js";
 import { LOG, type Log } from "../../platform/log/log.js";
+import { Periodic } from "../../platform/periodic.js";
 import { RetentionStore } from "./retention.store.js";
 
 export interface RetentionLimits {
@@ -22,24 +23,24 @@ const BATCH = 2_000;
 /** Deletes what nobody needs any more. Replicas may do it at the same time, and as often as they like. */
 @Injectable()
 export class RetentionService implements OnApplicationBootstrap, OnApplicationShutdown {
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #periodic: Periodic;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    @Inject(LOG) private readonly log: Log,
+    @Inject(LOG) log: Log,
     private readonly store: RetentionStore,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.config.roles.has("jobs")) this.#later(FIRST_MS);
+  ) {
+    this.#periodic = new Periodic(async () => {
+      log.info(await this.run(LIMITS), "old events and revisions deleted");
+    }, log);
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+  onApplicationBootstrap(): void {
+    if (this.config.roles.has("jobs")) this.#periodic.start(FIRST_MS, EVERY_MS);
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.#periodic.stop();
   }
 
   /** Gives how many rows went. */
@@ -55,23 +56,11 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
 
   async #all(deleteSome: () => Promise<number>): Promise<number> {
     let all = 0;
-    while (!this.#stopped) {
+    while (!this.#periodic.stopped) {
       const some = await deleteSome();
       all += some;
       if (some < BATCH) break;
     }
     return all;
-  }
-
-  #later(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.run(LIMITS).then(
-        (gone) => this.log.info(gone, "old events and revisions deleted"),
-        (err: unknown) => this.log.warn({ err }, "old rows could not be deleted; it will be tried again"),
-      );
-      void this.#running.finally(() => {
-        if (!this.#stopped) this.#later(EVERY_MS);
-      });
-    }, ms).unref();
   }
 }
