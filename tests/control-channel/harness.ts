@@ -8,7 +8,13 @@ import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/i
 import { pino } from "pino";
 import { enrol } from "../../apps/agent/src/enrol/index.js";
 import { type Enrolment, EnrolmentStore, IntentStore } from "../../apps/agent/src/store/index.js";
-import { ControlChannel, IntentKeeper, type IntentKeeperOptions, Reporter } from "../../apps/agent/src/stream/index.js";
+import {
+  ControlChannel,
+  type ControlChannelOptions,
+  IntentKeeper,
+  type IntentKeeperOptions,
+  Reporter,
+} from "../../apps/agent/src/stream/index.js";
 import { AgentPeerService } from "../../apps/control-plane/src/features/agents/agent-peer.service.js";
 import { AgentServer } from "../../apps/control-plane/src/features/agents/agent-server.js";
 import { AgentSessions } from "../../apps/control-plane/src/features/agents/agent-sessions.js";
@@ -274,6 +280,8 @@ export class TestAgent {
   channel!: ControlChannel;
   commands: string[] = [];
   refuseCommand: Error | undefined;
+  /** Carries commands out; absent: they are only kept. */
+  onCommand: ControlChannelOptions["onCommand"] | undefined;
 
   constructor(
     readonly state: string,
@@ -316,6 +324,7 @@ export class TestAgent {
       onCommand: async (action) => {
         if (this.refuseCommand) throw this.refuseCommand;
         this.commands.push(action.case ?? "");
+        return this.onCommand?.(action);
       },
       log,
     });

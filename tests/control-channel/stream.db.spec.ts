@@ -106,8 +106,12 @@ describe("a stream", () => {
     const { bus, stop } = await f.replica().then((other) => ({ bus: other.bus, stop: () => other.stop() }));
     const told: object[] = [];
     const end = bus.subscribe("commandResult", (result) => told.push(result));
-    const command = { gatewayId: agent.id, tunnelKey: "t", childId: "" } as const;
-    await bus.publish("command", { ...command, commandId: "c1", action: "rekey" });
+    const command = (commandId: string, what: "rekey" | "initiate") =>
+      bus.publish("command", {
+        ...{ commandId, gatewayId: agent.id },
+        action: { case: what, value: { tunnelId: "t", childId: "" } },
+      });
+    await command("c1", "rekey");
     await eventually(() => told.length === 1);
     expect(agent.commands).toEqual(["rekey"]);
     agent.refuseCommand = new Fault(
@@ -116,7 +120,7 @@ describe("a stream", () => {
       { retry: false, expose: true },
       { field: "tunnelId" },
     );
-    await bus.publish("command", { ...command, commandId: "c2", action: "initiate" });
+    await command("c2", "initiate");
     await eventually(() => told.length === 2);
     end();
     await stop();

@@ -35,7 +35,16 @@ export const COMMANDS = {
   start: { entry: "apps/control-plane/dist/main.js", debian: () => BUILD },
   test: {
     entry: "tools/test/main.ts",
-    debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, ...KERNEL, ...LIBRESWAN_NEEDS, "redis-server", "chromium"],
+    debian: () => [
+      ...BUILD,
+      ...NETWORK,
+      ...STRONGSWAN,
+      ...KERNEL,
+      ...LIBRESWAN_NEEDS,
+      "redis-server",
+      "pebble",
+      "chromium",
+    ],
     unpacked: UNPACKED,
   },
   bench: { entry: "bench/main.ts", debian: () => [...BUILD, ...NETWORK, ...STRONGSWAN, "iperf3"] },

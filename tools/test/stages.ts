@@ -66,7 +66,14 @@ export const STAGES: readonly Stage[] = [
     count: closingLine,
     needs: ["gcc"],
   },
-  { name: "database", command: jestProject("db"), env: vm, limitSeconds: 600, count: jest, needs: ["redis-server"] },
+  {
+    name: "database",
+    command: jestProject("db"),
+    env: vm,
+    limitSeconds: 600,
+    count: jest,
+    needs: ["redis-server", "pebble"],
+  },
   {
     name: "compliance",
     command: jestProject("compliance", "--runInBand"),

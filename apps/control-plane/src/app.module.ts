@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from "@nestjs/common";
+import { AcmeModule } from "./features/acme/acme.module.js";
 import { AddressPoolsModule } from "./features/address-pools/address-pools.module.js";
 import { AgentsModule } from "./features/agents/agents.module.js";
 import { AuditModule } from "./features/audit/audit.module.js";
@@ -47,6 +48,7 @@ export class AppModule {
         HandoverModule,
         TunnelsModule,
         AgentsModule,
+        AcmeModule,
         RetentionModule,
         MasterKeyModule,
         GraphqlModule,

@@ -41,9 +41,12 @@ interface World {
   personId: string;
   leaseId: string;
   serviceId: string;
+  acmeAccountId: string;
+  acmeCertificateId: string;
 }
 
 const GIVEN_PASSWORD = "a password that is long enough";
+const BINDING_KEY = "a-binding-key-from-a-directory";
 const PSK = "correct horse battery staple";
 
 let cp: TestControlPlane;
@@ -226,6 +229,28 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   deleteRoadWarrior: () => cp.get(BY_ID("deleteRoadWarrior"), { id: world.personId }),
   deleteRoadWarriorGroup: () => cp.get(BY_ID("deleteRoadWarriorGroup"), { id: world.groupId }),
   deleteAddressPool: () => cp.get(BY_ID("deleteAddressPool"), { id: world.poolId }),
+  createAcmeAccount: async () => {
+    const input = {
+      ...{ name: "CA", directoryUrl: "https://127.0.0.1:1/directory", termsOfServiceAgreed: true },
+      externalAccountBinding: { keyId: "customer", hmacKey: BINDING_KEY },
+    };
+    const made = await cp.get<{ createAcmeAccount: { id: string } }>(
+      "mutation ($input: CreateAcmeAccountInput!) { createAcmeAccount(input: $input) { id } }",
+      { input },
+    );
+    world.acmeAccountId = made.createAcmeAccount.id;
+  },
+  registerAcmeAccount: () => cp.get(BY_ID("registerAcmeAccount"), { id: world.acmeAccountId }),
+  requestAcmeCertificate: async () => {
+    const { acmeAccountId: accountId, hub } = world;
+    const made = await cp.get<{ requestAcmeCertificate: { id: string } }>(
+      "mutation ($input: RequestAcmeCertificateInput!) { requestAcmeCertificate(input: $input) { id } }",
+      { input: { accountId, gatewayId: hub.gateway.id, names: ["vpn.example.org"] } },
+    );
+    world.acmeCertificateId = made.requestAcmeCertificate.id;
+  },
+  deleteAcmeCertificate: () => cp.get(BY_ID("deleteAcmeCertificate"), { id: world.acmeCertificateId }),
+  deleteAcmeAccount: () => cp.get(BY_ID("deleteAcmeAccount"), { id: world.acmeAccountId }),
   retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
   createOperator: () =>
     cp.get("mutation ($input: CreateOperatorInput!) { createOperator(input: $input) { oneTimePassword } }", {
@@ -271,7 +296,7 @@ describe("every mutation leaves an audit entry", () => {
   test("and none of them holds a secret", async () => {
     const text = JSON.stringify(await query(cp.connection, "SELECT row_to_json(a)::text FROM audit_entries a"));
     const keys = [world.importedKey, world.certificate.privateKey as string];
-    const secrets = [PSK, GIVEN_PASSWORD, world.password, world.hub.enrolment.token, ...keys];
+    const secrets = [PSK, BINDING_KEY, GIVEN_PASSWORD, world.password, world.hub.enrolment.token, ...keys];
     for (const secret of secrets) {
       expect(text).not.toContain(secret);
     }

@@ -9,7 +9,11 @@ import { Secret } from "./secret.js";
 const NAMES = [...SIGNATURES.keys()] as [SignatureName, ...SignatureName[]];
 const signatures = z.array(z.enum(NAMES, { error: `one of ${NAMES.join(", ")}` })).min(1);
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/, "SHA-256 as 64 lower-case hex digits");
-export const certificate = z.strictObject({ fingerprint, intermediates: z.array(der).max(8) });
+export const certificate = z.strictObject({
+  fingerprint,
+  intermediates: z.array(der).max(8),
+  leaf: der.optional(),
+});
 const secret = z.string().min(1).max(1024);
 const sealed = <T extends { secret: string }>(v: T) => ({ ...v, secret: new Secret(v.secret) });
 const psk = { method: z.literal("psk"), keyId: id, secret };

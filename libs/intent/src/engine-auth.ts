@@ -88,7 +88,10 @@ export function authenticationOf(
 ): Pick<PeerConfig, "localAuth" | "remoteAuth" | "ppk"> | undefined {
   const { local, peer, localRounds = [], peerRounds = [], ppk } = connection;
   const localAuth = whole([local, ...localRounds].map((x) => localAuthOf({ local: x, peer }, own, anchors)));
-  const remoteAuth = whole([peer, ...peerRounds].map((x) => remoteAuthOf(x, own.usual, anchors)));
+  // What callers see in EAP is what they see in IKE.
+  const shown =
+    local.method === "certificate" && local.certificates?.[0] ? own.named(local.certificates[0]) : own.usual;
+  const remoteAuth = whole([peer, ...peerRounds].map((x) => remoteAuthOf(x, shown, anchors)));
   if (!localAuth || !remoteAuth) return undefined;
   const id = Uint8Array.from(Buffer.from(ppk?.id ?? "", "utf8"));
   const mixed = ppk && { ppk: { id, secret: ppk.secret.bytes(), required: ppk.required ?? true } };

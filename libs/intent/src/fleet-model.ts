@@ -28,6 +28,14 @@ export interface GatewayModel {
   readonly ports?: Ports | undefined;
   /** Absent until it is enrolled. */
   readonly certificate?: CertificateReference | undefined;
+  /** A certificate of a public authority: shown to road warriors instead, under its own name. */
+  readonly publicCertificate?: PublicCertificate | undefined;
+}
+
+export interface PublicCertificate {
+  /** A DNS name that it certifies. */
+  readonly name: string;
+  readonly reference: CertificateReference;
 }
 
 /**

@@ -27,6 +27,8 @@ export interface CertificateReference {
   readonly fingerprint: string;
   /** Issuing CAs between the leaf and the anchor, leaf's issuer first; sent beside the leaf. */
   readonly intermediates: readonly string[];
+  /** The leaf itself, where the gateway has had no other way to learn it: it belongs to a key that the gateway made for a request. */
+  readonly leaf?: string | undefined;
 }
 
 /** Liveness checks (RFC 7296 §2.4). 0 switches them off. */

@@ -58,6 +58,41 @@ const usersIn = (model: FleetModel, id?: string) =>
   new Map(arrived(model, id).people[0]?.modeConfig?.users?.map((u) => [u.identity.value, u]));
 
 describe("remote access", () => {
+  test("shows a certificate of a public authority under its own name, in IKE and in EAP; other connections keep the gateway's own", () => {
+    const reference = { fingerprint: "ab".repeat(32), intermediates: ["MAA="], leaf: "MAA=" };
+    const publicCertificate = { name: "vpn.example.org", reference };
+    const change = { methods: ["certificate", "eap-tls"] as const };
+    const before = compile(served(change), "gw-hq");
+    const model = served(change, undefined, {
+      gateways: [{ ...gateway(0), publicCertificate }, { ...gateway(1), host: undefined }, gateway(2)],
+    });
+    const intent = compile(model, "gw-hq");
+    const local = {
+      method: "certificate",
+      identity: { type: "fqdn", value: "vpn.example.org" },
+      certificates: [reference],
+    };
+    const [services, others] = [true, false].map((is) =>
+      intent.connections.filter((c) => (c.modeConfig !== undefined) === is),
+    );
+    expect(services?.map((c) => c.local)).toEqual([local, local]);
+    expect(others).toEqual(before.connections.filter((c) => c.modeConfig === undefined));
+    expect(parseIntent(serializeIntent(intent))).toEqual(intent);
+
+    const shown = { ...OWN_CREDENTIAL, key: "public", chain: [Uint8Array.of(2)] };
+    const facts: LocalFacts = {
+      credential: (named) => (named?.leaf === undefined ? OWN_CREDENTIAL : shown),
+      resolved: new Map(),
+      localAddress: () => IpAddress.parse("198.51.100.1"),
+      ownAddresses: [],
+      ownNetworks: [],
+      forcesEncapsulation: false,
+    };
+    const config = toIkeConfig(intent, facts).config.peers.find((p) => p.remoteAuth[0].method === "eap");
+    expect(config?.localAuth[0]).toMatchObject({ credentials: [shown] });
+    expect(config?.remoteAuth[0]).toMatchObject({ eap: { tls: { key: "public", chain: shown.chain } } });
+  });
+
   test("is a connection for people with passwords, whose hashes travel along and never print", () => {
     const verifier = mschapVerifier("correct horse");
     const { intent, people } = arrived(served({}, [person("ann", { verifier }), person("bob")]));

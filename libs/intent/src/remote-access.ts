@@ -2,7 +2,15 @@ import { IpAddress } from "@sallyport/base";
 import { fault } from "./faults.js";
 import { canonicalSubnets, DEFAULT_PORTS, type Fleet, gatewayIdentity, tunnelId, unknown } from "./fleet.js";
 import type { AddressPoolModel, GatewayModel, RemoteAccessModel, RoadWarriorModel, ToldModel } from "./fleet-model.js";
-import type { ConnectionIntent, EapUserSetIntent, Identity, PeerAuth, PoolIntent, UserIntent } from "./model.js";
+import type {
+  ConnectionIntent,
+  EapUserSetIntent,
+  Identity,
+  LocalAuth,
+  PeerAuth,
+  PoolIntent,
+  UserIntent,
+} from "./model.js";
 import { givenRanges, isGiven, poolSize, shareOf } from "./ranges.js";
 
 /** What remote access adds to a gateway's intent. */
@@ -100,7 +108,7 @@ function connectionOf(
     role: "responder",
     remote: { ports: DEFAULT_PORTS },
     ikeProposals: profile.ikeProposals,
-    local: { method: "certificate", identity: gatewayIdentity(gateway) },
+    local: shownBy(gateway),
     peer: peerOf(service, way, setId),
     ikeRekeySeconds: profile.lifetimes.ikeRekeySeconds,
     dpd: profile.dpd,
@@ -128,6 +136,16 @@ function connectionOf(
         startAction: "none",
       },
     ],
+  };
+}
+
+function shownBy(gateway: GatewayModel): LocalAuth {
+  const { publicCertificate: shown } = gateway;
+  if (shown === undefined) return { method: "certificate", identity: gatewayIdentity(gateway) };
+  return {
+    method: "certificate",
+    identity: { type: "fqdn", value: shown.name },
+    certificates: [shown.reference],
   };
 }
 

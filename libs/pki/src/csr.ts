@@ -39,15 +39,16 @@ async function build(
   return signedDer(key.kind, info, await sign(info));
 }
 
-/** Makes a certificate request (PKCS#10, DER) signed by the key that it asks a certificate for. Names are only wishes. */
+/** Makes a certificate request (PKCS#10, DER) signed by the key that it asks a certificate for. Names are only wishes; without `commonName` the subject is empty. */
 export function createRequest(
   keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject },
-  commonName: string,
+  commonName: string | undefined,
   names: readonly SubjectName[] = [],
 ): Promise<Uint8Array> {
   const spki = spkiOf(keys.publicKey);
   const { kind } = readPublicKey(spki);
-  return build({ kind, spki }, [["CN", commonName]], names, async (data) => signWith(keys.privateKey, kind, data));
+  const subject: Subject = commonName === undefined ? [] : [["CN", commonName]];
+  return build({ kind, spki }, subject, names, async (data) => signWith(keys.privateKey, kind, data));
 }
 
 /** The same for a key that stays in its store: what a root elsewhere is asked to certify. */

@@ -1,6 +1,7 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { GatewayIntent } from "@sallyport/intent";
+import { readCertificate } from "@sallyport/pki";
 import { createAuthority } from "@sallyport/testkit";
 import pino from "pino";
 import { Credentials } from "./credentials.js";
@@ -27,6 +28,38 @@ it("has the certificate that is named, with the intermediates beside it or those
     base64(older.der, other.der),
   );
   expect(chainOf({ fingerprint: "00", intermediates: base64(other.der) })).toBeUndefined();
+});
+
+it("takes a certificate that comes with the intent when the key was made here, and keeps the one before for who needs it still", async () => {
+  const root = await createAuthority("root", "ecdsa");
+  const upper = await root.subordinate("upper", "ecdsa");
+  const [own, brought, next, strange] = await Promise.all(
+    ["own", "vpn", "vpn", "strange"].map((name) => upper.issue(`${name}.example`, "ecdsa")),
+  );
+  const made = [brought, next].map((c) => ({
+    key: createPrivateKey(c?.privateKey ?? ""),
+    spki: readCertificate(c?.der ?? Buffer.alloc(0)).spki,
+  }));
+  const find = (spki: Uint8Array) => made.find((m) => Buffer.compare(m.spki, spki) === 0)?.key;
+  const credentials = new Credentials(undefined, { find });
+  credentials.load([{ privateKey: own?.privateKey ?? "", certificates: own?.certificate ?? "" }]);
+  const named = (c = brought) => ({
+    fingerprint: c?.fingerprint ?? "",
+    intermediates: [upper.der.toString("base64")],
+    leaf: c?.der.toString("base64") ?? "",
+  });
+  const first = credentials.credential(named());
+  expect(first?.chain.map((der) => Buffer.from(der))).toEqual([brought?.der, upper.der]);
+  expect(first?.subject).toEqual({ type: "fqdn", name: "vpn.example" });
+  expect(credentials.privateKey(first?.key ?? "")).toBe(made[0]?.key);
+  expect(credentials.credential(named(next))?.key).toBe(next?.fingerprint);
+  expect(credentials.privateKey(first?.key ?? "")).toBe(made[0]?.key);
+  expect(credentials.credential(named(strange))).toBeUndefined();
+  expect(credentials.credential({ ...named(), fingerprint: own?.fingerprint ?? "", leaf: undefined })?.key).toBe(
+    own?.fingerprint,
+  );
+  expect(credentials.credential({ ...named(), fingerprint: "00".repeat(32) })).toBeUndefined();
+  expect(credentials.certificates().map((c) => c.fingerprint)).toEqual([own, brought, next].map((c) => c?.fingerprint));
 });
 
 it("knows which authorities are above a certificate, and what that says by itself", async () => {

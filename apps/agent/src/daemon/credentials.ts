@@ -65,6 +65,13 @@ const isRoot = ({ subject, issuer }: Certificate) => subject.text === issuer.tex
 
 /** Certificates with the intermediates that intents name beside them. */
 const MAX_NAMED = 256;
+/** Certificates that intents brought, those of intents before included: somebody may be in the middle of an exchange with one. */
+const MAX_BROUGHT = 16;
+
+/** Where the key of a certificate is that an intent brings. */
+export interface KeyFinder {
+  find(spki: Uint8Array): KeyObject | undefined;
+}
 
 type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
@@ -77,6 +84,8 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   readonly #verifier = new ChainVerifier();
   /** By the leaf's fingerprint, which also names the key; newest first. */
   #identities: readonly OwnIdentity[] = [];
+  /** By the leaf's fingerprint, the most recently used last. */
+  readonly #brought = new Map<string, OwnIdentity>();
   /** By what the intents named. */
   readonly #named = new Map<string, Credential>();
   readonly #anchors = new Map<string, Uint8Array>();
@@ -88,7 +97,10 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   readonly #taken = new Map<string, VerifiedChain>();
 
   /** Without `revocation`, nobody is asked whether a certificate is revoked. */
-  constructor(private readonly revocation?: Revocation) {}
+  constructor(
+    private readonly revocation?: Revocation,
+    private readonly requested?: KeyFinder,
+  ) {}
 
   /** Newest first. Throws `ike/unsuitable-key` and what `certificatesFromPem` throws. */
   load(files: readonly IdentityFiles[]): void {
@@ -107,7 +119,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
    */
   credential(reference: CertificateReference | undefined): Credential | undefined {
     const found = reference
-      ? this.#identities.find((i) => i.leaf.fingerprint === reference.fingerprint)
+      ? (this.#identities.find((i) => i.leaf.fingerprint === reference.fingerprint) ?? this.#bring(reference))
       : this.#identities[0];
     if (!found) return undefined;
     const intermediates = reference?.intermediates ?? [];
@@ -119,6 +131,24 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     if (this.#named.size >= MAX_NAMED) this.#named.clear();
     this.#named.set(name, made);
     return made;
+  }
+
+  /** A certificate that came with the intent, for a key that was made here. */
+  #bring({ fingerprint, leaf: der }: CertificateReference): OwnIdentity | undefined {
+    if (der === undefined) return undefined;
+    const known = this.#brought.get(fingerprint);
+    if (known !== undefined) {
+      this.#brought.delete(fingerprint);
+      this.#brought.set(fingerprint, known);
+      return known;
+    }
+    const leaf = readCertificate(Buffer.from(der, "base64"), "leaf");
+    const key = this.requested?.find(leaf.spki);
+    if (key === undefined || leaf.fingerprint !== fingerprint) return undefined;
+    const brought = { leaf, above: [], key, kind: keyKind(key) };
+    this.#brought.set(fingerprint, brought);
+    if (this.#brought.size > MAX_BROUGHT) this.#brought.delete(this.#brought.keys().next().value as string);
+    return brought;
   }
 
   #credentialOf({ leaf, kind }: OwnIdentity, above: readonly Certificate[]): Credential {
@@ -157,7 +187,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   }
 
   privateKey(name: string): KeyObject {
-    const found = this.#identities.find((i) => i.leaf.fingerprint === name);
+    const found = this.#identities.find((i) => i.leaf.fingerprint === name) ?? this.#brought.get(name);
     if (found) return found.key;
     throw fault("agent/no-key", `no private key "${name}"`, { field: "key", value: name });
   }
@@ -188,7 +218,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
 
   /** Every certificate that this gateway shows, trusts or has taken. */
   certificates(): CertificateFacts[] {
-    const own = this.#identities.flatMap(({ leaf, above }) => [
+    const own = [...this.#identities, ...this.#brought.values()].flatMap(({ leaf, above }) => [
       factsOf(leaf, "own"),
       ...above.filter((c) => !isRoot(c)).map((c) => factsOf(c, "own chain")),
     ]);

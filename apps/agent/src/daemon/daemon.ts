@@ -3,6 +3,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IkeEvent } from "@sallyport/ike";
 import { DEFAULT_PORTS, type GatewayIntent } from "@sallyport/intent";
+import { RequestedKeys } from "../certify/index.js";
 import { fault } from "../faults.js";
 import type { DataPlaneChoice } from "./carrier.js";
 import { systemClock } from "./clock.js";
@@ -47,6 +48,7 @@ export class Daemon {
   readonly logs = new LogBuffer();
   readonly log: Logger;
   readonly credentials: Credentials;
+  readonly requested: RequestedKeys;
   readonly #listeners = new Set<(event: IkeEvent) => void>();
   readonly #lines = new LogBudget(systemClock.now);
   #gateway: Gateway | undefined;
@@ -70,6 +72,7 @@ export class Daemon {
       const hook = new ResolverHook(options.resolverHook, this.log);
       this.onEvent((event) => hook.onEvent(event));
     }
+    this.requested = new RequestedKeys(options.stateDir);
     this.credentials = new Credentials(
       new Revocation({
         fetch: webFetch,
@@ -77,6 +80,7 @@ export class Daemon {
         log: this.log,
         onNews: () => this.#gateway?.dropDistrusted(),
       }),
+      this.requested,
     );
   }
 
@@ -128,6 +132,7 @@ export class Daemon {
     );
     if (other)
       throw fault("agent/already-running", `an agent runs on ${stateDir} already`, { field: "state", value: stateDir });
+    await this.requested.load();
     this.credentials.load(identities);
     this.#expectsIntent = intent !== undefined;
     await this.#openGateway(intent?.ports ?? DEFAULT_PORTS);

@@ -1,5 +1,5 @@
 import { release } from "node:os";
-import { type Command, Severity, type TunnelState } from "@sallyport/contract";
+import { Severity, type TunnelState } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { renew, renewalDue } from "../enrol/index.js";
@@ -8,6 +8,7 @@ import { ControlChannel, IntentKeeper, Reporter } from "../stream/index.js";
 import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
+import { RemoteCommands } from "./remote-commands.js";
 import { sameState } from "./report.js";
 import { inSlices } from "./slices.js";
 
@@ -28,6 +29,7 @@ export class Session {
   readonly #reporter = new Reporter();
   readonly #keeper: IntentKeeper;
   readonly #channel: ControlChannel;
+  readonly #commands: RemoteCommands;
   #enrolment: Enrolment;
   /** What was told last, by tunnel. */
   #told = new Map<string, TunnelState>();
@@ -42,6 +44,7 @@ export class Session {
   constructor(private readonly options: SessionOptions) {
     const { daemon, agentVersion } = options;
     this.#enrolment = options.enrolment;
+    this.#commands = new RemoteCommands(daemon);
     this.#keeper = new IntentKeeper({
       store: new IntentStore(daemon.options.stateDir),
       reporter: this.#reporter,
@@ -56,7 +59,7 @@ export class Session {
       intents: this.#keeper,
       reporter: this.#reporter,
       restart: () => this.#inOrder(async () => this.#reporter.restart(await this.#snapshot())),
-      onCommand: (action) => this.#command(action),
+      onCommand: (action) => this.#commands.run(action),
       log: daemon.log,
     });
     daemon.onEvent((event) => this.#event(event));
@@ -81,6 +84,7 @@ export class Session {
     clearTimeout(this.#countersTimer);
     clearInterval(this.#renewalTimer);
     await this.#channel.stop();
+    await this.#commands.close();
   }
 
   async #apply(intent: GatewayIntent): Promise<void> {
@@ -98,16 +102,6 @@ export class Session {
       udpEncapsulation: true,
       kernelRelease: release(),
     };
-  }
-
-  async #command(action: NonNullable<Command["action"]>): Promise<void> {
-    const { gateway } = this.options.daemon;
-    if (action.case === undefined) return;
-    const peer = gateway.tunnel(action.value.tunnelId);
-    const child = action.value.childId || undefined;
-    if (action.case === "initiate") gateway.initiate(peer, child);
-    else if (action.case === "terminate") gateway.terminate(peer, child);
-    else gateway.rekey(peer, child);
   }
 
   #event(event: IkeEvent): void {

@@ -38,8 +38,8 @@ export interface ControlChannelOptions {
   readonly reporter: Reporter;
   /** Gives the reporter every tunnel's state, for the complete report that opens a stream. */
   readonly restart: () => Promise<void>;
-  /** Carries out a command of the control plane; what it throws becomes its result. */
-  readonly onCommand: (action: NonNullable<Command["action"]>) => Promise<void>;
+  /** Carries out a command of the control plane and gives what it asks for; what it throws becomes its result. */
+  readonly onCommand: (action: NonNullable<Command["action"]>) => Promise<Uint8Array | undefined>;
   readonly onChange?: (connected: boolean) => void;
   readonly log: Logger;
 }
@@ -206,8 +206,8 @@ export class ControlChannel {
   async #command({ id, action }: Command): Promise<void> {
     const { reporter, onCommand } = this.options;
     try {
-      await onCommand(action);
-      reporter.answer({ case: "commandResult", value: { id, ok: true } });
+      const csr = await onCommand(action);
+      reporter.answer({ case: "commandResult", value: { id, ok: true, ...(csr && { csr }) } });
     } catch (error) {
       reporter.answer({ case: "commandResult", value: { id, ok: false, problem: toProblem(error) } });
     }

@@ -46,8 +46,11 @@ export interface SessionDependencies {
   readonly closed: (session: AgentSession) => void;
 }
 
+/** What is longer is no request that anybody asked for, and will be found malformed. */
+const MAX_CSR_BYTES = 4_096;
+
 type CommandProblem = NonNullable<Message<"commandResult">["problem"]>;
-type Answered = (problem: CommandProblem | undefined) => void;
+type Answered = (problem: CommandProblem | undefined, csr?: Uint8Array) => void;
 type Body = NonNullable<MessageInitShape<typeof ControlMessageSchema>["body"]>;
 
 const NOT_CONNECTED: CommandProblem = { code: "agents/not-connected", message: "the agent's stream ended" };
@@ -222,11 +225,11 @@ export class AgentSession {
     }
   }
 
-  #answered({ id, ok, problem }: CommandResult): void {
+  #answered({ id, ok, problem, csr }: CommandResult): void {
     const answered = this.#commands.get(id);
     if (answered === undefined) return;
     this.#commands.delete(id);
-    answered(ok ? undefined : commandProblem(problem));
+    answered(ok ? undefined : commandProblem(problem), csr.length > 0 ? csr.subarray(0, MAX_CSR_BYTES) : undefined);
   }
 
   #greet(hello: Hello): void {

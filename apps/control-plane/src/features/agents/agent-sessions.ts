@@ -122,14 +122,16 @@ export class AgentSessions {
   }
 
   /** Of all replicas the one that holds the stream answers. */
-  #command({ commandId, gatewayId, action, tunnelKey: tunnelId, childId }: Message<"command">): void {
+  #command({ commandId, gatewayId, action }: Message<"command">): void {
     const session = this.#byGateway.get(gatewayId);
     if (session === undefined) return;
-    const command = create(CommandSchema, { id: commandId, action: { case: action, value: { tunnelId, childId } } });
-    session.command(command, (problem) => {
-      this.log.info({ gateway: session.peer.name, action, tunnelId, childId, problem }, "an agent answered a command");
+    const command = create(CommandSchema, { id: commandId, action });
+    session.command(command, (problem, csr) => {
+      const { name } = session.peer;
+      this.log.info({ gateway: name, ...told(action), problem }, "an agent answered a command");
+      const result = problem === undefined ? csr && { csr: Buffer.from(csr).toString("base64") } : { problem };
       this.bus
-        .publish("commandResult", { commandId, ...(problem === undefined ? {} : { problem }) })
+        .publish("commandResult", { commandId, ...result })
         .catch((err: unknown) => this.log.warn({ err, commandId }, "whoever gave the command was not told"));
     });
   }
@@ -179,4 +181,14 @@ export class AgentSessions {
     };
     this.#timers.push(setInterval(() => void run(), ms).unref());
   }
+}
+
+/** What of a command may stand in a log: the answer to a challenge is for its authority alone. */
+function told({ case: action, value }: Message<"command">["action"]): object {
+  if ("tunnelId" in value) return { action, ...value };
+  return {
+    action,
+    ...("names" in value ? { names: value.names } : {}),
+    ...("name" in value ? { name: value.name } : {}),
+  };
 }

@@ -5,6 +5,7 @@ import { EnrolmentModule } from "../enrolment/enrolment.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
 import { TunnelsModule } from "../tunnels/tunnels.module.js";
+import { AgentCommands } from "./agent-commands.service.js";
 import { AgentPeerService } from "./agent-peer.service.js";
 import { AgentServer } from "./agent-server.js";
 import { AgentSessions } from "./agent-sessions.js";
@@ -16,6 +17,7 @@ import { TunnelCommands } from "./tunnel-commands.service.js";
 @Module({
   imports: [AuditModule, CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
   providers: [
+    AgentCommands,
     AgentPeerService,
     AgentServer,
     AgentSessions,
@@ -24,6 +26,6 @@ import { TunnelCommands } from "./tunnel-commands.service.js";
     TunnelCommandResolver,
     { provide: SessionStore, useClass: PrismaSessionStore },
   ],
-  exports: [AgentServer],
+  exports: [AgentCommands, AgentServer],
 })
 export class AgentsModule {}

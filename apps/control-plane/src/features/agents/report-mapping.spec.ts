@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EventSchema, TunnelStateSchema } from "@sallyport/contract";
-import { agentEvent, MAX_TEXT, tunnelReport } from "./report-mapping.js";
+import { MAX_FOREIGN_TEXT as MAX_TEXT } from "../../platform/foreign-text.js";
+import { agentEvent, tunnelReport } from "./report-mapping.js";
 
 const NOW = new Date(0);
 /** One character, two units of UTF-16: whoever cuts between them leaves what no JSON column takes. */

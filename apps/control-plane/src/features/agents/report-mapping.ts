@@ -10,6 +10,7 @@ import {
   type TunnelState,
   TunnelStatus,
 } from "@sallyport/contract";
+import { foreignText } from "../../platform/foreign-text.js";
 import type { AgentEvent } from "../events/event.service.js";
 import type {
   ChildSaReport,
@@ -19,10 +20,7 @@ import type {
   TunnelReport,
 } from "../tunnels/tunnel-state.service.js";
 
-/** Texts of agents end up in rows, logs and pages: bounded, with no character that acts on a terminal and no half of one (JSON columns refuse it). */
-export const MAX_TEXT = 512;
-const text = (value: string, max = MAX_TEXT) =>
-  value.slice(0, max).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
+const text = foreignText;
 const optional = (value: string) => (value === "" ? undefined : text(value));
 
 /** Dates that JavaScript and PostgreSQL both hold; nonsense becomes undefined. */

@@ -1,6 +1,7 @@
 import { Injectable } from "@nestjs/common";
 import type { CertificateReference } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { loadPublicCertificates } from "../acme/public-certificates.js";
 import { type Credentials, GatewayCredentials } from "../intents/gateway-credentials.js";
 import { AuthorityService } from "./authority.service.js";
 
@@ -31,6 +32,7 @@ export class IssuedCredentials extends GatewayCredentials {
     }
     return {
       certificates,
+      publicCertificates: await loadPublicCertificates(tx, organizationId),
       trustAnchors: roots.map((r) => ({ id: r.id, name: r.name.slice(0, 200), der: base64(r.certificate) })),
       internalAnchorIds: roots.map((r) => r.id),
     };

@@ -116,14 +116,20 @@ export class PrismaFleetStore extends FleetStore {
     const peers = await tx.externalPeer.findMany({ where, include: { subnets: true } });
     const keys = await tx.secret.findMany({ where: { ...where, externalPeers: { some: { organizationId } } } });
     const pools = await tx.addressPool.findMany({ where });
-    const { certificates, trustAnchors, internalAnchorIds } = await this.credentials.load(tx, organizationId);
+    const { certificates, publicCertificates, ...anchors } = await this.credentials.load(tx, organizationId);
+    const { trustAnchors, internalAnchorIds } = anchors;
     const people = await loadPeople(tx, this.vault, organizationId, internalAnchorIds);
     return {
       organization: { id: organization.id, slug: organization.slug, name: organization.name },
       sites: sites.map(({ id, name, subnets }) => ({ id, name, subnets: subnets.map((s) => s.prefix) })),
       gateways: gateways.map((gateway) => {
         const certificate = certificates.get(gateway.id);
-        return { ...gatewayModel(gateway), ...(certificate ? { certificate } : {}) };
+        const publicCertificate = publicCertificates.get(gateway.id);
+        return {
+          ...gatewayModel(gateway),
+          ...(certificate ? { certificate } : {}),
+          ...(publicCertificate ? { publicCertificate } : {}),
+        };
       }),
       networks: networks.map(networkModel),
       externalPeers: peers.map(peerModel),

@@ -1,6 +1,7 @@
 import type { Tx } from "../../platform/database/database.js";
 import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import type { Sealed } from "../../platform/vault/vault.js";
+import { accountPlace } from "../acme/account.service.js";
 import { authorityKeyPlace } from "../certificates/database-key-store.js";
 import { handoverPlace } from "../handover/sealed-key.js";
 import { revisionPlace } from "../intents/jobs.js";
@@ -68,6 +69,15 @@ export const SEALED_TABLES: readonly SealedTable[] = [
     },
     write: (tx, row, data) =>
       tx.authorityKey.updateMany({ where: { ...of(row), organizationId: row.organizationId }, data }),
+  },
+  {
+    model: "AcmeAccount",
+    async stale(tx, keyId, take) {
+      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId } };
+      const rows = await tx.acmeAccount.findMany({ where, select, orderBy, take });
+      return rows.map((row) => ({ ...row, place: accountPlace(row.id) }));
+    },
+    write: (tx, row, data) => tx.acmeAccount.updateMany({ where: of(row), data }),
   },
   {
     model: "RoadWarrior",

@@ -2,6 +2,20 @@ import { z } from "zod";
 
 const id = z.string();
 
+/** What an agent is asked to do at once; ids are those of the intent, `childId` may be empty. A few kilobytes at most. */
+const agentAction = z.discriminatedUnion("case", [
+  z.object({ case: z.enum(["initiate", "terminate", "rekey"]), value: z.object({ tunnelId: id, childId: id }) }),
+  z.object({
+    case: z.literal("requestCertificate"),
+    value: z.object({ id, names: z.array(z.string()), keyType: z.string() }),
+  }),
+  z.object({
+    case: z.literal("presentChallenge"),
+    value: z.object({ type: z.string(), name: z.string(), token: z.string(), keyAuthorization: z.string() }),
+  }),
+  z.object({ case: z.literal("withdrawChallenge"), value: z.object({ token: z.string() }) }),
+]);
+
 /**
  * What may be told to other replicas. A wake-up carries ids and never the news itself: who is woken reads the database. Commands and
  * their results are the exception: nothing is owed when one gets lost, and whoever gave it is told.
@@ -19,17 +33,12 @@ export const CHANNELS = {
   session: z.object({ gatewayId: id, sessionId: id }),
   /** A gateway was retired or its certificate revoked: its stream ends. */
   revoked: z.object({ gatewayId: id }),
-  /** The replica that holds the gateway's stream hands it to the agent; ids are those of the intent, `childId` may be empty. */
-  command: z.object({
-    commandId: id,
-    gatewayId: id,
-    action: z.enum(["initiate", "terminate", "rekey"]),
-    tunnelKey: id,
-    childId: id,
-  }),
-  /** What became of a command; `problem` when it was not carried out. */
+  /** The replica that holds the gateway's stream hands it to the agent. */
+  command: z.object({ commandId: id, gatewayId: id, action: agentAction }),
+  /** What became of a command; `problem` when it was not carried out, `csr` (DER in base64) when it asked for one. */
   commandResult: z.object({
     commandId: id,
+    csr: id.optional(),
     problem: z
       .object({ code: id, message: id, field: id.optional(), value: id.optional(), expected: id.optional() })
       .optional(),

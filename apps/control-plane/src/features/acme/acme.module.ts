@@ -1,0 +1,28 @@
+import { Module } from "@nestjs/common";
+import { AgentsModule } from "../agents/agents.module.js";
+import { AuditModule } from "../audit/audit.module.js";
+import { EventsModule } from "../events/events.module.js";
+import { IntentsModule } from "../intents/intents.module.js";
+import { AccountJob } from "./account.job.js";
+import { AcmeAccountService } from "./account.service.js";
+import { AcmeAccountResolver, AcmeCertificateResolver, AcmeOrderResolver } from "./acme.resolver.js";
+import { AcmeCertificateService } from "./certificate.service.js";
+import { OrderJob } from "./order.job.js";
+import { OrderSteps } from "./order-steps.js";
+import { AcmeScheduler } from "./scheduler.js";
+
+@Module({
+  imports: [AgentsModule, AuditModule, EventsModule, IntentsModule],
+  providers: [
+    AccountJob,
+    AcmeAccountResolver,
+    AcmeAccountService,
+    AcmeCertificateResolver,
+    AcmeCertificateService,
+    AcmeOrderResolver,
+    AcmeScheduler,
+    OrderJob,
+    OrderSteps,
+  ],
+})
+export class AcmeModule {}

@@ -1,0 +1,277 @@
+import { X509Certificate } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Command } from "@sallyport/contract";
+import { pino } from "pino";
+import { ChallengeResponder, RequestedKeys } from "../../apps/agent/src/certify/index.js";
+import { Credentials } from "../../apps/agent/src/daemon/credentials.js";
+import { IntentStore } from "../../apps/agent/src/store/index.js";
+import { startControlPlane, type TestControlPlane } from "../../apps/control-plane/test/control-plane.js";
+import { CREATE_SITE, type MadeSite } from "../../apps/control-plane/test/fleet.js";
+import { pool } from "../../apps/control-plane/test/people.js";
+import { eventually, TestAgent } from "./harness.js";
+import { Pebble, type PebbleOptions } from "./pebble.js";
+
+const CREATE_ACCOUNT = "mutation ($input: CreateAcmeAccountInput!) { createAcmeAccount(input: $input) { id state } }";
+const REQUEST = "mutation ($input: RequestAcmeCertificateInput!) { requestAcmeCertificate(input: $input) { id } }";
+const STATE = `{
+  acmeAccounts { edges { node { id state accountUrl failure { code problem { type } } } } }
+  acmeCertificates { edges { node {
+    id names certificate { id kind issuer names fingerprint deployedAt supersededAt keyKind: holder }
+    orders { state names attempts failure { code message problem { type detail status } } }
+  } } }
+}`;
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly problem: { readonly type: string; readonly detail: string } | null;
+}
+interface AcmeOrder {
+  readonly state: string;
+  readonly failure: Failure | null;
+}
+interface State {
+  acmeAccounts: {
+    edges: { node: { id: string; state: string; accountUrl: string | null; failure: Failure | null } }[];
+  };
+  acmeCertificates: {
+    edges: {
+      node: { id: string; certificate: { fingerprint: string; issuer: string } | null; orders: AcmeOrder[] };
+    }[];
+  };
+}
+
+/** A gateway with the parts that certificates need, answering on the ports that Pebble asks at. */
+class Gateway {
+  readonly requested: RequestedKeys;
+  readonly challenges: ChallengeResponder;
+  readonly credentials: Credentials;
+  /** False: it says that it answers, and does not. */
+  answers = true;
+
+  constructor(
+    readonly agent: TestAgent,
+    readonly id: string,
+    ports: Pebble["ports"],
+  ) {
+    this.requested = new RequestedKeys(agent.state);
+    this.challenges = new ChallengeResponder(pino({ level: "silent" }), ports);
+    this.credentials = new Credentials(undefined, this.requested);
+    agent.onCommand = (action) => this.#command(action);
+  }
+
+  async #command(action: NonNullable<Command["action"]>): Promise<Uint8Array | undefined> {
+    if (action.case === "requestCertificate") return this.requested.request(action.value, new Set());
+    if (action.case === "presentChallenge" && this.answers) await this.challenges.present(action.value);
+    if (action.case === "withdrawChallenge") await this.challenges.withdraw(action.value.token);
+    return undefined;
+  }
+
+  /** The connection in which the gateway shows a certificate of a public authority, as it was confirmed. */
+  async shown(name: string) {
+    const { intent } = await new IntentStore(this.agent.state).load();
+    for (const { local } of intent?.connections ?? []) {
+      if (local.method !== "certificate" || !("value" in local.identity) || local.identity.value !== name) continue;
+      return local.certificates?.[0];
+    }
+    return undefined;
+  }
+}
+
+let cp: TestControlPlane;
+let directory: string;
+let serial = 0;
+const agents: TestAgent[] = [];
+const ends: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), "sallyport-acme-"));
+  cp = await startControlPlane();
+}, 60_000);
+afterEach(async () => {
+  await Promise.all(ends.splice(0).map((end) => end()));
+});
+afterAll(async () => {
+  await Promise.all(agents.map((a) => a.channel?.stop()));
+  await cp.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function pebble(options: PebbleOptions = {}): Promise<Pebble> {
+  const started = await Pebble.start(options);
+  ends.push(() => started.stop());
+  return started;
+}
+
+async function account(at: Pebble, more: object = {}): Promise<string> {
+  const { createAcmeAccount } = await cp.get<{ createAcmeAccount: { id: string } }>(CREATE_ACCOUNT, {
+    input: {
+      ...{ name: `Account ${++serial}`, directoryUrl: at.url, directoryRoots: at.roots, termsOfServiceAgreed: true },
+      ...{ contacts: ["mailto:ops@example.org"], ...more },
+    },
+  });
+  return createAcmeAccount.id;
+}
+
+/** A gateway that serves road warriors. */
+async function gateway(at: Pebble): Promise<Gateway> {
+  const number = ++serial;
+  const { createSite } = await cp.get<{ createSite: MadeSite }>(CREATE_SITE, {
+    input: { name: `Site ${number}`, subnets: [`10.${number}.0.0/16`], gateway: { host: `198.51.100.${number}` } },
+  });
+  const agent = new TestAgent(path.join(directory, `agent-${number}`));
+  agents.push(agent);
+  const made = new Gateway(agent, createSite.gateway.id, at.ports);
+  ends.push(() => made.challenges.close());
+  await agent.enrol(createSite.enrolment.token);
+  agent.connect();
+  await cp.get("mutation ($input: CreateRemoteAccessInput!) { createRemoteAccess(input: $input) { id } }", {
+    input: {
+      ...{ name: `Service ${number}`, gatewayIds: [made.id], shares: 1, networks: [`10.${number}.0.0/16`] },
+      ...{ poolIds: [await pool(cp, `Pool ${number}`, [`172.16.${number}.0/24`], [])], methods: ["CERTIFICATE"] },
+    },
+  });
+  await eventually(() => agent.keeper.confirmed > 0);
+  return made;
+}
+
+async function accountState(id: string) {
+  const { acmeAccounts } = await cp.get<State>(STATE);
+  return acmeAccounts.edges.find((e) => e.node.id === id)?.node;
+}
+
+async function certificateState(id: string) {
+  const { acmeCertificates } = await cp.get<State>(STATE);
+  return acmeCertificates.edges.find((e) => e.node.id === id)?.node;
+}
+
+async function order(made: Gateway, accountId: string, names: readonly string[], more: object = {}): Promise<string> {
+  const input = { gatewayId: made.id, accountId, names, ...more };
+  const { requestAcmeCertificate } = await cp.get<{ requestAcmeCertificate: { id: string } }>(REQUEST, { input });
+  return requestAcmeCertificate.id;
+}
+
+async function ended(id: string): Promise<AcmeOrder> {
+  return eventually(async () => {
+    const [newest] = (await certificateState(id))?.orders ?? [];
+    return (newest?.state === "ISSUED" || newest?.state === "FAILED") && newest;
+  }, 60_000);
+}
+
+it("a gateway gets a certificate by HTTP-01 of a directory that is slow and refuses nonces; another order brings a new key, and nothing else changes", async () => {
+  const at = await pebble({
+    faults: { PEBBLE_VA_NOSLEEP: "0", PEBBLE_VA_SLEEPTIME: "2", PEBBLE_WFE_NONCEREJECT: "40" },
+  });
+  const made = await gateway(at);
+  const id = await order(made, await account(at), ["vpn.example.org", "gw.example.org"]);
+  expect(await ended(id)).toMatchObject({ state: "ISSUED", failure: null });
+
+  const first = await eventually(() => made.shown("vpn.example.org"));
+  const leaf = new X509Certificate(Buffer.from(first.leaf ?? "", "base64"));
+  expect(leaf.subjectAltName).toBe("DNS:vpn.example.org, DNS:gw.example.org");
+  expect(leaf.checkIssued(new X509Certificate(Buffer.from(first.intermediates[0] ?? "", "base64")))).toBe(true);
+  expect(made.credentials.credential(first)).toMatchObject({ key: first.fingerprint, keyKind: { type: "ec" } });
+  expect(await certificateState(id)).toMatchObject({
+    certificate: { kind: "FOREIGN", issuer: expect.stringContaining("Pebble"), fingerprint: first.fingerprint },
+  });
+
+  const { intent: before } = await new IntentStore(made.agent.state).load();
+  await order(made, (await cp.get<State>(STATE)).acmeAccounts.edges.at(-1)?.node.id ?? "", ["vpn.example.org"], {
+    keyType: "RSA_2048",
+  });
+  expect(await ended(id)).toMatchObject({ state: "ISSUED" });
+  const second = await eventually(async () => {
+    const shown = await made.shown("vpn.example.org");
+    return shown && shown.fingerprint !== first.fingerprint && shown;
+  });
+  expect(made.credentials.credential(second)).toMatchObject({ keyKind: { type: "rsa" } });
+  // Who is in the middle of a handshake may still need the old key.
+  expect(made.credentials.privateKey(first.fingerprint).type).toBe("private");
+  const { intent: after } = await new IntentStore(made.agent.state).load();
+  const others = (intent: typeof before) => ({
+    ...intent,
+    revision: 0,
+    connections: intent?.connections.map((c) => ({ ...c, local: 0 })),
+  });
+  expect(others(after)).toEqual(others(before));
+}, 90_000);
+
+it("a challenge that nobody answers ends the order with the authority's own account of it", async () => {
+  const at = await pebble();
+  const made = await gateway(at);
+  made.answers = false;
+  const id = await order(made, await account(at), ["nobody.example.org"]);
+  expect(await ended(id)).toMatchObject({
+    state: "FAILED",
+    failure: {
+      code: "acme/challenge-failed",
+      message: expect.stringContaining("nobody.example.org"),
+      problem: { type: "urn:ietf:params:acme:error:connection" },
+    },
+  });
+  const { events } = await cp.get<{ events: { edges: { node: { kind: string } }[] } }>(
+    "{ events(first: 20) { edges { node { kind } } } }",
+  );
+  expect(events.edges.map((e) => e.node.kind)).toContain("acme/order-failed");
+  made.answers = true;
+  await order(made, (await cp.get<State>(STATE)).acmeAccounts.edges.at(-1)?.node.id ?? "", ["nobody.example.org"]);
+  expect(await ended(id)).toMatchObject({ state: "ISSUED" });
+}, 90_000);
+
+it("a directory that wants to know its customers gets an external account binding, and refuses who has none", async () => {
+  const key = Buffer.alloc(32, 7).toString("base64url");
+  const at = await pebble({ bindings: { "customer-1": key } });
+  const known = await account(at, { externalAccountBinding: { keyId: "customer-1", hmacKey: key } });
+  await eventually(async () => (await accountState(known))?.state === "READY");
+  const unknown = await account(at);
+  const refused = await eventually(async () => {
+    const state = await accountState(unknown);
+    return state?.state === "FAILED" && state;
+  });
+  expect(refused).toMatchObject({
+    accountUrl: null,
+    failure: {
+      code: "acme/refused",
+      problem: { type: "urn:ietf:params:acme:error:externalAccountRequired" },
+    },
+  });
+  const made = await gateway(at);
+  const input = { gatewayId: made.id, accountId: unknown, names: ["vpn.example.org"] };
+  const { errors } = await cp.send(REQUEST, { input });
+  expect(errors?.[0]?.extensions).toMatchObject({ code: "acme/account-failed", field: "input.accountId" });
+}, 60_000);
+
+it("an order goes on where it stopped when the gateway comes back", async () => {
+  const at = await pebble();
+  const made = await gateway(at);
+  await made.agent.channel.stop();
+  const id = await order(made, await account(at), ["away.example.org"]);
+  await eventually(
+    async () => ((await certificateState(id))?.orders[0]?.failure?.code ?? "") === "agents/not-connected",
+  );
+  made.agent.connect();
+  expect(await ended(id)).toMatchObject({ state: "ISSUED" });
+}, 90_000);
+
+it("refuses what no authority would certify, a second order beside the first, and more orders than the account may begin", async () => {
+  const at = await pebble();
+  const made = await gateway(at);
+  const accountId = await account(at, { ordersPerWeek: 1 });
+  const refusal = async (input: object) => {
+    const { errors } = await cp.send(REQUEST, {
+      input: { gatewayId: made.id, accountId, names: ["a.example.org"], ...input },
+    });
+    return errors?.[0]?.extensions;
+  };
+  expect(await refusal({ names: [] })).toMatchObject({ code: "api/bad-input", field: "input.names" });
+  expect(await refusal({ names: ["*.example.org"] })).toMatchObject({ code: "api/bad-input", field: "input.names[0]" });
+  expect(await refusal({ names: ["localhost"] })).toMatchObject({ code: "api/bad-input" });
+  expect(await refusal({ keyType: "ED25519" })).toMatchObject({ code: "api/bad-input", field: "input.keyType" });
+  made.answers = false;
+  const id = await order(made, accountId, ["b.example.org"]);
+  expect(await refusal({})).toMatchObject({ code: "acme/order-running" });
+  await ended(id);
+  expect(await refusal({})).toMatchObject({ code: "acme/budget-spent", field: "input.accountId" });
+}, 60_000);
