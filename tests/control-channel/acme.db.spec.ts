@@ -3,10 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Command } from "@sallyport/contract";
+import { certificatesFromPem, readCertificate } from "@sallyport/pki";
 import { pino } from "pino";
 import { ChallengeResponder, RequestedKeys } from "../../apps/agent/src/certify/index.js";
 import { Credentials } from "../../apps/agent/src/daemon/credentials.js";
 import { IntentStore } from "../../apps/agent/src/store/index.js";
+import { AccessService } from "../../apps/control-plane/src/features/handover/access.service.js";
+import { Database } from "../../apps/control-plane/src/platform/database/database.js";
 import { startControlPlane, type TestControlPlane } from "../../apps/control-plane/test/control-plane.js";
 import { CREATE_SITE, type MadeSite } from "../../apps/control-plane/test/fleet.js";
 import { pool } from "../../apps/control-plane/test/people.js";
@@ -50,6 +53,7 @@ class Gateway {
   readonly credentials: Credentials;
   /** False: it says that it answers, and does not. */
   answers = true;
+  serviceId = "";
 
   constructor(
     readonly agent: TestAgent,
@@ -127,12 +131,16 @@ async function gateway(at: Pebble): Promise<Gateway> {
   ends.push(() => made.challenges.close());
   await agent.enrol(createSite.enrolment.token);
   agent.connect();
-  await cp.get("mutation ($input: CreateRemoteAccessInput!) { createRemoteAccess(input: $input) { id } }", {
-    input: {
-      ...{ name: `Service ${number}`, gatewayIds: [made.id], shares: 1, networks: [`10.${number}.0.0/16`] },
-      ...{ poolIds: [await pool(cp, `Pool ${number}`, [`172.16.${number}.0/24`], [])], methods: ["CERTIFICATE"] },
+  const { createRemoteAccess } = await cp.get<{ createRemoteAccess: { id: string } }>(
+    "mutation ($input: CreateRemoteAccessInput!) { createRemoteAccess(input: $input) { id } }",
+    {
+      input: {
+        ...{ name: `Service ${number}`, gatewayIds: [made.id], shares: 1, networks: [`10.${number}.0.0/16`] },
+        ...{ poolIds: [await pool(cp, `Pool ${number}`, [`172.16.${number}.0/24`], [])], methods: ["CERTIFICATE"] },
+      },
     },
-  });
+  );
+  made.serviceId = createRemoteAccess.id;
   await eventually(() => agent.keeper.confirmed > 0);
   return made;
 }
@@ -165,7 +173,9 @@ it("a gateway gets a certificate by HTTP-01 of a directory that is slow and refu
     faults: { PEBBLE_VA_NOSLEEP: "0", PEBBLE_VA_SLEEPTIME: "2", PEBBLE_WFE_NONCEREJECT: "40" },
   });
   const made = await gateway(at);
-  const id = await order(made, await account(at), ["vpn.example.org", "gw.example.org"]);
+  const issuingRoot = await at.issuingRoot();
+  const accountId = await account(at, { directoryRoots: at.roots + issuingRoot });
+  const id = await order(made, accountId, ["vpn.example.org", "gw.example.org"]);
   expect(await ended(id)).toMatchObject({ state: "ISSUED", failure: null });
 
   const first = await eventually(() => made.shown("vpn.example.org"));
@@ -177,10 +187,21 @@ it("a gateway gets a certificate by HTTP-01 of a directory that is slow and refu
     certificate: { kind: "FOREIGN", issuer: expect.stringContaining("Pebble"), fingerprint: first.fingerprint },
   });
 
-  const { intent: before } = await new IntentStore(made.agent.state).load();
-  await order(made, (await cp.get<State>(STATE)).acmeAccounts.edges.at(-1)?.node.id ?? "", ["vpn.example.org"], {
-    keyType: "RSA_2048",
+  // Profiles of devices say what the gateway shows.
+  const { nest } = cp.application;
+  const access = nest.get(AccessService, { strict: false });
+  const place = { remoteAccessId: made.serviceId, gatewayId: made.id };
+  const described = await nest.get(Database, { strict: false }).transaction(async (tx) => {
+    const { id: organizationId } = await tx.organization.findFirstOrThrow();
+    return access.load(tx, organizationId, place);
   });
+  expect(described.gateway).toMatchObject({ identity: { value: "vpn.example.org" } });
+  expect(described.gateway.authorities.map((a) => a.fingerprint)).toEqual([
+    readCertificate(certificatesFromPem(issuingRoot)[0] as Uint8Array).fingerprint,
+  ]);
+
+  const { intent: before } = await new IntentStore(made.agent.state).load();
+  await order(made, accountId, ["vpn.example.org"], { keyType: "RSA_2048" });
   expect(await ended(id)).toMatchObject({ state: "ISSUED" });
   const second = await eventually(async () => {
     const shown = await made.shown("vpn.example.org");

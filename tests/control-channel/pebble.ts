@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { get } from "node:https";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { createRoot, EXTENDED_KEY_USAGE, generateKeys, issueLeaf, MemoryKeyStore, spkiOf, toPem } from "@sallyport/pki";
 import { eventually } from "./harness.js";
 
@@ -39,7 +41,7 @@ export class Pebble {
     readonly roots: string,
     /** Where it asks for the answers to challenges. */
     readonly ports: { readonly http: number; readonly tls: number },
-    private readonly dns: { readonly port: number; readonly management: number },
+    private readonly management: number,
   ) {}
 
   static async start({ faults = {}, bindings = {} }: PebbleOptions = {}): Promise<Pebble> {
@@ -79,7 +81,7 @@ export class Pebble {
       `https://127.0.0.1:${listen}/dir`,
       toPem("CERTIFICATE", root.certificate.der),
       { http, tls },
-      { port: dns, management },
+      manage,
     );
     made.#run("pebble-challtestsrv", [
       ...["-dns01", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${management}`],
@@ -105,9 +107,11 @@ export class Pebble {
     this.#processes.push(child);
   }
 
-  /** Where the DNS server listens, as `host:port`. */
-  get dnsServer(): string {
-    return `127.0.0.1:${this.dns.port}`;
+  /** The root of what it issues, PEM. */
+  async issuingRoot(): Promise<string> {
+    const url = `https://127.0.0.1:${this.management}/roots/0`;
+    const [answer] = await once(get(url, { ca: this.roots }), "response");
+    return text(answer);
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,11 @@
+import { X509Certificate } from "node:crypto";
+import { rootCertificates } from "node:tls";
 import type { PublicCertificate } from "@sallyport/intent";
+import { type Certificate, certificatesFromPem, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
+
+/** Read when they are needed for the first time: there are many. */
+let publicRoots: readonly X509Certificate[] | undefined;
 
 const base64 = (der: Uint8Array) => Buffer.from(der).toString("base64");
 
@@ -32,4 +38,26 @@ export async function loadPublicCertificates(
     });
   }
   return found;
+}
+
+/**
+ * The root above the last certificate of a gateway's chain: one that the account's directory is trusted by, or a public one. Undefined
+ * when it is neither.
+ */
+export async function publicRoot(
+  tx: Tx,
+  organizationId: string,
+  gatewayId: string,
+  last: Certificate,
+): Promise<Certificate | undefined> {
+  const row = await tx.acmeCertificate.findFirst({
+    where: { organizationId, gatewayId },
+    select: { account: { select: { directoryRoots: true } } },
+  });
+  const own = row?.account.directoryRoots;
+  const issued = new X509Certificate(last.der);
+  publicRoots ??= rootCertificates.map((pem) => new X509Certificate(pem));
+  const known = [...(own ? certificatesFromPem(own).map((root) => new X509Certificate(root)) : []), ...publicRoots];
+  const found = known.find((root) => issued.checkIssued(root) && issued.verify(root.publicKey));
+  return found && readCertificate(found.raw);
 }

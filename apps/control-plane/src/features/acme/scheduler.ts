@@ -3,6 +3,7 @@ import { CONFIG, type Config } from "../../platform/config/config.js";
 import { Database } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
+import { Periodic } from "../../platform/periodic.js";
 import { HANDED_OVER_MS } from "./certificate.service.js";
 import { ADVANCE_ORDER } from "./jobs.js";
 
@@ -17,25 +18,23 @@ interface Due {
 /** Hands orders to the queue whose time has come. */
 @Injectable()
 export class AcmeScheduler implements OnApplicationBootstrap, OnApplicationShutdown {
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #periodic: Periodic;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    @Inject(LOG) private readonly log: Log,
+    @Inject(LOG) log: Log,
     private readonly database: Database,
     private readonly outbox: Outbox,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.config.roles.has("jobs")) this.#later();
+  ) {
+    this.#periodic = new Periodic(async () => void (await this.run()), log);
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+  onApplicationBootstrap(): void {
+    if (this.config.roles.has("jobs")) this.#periodic.start(EVERY_MS, EVERY_MS);
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.#periodic.stop();
   }
 
   /** Replicas may do it at the same time. Gives how many orders were handed over. */
@@ -53,18 +52,5 @@ export class AcmeScheduler implements OnApplicationBootstrap, OnApplicationShutd
     });
     if (due.length > 0) this.outbox.wake();
     return due.length;
-  }
-
-  #later(): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.run().then(
-        () => undefined,
-        (err: unknown) =>
-          this.log.warn({ err }, "orders that are due could not be handed over; it will be tried again"),
-      );
-      void this.#running.finally(() => {
-        if (!this.#stopped) this.#later();
-      });
-    }, EVERY_MS).unref();
   }
 }

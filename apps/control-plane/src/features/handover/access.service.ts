@@ -8,10 +8,12 @@ import {
   type FleetModel,
   type GatewayModel,
   isHostName,
+  type PublicCertificate,
 } from "@sallyport/intent";
 import { type Certificate, type PeerIdentity, proves, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
+import { publicRoot } from "../acme/public-certificates.js";
 import { FleetStore } from "../intents/fleet.store.js";
 import { handoverFault } from "./faults.js";
 
@@ -97,9 +99,10 @@ export class AccessService {
     tx: Tx,
     organizationId: string,
     fleet: FleetModel,
-    { name, fqdn, certificate }: GatewayModel,
+    { id, name, fqdn, certificate, publicCertificate }: GatewayModel,
     address: string,
   ): Promise<Description["gateway"]> {
+    if (publicCertificate) return this.#publicly(tx, organizationId, { id, name, address }, publicCertificate);
     const row =
       certificate &&
       (await tx.certificate.findFirst({ where: { organizationId, fingerprint: certificate.fingerprint } }));
@@ -114,6 +117,26 @@ export class AccessService {
     }
     const identity = { type: "fqdn", value: fqdn } as const;
     return { address, identity, authorities, provesAddress: proves(leaf, addressIdentity(address)) };
+  }
+
+  /** The root alone: authorities issue now from this intermediate, now from that one, and the gateway sends it. */
+  async #publicly(
+    tx: Tx,
+    organizationId: string,
+    { id, name, address }: { readonly id: string; readonly name: string; readonly address: string },
+    { name: shown, reference }: PublicCertificate,
+  ): Promise<Description["gateway"]> {
+    const leaf = der(reference.leaf ?? "");
+    const root = await publicRoot(tx, organizationId, id, reference.intermediates.map(der).at(-1) ?? leaf);
+    if (root === undefined) {
+      throw handoverFault("handover/gateway-not-ready", `${name} shows a certificate of an unknown authority`, {
+        field: "gatewayId",
+        value: leaf.issuer.text,
+        expected: "a public authority's certificate, or its root among the account's `directoryRoots`",
+      });
+    }
+    const identity = { type: "fqdn", value: shown } as const;
+    return { address, identity, authorities: [root], provesAddress: proves(leaf, addressIdentity(address)) };
   }
 }
 
