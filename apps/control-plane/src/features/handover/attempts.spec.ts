@@ -28,6 +28,15 @@ describe("attempts", () => {
     expect(refused(() => attempts.admitGuess("a", 61_001))).toBeUndefined();
   });
 
+  it("that are refused are worth ten entries of the audit log an hour", () => {
+    const attempts = new Attempts();
+    const news = (link: string, now: number) => Array.from({ length: 12 }, () => attempts.isNews(link, now));
+    expect(news("a", 1000).filter(Boolean)).toHaveLength(10);
+    expect(attempts.isNews("b", 1000)).toBe(true);
+    expect(attempts.isNews("a", 100_000)).toBe(false);
+    expect(news("a", 3_700_000).filter(Boolean)).toHaveLength(10);
+  });
+
   it("of more sources than it keeps do not make it grow, nor forget who came last", () => {
     const attempts = new Attempts();
     for (let i = 0; i < 30_000; i++) attempts.admit("source", `s${i}`, 1000);

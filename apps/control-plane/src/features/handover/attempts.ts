@@ -2,9 +2,15 @@ import { isIPv6 } from "node:net";
 import { Injectable } from "@nestjs/common";
 import { apiFault } from "../../platform/faults.js";
 
-const WINDOW_MS = 60_000;
-/** Of one source, of one link, and of what a source gets wrong, in a minute. */
-const LIMITS = { source: 120, link: 60, miss: 10 } as const;
+const MINUTE_MS = 60_000;
+/** Of one source, of one link, of what a source gets wrong, and of refusals of one link that are worth an audit entry. */
+const LIMITS = {
+  source: { most: 120, windowMs: MINUTE_MS },
+  link: { most: 60, windowMs: MINUTE_MS },
+  miss: { most: 10, windowMs: MINUTE_MS },
+  refusal: { most: 10, windowMs: 60 * MINUTE_MS },
+} as const;
+type Kind = keyof typeof LIMITS;
 const MOST = 20_000;
 
 /** An IPv6 subscriber has a whole /64. */
@@ -16,30 +22,36 @@ interface Count {
   count: number;
 }
 
-/** Counts attempts in this process, in windows of a minute. Guessing is hopeless anyway: this keeps it from costing us much. */
+/** Counts attempts in this process, in windows. Guessing is hopeless anyway: this keeps it from costing us much. */
 @Injectable()
 export class Attempts {
   readonly #counts = new Map<string, Count>();
 
   /** @throws api/too-many-attempts */
   admit(kind: "source" | "link", key: string, now = Date.now()): void {
-    if (this.#add(kind, key, now) > LIMITS[kind]) throw tooMany();
+    if (this.#add(kind, key, now) > LIMITS[kind].most) throw tooMany();
   }
 
   /** @throws api/too-many-attempts for a source that got too much wrong */
   admitGuess(source: string, now = Date.now()): void {
     const known = this.#counts.get(`miss ${source}`);
-    if (known && known.since > now - WINDOW_MS && known.count >= LIMITS.miss) throw tooMany();
+    const { most, windowMs } = LIMITS.miss;
+    if (known && known.since > now - windowMs && known.count >= most) throw tooMany();
   }
 
   missed(source: string, now = Date.now()): void {
     this.#add("miss", source, now);
   }
 
-  #add(kind: keyof typeof LIMITS, key: string, now: number): number {
+  /** Whether a refusal is to be audited: nobody makes the log grow with one link. */
+  isNews(link: string, now = Date.now()): boolean {
+    return this.#add("refusal", link, now) <= LIMITS.refusal.most;
+  }
+
+  #add(kind: Kind, key: string, now: number): number {
     const name = `${kind} ${key}`;
     const known = this.#counts.get(name);
-    const count = known && known.since > now - WINDOW_MS ? known : { since: now, count: 0 };
+    const count = known && known.since > now - LIMITS[kind].windowMs ? known : { since: now, count: 0 };
     count.count++;
     // Behind all others again, so that the oldest window goes first.
     if (count !== known) this.#counts.delete(name);

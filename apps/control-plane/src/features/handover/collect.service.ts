@@ -182,9 +182,10 @@ export class CollectService {
     }
   }
 
-  #refused(row: ShownHandover, source: string, { code }: Fault): Promise<void> {
+  async #refused(row: ShownHandover, source: string, { code }: Fault): Promise<void> {
+    if (!this.attempts.isNews(row.id)) return;
     const refused = { action: "refuseHandover", target: { kind: "handover", id: row.id }, after: { code } };
-    return this.database.transaction((tx) => this.audit.record(tx, linkContext(row, source), refused));
+    await this.database.transaction((tx) => this.audit.record(tx, linkContext(row, source), refused));
   }
 }
 

@@ -2,6 +2,7 @@ import { Module } from "@nestjs/common";
 import { AuditModule } from "../audit/audit.module.js";
 import { CertificatesModule } from "../certificates/certificates.module.js";
 import { EventsModule } from "../events/events.module.js";
+import { GatewaysModule } from "../gateways/gateways.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
 import { RoadWarriorsModule } from "../road-warriors/road-warriors.module.js";
 import { AccessService } from "./access.service.js";
@@ -16,7 +17,7 @@ import { StaleProfilesService } from "./stale-profiles.service.js";
 import { HandoverSweeper } from "./sweeper.js";
 
 @Module({
-  imports: [AuditModule, CertificatesModule, EventsModule, IntentsModule, RoadWarriorsModule],
+  imports: [AuditModule, CertificatesModule, EventsModule, GatewaysModule, IntentsModule, RoadWarriorsModule],
   controllers: [HandoverController],
   providers: [
     AccessService,

@@ -5,6 +5,8 @@ import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
 import { checkUuid } from "../../platform/input.js";
 import type { Handover } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
+import { GatewayService } from "../gateways/gateway.service.js";
+import { GatewayType } from "../gateways/gateway.types.js";
 import { RoadWarriorService } from "../road-warriors/road-warrior.service.js";
 import { RoadWarriorType } from "../road-warriors/road-warrior.types.js";
 import { HandoverService, stateOf } from "./handover.service.js";
@@ -30,6 +32,7 @@ export class HandoverResolver {
     private readonly service: HandoverService,
     private readonly profiles: StaleProfilesService,
     private readonly people: RoadWarriorService,
+    private readonly gateways: GatewayService,
   ) {}
 
   @Query(() => HandoverConnection, {
@@ -81,6 +84,17 @@ export class HandoverResolver {
     return shown(await this.service.withdraw(context, id));
   }
 
+  @ResolveField(() => GatewayType, { description: "The gateway that the profile leads to." })
+  gateway(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() { gatewayId }: Pick<Handover, "gatewayId">,
+  ) {
+    return loaders.load(this.gateways, "byIds", gatewayId, (ids: readonly string[]) =>
+      this.gateways.byIds(context, ids),
+    );
+  }
+
   @ResolveField(() => RoadWarriorType, { description: "Whom it is for." })
   roadWarrior(
     @Tenant() context: TenantContext,
@@ -95,7 +109,21 @@ export class HandoverResolver {
 
 @Resolver(() => StaleProfileType)
 export class StaleProfileResolver {
-  constructor(private readonly people: RoadWarriorService) {}
+  constructor(
+    private readonly people: RoadWarriorService,
+    private readonly gateways: GatewayService,
+  ) {}
+
+  @ResolveField(() => GatewayType, { description: "The gateway that it leads to." })
+  gateway(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() { gatewayId }: Pick<Handover, "gatewayId">,
+  ) {
+    return loaders.load(this.gateways, "byIds", gatewayId, (ids: readonly string[]) =>
+      this.gateways.byIds(context, ids),
+    );
+  }
 
   @ResolveField(() => RoadWarriorType, { description: "Whose device has it." })
   roadWarrior(

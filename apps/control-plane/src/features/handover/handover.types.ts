@@ -78,9 +78,6 @@ export class HandoverType {
   @Field(() => ID, { description: "The service." })
   remoteAccessId!: string;
 
-  @Field(() => ID, { description: "The gateway that the profile leads to." })
-  gatewayId!: string;
-
   @Field(() => ID, { nullable: true, description: "The certificate whose key is handed over; null: there is no key." })
   certificateId!: string | null;
 
@@ -116,9 +113,6 @@ export class StaleProfileType {
 
   @Field(() => ID, { description: "The service." })
   remoteAccessId!: string;
-
-  @Field(() => ID, { description: "The gateway that it leads to." })
-  gatewayId!: string;
 
   @Field(() => HandoverDeviceName, { description: "What it is for." })
   device!: Choice;
