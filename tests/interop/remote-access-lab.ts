@@ -88,14 +88,19 @@ export function intentOf(
 }
 
 /** Ann's profile for swanctl, as the control plane hands it over, in a folder like /etc/swanctl. Gives the name of its connection. */
-export async function handOver(folder: string, authority: Authority, { connections }: GatewayIntent): Promise<string> {
+export async function handOver(
+  folder: string,
+  authority: Authority,
+  { connections }: GatewayIntent,
+  authentication: "certificate" | "eap-tls",
+): Promise<string> {
   const [connection] = connections;
   const root = readCertificate(authority.der);
   const own = await authority.issue(mailbox("ann"), "ecdsa");
   const privateKey = Uint8Array.from(createPrivateKey(own.privateKey).export({ format: "der", type: "pkcs8" }));
   const passphrase = "abcde-fghjk-mnpqr-stuvw";
   const { files } = await makeProfile("swanctl", {
-    ...{ id: "staff/ann", name: "Acme Staff", organization: "Acme", authentication: "certificate" },
+    ...{ id: "staff/ann", name: "Acme Staff", organization: "Acme", authentication },
     gateway: {
       ...{
         address: "192.0.2.1",

@@ -23,7 +23,7 @@ let guest: Strongswan;
 const lab = new Lab(TOPOLOGY);
 const device = (namespace: string, person: string, password: string, to: string, from: string) =>
   lab.strongswan(namespace, {
-    plugins: ["eap-identity", "eap-mschapv2"],
+    plugins: ["eap-identity", "eap-mschapv2", "eap-tls"],
     authorities: [authority.certificate],
     secrets: [{ type: "EAP", owners: [mailbox(person)], secret: password }],
     connections: [caller(person, to, from)],
@@ -101,29 +101,35 @@ describe("remote access as the control plane compiles it", () => {
     40_000,
   );
 
-  scenario(
-    { proves: [7], role: "responder" },
-    "lets a person in by the very profile that is handed over, loaded by swanctl",
-    async () => {
-      await ann.terminate({ ike: "home" });
-      const byCertificate = { ...intentOf(authority, own, ["ann"], ["certificate"]), revision: 3 };
-      await gateway.change({ intent: byCertificate });
-      const folder = await mkdtemp(path.join(tmpdir(), "sallyport-swanctl-"));
-      try {
-        const name = await handOver(folder, authority, byCertificate);
-        await ann.swanctl(folder, "--load-all", "--noprompt", "--file", path.join(folder, "swanctl.conf"));
-        await ann.swanctl(folder, "--initiate", "--ike", name, "--child", "net", "--timeout", "10");
-        const { sas } = await connection();
-        expect(sas.map((sa) => [sa.state, sa.remoteId])).toEqual([["established", mailbox("ann")]]);
-        const [sa] = await ann.listSas(name);
-        expect(sa).toMatchObject({ localVips: ["10.9.0.200"], remoteId: GATEWAY });
-        expect(sa?.children.flatMap((c) => c.remoteTs)).toEqual(["10.1.0.0/16"]);
-        await reaches(NS.ann, "10.9.0.200", BEHIND.office);
-        await ann.terminate({ ike: name });
-      } finally {
-        await rm(folder, { recursive: true });
-      }
-    },
-    40_000,
-  );
+  for (const [method, revision] of [
+    ["certificate", 3],
+    ["eap-tls", 4],
+  ] as const) {
+    scenario(
+      { proves: [7], role: "responder" },
+      `lets a person in by the very profile that is handed over, loaded by swanctl: ${method}`,
+      async () => {
+        const changed = { ...intentOf(authority, own, ["ann"], [method]), revision };
+        await gateway.change({ intent: changed });
+        await eventually("whoever came by another way is out", async () => {
+          return (await ann.listSas()).length === 0 || undefined;
+        });
+        const folder = await mkdtemp(path.join(tmpdir(), "sallyport-swanctl-"));
+        try {
+          const name = await handOver(folder, authority, changed, method);
+          await ann.swanctl(folder, "--load-all", "--noprompt", "--file", path.join(folder, "swanctl.conf"));
+          await ann.swanctl(folder, "--initiate", "--ike", name, "--child", "net", "--timeout", "10");
+          const established = (await connection()).sas.filter((sa) => sa.state === "established");
+          expect(established.map((sa) => sa.remoteId)).toEqual([mailbox("ann")]);
+          const [sa] = await ann.listSas(name);
+          expect(sa).toMatchObject({ localVips: ["10.9.0.200"], remoteId: GATEWAY });
+          expect(sa?.children.flatMap((c) => c.remoteTs)).toEqual(["10.1.0.0/16"]);
+          await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+        } finally {
+          await rm(folder, { recursive: true });
+        }
+      },
+      40_000,
+    );
+  }
 });
