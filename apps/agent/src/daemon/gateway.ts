@@ -1,4 +1,4 @@
-import type { ChildCounters, TunnelState } from "@sallyport/contract";
+import type { ChildCounters } from "@sallyport/contract";
 import {
   type Effect,
   type EngineStatus,
@@ -10,6 +10,7 @@ import {
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { IkePrimitives } from "@sallyport/linux-io";
 import { fault } from "../faults.js";
+import type { Snapshot } from "../stream/index.js";
 import { IntentApplier } from "./applier.js";
 import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
 import { SystemRng, systemClock } from "./clock.js";
@@ -224,10 +225,10 @@ export class Gateway {
     this.#host.command(child ? { command: "rekey-child", peer, child } : { command: "rekey-ike", peer });
   }
 
-  async states(): Promise<TunnelState[]> {
+  async states(): Promise<Snapshot> {
     const status = await this.status();
     const { intent } = this;
-    if (!intent) return [];
+    if (!intent) return new Map();
     const ids = new Set(intent.connections.map((c) => c.id));
     for (const id of this.#since.keys()) if (!ids.has(id)) this.#since.delete(id);
     const steps = tunnelStates(

@@ -1,19 +1,18 @@
-import { create, equals } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { endpointText } from "@sallyport/base";
 import {
   type ChildCounters,
   ChildCountersSchema,
   ChildSaSchema,
-  type IkeSa,
   IkeSaSchema,
-  type TunnelState,
   TunnelStateSchema,
   TunnelStatus,
 } from "@sallyport/contract";
 import type { SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus } from "@sallyport/ike";
 import { type ConnectionIntent, type GatewayIntent, selectorText } from "@sallyport/intent";
+import { type Snapshot, saKey, type TunnelReport } from "../stream/index.js";
 import type { Missing } from "./applier.js";
 import { eachOf } from "./slices.js";
 
@@ -56,6 +55,9 @@ function ikeSa(sa: IkeStatus, wall: ToWall) {
     localNat: sa.nat.local,
     remoteNat: sa.nat.remote,
     children: sa.children.map((c) => childSa(c, wall)),
+    localVirtualAddresses: (sa.virtual?.local ?? []).map(String),
+    remoteVirtualAddresses: (sa.virtual?.remote ?? []).map(String),
+    user: sa.user ?? "",
   });
 }
 
@@ -80,16 +82,16 @@ export function newestError(peer: PeerStatus | undefined, missing?: Missing): La
 /** SAs that are worked on between two interruptions of a report. */
 const SAS_AT_ONCE = 32;
 
-/** One report line a connection of the intent. `changedAt` is the wall time at which its status was first seen. */
+/** What is told of each connection of the intent. `changedAt` is the wall time at which its status was first seen. */
 export function* tunnelStates(
   intent: GatewayIntent,
   status: EngineStatus,
   missing: ReadonlyMap<string, Missing>,
   wall: ToWall,
   changedAt: (tunnel: string, status: TunnelStatus) => number,
-): Generator<undefined, TunnelState[]> {
+): Generator<undefined, Snapshot> {
   const peers = new Map(status.peers.map((p) => [p.peer, p]));
-  const out: TunnelState[] = [];
+  const out = new Map<string, TunnelReport>();
   for (const connection of intent.connections) {
     const peer = peers.get(connection.id);
     const state = tunnelStatus(connection, peer);
@@ -109,21 +111,14 @@ export function* tunnelStates(
         },
       }),
     });
-    told.ikeSas = yield* eachOf(peer?.sas ?? [], SAS_AT_ONCE, (sa) => ikeSa(sa, wall));
-    if (out.push(told) % SAS_AT_ONCE === 0) yield;
+    const sas = yield* eachOf(peer?.sas ?? [], SAS_AT_ONCE, (sa) => {
+      const one = ikeSa(sa, wall);
+      return [saKey(one), one] as const;
+    });
+    out.set(connection.id, { state: told, sas: new Map(sas) });
+    if (out.size % SAS_AT_ONCE === 0) yield;
   }
   return out;
-}
-
-/** Whether both say the same of a tunnel. */
-export function* sameState(a: TunnelState, b: TunnelState): Generator<undefined, boolean> {
-  if (a.ikeSas.length !== b.ikeSas.length) return false;
-  if (!equals(TunnelStateSchema, { ...a, ikeSas: [] }, { ...b, ikeSas: [] })) return false;
-  for (const [i, sa] of a.ikeSas.entries()) {
-    if (!equals(IkeSaSchema, sa, b.ikeSas[i] as IkeSa)) return false;
-    if (i % SAS_AT_ONCE === 0) yield;
-  }
-  return true;
 }
 
 /** Counters of every CHILD SA, by what the data plane has listed. */

@@ -1,15 +1,14 @@
 import { release } from "node:os";
-import { Severity, type TunnelState } from "@sallyport/contract";
+import { Severity } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { renew, renewalDue } from "../enrol/index.js";
 import { type Enrolment, type EnrolmentStore, IntentStore } from "../store/index.js";
-import { ControlChannel, IntentKeeper, Reporter } from "../stream/index.js";
+import { ControlChannel, changesBetween, IntentKeeper, Reporter, type Snapshot } from "../stream/index.js";
 import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
 import { RemoteCommands } from "./remote-commands.js";
-import { sameState } from "./report.js";
 import { inSlices } from "./slices.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
@@ -31,8 +30,8 @@ export class Session {
   readonly #channel: ControlChannel;
   readonly #commands: RemoteCommands;
   #enrolment: Enrolment;
-  /** What was told last, by tunnel. */
-  #told = new Map<string, TunnelState>();
+  /** What was told last. */
+  #told: Snapshot = new Map();
   /** States are told of all SAs, of which there may be thousands. */
   readonly #pace = new Pace(COALESCE_MS, () => performance.now());
   readonly #countersPace = new Pace(0, () => performance.now());
@@ -58,7 +57,8 @@ export class Session {
       dataPlane: { ...this.#dataPlane() },
       intents: this.#keeper,
       reporter: this.#reporter,
-      restart: () => this.#inOrder(async () => this.#reporter.restart(await this.#snapshot())),
+      restart: (sasApart) => this.#tellAll((all) => this.#reporter.restart(all, sasApart)),
+      resync: () => this.#tellAll((all) => this.#reporter.resync(all)),
       onCommand: (action) => this.#commands.run(action),
       log: daemon.log,
     });
@@ -128,10 +128,12 @@ export class Session {
     return done;
   }
 
-  async #snapshot(): Promise<readonly TunnelState[]> {
-    const states = await this.options.daemon.gateway.states();
-    this.#told = new Map(states.map((s) => [s.tunnelId, s]));
-    return states;
+  #tellAll(tell: (all: Snapshot) => Generator<undefined, void>): Promise<void> {
+    return this.#inOrder(async () => {
+      const all = await this.options.daemon.gateway.states();
+      await inSlices(tell(all));
+      this.#told = all;
+    });
   }
 
   async #tellStates(): Promise<void> {
@@ -141,14 +143,10 @@ export class Session {
   }
 
   async #tellChanges(): Promise<void> {
-    const before = this.#told;
-    const changed: TunnelState[] = [];
-    for (const state of await this.#snapshot()) {
-      const known = before.get(state.tunnelId);
-      if (known === undefined || !(await inSlices(sameState(known, state)))) changed.push(state);
-    }
-    const removed = [...before.keys()].filter((id) => !this.#told.has(id));
-    if (changed.length + removed.length > 0) this.#reporter.states(changed, removed);
+    const now = await this.options.daemon.gateway.states();
+    const changes = await inSlices(changesBetween(this.#told, now));
+    await inSlices(this.#reporter.states(changes, now));
+    this.#told = now;
   }
 
   #scheduleCounters(): void {

@@ -36,8 +36,10 @@ export interface ControlChannelOptions {
   readonly dataPlane: Omit<DataPlane, "$typeName" | "$unknown">;
   readonly intents: IntentKeeper;
   readonly reporter: Reporter;
-  /** Gives the reporter every tunnel's state, for the complete report that opens a stream. */
-  readonly restart: () => Promise<void>;
+  /** Gives the reporter every tunnel's state, for the complete report that opens a stream, with IKE SAs apart from tunnels or not. */
+  readonly restart: (sasApart: boolean) => Promise<void>;
+  /** The same on a stream that stands. */
+  readonly resync: () => Promise<void>;
   /** Carries out a command of the control plane and gives what it asks for; what it throws becomes its result. */
   readonly onCommand: (action: NonNullable<Command["action"]>) => Promise<Uint8Array | undefined>;
   readonly onChange?: (connected: boolean) => void;
@@ -168,7 +170,7 @@ export class ControlChannel {
       switch (body.case) {
         case "welcome":
           watch.within(SILENCE_MS, silent());
-          await this.options.restart();
+          await this.options.restart(body.value.sasApart);
           outgoing.open(body.value.pingIntervalMs || DEFAULT_PING_MS);
           log.info({ url, controlPlane: body.value.version }, "connected to the control plane");
           this.#lastFailure = "";
@@ -185,6 +187,9 @@ export class ControlChannel {
           break;
         case "command":
           void this.#command(body.value);
+          break;
+        case "resync":
+          await this.options.resync();
           break;
         case "goodbye":
           return this.#goodbye(body.value);

@@ -1,3 +1,4 @@
+export { type Changes, changesBetween, type Snapshot, saKey, type TunnelReport } from "./changes.js";
 export { ControlChannel, type ControlChannelOptions } from "./control-channel.js";
 export { IntentKeeper, type IntentKeeperOptions } from "./intent-keeper.js";
 export { type NewEvent, Reporter } from "./reporter.js";

@@ -8,8 +8,9 @@ import {
   type Event,
   EventSchema,
   type Severity,
-  type TunnelState,
 } from "@sallyport/contract";
+import type { Changes, Snapshot } from "./changes.js";
+import { StateQueue } from "./state-queue.js";
 
 type Body = NonNullable<MessageInitShape<typeof AgentMessageSchema>["body"]>;
 
@@ -29,7 +30,7 @@ interface Sent {
   readonly events: Event[];
 }
 
-export const REPORT_LIMITS = { events: 1_000, eventsInMessage: 100, answers: 64, tunnelsInMessage: 200 } as const;
+export const REPORT_LIMITS = { events: 1_000, eventsInMessage: 100, answers: 64, countersInMessage: 500 } as const;
 
 /**
  * What the agent has to tell, in memory and bounded, whether or not there is a stream. Of states and counters only the newest are
@@ -37,10 +38,8 @@ export const REPORT_LIMITS = { events: 1_000, eventsInMessage: 100, answers: 64,
  */
 export class Reporter {
   readonly #answers: Body[] = [];
-  readonly #states = new Map<string, TunnelState>();
-  readonly #removed = new Set<string>();
-  #complete = false;
-  #counters: { at: number; children: readonly ChildCounters[] } | undefined;
+  readonly #states = new StateQueue();
+  #counters: { readonly at: number; readonly children: readonly ChildCounters[]; told: number } | undefined;
   readonly #events: Event[] = [];
   /** What was sent, by the ping that followed: its pong says that it was read. */
   #inFlight: (Sent & { readonly ping: number })[] = [];
@@ -48,21 +47,14 @@ export class Reporter {
   #dropped = 0;
   #wake: (() => void) | undefined;
 
-  /** Tunnels whose state changed, and those that the running intent has no more. */
-  states(changed: readonly TunnelState[], removed: readonly string[] = []): void {
-    for (const id of removed) {
-      this.#states.delete(id);
-      if (!this.#complete) this.#removed.add(id);
-    }
-    for (const state of changed) {
-      this.#removed.delete(state.tunnelId);
-      this.#states.set(state.tunnelId, state);
-    }
+  /** What changed since the last snapshot, and the one that it led to. */
+  *states(changes: Changes, snapshot: Snapshot): Generator<undefined, void> {
+    yield* this.#states.change(changes, snapshot);
     this.#wake?.();
   }
 
   counters(at: number, children: readonly ChildCounters[]): void {
-    this.#counters = { at, children };
+    this.#counters = { at, children, told: 0 };
     this.#wake?.();
   }
 
@@ -89,8 +81,11 @@ export class Reporter {
     this.#wake?.();
   }
 
-  /** A new stream: everything that may not have been read is told again, states as a whole. */
-  restart(snapshot: readonly TunnelState[]): void {
+  /**
+   * A new stream: everything that may not have been read is told again, states as a whole, IKE SAs apart from their tunnels where the
+   * control plane asks for it.
+   */
+  *restart(snapshot: Snapshot, sasApart: boolean): Generator<undefined, void> {
     const unread = [...this.#inFlight, this.#unpinged];
     this.#answers.unshift(...unread.flatMap((sent) => sent.answers));
     this.#answers.splice(0, this.#answers.length - REPORT_LIMITS.answers);
@@ -98,10 +93,13 @@ export class Reporter {
     this.#inFlight = [];
     this.#unpinged = { answers: [], events: [] };
     this.#dropOldest();
-    this.#states.clear();
-    this.#removed.clear();
-    for (const state of snapshot) this.#states.set(state.tunnelId, state);
-    this.#complete = true;
+    yield* this.#states.restart(snapshot, sasApart);
+  }
+
+  /** The control plane lost states on the present stream: they are told as a whole again. */
+  *resync(snapshot: Snapshot): Generator<undefined, void> {
+    yield* this.#states.restart(snapshot);
+    this.#wake?.();
   }
 
   pinged(sequence: number): void {
@@ -142,15 +140,8 @@ export class Reporter {
   }
 
   #nextState(): Body | undefined {
-    if (!this.#complete && this.#states.size + this.#removed.size === 0) return undefined;
-    const tunnels = [...this.#states.values()].slice(0, REPORT_LIMITS.tunnelsInMessage);
-    // A complete report says that there are no others, so it cannot be cut.
-    const sent = this.#complete ? [...this.#states.values()] : tunnels;
-    const report = { complete: this.#complete, tunnels: sent, removedTunnelIds: [...this.#removed] };
-    for (const { tunnelId } of sent) this.#states.delete(tunnelId);
-    this.#removed.clear();
-    this.#complete = false;
-    return { case: "state", value: report };
+    const value = this.#states.next();
+    return value && { case: "state", value };
   }
 
   #nextEvents(): Body | undefined {
@@ -164,10 +155,11 @@ export class Reporter {
 
   #nextCounters(): Body | undefined {
     const counters = this.#counters;
-    this.#counters = undefined;
-    return (
-      counters && { case: "counters", value: { at: timestampFromMs(counters.at), children: [...counters.children] } }
-    );
+    if (counters === undefined) return undefined;
+    const children = counters.children.slice(counters.told, counters.told + REPORT_LIMITS.countersInMessage);
+    counters.told += children.length;
+    if (counters.told >= counters.children.length) this.#counters = undefined;
+    return { case: "counters", value: { at: timestampFromMs(counters.at), children } };
   }
 
   #dropOldest(): void {

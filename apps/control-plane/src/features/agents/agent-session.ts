@@ -18,7 +18,7 @@ import type { Log } from "../../platform/log/log.js";
 import type { IntentService } from "../intents/intent.service.js";
 import type { AgentPeer } from "./agent-peer.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
-import type { ReportIngest } from "./report-ingest.js";
+import type { ReportIngest, ReportSource } from "./report-ingest.js";
 import { commandProblem } from "./report-mapping.js";
 
 const SESSION_LIMITS = {
@@ -205,7 +205,7 @@ export class AgentSession {
         break;
       }
       case "state":
-        ingest.state(gatewayId, body.value);
+        ingest.state(this.#source(), body.value);
         break;
       case "counters":
         ingest.counters(gatewayId, body.value);
@@ -246,13 +246,14 @@ export class AgentSession {
     this.#hello = hello;
     this.#sent = hello.runningRevision;
     this.#watch(SESSION_LIMITS.silenceMs, GoodbyeReason.PROTOCOL_ERROR, "silence");
-    const { version: ours, opened, intents } = this.dependencies;
-    this.#send({ case: "welcome", value: { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs } });
+    const { version: ours, opened, intents, ingest } = this.dependencies;
+    this.#send({ case: "welcome", value: { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs, sasApart: true } });
     const { runningRevision: running, confirmedRevision: confirmed } = hello;
     // It came back within its time after a change: the change did not cut it off.
     if (running > 0 && running !== confirmed) this.#send({ case: "confirm", value: { revision: running } });
     this.#answer("a hello", async () => {
       await opened(this, hello);
+      if (!this.#ended) ingest.opened(this.#source(), () => this.#send({ case: "resync", value: {} }));
       if (running > 0) await intents.acked(this.peer.gatewayId, running);
       if (confirmed > 0) await intents.confirmed(this.peer.gatewayId, confirmed);
     });
@@ -296,6 +297,10 @@ export class AgentSession {
     }
   }
 
+  #source(): ReportSource {
+    return { gatewayId: this.peer.gatewayId, streamId: this.id };
+  }
+
   #watch(ms: number, reason: GoodbyeReason, why: string): void {
     clearTimeout(this.#silence);
     if (!this.#ended) this.#silence = setTimeout(() => this.goodbye(reason, why), ms).unref();
@@ -305,6 +310,7 @@ export class AgentSession {
     this.#ended = true;
     clearTimeout(this.#silence);
     this.#out.close();
+    this.dependencies.ingest.ended(this.#source());
     const unanswered = [...this.#commands.values()];
     this.#commands.clear();
     for (const answered of unanswered) answered(NOT_CONNECTED);

@@ -4,22 +4,37 @@ import type { CountersReport, EventsReport, StateReport } from "@sallyport/contr
 import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
-import { type CounterReport, type TunnelReport, TunnelStateService } from "../tunnels/tunnel-state.service.js";
+import { type CounterReport, type StateBatch, TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { TokenBucket } from "./message-queue.js";
-import { agentEvent, counterReport, tunnelReport } from "./report-mapping.js";
+import { agentEvent, counterReport } from "./report-mapping.js";
+import { StateBacklog } from "./state-backlog.js";
 
-/** What one gateway has told and the database does not know yet. Newer news of a thing replaces older. */
+/** Whose report it is, and on which of its streams. */
+export interface ReportSource {
+  readonly gatewayId: string;
+  readonly streamId: string;
+}
+
+/** States of one stream. They are written once the database knows the stream as the gateway's newest. */
+interface Stream {
+  readonly backlog: StateBacklog;
+  /** Taken out of the backlog, and not written yet. */
+  batch: StateBatch | undefined;
+  /** Asks the agent to report all its states anew; undefined while the stream is not open. */
+  resync: (() => void) | undefined;
+  /** When the next resync may be asked for, `performance.now()`. */
+  resyncAt: number;
+  ended: boolean;
+}
+
+/** What else one gateway has told and the database does not know yet. Newer counters of an SA replace older ones. */
 interface Backlog {
-  complete: boolean;
-  tunnels: Map<string, TunnelReport>;
-  removed: Set<string>;
   counters: Map<string, CounterReport>;
   countersAt: Date;
   events: AgentEvent[];
   dropped: number;
 }
 
-const MAX_TUNNELS = 10_000;
 const MAX_COUNTERS = 20_000;
 const MAX_EVENTS = 1_000;
 /** In the long run, of one gateway: a thousand tunnels that come up at once, and a few that go up and down all day. */
@@ -27,11 +42,10 @@ const EVENTS_PER_SECOND = 1;
 /** Gateways whose news are written at the same time; the database's pool is for others too. */
 const WRITERS = 4;
 const RETRY_MS = 500;
+/** An agent whose reports cannot be written does not tell them again without end. */
+const RESYNC_MS = 30_000;
 
 const empty = (): Backlog => ({
-  complete: false,
-  tunnels: new Map(),
-  removed: new Set(),
   counters: new Map(),
   countersAt: new Date(0),
   events: [],
@@ -45,6 +59,8 @@ const empty = (): Backlog => ({
 @Injectable()
 export class ReportIngest {
   readonly #waiting = new Map<string, Backlog>();
+  /** By gateway and stream: one, and two for a moment after an agent connected again. */
+  readonly #streams = new Map<string, Map<string, Stream>>();
   readonly #writing = new Set<string>();
   /** They outlive streams: an agent that connects again has no more. */
   readonly #eventBuckets = new Map<string, TokenBucket>();
@@ -56,25 +72,26 @@ export class ReportIngest {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  state(gatewayId: string, report: StateReport): void {
-    const backlog = this.#backlog(gatewayId);
-    if (report.complete) {
-      backlog.complete = true;
-      backlog.tunnels.clear();
-      backlog.removed.clear();
-    }
-    const now = new Date();
-    for (const id of report.removedTunnelIds) {
-      backlog.tunnels.delete(id);
-      if (backlog.removed.size < MAX_TUNNELS) backlog.removed.add(id);
-    }
-    for (const state of report.tunnels) {
-      const tunnel = tunnelReport(state, now);
-      backlog.removed.delete(tunnel.key);
-      if (backlog.tunnels.size < MAX_TUNNELS || backlog.tunnels.has(tunnel.key))
-        backlog.tunnels.set(tunnel.key, tunnel);
-    }
-    this.#start();
+  /** The stream is the gateway's newest as far as the database knows. */
+  opened(source: ReportSource, resync: () => void): void {
+    this.#stream(source).resync = resync;
+    this.#wanted(source.gatewayId);
+  }
+
+  /** What a stream told before it was opened is of no use: the next one begins with a complete report. */
+  ended({ gatewayId, streamId }: ReportSource): void {
+    const stream = this.#streams.get(gatewayId)?.get(streamId);
+    if (stream === undefined) return;
+    stream.ended = true;
+    this.#wanted(gatewayId);
+  }
+
+  state(source: ReportSource, report: StateReport): void {
+    const stream = this.#stream(source);
+    const { lost } = stream.backlog;
+    stream.backlog.take(report, new Date());
+    if (stream.backlog.lost && !lost) this.#askAnew(source, stream, "more than can be kept");
+    this.#wanted(source.gatewayId);
   }
 
   counters(gatewayId: string, report: CountersReport): void {
@@ -106,6 +123,31 @@ export class ReportIngest {
   /** What was not written yet is lost; agents report everything anew when they connect again. */
   stop(): void {
     this.#stopped = true;
+  }
+
+  #stream({ gatewayId, streamId }: ReportSource): Stream {
+    const streams = this.#streams.get(gatewayId) ?? new Map<string, Stream>();
+    this.#streams.set(gatewayId, streams);
+    const stream = streams.get(streamId) ?? {
+      ...{ backlog: new StateBacklog(), batch: undefined, resync: undefined, resyncAt: 0, ended: false },
+    };
+    streams.set(streamId, stream);
+    return stream;
+  }
+
+  #askAnew({ gatewayId }: ReportSource, stream: Stream, why: string): void {
+    const now = performance.now();
+    const wait = Math.max(0, stream.resyncAt - now);
+    stream.resyncAt = now + wait + RESYNC_MS;
+    this.log.warn({ gatewayId, why, wait }, "states of a gateway were lost: it is asked to tell them anew");
+    setTimeout(() => {
+      if (!stream.ended && !this.#stopped) stream.resync?.();
+    }, wait).unref();
+  }
+
+  #wanted(gatewayId: string): void {
+    this.#backlog(gatewayId);
+    this.#start();
   }
 
   #backlog(gatewayId: string): Backlog {
@@ -143,15 +185,36 @@ export class ReportIngest {
     this.#start();
   }
 
+  async #storeStates(gatewayId: string): Promise<void> {
+    const streams = this.#streams.get(gatewayId);
+    for (const [streamId, stream] of streams ?? []) {
+      while (stream.resync !== undefined && !this.#stopped) {
+        stream.batch ??= stream.backlog.next();
+        if (stream.batch === undefined) break;
+        await this.#storeBatch({ gatewayId, streamId }, stream, stream.batch);
+        stream.batch = undefined;
+      }
+      if (stream.ended) streams?.delete(streamId);
+    }
+    if (streams?.size === 0) this.#streams.delete(gatewayId);
+  }
+
+  /** Rejects when the database is away. */
+  async #storeBatch(source: ReportSource, stream: Stream, batch: StateBatch): Promise<void> {
+    try {
+      if (await this.tunnels.report(source.gatewayId, source.streamId, batch)) return;
+      stream.backlog.lose();
+    } catch (err) {
+      if (isOutage(err)) throw err;
+      this.log.error({ err, gatewayId: source.gatewayId }, "states of a gateway could not be written and are dropped");
+      stream.backlog.lose();
+      if (stream.backlog.lost) this.#askAnew(source, stream, "they could not be written");
+    }
+  }
+
   /** Parts that are written are taken out, so that a retry does the rest. */
   async #store(gatewayId: string, backlog: Backlog): Promise<void> {
-    if (backlog.complete || backlog.tunnels.size > 0 || backlog.removed.size > 0) {
-      const options = { complete: backlog.complete, removedKeys: [...backlog.removed] };
-      await this.tunnels.report(gatewayId, [...backlog.tunnels.values()], options);
-      backlog.complete = false;
-      backlog.tunnels.clear();
-      backlog.removed.clear();
-    }
+    await this.#storeStates(gatewayId);
     if (backlog.counters.size > 0) {
       await this.tunnels.counters(gatewayId, backlog.countersAt, [...backlog.counters.values()]);
       backlog.counters.clear();

@@ -4,6 +4,7 @@ import {
   type ChildSa,
   type Event,
   type IkeSa,
+  type IkeSaKey,
   type Problem,
   Severity,
   type TunnelError,
@@ -15,6 +16,7 @@ import type { AgentEvent } from "../events/event.service.js";
 import type {
   ChildSaReport,
   CounterReport,
+  IkeSaName,
   IkeSaReport,
   TunnelErrorReport,
   TunnelReport,
@@ -38,12 +40,20 @@ const STATUS: Readonly<Record<TunnelStatus, TunnelReport["status"]>> = {
   [TunnelStatus.PARTIAL]: "partial",
 };
 
+/** A tunnel's key of any length, as it may stand in a row. */
+export const tunnelKey = (id: string) => text(id, 64);
+
+export const ikeSaName = (of: IkeSaKey): IkeSaName => ({
+  key: tunnelKey(of.tunnelId),
+  initiatorSpi: text(of.initiatorSpi, 16),
+  responderSpi: text(of.responderSpi, 16),
+});
+
 export function tunnelReport(state: TunnelState, now: Date): TunnelReport {
   return {
-    key: text(state.tunnelId, 64),
+    key: tunnelKey(state.tunnelId),
     status: STATUS[state.status] ?? "down",
     changedAt: date(state.changedAt) ?? now,
-    ikeSas: state.ikeSas.map(ikeSaReport),
     lastError: state.lastError && errorReport(state.lastError, now),
   };
 }
@@ -59,7 +69,7 @@ function errorReport(error: TunnelError, now: Date): TunnelErrorReport {
   };
 }
 
-function ikeSaReport(sa: IkeSa): IkeSaReport {
+export function ikeSaReport(sa: IkeSa): IkeSaReport {
   return {
     initiatorSpi: text(sa.initiatorSpi, 16),
     responderSpi: text(sa.responderSpi, 16),
@@ -76,7 +86,10 @@ function ikeSaReport(sa: IkeSa): IkeSaReport {
     establishedAt: date(sa.establishedAt),
     nextRekeyAt: date(sa.nextRekeyAt),
     nextReauthAt: date(sa.nextReauthenticationAt),
-    childSas: sa.children.map(childSaReport),
+    localVirtual: sa.localVirtualAddresses.slice(0, 16).map((a) => text(a, 64)),
+    remoteVirtual: sa.remoteVirtualAddresses.slice(0, 16).map((a) => text(a, 64)),
+    user: optional(sa.user),
+    childSas: [...new Map(sa.children.map(childSaReport).map((c) => [`${c.inboundSpi} ${c.outboundSpi}`, c])).values()],
   };
 }
 

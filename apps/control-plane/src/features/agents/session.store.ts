@@ -57,6 +57,7 @@ export class PrismaSessionStore extends SessionStore {
           connectedAt: now,
           disconnectedAt: null,
           lastSeenAt: now,
+          reportStream: session.id,
           agentVersion: short(hello.agentVersion),
           dataPlane: hello.dataPlane === undefined ? null : short(hello.dataPlane.kind),
         },

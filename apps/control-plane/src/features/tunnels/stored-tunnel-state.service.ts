@@ -1,12 +1,12 @@
-import { randomUUIDv7 } from "node:crypto";
 import { Inject, Injectable } from "@nestjs/common";
 import { WakeUpBus } from "../../platform/bus/bus.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { EventService } from "../events/event.service.js";
+import { SaStore } from "./sa.store.js";
 import { combinedState, endState, eventOf } from "./tunnel-health.js";
-import { type CounterReport, type TunnelReport, TunnelStateService } from "./tunnel-state.service.js";
-import { type End, type SavedCounters, TunnelStateStore } from "./tunnel-state.store.js";
+import { type CounterReport, type StateBatch, TunnelStateService } from "./tunnel-state.service.js";
+import { type End, type HeldGateway, TunnelStateStore } from "./tunnel-state.store.js";
 
 interface Outcome {
   readonly organizationId: string;
@@ -19,6 +19,7 @@ export class StoredTunnelStateService extends TunnelStateService {
   constructor(
     private readonly database: Database,
     private readonly store: TunnelStateStore,
+    private readonly sas: SaStore,
     private readonly events: EventService,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -26,53 +27,53 @@ export class StoredTunnelStateService extends TunnelStateService {
     super();
   }
 
-  override async report(
-    gatewayId: string,
-    tunnels: readonly TunnelReport[],
-    options: { readonly complete: boolean; readonly removedKeys: readonly string[] },
-  ): Promise<void> {
-    const outcome = await this.database.transaction((tx) => this.#report(tx, gatewayId, tunnels, options));
-    if (!outcome) return;
+  override async report(gatewayId: string, streamId: string, batch: StateBatch): Promise<boolean> {
+    const outcome = await this.database.transaction((tx) => this.#report(tx, gatewayId, streamId, batch));
+    if (!outcome) return false;
     const { organizationId, tunnelIds, firstUp } = outcome;
     const told = tunnelIds.map((tunnelId) => this.bus.publish("tunnel", { organizationId, tunnelId }));
     if (firstUp) told.push(this.bus.publish("onboarding", { organizationId, gatewayId }));
     await Promise.all(told).catch((err: unknown) => this.log.warn({ err, gatewayId }, "subscribers were not woken"));
+    return true;
   }
 
   override async counters(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void> {
     if (counters.length > 0) await this.store.count(gatewayId, at, counters);
   }
 
-  async #report(
+  async #report(tx: Tx, gatewayId: string, streamId: string, batch: StateBatch): Promise<Outcome | undefined> {
+    const gateway = await this.store.holdGateway(tx, gatewayId);
+    if (gateway?.stream !== streamId) return undefined;
+    const { organizationId } = gateway;
+    const ends = await this.store.endsOf(tx, organizationId, gatewayId);
+    const firstUp = await this.#writeEnds(tx, gateway, gatewayId, ends, batch);
+    await this.#writeSas(tx, organizationId, ends, batch);
+    const keys = [...batch.tunnels, ...batch.ikeSas, ...batch.removedIkeSas].map((of) => of.key);
+    const changed = new Set([...keys, ...goneOf(ends, batch).map((end) => end.key)]);
+    const tunnelIds = ends.filter((end) => changed.has(end.key)).map((end) => end.tunnelId);
+    return { organizationId, tunnelIds, firstUp };
+  }
+
+  /** True when it is the gateway's very first tunnel that came up. */
+  async #writeEnds(
     tx: Tx,
+    { organizationId, name: gatewayName }: HeldGateway,
     gatewayId: string,
-    reports: readonly TunnelReport[],
-    { complete, removedKeys }: { readonly complete: boolean; readonly removedKeys: readonly string[] },
-  ): Promise<Outcome | undefined> {
-    const known = await this.store.endsOf(tx, gatewayId);
-    if (!known) return undefined;
-    const { organizationId, gatewayName, ends } = known;
-    const byKey = new Map(reports.map((report) => [report.key, report]));
-    const gone = new Set(removedKeys);
-    const touched = ends.filter((end) => byKey.has(end.key) || gone.has(end.key) || complete);
-    if (touched.length === 0) return undefined;
+    ends: readonly End[],
+    batch: StateBatch,
+  ): Promise<boolean> {
+    const byKey = new Map(batch.tunnels.map((report) => [report.key, report]));
+    const touched = [...ends.filter((end) => byKey.has(end.key)), ...goneOf(ends, batch)];
+    if (touched.length === 0) return false;
     // Both ends of a tunnel may report at the same moment: its row decides who is first.
-    const states = await this.store.lockTunnels(
-      tx,
-      organizationId,
-      touched.map((end) => end.tunnelId),
-    );
-    const saved = await this.store.takeSas(
-      tx,
-      organizationId,
-      touched.map((end) => end.id),
-    );
+    const tunnelIds = touched.map((end) => end.tunnelId);
+    const states = await this.store.lockTunnels(tx, organizationId, tunnelIds);
     const now = new Date();
     for (const end of touched) {
       const report = byKey.get(end.key);
-      await this.store.writeEnd(tx, organizationId, end.id, report, endState(report), now);
+      const reported = { state: endState(report), mark: batch.mark, at: now };
+      await this.store.writeEnd(tx, organizationId, end.id, report, reported);
     }
-    await this.#insertSas(tx, organizationId, touched, byKey, saved);
     const others = await this.store.otherEnds(tx, organizationId, gatewayId, [...states.keys()]);
     for (const end of touched) {
       const was = states.get(end.tunnelId);
@@ -84,47 +85,35 @@ export class StoredTunnelStateService extends TunnelStateService {
       if (event) await this.events.record(tx, organizationId, { ...event, gatewayId, tunnelId: end.tunnelId });
     }
     const up = touched.some((end) => endState(byKey.get(end.key)) === "UP");
-    const firstUp = up && (await this.store.noteFirstUp(tx, organizationId, gatewayId, now));
-    return { organizationId, tunnelIds: touched.map((end) => end.tunnelId), firstUp };
+    return up && (await this.store.noteFirstUp(tx, organizationId, gatewayId, now));
   }
 
-  async #insertSas(
-    tx: Tx,
-    organizationId: string,
-    ends: readonly End[],
-    reports: ReadonlyMap<string, TunnelReport>,
-    saved: ReadonlyMap<string, SavedCounters>,
-  ): Promise<void> {
-    const ikeSas = ends.flatMap((end) =>
-      (reports.get(end.key)?.ikeSas ?? []).map((sa) => ({ id: randomUUIDv7(), end, sa })),
-    );
-    await this.store.insertIkeSas(
-      tx,
-      ikeSas.map(({ id, end, sa: { childSas: _, ...sa } }) => ({
-        ...sa,
-        id,
-        organizationId,
-        tunnelEndId: end.id,
-        establishedAt: sa.establishedAt ?? null,
-        nextRekeyAt: sa.nextRekeyAt ?? null,
-        nextReauthAt: sa.nextReauthAt ?? null,
-      })),
-    );
-    await this.store.insertChildSas(
-      tx,
-      ikeSas.flatMap(({ id, end, sa }) =>
-        sa.childSas.map((child) => ({
-          ...child,
-          ...saved.get(`${end.id} ${child.inboundSpi}`),
-          organizationId,
-          ikeSaId: id,
-          localSelectors: [...child.localSelectors],
-          remoteSelectors: [...child.remoteSelectors],
-          establishedAt: child.establishedAt ?? null,
-          nextRekeyAt: child.nextRekeyAt ?? null,
-          expiresAt: child.expiresAt ?? null,
-        })),
-      ),
-    );
+  /** SAs that came first: counters of children that moved from one that is gone are found there. */
+  async #writeSas(tx: Tx, organizationId: string, ends: readonly End[], batch: StateBatch): Promise<void> {
+    const endIds = new Map(ends.map((end) => [end.key, end.id]));
+    const known = <T extends { readonly key: string }>(list: readonly T[]) =>
+      list.flatMap(({ key, ...of }) => {
+        const endId = endIds.get(key);
+        return endId === undefined ? [] : [{ ...of, endId }];
+      });
+    await this.sas.write(tx, organizationId, known(batch.ikeSas));
+    await this.sas.remove(tx, organizationId, known(batch.removedIkeSas));
+    const marks = new Map<string, string | undefined>();
+    if (batch.completes === "with-sas") for (const { id } of ends) marks.set(id, batch.mark);
+    for (const [key, mark] of batch.settled) {
+      const endId = endIds.get(key);
+      if (endId !== undefined) marks.set(endId, mark);
+    }
+    for (const { id } of goneOf(ends, batch)) marks.set(id, undefined);
+    await this.sas.settle(tx, organizationId, marks);
   }
+}
+
+/** Ends that the gateway has no more. */
+function goneOf(ends: readonly End[], { tunnels, removedKeys, completes, mark }: StateBatch): End[] {
+  const named = new Set(tunnels.map((report) => report.key));
+  const removed = new Set(removedKeys);
+  return ends.filter(
+    (end) => !named.has(end.key) && (removed.has(end.key) || (completes !== "no" && end.mark !== mark)),
+  );
 }

@@ -1,10 +1,9 @@
-/** One gateway's view of one tunnel. Times are of the control plane's clock or the agent's; SPIs are lower-case hexadecimal. */
+/** One gateway's view of one tunnel, without its IKE SAs. Times are of the control plane's clock or the agent's; SPIs are lower-case hexadecimal. */
 export interface TunnelReport {
   /** The connection's id in the intent. */
   readonly key: string;
   readonly status: "down" | "connecting" | "up" | "partial";
   readonly changedAt: Date;
-  readonly ikeSas: readonly IkeSaReport[];
   readonly lastError: TunnelErrorReport | undefined;
 }
 
@@ -33,7 +32,45 @@ export interface IkeSaReport {
   readonly establishedAt: Date | undefined;
   readonly nextRekeyAt: Date | undefined;
   readonly nextReauthAt: Date | undefined;
+  /** What the configuration payload gave to the reporting gateway, and to the other side. */
+  readonly localVirtual: readonly string[];
+  readonly remoteVirtual: readonly string[];
+  /** Whom EAP has authenticated. */
+  readonly user: string | undefined;
   readonly childSas: readonly ChildSaReport[];
+}
+
+/** Names an IKE SA of a tunnel. */
+export interface IkeSaName {
+  /** The connection's id in the intent. */
+  readonly key: string;
+  readonly initiatorSpi: string;
+  readonly responderSpi: string;
+}
+
+/** An IKE SA that is new or changed. */
+export interface SaReport {
+  readonly key: string;
+  readonly mark: string;
+  readonly sa: IkeSaReport;
+}
+
+/**
+ * A piece of what a gateway reports, that is written at once. Rows bear the mark, a UUID, of the report that named them last: what a
+ * report in many pieces did not name is told by that when its last piece is written.
+ */
+export interface StateBatch {
+  readonly mark: string;
+  readonly tunnels: readonly TunnelReport[];
+  /** Ends that are down, and have no SAs. */
+  readonly removedKeys: readonly string[];
+  /** Each IKE SA and each of its CHILD SAs once. */
+  readonly ikeSas: readonly SaReport[];
+  readonly removedIkeSas: readonly IkeSaName[];
+  /** Tunnels by key, all of whose IKE SAs are named by now: those that bear another mark are gone. */
+  readonly settled: ReadonlyMap<string, string>;
+  /** With it a complete report ends: ends that bear another mark are down, and with `with-sas` IKE SAs that do are gone. */
+  readonly completes: "no" | "tunnels" | "with-sas";
 }
 
 export interface ChildSaReport {
@@ -65,12 +102,8 @@ export interface CounterReport {
 
 /** Takes what agents tell of their tunnels. Tunnels that the gateway has no end of are ignored. */
 export abstract class TunnelStateService {
-  /** With `complete`, ends of the gateway that the report does not name are down. */
-  abstract report(
-    gatewayId: string,
-    tunnels: readonly TunnelReport[],
-    options: { readonly complete: boolean; readonly removedKeys: readonly string[] },
-  ): Promise<void>;
+  /** False: the gateway has a newer stream, and nothing is written of what this one told. */
+  abstract report(gatewayId: string, streamId: string, batch: StateBatch): Promise<boolean>;
   /** Counters of CHILD SAs that are known; of others they are dropped. */
   abstract counters(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
 }

@@ -1,7 +1,5 @@
 import { Injectable } from "@nestjs/common";
 import { Database, type Tx } from "../../platform/database/database.js";
-import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
-import type { Prisma } from "../../platform/prisma/generated/client.js";
 import type { TunnelState } from "../../platform/prisma/generated/enums.js";
 import type { CounterReport, TunnelReport } from "./tunnel-state.service.js";
 
@@ -11,39 +9,31 @@ export interface End {
   readonly tunnelId: string;
   readonly key: string;
   readonly name: string;
+  /** Of the report that named it last. */
+  readonly mark: string | null;
 }
 
-export interface EndsOfGateway {
+export interface HeldGateway {
   readonly organizationId: string;
-  readonly gatewayName: string;
-  readonly ends: readonly End[];
+  readonly name: string;
+  /** The newest stream of its agent. */
+  readonly stream: string | null;
 }
-
-export type SavedCounters = Pick<
-  Prisma.ChildSaCreateManyInput,
-  "bytesIn" | "bytesOut" | "packetsIn" | "packetsOut" | "errorsIn" | "countedAt" | "lastPacketInAt"
->;
-
-type TakenRow = SavedCounters & { readonly endId: string; readonly inboundSpi: string };
 
 /** The part of the database that agents' reports write. */
 export abstract class TunnelStateStore {
-  /** Undefined when there is no such gateway. */
-  abstract endsOf(tx: Tx, gatewayId: string): Promise<EndsOfGateway | undefined>;
+  /** Holds the gateway's row: whatever replicas they reach, its reports are written one after another. Undefined when there is none. */
+  abstract holdGateway(tx: Tx, gatewayId: string): Promise<HeldGateway | undefined>;
+  abstract endsOf(tx: Tx, organizationId: string, gatewayId: string): Promise<End[]>;
   /** Holds the tunnels' rows, in the order of their ids, and gives their states. */
   abstract lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]): Promise<Map<string, TunnelState>>;
-  /** Removes all SAs of the ends. Gives counters by `<end id> <inbound SPI>`. */
-  abstract takeSas(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<Map<string, SavedCounters>>;
   abstract writeEnd(
     tx: Tx,
     organizationId: string,
     endId: string,
     report: TunnelReport | undefined,
-    state: TunnelState,
-    now: Date,
+    reported: { readonly state: TunnelState; readonly mark: string; readonly at: Date },
   ): Promise<void>;
-  abstract insertIkeSas(tx: Tx, rows: Prisma.IkeSaCreateManyInput[]): Promise<void>;
-  abstract insertChildSas(tx: Tx, rows: Prisma.ChildSaCreateManyInput[]): Promise<void>;
   abstract otherEnds(
     tx: Tx,
     organizationId: string,
@@ -67,19 +57,19 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
     super();
   }
 
-  override async endsOf(tx: Tx, gatewayId: string): Promise<EndsOfGateway | undefined> {
-    const gateway = await tx.gateway.findUnique({
-      where: { organizationId: ANY_ORGANIZATION, id: gatewayId },
-      select: { organizationId: true, name: true },
-    });
-    if (!gateway) return undefined;
-    const { organizationId } = gateway;
+  override async holdGateway(tx: Tx, gatewayId: string): Promise<HeldGateway | undefined> {
+    const [gateway] = await tx.$queryRaw<HeldGateway[]>`
+      SELECT organization_id::text AS "organizationId", name, report_stream::text AS stream
+      FROM gateways WHERE id = ${gatewayId}::uuid FOR NO KEY UPDATE`;
+    return gateway;
+  }
+
+  override async endsOf(tx: Tx, organizationId: string, gatewayId: string): Promise<End[]> {
     const rows = await tx.tunnelEnd.findMany({
       where: { organizationId, gatewayId },
-      select: { id: true, tunnelId: true, tunnel: { select: { key: true, name: true } } },
+      select: { id: true, tunnelId: true, reportMark: true, tunnel: { select: { key: true, name: true } } },
     });
-    const ends = rows.map(({ id, tunnelId, tunnel }) => ({ id, tunnelId, ...tunnel }));
-    return { organizationId, gatewayName: gateway.name, ends };
+    return rows.map(({ id, tunnelId, reportMark: mark, tunnel }) => ({ id, tunnelId, mark, ...tunnel }));
   }
 
   override async lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]) {
@@ -89,33 +79,21 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
     return new Map(rows.map((row) => [row.id, row.state]));
   }
 
-  override async takeSas(tx: Tx, organizationId: string, endIds: readonly string[]) {
-    // In one statement: counters that arrive at the same time are either taken along or find no row.
-    const rows = await tx.$queryRaw<TakenRow[]>`
-      DELETE FROM child_sas c USING ike_sas i
-      WHERE i.id = c.ike_sa_id AND i.tunnel_end_id = ANY(${endIds}::uuid[]) AND i.organization_id = ${organizationId}::uuid
-      RETURNING i.tunnel_end_id::text AS "endId", c.inbound_spi AS "inboundSpi", c.bytes_in AS "bytesIn",
-        c.bytes_out AS "bytesOut", c.packets_in AS "packetsIn", c.packets_out AS "packetsOut", c.errors_in AS "errorsIn",
-        c.counted_at AS "countedAt", c.last_packet_in_at AS "lastPacketInAt"`;
-    await tx.ikeSa.deleteMany({ where: { organizationId, tunnelEndId: { in: [...endIds] } } });
-    return new Map(rows.map(({ endId, inboundSpi, ...counters }) => [`${endId} ${inboundSpi}`, counters]));
-  }
-
   override async writeEnd(
     tx: Tx,
     organizationId: string,
     id: string,
     report: TunnelReport | undefined,
-    state: TunnelState,
-    now: Date,
+    { state, mark, at }: { readonly state: TunnelState; readonly mark: string; readonly at: Date },
   ): Promise<void> {
     const error = report?.lastError;
     await tx.tunnelEnd.update({
       where: { organizationId, id },
       data: {
         state,
-        reportedAt: now,
-        changedAt: report?.changedAt ?? now,
+        reportMark: mark,
+        reportedAt: at,
+        changedAt: report?.changedAt ?? at,
         // An end that its gateway has no more keeps what went wrong last.
         ...(report
           ? {
@@ -130,14 +108,6 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
       },
       select: { id: true },
     });
-  }
-
-  override async insertIkeSas(tx: Tx, data: Prisma.IkeSaCreateManyInput[]): Promise<void> {
-    if (data.length > 0) await tx.ikeSa.createMany({ data, skipDuplicates: true });
-  }
-
-  override async insertChildSas(tx: Tx, data: Prisma.ChildSaCreateManyInput[]): Promise<void> {
-    if (data.length > 0) await tx.childSa.createMany({ data, skipDuplicates: true });
   }
 
   override otherEnds(tx: Tx, organizationId: string, gatewayId: string, tunnelIds: readonly string[]) {
