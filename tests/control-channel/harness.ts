@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jest } from "@jest/globals";
 import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/intent";
 import { pino } from "pino";
+import { inSlices } from "../../apps/agent/src/daemon/slices.js";
 import { enrol } from "../../apps/agent/src/enrol/index.js";
 import { type Enrolment, EnrolmentStore, IntentStore } from "../../apps/agent/src/store/index.js";
 import {
@@ -14,6 +15,8 @@ import {
   IntentKeeper,
   type IntentKeeperOptions,
   Reporter,
+  changesBetween,
+  type Snapshot,
 } from "../../apps/agent/src/stream/index.js";
 import { AgentPeerService } from "../../apps/control-plane/src/features/agents/agent-peer.service.js";
 import { AgentServer } from "../../apps/control-plane/src/features/agents/agent-server.js";
@@ -38,7 +41,7 @@ import {
 } from "../../apps/control-plane/src/features/intents/intent.service.js";
 import {
   type CounterReport,
-  type TunnelReport,
+  type StateBatch,
   TunnelStateService,
 } from "../../apps/control-plane/src/features/tunnels/tunnel-state.service.js";
 import { PostgresBus } from "../../apps/control-plane/src/platform/bus/postgres-bus.js";
@@ -153,17 +156,14 @@ export class ScriptedIntents extends IntentService {
 
 /** Keeps what was reported. */
 export class RecordedTunnels extends TunnelStateService {
-  readonly reports: { tunnels: readonly TunnelReport[]; complete: boolean; removed: readonly string[] }[] = [];
+  readonly reports: StateBatch[] = [];
   readonly counted: CounterReport[] = [];
   failWith: Error | undefined;
 
-  override async report(
-    _: string,
-    tunnels: readonly TunnelReport[],
-    { complete, removedKeys }: { complete: boolean; removedKeys: readonly string[] },
-  ): Promise<void> {
+  override async report(_gatewayId: string, _streamId: string, batch: StateBatch): Promise<boolean> {
     if (this.failWith) throw this.failWith;
-    this.reports.push({ tunnels, complete, removed: removedKeys });
+    this.reports.push(batch);
+    return true;
   }
   override async counters(_: string, _at: Date, counters: readonly CounterReport[]): Promise<void> {
     this.counted.push(...counters);
@@ -274,6 +274,7 @@ export class TestAgent {
   readonly applied: number[] = [];
   refuse: ((intent: GatewayIntent) => void) | undefined;
   readonly reporter = new Reporter();
+  snapshot: Snapshot = new Map();
   readonly enrolmentStore: EnrolmentStore;
   readonly keeper: IntentKeeper;
   enrolment!: Enrolment;
@@ -306,6 +307,13 @@ export class TestAgent {
     return this.enrolment;
   }
 
+  /** What its tunnels are from now on. */
+  async becomes(snapshot: Snapshot): Promise<void> {
+    const changes = await inSlices(changesBetween(this.snapshot, snapshot));
+    this.snapshot = snapshot;
+    await inSlices(this.reporter.states(changes, snapshot));
+  }
+
   connect(): ControlChannel {
     this.channel = new ControlChannel({
       enrolment: () => this.enrolment,
@@ -320,7 +328,8 @@ export class TestAgent {
       },
       intents: this.keeper,
       reporter: this.reporter,
-      restart: async () => this.reporter.restart([]),
+      restart: (sasApart) => inSlices(this.reporter.restart(this.snapshot, sasApart)),
+      resync: () => inSlices(this.reporter.resync(this.snapshot)),
       onCommand: async (action) => {
         if (this.refuseCommand) throw this.refuseCommand;
         this.commands.push(action.case ?? "");

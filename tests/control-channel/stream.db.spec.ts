@@ -11,6 +11,7 @@ import {
   CONTROL_PLANE_NAME,
   type ControlMessage,
   GoodbyeReason,
+  IkeSaSchema,
   Severity,
   TunnelStateSchema,
   TunnelStatus,
@@ -132,12 +133,15 @@ describe("a stream", () => {
 
   it("carries states as they change, the newest counters, and every event once", async () => {
     const agent = await f.connected();
-    await eventually(() => f.plane.tunnels.reports.some((r) => r.complete));
+    await eventually(() => f.plane.tunnels.reports.some((r) => r.completes === "with-sas"));
     f.plane.tunnels.reports.length = 0;
-    const state = (status: TunnelStatus) =>
-      create(TunnelStateSchema, { tunnelId: "t1", status, ikeSas: [{ initiatorSpi: "00".repeat(8) }] });
-    agent.reporter.states([state(TunnelStatus.CONNECTING)]);
-    agent.reporter.states([state(TunnelStatus.UP)]);
+    const sa = create(IkeSaSchema, { initiatorSpi: "00".repeat(8), responderSpi: "11".repeat(8) });
+    const state = (status: TunnelStatus) => {
+      const told = { state: create(TunnelStateSchema, { tunnelId: "t1", status }), sas: new Map([[saKey(sa), sa]]) };
+      return new Map([["t1", told]]);
+    };
+    await agent.becomes(state(TunnelStatus.CONNECTING));
+    await agent.becomes(state(TunnelStatus.UP));
     agent.reporter.counters(Date.now(), []);
     agent.reporter.event({ code: "ike/up", severity: Severity.INFO, message: "t1 is\u001b[31m up", at: Date.now() });
     await eventually(() => f.plane.tunnels.reports.some((r) => r.tunnels.some((t) => t.status === "up")));
@@ -146,8 +150,11 @@ describe("a stream", () => {
       f.plane.database.client.event.findFirst({ where: { organizationId, gatewayId: agent.id, kind: "ike/up" } }),
     );
     expect(stored.message).toBe("t1 is\u{fffd}[31m up");
-    agent.reporter.states([], ["t1"]);
-    await eventually(() => f.plane.tunnels.reports.some((r) => r.removed.includes("t1")));
+    expect(f.plane.tunnels.reports.flatMap((r) => r.ikeSas.map((one) => one.sa.responderSpi))).toContain(
+      "11".repeat(8),
+    );
+    await agent.becomes(new Map());
+    await eventually(() => f.plane.tunnels.reports.some((r) => r.removedKeys.includes("t1")));
   });
 
   it("keeps events while there is no stream, and tells them afterwards", async () => {

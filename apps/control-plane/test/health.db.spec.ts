@@ -3,7 +3,7 @@ import { TunnelStateService } from "../src/features/tunnels/tunnel-state.service
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { describeFleet, type Fleet } from "./fleet.js";
-import { upReport } from "./reports.js";
+import { tell, upReport } from "./reports.js";
 
 let cp: TestControlPlane;
 let fleet: Fleet;
@@ -33,7 +33,7 @@ test("a tunnel whose agents are all gone is told apart from one that is known to
   expect(await health()).toEqual({ tunnels: 1, tunnelsUp: 0, tunnelsPending: 1, tunnelsStale: 0 });
   for (const [i, { gateway }] of [hub, branch].entries()) {
     await connected(gateway.id, "1 hour", null);
-    await states.report(gateway.id, [upReport(key, `a000000${i}`)], { complete: true, removedKeys: [] });
+    await tell(cp, gateway.id, [upReport(key, `a000000${i}`)], { complete: true });
   }
   const up = { tunnels: 1, tunnelsUp: 1, tunnelsPending: 0 };
   expect(await health()).toEqual({ ...up, tunnelsStale: 0 });

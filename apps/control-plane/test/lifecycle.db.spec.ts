@@ -7,7 +7,7 @@ import { eventually, startControlPlane, type TestControlPlane } from "./control-
 import { query, redisUrl } from "./database.js";
 import { enrol } from "./enrol.js";
 import { ADD_PEER, describeFleet, type Fleet } from "./fleet.js";
-import { downReport, upReport } from "./reports.js";
+import { downReport, tell, upReport } from "./reports.js";
 
 interface Revisions {
   intentRevisions: {
@@ -172,13 +172,13 @@ describe.each([
     // Subscribing has no answer of its own: report until the first is heard.
     await eventually(
       async () => {
-        await states.report(fleet.hub.gateway.id, [upReport(key, "a0000001")], { complete: false, removedKeys: [] });
+        await tell(cp, fleet.hub.gateway.id, [upReport(key, "a0000001")]);
         return heard.length;
       },
       (n) => n > 0,
     );
     expect(await tunnel()).toMatchObject({ state: "DEGRADED" });
-    await states.report(fleet.branch.gateway.id, [upReport(key, "b0000001")], { complete: true, removedKeys: [] });
+    await tell(cp, fleet.branch.gateway.id, [upReport(key, "b0000001")], { complete: true });
     await listening;
     await dispose();
     expect(heard).toContain("DEGRADED");
@@ -200,13 +200,13 @@ describe.each([
     };
     const { id } = fleet.hub.gateway;
     await states.counters(id, new Date(), [counter, { ...counter, inboundSpi: "ffffffff" }]);
-    await states.report(id, [upReport(key, "a0000001")], { complete: false, removedKeys: [] });
+    await tell(cp, id, [upReport(key, "a0000001")]);
     const childOf = async () => JSON.stringify((await tunnel()).ends);
     expect(await childOf()).toContain('"inboundSpi":"a0000001","bytesIn":"1099511627776","packetsOut":"5"');
     // A late report changes nothing.
     await states.counters(id, new Date(0), [{ ...counter, bytesIn: 1n }]);
     expect(await childOf()).toContain('"bytesIn":"1099511627776"');
-    await states.report(id, [upReport(key, "a0000002")], { complete: false, removedKeys: [] });
+    await tell(cp, id, [upReport(key, "a0000002")]);
     expect(await childOf()).not.toContain("a0000001");
     expect(await childOf()).toContain('"inboundSpi":"a0000002","bytesIn":"0"');
   });
@@ -214,7 +214,7 @@ describe.each([
   test("a tunnel that fails tells why, with both sides' values, in its state, an event and the totals", async () => {
     const { key, id } = await tunnel();
     for (const { gateway } of [fleet.hub, fleet.branch]) {
-      await states.report(gateway.id, [downReport(key)], { complete: false, removedKeys: [] });
+      await tell(cp, gateway.id, [downReport(key)]);
     }
     const error = {
       code: "ike/no-proposal-chosen",

@@ -1,4 +1,14 @@
+import { randomUUID } from "node:crypto";
 import type { ChildSaReport, IkeSaReport, TunnelReport } from "../src/features/tunnels/tunnel-state.service.js";
+import { TunnelStateService } from "../src/features/tunnels/tunnel-state.service.js";
+import type { TestControlPlane } from "./control-plane.js";
+import { query } from "./database.js";
+
+/** A tunnel with all its IKE SAs. */
+export interface WholeTunnel {
+  readonly tunnel: TunnelReport;
+  readonly ikeSas: readonly IkeSaReport[];
+}
 
 const at = (text: string) => new Date(`2026-01-01T${text}Z`);
 
@@ -34,29 +44,51 @@ export const ikeReport = (childSas: readonly ChildSaReport[], change: Partial<Ik
   establishedAt: at("10:00:00"),
   nextRekeyAt: at("14:00:00"),
   nextReauthAt: undefined,
+  localVirtual: [],
+  remoteVirtual: [],
+  user: undefined,
   childSas,
   ...change,
 });
 
-export const upReport = (key: string, spi: string): TunnelReport => ({
-  key,
-  status: "up",
-  changedAt: at("10:00:00"),
+export const upReport = (key: string, spi: string): WholeTunnel => ({
+  tunnel: { key, status: "up", changedAt: at("10:00:00"), lastError: undefined },
   ikeSas: [ikeReport([childReport(spi)])],
-  lastError: undefined,
 });
 
-export const downReport = (key: string): TunnelReport => ({
-  key,
-  status: "down",
-  changedAt: at("10:05:00"),
-  ikeSas: [],
-  lastError: {
-    code: "ike/no-proposal-chosen",
-    message: "the peer refused our proposals",
-    ours: "aes256gcm16-prfsha384-x25519",
-    theirs: "3des-sha1-modp1024",
-    exchange: "IKE_SA_INIT",
-    at: at("10:05:00"),
+export const downReport = (key: string): WholeTunnel => ({
+  tunnel: {
+    key,
+    status: "down",
+    changedAt: at("10:05:00"),
+    lastError: {
+      code: "ike/no-proposal-chosen",
+      message: "the peer refused our proposals",
+      ours: "aes256gcm16-prfsha384-x25519",
+      theirs: "3des-sha1-modp1024",
+      exchange: "IKE_SA_INIT",
+      at: at("10:05:00"),
+    },
   },
+  ikeSas: [],
 });
+
+/** Reports tunnels with all their SAs, on a new stream of the gateway. With `complete` it has no others. */
+export async function tell(
+  cp: TestControlPlane,
+  gatewayId: string,
+  told: readonly WholeTunnel[],
+  { complete = false } = {},
+): Promise<void> {
+  const [stream, mark] = [randomUUID(), randomUUID()];
+  await query(cp.connection, "UPDATE gateways SET report_stream = $2 WHERE id = $1", [gatewayId, stream]);
+  await cp.application.nest.get(TunnelStateService, { strict: false }).report(gatewayId, stream, {
+    mark,
+    tunnels: told.map((t) => t.tunnel),
+    removedKeys: [],
+    ikeSas: told.flatMap(({ tunnel: { key }, ikeSas }) => ikeSas.map((sa) => ({ key, mark, sa }))),
+    removedIkeSas: [],
+    settled: new Map(told.map(({ tunnel }) => [tunnel.key, mark])),
+    completes: complete ? "tunnels" : "no",
+  });
+}

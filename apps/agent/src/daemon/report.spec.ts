@@ -1,10 +1,11 @@
 import { IpAddress } from "@sallyport/base";
-import { type TunnelState, TunnelStatus } from "@sallyport/contract";
+import { TunnelStatus } from "@sallyport/contract";
 import type { SaState } from "@sallyport/dataplane";
 import type { ChildStatus, EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { fault } from "../faults.js";
-import { childCounters, newestError, sameState, tunnelStates, tunnelStatus } from "./report.js";
+import { changesBetween } from "../stream/index.js";
+import { childCounters, newestError, tunnelStates, tunnelStatus } from "./report.js";
 import { inSlices } from "./slices.js";
 
 const ip = IpAddress.parse;
@@ -114,52 +115,67 @@ it("reports a tunnel's SAs and its error with both sides' values, in whole milli
     exchange: "IKE_SA_INIT",
     at: 2000.4,
   };
-  const [state] = await inSlices(
+  const virtual = { local: [], remote: [ip("10.9.0.1"), ip("2001:db8:9::1")], dns: [], domains: [], subnets: [] };
+  const states = await inSlices(
     tunnelStates(
       { connections: [connection] } as unknown as GatewayIntent,
-      status([peer([sa([child("a")])], { lastError: error })]),
+      status([peer([sa([child("a")], { user: "ann", virtual })], { lastError: error })]),
       new Map(),
       (at) => Math.round(at + 1_700_000_000_000),
       () => 42_000,
     ),
   );
-  expect(state).toMatchObject({
+  const told = states.get("t1");
+  expect(told?.state).toMatchObject({
     tunnelId: "t1",
     status: TunnelStatus.PARTIAL,
     changedAt: { seconds: 42n, nanos: 0 },
     lastError: { code: "ike/no-proposal-chosen", ours: "AES", theirs: "3DES", exchange: "IKE_SA_INIT" },
-    ikeSas: [
-      {
-        initiatorSpi: "0011223344556677",
-        remoteEndpoint: "[2001:db8::1]:4500",
-        localNat: true,
-        nextRekeyAt: { seconds: 1_700_000_009n, nanos: 0 },
-        children: [
-          {
-            childId: "a",
-            inboundSpi: "00000abc",
-            outboundSpi: "def00000",
-            localTs: ["10.1.0.0/16"],
-            remoteTs: ["10.2.0.0/24"],
-            nextRekeyAt: { seconds: 1_700_000_005n, nanos: 1_000_000 },
-          },
-        ],
-      },
-    ],
+    ikeSas: [],
   });
+  expect([...(told?.sas.values() ?? [])]).toMatchObject([
+    {
+      initiatorSpi: "0011223344556677",
+      remoteEndpoint: "[2001:db8::1]:4500",
+      localNat: true,
+      nextRekeyAt: { seconds: 1_700_000_009n, nanos: 0 },
+      user: "ann",
+      localVirtualAddresses: [],
+      remoteVirtualAddresses: ["10.9.0.1", "2001:db8:9::1"],
+      children: [
+        {
+          childId: "a",
+          inboundSpi: "00000abc",
+          outboundSpi: "def00000",
+          localTs: ["10.1.0.0/16"],
+          remoteTs: ["10.2.0.0/24"],
+          nextRekeyAt: { seconds: 1_700_000_005n, nanos: 1_000_000 },
+        },
+      ],
+    },
+  ]);
 });
 
-it("tells two states apart by any of the SAs", async () => {
+it("tells of SAs what came, changed and went, and of nothing else", async () => {
   const intent = { connections: [connection] } as unknown as GatewayIntent;
-  const read = async (...sas: IkeStatus[]) => {
-    const [state] = await inSlices(tunnelStates(intent, status([peer(sas)]), new Map(), Math.round, () => 0));
-    return state as TunnelState;
-  };
-  const [a, same] = [await read(sa([]), sa([child("a")])), await read(sa([]), sa([child("a")]))];
-  expect(await inSlices(sameState(a, same))).toBe(true);
-  for (const other of [await read(sa([])), await read(sa([]), sa([child("a", { spiIn: 1 })]))]) {
-    expect(await inSlices(sameState(a, other))).toBe(false);
-  }
+  const read = (...sas: IkeStatus[]) =>
+    inSlices(tunnelStates(intent, status([peer(sas)]), new Map(), Math.round, () => 0));
+  const one = (spiInitiator: string, children: ChildStatus[] = []) => sa(children, { spiInitiator });
+  const before = await read(one("1"), one("2", [child("a")]), one("3"));
+  expect(await inSlices(changesBetween(before, await read(one("3"), one("2", [child("a")]), one("1"))))).toEqual({
+    ...{ tunnels: [], removed: [], sas: [] },
+  });
+  const { sas, tunnels } = await inSlices(
+    changesBetween(before, await read(one("1"), one("2", [child("a", { spiIn: 1 })]), one("4"))),
+  );
+  expect(tunnels).toEqual([]);
+  expect(sas.map((s) => [s.initiatorSpi, s.sa?.children.length])).toEqual([
+    ["2", 1],
+    ["4", 0],
+    ["3", undefined],
+  ]);
+  const gone = await inSlices(changesBetween(before, new Map()));
+  expect([gone.removed, gone.sas.map((s) => s.sa)]).toEqual([["t1"], [undefined, undefined, undefined]]);
 });
 
 it("can be interrupted after every few of a tunnel's SAs, and between tunnels", () => {

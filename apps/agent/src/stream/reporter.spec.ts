@@ -1,9 +1,21 @@
 import { create } from "@bufbuild/protobuf";
-import { type AgentMessage, Severity, TunnelStateSchema, TunnelStatus } from "@sallyport/contract";
+import {
+  type AgentMessage,
+  ChildCountersSchema,
+  Severity,
+  type TunnelState,
+  TunnelStateSchema,
+  TunnelStatus,
+} from "@sallyport/contract";
+import { inSlices } from "../daemon/slices.js";
 import { Backoff, RECONNECT } from "./backoff.js";
+import type { Snapshot } from "./changes.js";
 import { REPORT_LIMITS, Reporter } from "./reporter.js";
 
 const state = (tunnelId: string, status = TunnelStatus.UP) => create(TunnelStateSchema, { tunnelId, status });
+const snapshot = (...states: TunnelState[]): Snapshot =>
+  new Map(states.map((told) => [told.tunnelId, { state: told, sas: new Map() }]));
+const changed = (tunnels: TunnelState[], removed: string[] = []) => ({ tunnels, removed, sas: [] });
 const event = (message: string) => ({ code: "x/y", severity: Severity.INFO, message, at: 0 });
 
 function drain(reporter: Reporter): AgentMessage["body"][] {
@@ -16,10 +28,10 @@ const messages = (bodies: AgentMessage["body"][]) =>
 const states = (bodies: AgentMessage["body"][]) => bodies.flatMap((b) => (b.case === "state" ? [b.value] : []));
 
 describe("the reporter", () => {
-  it("keeps the newest state of each tunnel and the newest counters only", () => {
+  it("keeps the newest state of each tunnel and the newest counters only", async () => {
     const reporter = new Reporter();
-    reporter.states([state("a", TunnelStatus.CONNECTING), state("b")]);
-    reporter.states([state("a", TunnelStatus.UP)], ["b", "c"]);
+    await inSlices(reporter.states(changed([state("a", TunnelStatus.CONNECTING), state("b")]), snapshot()));
+    await inSlices(reporter.states(changed([state("a", TunnelStatus.UP)], ["b", "c"]), snapshot()));
     reporter.counters(1, []);
     reporter.counters(2, []);
     const all = drain(reporter);
@@ -34,24 +46,24 @@ describe("the reporter", () => {
     expect(drain(reporter)).toEqual([]);
   });
 
-  it("begins each stream with a complete report, into which later changes are merged", () => {
+  it("begins each stream with a complete report, into which later changes are merged", async () => {
     const reporter = new Reporter();
-    reporter.states([state("old")]);
-    reporter.restart([state("a", TunnelStatus.DOWN), state("gone")]);
-    reporter.states([state("a", TunnelStatus.UP)], ["gone"]);
+    await inSlices(reporter.states(changed([state("old")]), snapshot(state("old"))));
+    await inSlices(reporter.restart(snapshot(state("a", TunnelStatus.DOWN), state("gone")), true));
+    await inSlices(reporter.states(changed([state("a", TunnelStatus.UP)], ["gone"]), snapshot()));
     const [first, ...more] = states(drain(reporter));
     expect(more).toEqual([]);
-    expect(first).toMatchObject({ complete: true, removedTunnelIds: [] });
+    expect(first).toMatchObject({ complete: true, more: false, sasApart: true, removedTunnelIds: [] });
     expect(first?.tunnels.map((t) => [t.tunnelId, t.status])).toEqual([["a", TunnelStatus.UP]]);
   });
 
-  it("tells a gateway without tunnels so, too", () => {
+  it("tells a gateway without tunnels so, too", async () => {
     const reporter = new Reporter();
-    reporter.restart([]);
+    await inSlices(reporter.restart(snapshot(), true));
     expect(states(drain(reporter))).toEqual([expect.objectContaining({ complete: true, tunnels: [] })]);
   });
 
-  it("tells events and answers again that no pong said were read", () => {
+  it("tells events and answers again that no pong said were read", async () => {
     const reporter = new Reporter();
     reporter.event(event("read"));
     reporter.answer({ case: "ack", value: { revision: 1 } });
@@ -64,10 +76,25 @@ describe("the reporter", () => {
     reporter.answer({ case: "nack", value: { revision: 2 } });
     drain(reporter);
     reporter.ponged(1);
-    reporter.restart([]);
+    await inSlices(reporter.restart(snapshot(), true));
     const all = drain(reporter);
     expect(messages(all)).toEqual(["after the ping", "not pinged"]);
     expect(all.filter((b) => b.case === "ack" || b.case === "nack").map((b) => b.case)).toEqual(["nack"]);
+  });
+
+  it("cuts counters into messages, and drops the rest when newer ones come", () => {
+    const reporter = new Reporter();
+    const counters = (n: number, bytesIn: bigint) =>
+      Array.from({ length: n }, () => create(ChildCountersSchema, { tunnelId: "a", bytesIn }));
+    reporter.counters(1, counters(1_200, 1n));
+    const first = reporter.next()?.body;
+    reporter.counters(2, counters(700, 2n));
+    const told = [first, ...drain(reporter)].flatMap((b) => (b?.case === "counters" ? [b.value] : []));
+    expect(told.map(({ at, children }) => [Number(at?.nanos), children.length])).toEqual([
+      [1_000_000, 500],
+      [2_000_000, 500],
+      [2_000_000, 200],
+    ]);
   });
 
   it("is bounded: the oldest events go, and are counted", () => {
@@ -81,10 +108,10 @@ describe("the reporter", () => {
     expect(all.filter((b) => b.case === "commandResult")).toHaveLength(REPORT_LIMITS.answers);
   });
 
-  it("sends answers before everything else", () => {
+  it("sends answers before everything else", async () => {
     const reporter = new Reporter();
     reporter.event(event("e"));
-    reporter.states([state("a")]);
+    await inSlices(reporter.states(changed([state("a")]), snapshot()));
     reporter.answer({ case: "ack", value: { revision: 1 } });
     expect(drain(reporter).map((b) => b.case)).toEqual(["ack", "state", "events"]);
   });
