@@ -16,6 +16,7 @@ import {
   TunnelStateSchema,
   TunnelStatus,
 } from "@sallyport/contract";
+import { saKey } from "../../apps/agent/src/stream/index.js";
 import { Fixture, lastGood } from "./fixture.js";
 import { eventually, type TestAgent, TestDatabase } from "./harness.js";
 

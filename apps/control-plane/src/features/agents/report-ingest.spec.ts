@@ -11,11 +11,11 @@ import {
 } from "@sallyport/contract";
 import { pino } from "pino";
 import type { AgentEvent, EventService } from "../events/event.service.js";
-import type { CounterReport, TunnelReport } from "../tunnels/tunnel-state.service.js";
+import type { CounterReport, StateBatch } from "../tunnels/tunnel-state.service.js";
 import { TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
 import { ReportIngest } from "./report-ingest.js";
-import { agentEvent, counterReport, tunnelReport } from "./report-mapping.js";
+import { agentEvent, counterReport, ikeSaReport, tunnelReport } from "./report-mapping.js";
 
 const outage = () => Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 
@@ -25,26 +25,30 @@ async function until(done: () => boolean): Promise<void> {
   }
 }
 
-interface Written {
-  tunnels: readonly TunnelReport[];
-  complete: boolean;
-  removed: readonly string[];
-}
+const SOURCE = { gatewayId: "g", streamId: "s1" };
 
 function set() {
-  const written: Written[] = [];
+  const written: (StateBatch & { stream: string })[] = [];
+  const resyncs: string[] = [];
   const counted: CounterReport[] = [];
   const told: AgentEvent[] = [];
-  const gate = { fail: undefined as Error | undefined, hold: undefined as Promise<void> | undefined, passed: 0 };
+  const gate = {
+    fail: undefined as Error | undefined,
+    hold: undefined as Promise<void> | undefined,
+    passed: 0,
+    newest: undefined as string | undefined,
+  };
   const pass = async () => {
     await gate.hold;
     gate.passed++;
     if (gate.fail) throw gate.fail;
   };
   const tunnels: Pick<TunnelStateService, "report" | "counters"> = {
-    report: async (_gatewayId, reports, { complete, removedKeys }) => {
+    report: async (_gatewayId, stream, batch) => {
       await pass();
-      written.push({ tunnels: reports, complete, removed: removedKeys });
+      if (gate.newest !== undefined && stream !== gate.newest) return false;
+      written.push({ ...batch, stream });
+      return true;
     },
     counters: async (_gatewayId, _at, counters) => {
       await pass();
@@ -61,11 +65,22 @@ function set() {
   const log = pino({ level: "silent" });
   log.warn = (facts: object) => void warned.push(facts);
   const ingest = new ReportIngest(tunnels as TunnelStateService, events as EventService, log);
-  return { ingest, written, counted, told, gate, warned };
+  ingest.opened(SOURCE, () => void resyncs.push(SOURCE.streamId));
+  return { ingest, written, counted, told, gate, warned, resyncs };
 }
 
 const report = (status: TunnelStatus, ids: readonly string[], complete = false, removedTunnelIds: string[] = []) =>
   create(StateReportSchema, { complete, removedTunnelIds, tunnels: ids.map((tunnelId) => ({ tunnelId, status })) });
+/** SAs apart from their tunnels, `sas` of each. */
+const apart = (ids: readonly string[], sas: number, how: { complete?: boolean; more?: boolean } = {}) =>
+  create(StateReportSchema, {
+    ...how,
+    sasApart: true,
+    tunnels: ids.map((tunnelId) => ({ tunnelId, status: TunnelStatus.UP })),
+    ikeSas: (ids.length > 0 ? ids : [""]).flatMap((tunnelId) =>
+      Array.from({ length: sas }, (_, i) => ({ tunnelId, sa: { initiatorSpi: `${tunnelId}-${sas}-${i}` } })),
+    ),
+  });
 const events = (n: number, dropped = 0) =>
   create(EventsReportSchema, {
     dropped,
@@ -79,21 +94,21 @@ describe("taking reports", () => {
     gate.hold = new Promise((resolve) => {
       go = resolve;
     });
-    ingest.state("g", report(TunnelStatus.DOWN, ["a"], true));
-    ingest.state("g", report(TunnelStatus.CONNECTING, ["a", "b"]));
-    ingest.state("g", report(TunnelStatus.UP, ["a"], false, ["b"]));
+    ingest.state(SOURCE, report(TunnelStatus.DOWN, ["a"], true));
+    ingest.state(SOURCE, report(TunnelStatus.CONNECTING, ["a", "b"]));
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["a"], false, ["b"]));
     go();
     await until(() => written.length === 2);
-    expect(written.map((w) => [w.complete, w.removed, w.tunnels.map((t) => `${t.key} ${t.status}`)])).toEqual([
-      [true, [], ["a down"]],
-      [false, ["b"], ["a up"]],
+    expect(written.map((w) => [w.completes, w.removedKeys, w.tunnels.map((t) => `${t.key} ${t.status}`)])).toEqual([
+      ["tunnels", [], ["a down"]],
+      ["no", ["b"], ["a up"]],
     ]);
   });
 
   it("waits for a database that is away, and loses nothing but what is too much", async () => {
     const { ingest, written, counted, told, gate } = set();
     gate.fail = outage();
-    ingest.state("g", report(TunnelStatus.UP, ["a"], true));
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["a"], true));
     ingest.counters(
       "g",
       create(CountersReportSchema, { children: [{ tunnelId: "a", inboundSpi: "00000001", bytesIn: 1n }] }),
@@ -110,12 +125,58 @@ describe("taking reports", () => {
   it("drops reports that the database refuses, and takes the next ones", async () => {
     const { ingest, written, gate } = set();
     gate.fail = new Error("violates a constraint");
-    ingest.state("g", report(TunnelStatus.UP, ["a"]));
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["a"]));
     await until(() => gate.passed === 1);
     gate.fail = undefined;
-    ingest.state("g", report(TunnelStatus.UP, ["b"]));
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["b"]));
     await until(() => written.length === 1);
     expect(written.flatMap((w) => w.tunnels.map((t) => t.key))).toEqual(["b"]);
+  });
+
+  it("of a stream waits until the database knows the stream, and is nothing when it ended before", async () => {
+    const { ingest, written } = set();
+    const [second, third] = ["s2", "s3"].map((streamId) => ({ gatewayId: "g", streamId }) as const);
+    ingest.state(second as typeof SOURCE, report(TunnelStatus.UP, ["a"], true));
+    ingest.state(third as typeof SOURCE, report(TunnelStatus.DOWN, ["a"], true));
+    ingest.ended(second as typeof SOURCE);
+    ingest.opened(second as typeof SOURCE, () => {});
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["b"]));
+    await until(() => written.length === 1);
+    ingest.opened(third as typeof SOURCE, () => {});
+    await until(() => written.length === 2);
+    expect(written.map((w) => w.stream)).toEqual(["s1", "s3"]);
+  });
+
+  it("of a stream that has a newer one is dropped", async () => {
+    const { ingest, written, gate, resyncs } = set();
+    gate.newest = "elsewhere";
+    ingest.state(SOURCE, apart(["a"], 3, { complete: true }));
+    await until(() => gate.passed === 1);
+    ingest.state(SOURCE, apart(["a"], 4));
+    ingest.event("g", events(1));
+    await until(() => gate.passed === 2);
+    expect([written, resyncs]).toEqual([[], []]);
+  });
+
+  it("asks for everything anew when changes were lost, not again at once, and takes none until it comes", async () => {
+    const { ingest, written, gate, resyncs } = set();
+    gate.fail = new Error("violates a constraint");
+    ingest.state(SOURCE, apart(["a"], 1, { complete: true }));
+    await until(() => resyncs.length === 1);
+    gate.fail = undefined;
+    ingest.state(SOURCE, apart(["a"], 2));
+    ingest.state(SOURCE, apart(["a"], 3, { complete: true, more: true }));
+    ingest.state(SOURCE, apart([], 4));
+    await until(() => written.some((w) => w.completes === "with-sas"));
+    expect(written.flatMap((w) => w.ikeSas.map((one) => one.sa.initiatorSpi))).toEqual([
+      ...["a-3-0", "a-3-1", "a-3-2", "-4-0", "-4-1", "-4-2", "-4-3"],
+    ]);
+    gate.fail = new Error("violates a constraint");
+    ingest.state(SOURCE, apart(["a"], 1));
+    await until(() => gate.passed >= 3);
+    ingest.event("g", events(1));
+    await until(() => gate.passed >= 4);
+    expect(resyncs).toHaveLength(1);
   });
 
   it("takes a burst of events, then one a second of each gateway, and counts what it drops", async () => {
@@ -139,10 +200,10 @@ describe("taking reports", () => {
     gate.hold = new Promise((resolve) => {
       go = resolve;
     });
-    ingest.state("g", report(TunnelStatus.UP, ["first"]));
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["first"]));
     for (let i = 0; i < 15; i++) {
       ingest.state(
-        "g",
+        SOURCE,
         report(
           TunnelStatus.UP,
           Array.from({ length: 1_000 }, (_, j) => `${i}-${j}`),
@@ -150,8 +211,11 @@ describe("taking reports", () => {
       );
     }
     go();
-    await until(() => written.length === 2);
-    expect(written[1]?.tunnels).toHaveLength(10_000);
+    await until(() => gate.passed > 0);
+    ingest.state(SOURCE, report(TunnelStatus.UP, ["last"]));
+    await until(() => written.some((w) => w.tunnels.some((t) => t.key === "last")));
+    expect(written.flatMap((w) => w.tunnels).length).toBeLessThan(10_000);
+    expect(Math.max(...written.map((w) => w.tunnels.length))).toBeLessThanOrEqual(500);
   });
 });
 
@@ -166,7 +230,12 @@ describe("what agents say", () => {
       ikeSas: [
         {
           localEndpoint: "x".repeat(1_000),
-          children: [{ localTs: Array.from({ length: 500 }, () => "y".repeat(500)) }],
+          remoteVirtualAddresses: Array.from({ length: 500 }, () => "192.0.2.1"),
+          // Twice the same: a row cannot be written twice at once.
+          children: [
+            { inboundSpi: "0000000100", localTs: [] },
+            { inboundSpi: "00000001", localTs: Array.from({ length: 500 }, () => "y".repeat(500)) },
+          ],
         },
       ],
     });
@@ -178,9 +247,12 @@ describe("what agents say", () => {
       ours: undefined,
       at: now,
     });
-    expect(mapped.ikeSas[0]?.localEndpoint).toHaveLength(64);
-    expect(mapped.ikeSas[0]?.childSas[0]?.localSelectors).toHaveLength(256);
-    expect(mapped.ikeSas[0]?.childSas[0]?.localSelectors[0]).toHaveLength(128);
+    const [sa] = state.ikeSas.map(ikeSaReport);
+    expect(sa?.localEndpoint).toHaveLength(64);
+    expect(sa?.remoteVirtual).toHaveLength(16);
+    expect(sa?.childSas).toHaveLength(1);
+    expect(sa?.childSas[0]?.localSelectors).toHaveLength(256);
+    expect(sa?.childSas[0]?.localSelectors[0]).toHaveLength(128);
   });
 
   it("has times and counters that the database can hold", () => {

@@ -74,14 +74,16 @@ export class ReportIngest {
 
   /** The stream is the gateway's newest as far as the database knows. */
   opened(source: ReportSource, resync: () => void): void {
+    const waits = this.#streams.get(source.gatewayId)?.has(source.streamId);
     this.#stream(source).resync = resync;
-    this.#wanted(source.gatewayId);
+    if (waits) this.#wanted(source.gatewayId);
   }
 
   /** What a stream told before it was opened is of no use: the next one begins with a complete report. */
   ended({ gatewayId, streamId }: ReportSource): void {
     const stream = this.#streams.get(gatewayId)?.get(streamId);
     if (stream === undefined) return;
+    if (stream.resync === undefined) this.#forget({ gatewayId, streamId });
     stream.ended = true;
     this.#wanted(gatewayId);
   }
@@ -186,16 +188,20 @@ export class ReportIngest {
   }
 
   async #storeStates(gatewayId: string): Promise<void> {
-    const streams = this.#streams.get(gatewayId);
-    for (const [streamId, stream] of streams ?? []) {
+    for (const [streamId, stream] of this.#streams.get(gatewayId) ?? []) {
       while (stream.resync !== undefined && !this.#stopped) {
         stream.batch ??= stream.backlog.next();
         if (stream.batch === undefined) break;
         await this.#storeBatch({ gatewayId, streamId }, stream, stream.batch);
         stream.batch = undefined;
       }
-      if (stream.ended) streams?.delete(streamId);
+      if (stream.ended) this.#forget({ gatewayId, streamId });
     }
+  }
+
+  #forget({ gatewayId, streamId }: ReportSource): void {
+    const streams = this.#streams.get(gatewayId);
+    streams?.delete(streamId);
     if (streams?.size === 0) this.#streams.delete(gatewayId);
   }
 

@@ -48,7 +48,8 @@ export class StateBacklog {
     for (const id of report.removedTunnelIds) {
       const key = tunnelKey(id);
       this.#tunnels.set(key, undefined);
-      this.#forget(key);
+      if (report.sasApart) this.#removeAll(key);
+      else this.#forget(key);
     }
     for (const state of report.tunnels) {
       const tunnel = tunnelReport(state, now);
@@ -116,6 +117,12 @@ export class StateBacklog {
     const fresh: SasOfTunnel = { whole: undefined, sas: new Map() };
     this.#sas.set(key, fresh);
     return fresh;
+  }
+
+  /** Removals that wait stay: the tunnel may come back before its own removal is written. */
+  #removeAll(key: string): void {
+    const sas = this.#sas.get(key)?.sas;
+    for (const [id, { name }] of sas ?? []) sas?.set(id, { name, sa: undefined });
   }
 
   #forget(key: string): void {
