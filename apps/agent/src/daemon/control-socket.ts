@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import net from "node:net";
 import { isFault } from "@sallyport/base";
 import { fault } from "../faults.js";
+import { jsonPieces } from "./json-pieces.js";
 import type { Logger } from "./log.js";
 
 /** One request a line, one answer a line; a streaming command answers with lines until the client goes. */
@@ -128,12 +130,30 @@ export class ControlSocket {
         else socket.once("end", () => socket.end());
         return;
       }
-      send({ ok: true, result });
-      socket.end();
+      await sendPieces(socket, jsonPieces({ ok: true, result }));
+      socket.end("\n");
     } catch (error) {
       send({ ok: false, ...tellable(error) });
       socket.end();
     }
+  }
+}
+
+/** Others have their turn between two pieces, and a client that reads slowly is waited for. */
+async function sendPieces(socket: net.Socket, pieces: Iterable<string>): Promise<void> {
+  for (const piece of pieces) {
+    if (socket.destroyed) return;
+    if (socket.write(piece)) await new Promise(setImmediate);
+    else await drained(socket);
+  }
+}
+
+async function drained(socket: net.Socket): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race(["drain", "close"].map((event) => once(socket, event, { signal: done.signal })));
+  } finally {
+    done.abort();
   }
 }
 

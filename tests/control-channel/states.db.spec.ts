@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type IkeSa, IkeSaSchema, StateReportSchema, TunnelStateSchema, TunnelStatus } from "@sallyport/contract";
+import fc from "fast-check";
+import { inSlices } from "../../apps/agent/src/daemon/slices.js";
+import { changesBetween, type Snapshot, saKey } from "../../apps/agent/src/stream/changes.js";
+import { StateQueue } from "../../apps/agent/src/stream/state-queue.js";
+import { ReportIngest } from "../../apps/control-plane/src/features/agents/report-ingest.js";
+import { startControlPlane, type TestControlPlane } from "../../apps/control-plane/test/control-plane.js";
+import { query } from "../../apps/control-plane/test/database.js";
+import { describeFleet } from "../../apps/control-plane/test/fleet.js";
+import { eventually } from "./harness.js";
+
+let cp: TestControlPlane;
+let gatewayId: string;
+let key: string;
+let ingest: ReportIngest;
+
+beforeAll(async () => {
+  cp = await startControlPlane();
+  gatewayId = (await describeFleet(cp)).hub.gateway.id;
+  key = String((await query(cp.connection, "SELECT key FROM tunnels"))[0]?.key);
+  ingest = cp.application.nest.get(ReportIngest, { strict: false });
+}, 60_000);
+afterAll(() => cp?.close());
+
+const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0");
+const ikeSa = (n: number, state = "established", children: readonly number[] = [n]): IkeSa =>
+  create(IkeSaSchema, {
+    ...{ initiatorSpi: hex(n, 16), responderSpi: hex(n + 1, 16), ikeVersion: 2, state, user: `person-${n}` },
+    remoteVirtualAddresses: [`10.9.${n >> 8}.${n & 255}`],
+    children: children.map((c) => ({ childId: "c", inboundSpi: hex(c, 8), outboundSpi: hex(c, 8), localTs: ["::/0"] })),
+  });
+const snapshot = (sas: readonly IkeSa[] | undefined): Snapshot => {
+  if (sas === undefined) return new Map();
+  const state = (tunnelId: string) => create(TunnelStateSchema, { tunnelId, status: TunnelStatus.UP });
+  const own = new Map(sas.map((sa) => [saKey(sa), sa]));
+  return new Map([
+    [key, { state: state(key), sas: own }],
+    ["of nobody", { state: state("of nobody"), sas: own }],
+  ]);
+};
+const text = (sa: IkeSa) =>
+  `${saKey(sa)} ${sa.state} ${sa.user} ${sa.remoteVirtualAddresses} ${sa.children.map((c) => c.inboundSpi).sort()}`;
+
+async function rows(): Promise<string[]> {
+  const found = await query(
+    cp.connection,
+    `SELECT initiator_spi || ' ' || responder_spi || ' ' || state || ' ' || user_name || ' ' || array_to_string(remote_virtual, ',') || ' ' ||
+       coalesce((SELECT string_agg(inbound_spi, ',' ORDER BY inbound_spi) FROM child_sas c WHERE c.ike_sa_id = i.id), '') AS sa
+     FROM ike_sas i ORDER BY 1`,
+  );
+  return found.map((row) => String(row.sa));
+}
+
+/** An agent's states on streams to replicas, without the wire. */
+class Agent {
+  readonly queue = new StateQueue();
+  now: Snapshot = new Map();
+  #stream = "";
+  #unread: { readonly streamId: string; readonly bytes: Uint8Array }[] = [];
+
+  async connect(): Promise<void> {
+    const source = { gatewayId, streamId: randomUUID() };
+    this.#stream = source.streamId;
+    await inSlices(this.queue.restart(this.now, true));
+    await query(cp.connection, "UPDATE gateways SET report_stream = $2 WHERE id = $1", [gatewayId, source.streamId]);
+    ingest.opened(source, () => void inSlices(this.queue.restart(this.now)));
+  }
+
+  async becomes(to: Snapshot): Promise<void> {
+    await inSlices(this.queue.change(await inSlices(changesBetween(this.now, to)), to));
+    this.now = to;
+  }
+
+  /** At most so many messages; those that are `late` are read when the agent has another stream. */
+  send(messages: number, late = false): void {
+    for (let i = 0; i < messages; i++) {
+      const report = this.queue.next();
+      if (report === undefined) return;
+      const sent = { streamId: this.#stream, bytes: toBinary(StateReportSchema, create(StateReportSchema, report)) };
+      if (late) this.#unread.push(sent);
+      else this.#read(sent);
+    }
+  }
+
+  readLate(): void {
+    for (const sent of this.#unread.splice(0)) this.#read(sent);
+  }
+
+  sent(bytes: Uint8Array): void {
+    this.#read({ streamId: this.#stream, bytes });
+  }
+
+  #read({ streamId, bytes }: { readonly streamId: string; readonly bytes: Uint8Array }): void {
+    ingest.state({ gatewayId, streamId }, fromBinary(StateReportSchema, bytes));
+  }
+}
+
+const sas = fc.uniqueArray(
+  fc.record({ n: fc.nat(5), state: fc.constantFrom("established", "rekeying"), child: fc.nat(3) }),
+  { selector: (sa) => sa.n },
+);
+const steps = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("change" as const), to: fc.option(sas, { freq: 6 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("send" as const), messages: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("connect" as const), late: fc.nat(2) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("resync" as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("write" as const) }) },
+  ),
+  { maxLength: 20 },
+);
+
+describe("rows of SAs", () => {
+  it("are those of the agent after whatever changed, was lost on the way or came late", async () => {
+    const agent = new Agent();
+    await agent.connect();
+    await fc.assert(
+      fc.asyncProperty(steps, async (list) => {
+        for (const step of list) {
+          if (step.do === "change") {
+            await agent.becomes(
+              snapshot(step.to?.map((sa) => ikeSa(sa.n, sa.state, [sa.n, 16 + sa.child])) ?? undefined),
+            );
+          } else if (step.do === "send") agent.send(step.messages);
+          else if (step.do === "resync") await inSlices(agent.queue.restart(agent.now));
+          else if (step.do === "write") await rows();
+          else {
+            agent.send(step.late, true);
+            await agent.connect();
+            agent.send(1);
+            agent.readLate();
+          }
+        }
+        agent.send(Number.POSITIVE_INFINITY);
+        const expected = [...(agent.now.get(key)?.sas.values() ?? [])].map(text).sort();
+        await eventually(async () => JSON.stringify(await rows()) === JSON.stringify(expected)).catch(async () =>
+          expect(await rows()).toEqual(expected),
+        );
+      }),
+      { numRuns: 25, endOnFailure: true },
+    );
+  }, 120_000);
+
+  it("keep a child's counters when it moves to the SA that replaces its own", async () => {
+    const agent = new Agent();
+    await agent.connect();
+    await agent.becomes(snapshot([ikeSa(1, "established", [77])]));
+    agent.send(9);
+    await eventually(async () => (await rows()).length === 1);
+    await query(cp.connection, "UPDATE child_sas SET bytes_in = 4242, counted_at = now()");
+    await agent.becomes(snapshot([ikeSa(2, "established", [77]), ikeSa(3)]));
+    agent.send(9);
+    await eventually(async () => (await rows()).length === 2);
+    const counted = await query(cp.connection, "SELECT inbound_spi, bytes_in::int AS n FROM child_sas ORDER BY 1");
+    expect(counted).toEqual([
+      { inbound_spi: hex(3, 8), n: 0 },
+      { inbound_spi: hex(77, 8), n: 4242 },
+    ]);
+  });
+
+  it("of 20,000 people are written without holding the event loop, and one change writes one row", async () => {
+    const agent = new Agent();
+    await agent.connect();
+    const many = Array.from({ length: 20_000 }, (_, n) => ikeSa(n));
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    await agent.becomes(snapshot(many));
+    const messages: number[] = [];
+    delay.enable();
+    for (let report = agent.queue.next(); report !== undefined; report = agent.queue.next()) {
+      const bytes = toBinary(StateReportSchema, create(StateReportSchema, report));
+      messages.push(bytes.length);
+      // Own lines: each message is read in a turn of its own, as from a socket.
+      await new Promise(setImmediate);
+      agent.sent(bytes);
+      await new Promise(setImmediate);
+    }
+    const count = async () => (await query(cp.connection, "SELECT count(*)::int AS n FROM ike_sas"))[0]?.n;
+    await eventually(async () => (await count()) === 20_000, 60_000);
+    delay.disable();
+    if (process.env.TEST_FIGURES) process.stderr.write(`longest step ${(delay.max / 1e6).toFixed(1)} ms\n`);
+    expect(Math.max(...messages)).toBeLessThanOrEqual(64 * 1024);
+    const marks = "SELECT count(DISTINCT xmin::text)::int AS n FROM ike_sas";
+    const before = Number((await query(cp.connection, marks))[0]?.n);
+    await agent.becomes(snapshot([ikeSa(0, "rekeying"), ...many.slice(1)]));
+    agent.send(9);
+    await eventually(async () => (await rows())[0]?.includes("rekeying"));
+    expect(Number((await query(cp.connection, marks))[0]?.n)).toBeLessThanOrEqual(before + 1);
+  }, 120_000);
+});
