@@ -181,7 +181,7 @@ describe("rows of SAs", () => {
     await eventually(async () => (await count()) === 20_000, 60_000);
     delay.disable();
     if (process.env.TEST_FIGURES) process.stderr.write(`longest step ${(delay.max / 1e6).toFixed(1)} ms\n`);
-    expect(Math.max(...messages)).toBeLessThanOrEqual(64 * 1024);
+    expect(Math.max(...messages)).toBeLessThanOrEqual(32 * 1024);
     const marks = "SELECT count(DISTINCT xmin::text)::int AS n FROM ike_sas";
     const before = Number((await query(cp.connection, marks))[0]?.n);
     await agent.becomes(snapshot([ikeSa(0, "rekeying"), ...many.slice(1)]));

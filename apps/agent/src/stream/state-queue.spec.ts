@@ -226,7 +226,7 @@ describe("a message of states", () => {
     const sent = drain(queue, reader);
     expect(reader.tunnels.get("a")?.sas.size).toBe(20_000);
     expect(Math.max(...sent.map((bytes) => bytes.length))).toBeLessThanOrEqual(STATE_LIMITS.octets);
-    expect(sent.length).toBeLessThan(150);
+    expect(sent.length).toBeLessThan(250);
     const after: Snapshot = new Map([tunnel("a", [...many.slice(1), ikeSa(1_000_000)])]);
     finish(queue.change(finish(changesBetween(before, after)), after));
     const [change, ...others] = drain(queue, reader);

@@ -5,7 +5,7 @@ import { type Changes, type SaChange, type Snapshot, saChange, saKey } from "./c
 type Report = MessageInitShape<typeof StateReportSchema>;
 
 /** Of one message: encoding it stays well under the 20 ms that the event loop may be held. */
-export const STATE_LIMITS = { octets: 64 * 1024, things: 200 } as const;
+export const STATE_LIMITS = { octets: 32 * 1024, things: 100 } as const;
 
 /** To a control plane that takes SAs with their tunnels only. */
 const WHOLE_LIMITS = { tunnels: 200, sas: 200 } as const;
@@ -17,10 +17,17 @@ const AT_ONCE = 512;
 const SPARE_SAS = 4096;
 
 /** Tags and lengths of all fields, numbers and times, of a message without its texts. */
-const FRAME = { tunnel: 96, sa: 192, child: 160, text: 6 } as const;
+const FRAME = { report: 16, tunnel: 48, sa: 80, child: 56 } as const;
 
-const textsOctets = (...texts: readonly string[]) =>
-  texts.reduce((sum, text) => sum + FRAME.text + Buffer.byteLength(text), 0);
+/** Tag and length of a text are two or three octets while it is short. */
+function textsOctets(...texts: readonly string[]): number {
+  let octets = 0;
+  for (const text of texts) {
+    const length = Buffer.byteLength(text);
+    octets += length + (length < 128 ? 3 : 7);
+  }
+  return octets;
+}
 
 /** At least as many octets as it has on the wire. */
 export function tunnelOctets({ tunnelId, lastError: e }: TunnelState): number {
@@ -42,7 +49,7 @@ export function saOctets(tunnelId: string, sa: IkeSa): number {
 
 /** What is left of a message's limits; the first thing always has room. */
 class Room {
-  #octets: number = STATE_LIMITS.octets;
+  #octets: number = STATE_LIMITS.octets - FRAME.report;
   #things: number = STATE_LIMITS.things;
 
   takes(octets: number): boolean {
