@@ -19,7 +19,7 @@ import { EventQueue, openEvents } from "./events.js";
 import { fault, hasErrno } from "./faults.js";
 import { Fitting } from "./fitting.js";
 import { moveSa, type Target } from "./move.js";
-import { saKey, saText, XfrmNetlink } from "./netlink.js";
+import { inTurns, saKey, saText, XfrmNetlink } from "./netlink.js";
 import { OptionalPolicies } from "./optional-policies.js";
 import { probe, tryAlgorithm } from "./probe.js";
 import { Registry } from "./registry.js";
@@ -205,7 +205,7 @@ export class KernelDataPlane implements DataPlane {
   }
 
   async listSas(): Promise<SaState[]> {
-    return (await this.#netlink.ownSas()).map((sa) => this.#registry.state(sa));
+    return inTurns(await this.#netlink.ownSas(), (sa) => this.#registry.state(sa));
   }
 
   async installPolicy(policy: PolicySpec): Promise<void> {

@@ -5,6 +5,15 @@ import { isOwned, XFRM_MSG } from "./wire/constants.js";
 import { decodePolicy } from "./wire/policy.js";
 import { decodeSa, encodeSaId, type KernelSa } from "./wire/sa.js";
 
+/** SAs that are worked on before others have their turn: there may be tens of thousands. */
+const SAS_AT_ONCE = 256;
+
+export async function inTurns<T, R>(list: readonly T[], of: (item: T) => R): Promise<R[]> {
+  const out: R[] = [];
+  for (const item of list) if (out.push(of(item)) % SAS_AT_ONCE === 0) await new Promise(setImmediate);
+  return out;
+}
+
 /** Requests to the kernel's SAD and SPD, with refusals turned into the port's faults. */
 export class XfrmNetlink {
   readonly #socket: NetlinkSocket = NetlinkSocket.open({ protocol: NETLINK.xfrm });
@@ -50,13 +59,12 @@ export class XfrmNetlink {
   /** All SAs that carry our mark. */
   async ownSas(): Promise<KernelSa[]> {
     const messages = await this.#dump(XFRM_MSG.getSa, "listing SAs");
-    return messages
-      .map(({ body }) => {
-        const sa = decodeSa(body);
-        body.fill(0);
-        return sa;
-      })
-      .filter((sa) => isOwned(sa.user));
+    const sas = await inTurns(messages, ({ body }) => {
+      const sa = decodeSa(body);
+      body.fill(0);
+      return sa;
+    });
+    return sas.filter((sa) => isOwned(sa.user));
   }
 
   async ownPolicies(): Promise<PolicySpec[]> {

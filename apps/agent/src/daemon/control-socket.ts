@@ -171,14 +171,16 @@ export function ask(path: string, request: object, onLine?: (line: string) => vo
       );
     const socket = net.connect(path, () => socket.write(`${JSON.stringify(request)}\n`));
     if (!onLine) socket.setTimeout(IDLE_MS, () => socket.destroy());
-    let pending = "";
+    // A line may be tens of megabytes in small chunks: no chunk is looked at twice.
+    let pending: string[] = [];
     socket.setEncoding("utf8");
     socket.on("error", lost);
-    socket.on("data", (chunk) => {
-      pending += chunk;
-      for (let end = pending.indexOf("\n"); end >= 0; end = pending.indexOf("\n")) {
-        const message = JSON.parse(pending.slice(0, end));
-        pending = pending.slice(end + 1);
+    socket.on("data", (chunk: string) => {
+      const [first = "", ...others] = chunk.split("\n");
+      pending.push(first);
+      for (const next of others) {
+        const message = JSON.parse(pending.join(""));
+        pending = [next];
         if (typeof message.line === "string") onLine?.(message.line);
         else if (message.ok) resolve(message.result);
         else reject(fault("agent/refused", message.message, { value: message.code }));

@@ -26,7 +26,7 @@ async function openGateway({ ports }: GatewayOptions): Promise<Gateway> {
     },
     carrier: { encapsulating: [], dataPlane: { capabilities: { name: "kernel" } } },
     status: () => ({ peers: [] }),
-    policies: () => [],
+    policies: async () => [],
     apply: async (next: GatewayIntent) => {
       if (refused.includes(next.revision)) throw fault("agent/unsupported-proposal", "no", { field: "connections[0]" });
       intent = next;

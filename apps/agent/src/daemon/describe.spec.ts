@@ -1,6 +1,6 @@
 import { IpAddress } from "@sallyport/base";
 import { describe as inWords } from "./describe.js";
-import { type AgentStatus, statusText } from "./status-text.js";
+import { type AgentStatus, statusLines } from "./status-text.js";
 
 it("tells a defect of the engine as an error, with the input that it lost", () => {
   const described = inWords({
@@ -32,16 +32,14 @@ it("shows what was refused to strangers apart from the tunnels, with both sides'
   const status = { peers: [], unknown: [], halfOpen: 0, pools: [], counters: {}, policies: [], gateway: null };
   const more = { dataPlane: "userspace", revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
   const start = { state: "no-intent", refusal: null } as const;
-  const lines = statusText({ ...status, ...more, ...start, refusals: [{ peer: undefined, remote, error }] }).split(
-    "\n",
-  );
+  const lines = [...statusLines({ ...status, ...more, ...start, refusals: [{ peer: undefined, remote, error }] })];
   expect(lines.slice(1)).toEqual([
     "refused to callers who were not authenticated:",
     "  5 s ago, 203.0.113.9:500: no proposal of the peer is acceptable (ike/no-proposal-chosen)",
     "    ours:   IKE:AES_GCM_16_256",
     "    theirs: IKE:3DES",
   ]);
-  expect(statusText({ ...status, ...more, ...start, refusals: [] })).not.toContain("refused");
+  expect([...statusLines({ ...status, ...more, ...start, refusals: [] })].join()).not.toContain("refused");
 });
 
 it("says that a gateway starts, and what stands in the way", () => {
@@ -57,7 +55,7 @@ it("says that a gateway starts, and what stands in the way", () => {
   };
   const more = { dataPlane: "userspace", revision: 0, connected: true, droppedDatagrams: 0, now: 6_000 };
   const first = (about: Pick<AgentStatus, "state" | "refusal">) =>
-    statusText({ ...status, ...more, ...about }).split(";")[0];
+    [...statusLines({ ...status, ...more, ...about })][0]?.split(";")[0];
   expect(first({ state: "starting", refusal: null })).toBe("gateway starting");
   const refusal = { code: "agent/data-plane-refused", message: "EEXIST" };
   expect(first({ state: "starting", refusal })).toBe("gateway starting (EEXIST, agent/data-plane-refused)");

@@ -1,7 +1,7 @@
 import { IpAddress } from "@sallyport/base";
 import type { SaState } from "@sallyport/dataplane";
 import type { EngineStatus } from "@sallyport/ike";
-import { certificatesText, listSas, sasText, traceText } from "./diagnostics.js";
+import { certificatesText, listSas, sasLines, traceText } from "./diagnostics.js";
 
 const range = (text: string) => ({
   first: IpAddress.parse(text),
@@ -46,7 +46,7 @@ it("lists the SAs of the engine with what the data plane counts, and no others",
     listSas: async () => [state("in", 0x1000), state("out", 0x2000), state("in", 9)],
   });
   expect(sas.map((sa) => `${sa.direction} ${sa.spi}`)).toEqual(["in 00001000", "out 00002000"]);
-  expect(sasText(sas).split("\n").slice(0, 4)).toEqual([
+  expect([...sasLines(sas)].slice(0, 4)).toEqual([
     "net (vienna) in: SPI 00001000, 192.0.2.1:4500 → 192.0.2.2:20000, tunnel",
     "  AES_GCM_16_256/NO_ESN, keys masked, 10.1.0.1/32 === 10.2.0.1/32",
     "  10 packets, 840 octets, sequence 10, 1 replayed, 2 with a wrong ICV, 7 s old",

@@ -3,6 +3,8 @@ import type { DataPlane, SaState } from "@sallyport/dataplane";
 import type { ChildStatus, Effect, EngineStatus, IkeStatus } from "@sallyport/ike";
 import { type GatewayIntent, selectorText } from "@sallyport/intent";
 import type { CertificateFacts } from "./credentials.js";
+import { SAS_AT_ONCE, sasBySpi } from "./report.js";
+import { eachOf, inSlices } from "./slices.js";
 
 /** What both ends of one connection would have to agree on, as it is offered. */
 export interface ProposalFacts {
@@ -95,29 +97,32 @@ function saFacts(peer: string, ike: IkeStatus, child: ChildStatus, sa: SaState):
 
 /** The CHILD SAs of the engine with what the data plane counts for them. */
 export async function listSas(status: EngineStatus, dataPlane: Pick<DataPlane, "listSas">): Promise<SaFacts[]> {
-  const bySpi = new Map((await dataPlane.listSas()).map((sa) => [`${sa.direction} ${sa.spi}`, sa]));
-  return status.peers.flatMap(({ name, sas }) =>
-    sas.flatMap((ike) =>
+  return inSlices(allFacts(status, await dataPlane.listSas()));
+}
+
+function* allFacts(status: EngineStatus, listed: readonly SaState[]): Generator<undefined, SaFacts[]> {
+  const bySpi = yield* sasBySpi(listed);
+  const out: SaFacts[] = [];
+  for (const { name, sas } of status.peers) {
+    const ofEach = yield* eachOf(sas, SAS_AT_ONCE, (ike) =>
       ike.children.flatMap((child) =>
         [bySpi.get(`in ${child.spiIn}`), bySpi.get(`out ${child.spiOut}`)].flatMap((sa) =>
           sa ? [saFacts(name, ike, child, sa)] : [],
         ),
       ),
-    ),
-  );
+    );
+    for (const facts of ofEach) out.push(...facts);
+  }
+  return out;
 }
 
-export function sasText(sas: readonly SaFacts[]): string {
-  return sas
-    .flatMap((sa) => [
-      `${sa.child} (${sa.peer}) ${sa.direction}: SPI ${sa.spi}, ${sa.source} → ${sa.destination}, ${sa.mode}`,
-      `  ${sa.suite}, keys ${sa.keys}, ${sa.selectors.join("; ")}`,
-      `  ${sa.packets} packets, ${sa.bytes} octets, sequence ${sa.sequence}, ${sa.replayed} replayed, ${sa.integrityFailures} with a wrong ICV, ${sa.ageSeconds} s old`,
-      ...(sa.replayWindow === null
-        ? []
-        : [`  window of ${sa.replayWindow} packets, ${sa.outOfWindow} older than that`]),
-    ])
-    .join("\n");
+export function* sasLines(sas: readonly SaFacts[]): Generator<string, void> {
+  for (const sa of sas) {
+    yield `${sa.child} (${sa.peer}) ${sa.direction}: SPI ${sa.spi}, ${sa.source} → ${sa.destination}, ${sa.mode}`;
+    yield `  ${sa.suite}, keys ${sa.keys}, ${sa.selectors.join("; ")}`;
+    yield `  ${sa.packets} packets, ${sa.bytes} octets, sequence ${sa.sequence}, ${sa.replayed} replayed, ${sa.integrityFailures} with a wrong ICV, ${sa.ageSeconds} s old`;
+    if (sa.replayWindow !== null) yield `  window of ${sa.replayWindow} packets, ${sa.outOfWindow} older than that`;
+  }
 }
 
 /** One traced message as lines for people. */

@@ -51,7 +51,9 @@ function setUp(
       },
       // The first octet names the IKE SA; 0 is a stranger.
       owner: (datagram) => datagram[0] || undefined,
-      policies: () => [],
+      *policySteps() {
+        return [];
+      },
       lessee: () => undefined,
       virtualAddresses: () => [],
       // biome-ignore lint/correctness/useYield: there is nothing to interrupt

@@ -29,7 +29,7 @@ export interface Engine {
   owner(datagram: Uint8Array): number | undefined;
   statusSteps(): Generator<undefined, EngineStatus>;
   stands(peer: string): boolean;
-  policies(): readonly PolicyStatus[];
+  policySteps(): Generator<undefined, readonly PolicyStatus[]>;
   lessee(address: IpAddress): Lessee | undefined;
   virtualAddresses(): readonly IpAddress[];
 }
@@ -99,8 +99,9 @@ export class EngineHost {
     return this.options.engine.stands(peer);
   }
 
-  policies(): readonly PolicyStatus[] {
-    return this.options.engine.policies();
+  /** As `status`. */
+  policies(): Promise<readonly PolicyStatus[]> {
+    return inSlices(this.options.engine.policySteps());
   }
 
   /** Addresses that peers gave this gateway. */

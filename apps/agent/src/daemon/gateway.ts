@@ -164,7 +164,7 @@ export class Gateway {
     return this.#host.status();
   }
 
-  policies(): readonly PolicyStatus[] {
+  policies(): Promise<readonly PolicyStatus[]> {
     return this.#host.policies();
   }
 

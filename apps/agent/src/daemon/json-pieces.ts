@@ -3,6 +3,11 @@ const PIECE = 32 * 1024;
 /** Deeper values are small: one IKE SA of a tunnel of a status. */
 const DEPTH = 5;
 
+/** A text of many lines, made one by one as it is told. */
+export class Lines {
+  constructor(readonly lines: Iterable<string>) {}
+}
+
 /** `JSON.stringify(value)` in pieces: of data whose lists may be long, with an interruption after each piece. */
 export function* jsonPieces(value: object): Generator<string, void> {
   let piece = "";
@@ -32,6 +37,13 @@ function* parts(value: unknown, depth: number): Generator<string, void> {
       separator = ",";
     }
     yield separator === "{" ? "{}" : "}";
+  } else if (value instanceof Lines) {
+    let before = '"';
+    for (const line of value.lines) {
+      yield `${before}${JSON.stringify(line).slice(1, -1)}`;
+      before = "\\n";
+    }
+    yield before === '"' ? '""' : '"';
   } else yield JSON.stringify(value);
 }
 

@@ -1,10 +1,11 @@
 import { fault } from "../faults.js";
 import type { ControlHandler } from "./control-socket.js";
 import type { Credentials } from "./credentials.js";
-import { certificatesText, listSas, proposalFacts, proposalsText, sasText, traceText } from "./diagnostics.js";
+import { certificatesText, listSas, proposalFacts, proposalsText, sasLines, traceText } from "./diagnostics.js";
 import type { Gateway } from "./gateway.js";
+import { Lines } from "./json-pieces.js";
 import type { LogBuffer } from "./log.js";
-import { type AgentStatus, statusText } from "./status-text.js";
+import { type AgentStatus, statusLines } from "./status-text.js";
 
 function text(args: Readonly<Record<string, unknown>>, name: string): string {
   const value = args[name];
@@ -34,7 +35,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     ...(await daemon.gateway.status()),
     state: daemon.state,
     refusal: daemon.refusal ?? null,
-    policies: daemon.gateway.policies(),
+    policies: await daemon.gateway.policies(),
     dataPlane: daemon.gateway.carrier.dataPlane.capabilities.name,
     gateway: daemon.gateway.intent?.gateway ?? null,
     revision: daemon.gateway.intent?.revision ?? 0,
@@ -50,7 +51,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
       return null;
     };
   return {
-    status: async (args) => (args.text === true ? statusText(await status()) : status()),
+    status: async (args) => (args.text === true ? new Lines(statusLines(await status())) : status()),
     proposals: async (args) => {
       const facts = proposalFacts(daemon.gateway.intent);
       return args.text === true ? proposalsText(facts) : facts;
@@ -61,7 +62,7 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     },
     sas: async (args) => {
       const sas = await listSas(await daemon.gateway.status(), daemon.gateway.carrier.dataPlane);
-      return args.text === true ? sasText(sas) : sas;
+      return args.text === true ? new Lines(sasLines(sas)) : sas;
     },
     trace: async (args, stream) => {
       const gateway = await daemon.ready();

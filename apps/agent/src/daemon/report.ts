@@ -80,7 +80,7 @@ export function newestError(peer: PeerStatus | undefined, missing?: Missing): La
 }
 
 /** SAs that are worked on between two interruptions of a report. */
-const SAS_AT_ONCE = 32;
+export const SAS_AT_ONCE = 32;
 
 /** What is told of each connection of the intent. `changedAt` is the wall time at which its status was first seen. */
 export function* tunnelStates(
@@ -121,13 +121,20 @@ export function* tunnelStates(
   return out;
 }
 
+/** SAs of the data plane by direction and SPI, as in `in 4711`. */
+export function* sasBySpi(listed: readonly SaState[]): Generator<undefined, ReadonlyMap<string, SaState>> {
+  const out = new Map<string, SaState>();
+  for (const sa of listed) if (out.set(`${sa.direction} ${sa.spi}`, sa).size % 1024 === 0) yield;
+  return out;
+}
+
 /** Counters of every CHILD SA, by what the data plane has listed. */
 export function* childCounters(
   status: EngineStatus,
   listed: readonly SaState[],
   now: number,
 ): Generator<undefined, ChildCounters[]> {
-  const bySpi = new Map(yield* eachOf(listed, 1024, (sa) => [`${sa.direction} ${sa.spi}`, sa] as const));
+  const bySpi = yield* sasBySpi(listed);
   const out: ChildCounters[] = [];
   for (const { peer, sas } of status.peers) {
     const ofEach = yield* eachOf(sas, SAS_AT_ONCE, (sa) =>

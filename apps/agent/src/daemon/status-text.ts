@@ -67,19 +67,15 @@ function virtualLine({ local, remote, dns, domains, subnets }: NonNullable<IkeSt
   return `    ${about.filter(Boolean).join("; ")}`;
 }
 
-function peerLines(peer: PeerStatus, now: number): string[] {
+function* peerLines(peer: PeerStatus, now: number): Generator<string, void> {
   const up = peer.sas.some((sa) => sa.children.length > 0);
-  const lines = [`${peer.name} (${peer.peer}): ${up ? "up" : peer.sas.length > 0 ? "connecting" : "down"}`];
-  for (const sa of peer.sas) lines.push(...ikeLines(sa, now));
+  yield `${peer.name} (${peer.peer}): ${up ? "up" : peer.sas.length > 0 ? "connecting" : "down"}`;
+  for (const sa of peer.sas) yield* ikeLines(sa, now);
   const error = peer.lastError;
-  if (error) {
-    lines.push(
-      `  last error ${duration(now - error.at)} ago${error.exchange ? ` in ${error.exchange}` : ""}: ${error.message} (${error.code})`,
-    );
-    if (error.ours) lines.push(`    ours:   ${error.ours}`);
-    if (error.theirs) lines.push(`    theirs: ${error.theirs}`);
-  }
-  return lines;
+  if (!error) return;
+  yield `  last error ${duration(now - error.at)} ago${error.exchange ? ` in ${error.exchange}` : ""}: ${error.message} (${error.code})`;
+  if (error.ours) yield `    ours:   ${error.ours}`;
+  if (error.theirs) yield `    theirs: ${error.theirs}`;
 }
 
 function refusalLines({ refusals, now }: AgentStatus): string[] {
@@ -101,23 +97,17 @@ function policyLine(p: PolicyStatus): string {
   return `  ${flags} ${p.name}: ${ranges(p.local)} === ${ranges(p.remote)}: ${what}`;
 }
 
-function policyLines({ policies }: AgentStatus): string[] {
-  if (policies.length === 0) return [];
-  return ["policies, first match wins (A active, D dynamic, I invalid):", ...policies.map(policyLine)];
-}
-
-/** `sallyport-agent status` for people (LOG-05). */
-export function statusText(status: AgentStatus): string {
+/** `sallyport-agent status` for people, line by line (LOG-05). */
+export function* statusLines(status: AgentStatus): Generator<string, void> {
   const who = status.gateway
     ? `${status.gateway.name} (${status.gateway.id}), revision ${status.revision}`
     : status.state === "starting"
       ? `starting${status.refusal ? ` (${status.refusal.message}, ${status.refusal.code})` : ""}`
       : "no intent yet";
-  return [
-    `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`,
-    ...status.pools.map(({ pool, size, taken }) => `pool ${pool}: ${taken} of ${size} addresses taken`),
-    ...status.peers.flatMap((p) => peerLines(p, status.now)),
-    ...policyLines(status),
-    ...refusalLines(status),
-  ].join("\n");
+  yield `gateway ${who}; ${status.dataPlane} data plane; control plane ${status.connected ? "connected" : "not connected"}`;
+  for (const { pool, size, taken } of status.pools) yield `pool ${pool}: ${taken} of ${size} addresses taken`;
+  for (const peer of status.peers) yield* peerLines(peer, status.now);
+  if (status.policies.length > 0) yield "policies, first match wins (A active, D dynamic, I invalid):";
+  for (const policy of status.policies) yield policyLine(policy);
+  yield* refusalLines(status);
 }

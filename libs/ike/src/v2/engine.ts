@@ -75,11 +75,7 @@ export class IkeEngine {
   }
 
   status(): EngineStatus {
-    const steps = this.statusSteps();
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-    }
+    return atOnce(this.statusSteps());
   }
 
   /** The same with interruptions, between which few IKE SAs are looked at; inputs may come in them. */
@@ -93,6 +89,11 @@ export class IkeEngine {
   }
 
   policies(): readonly PolicyStatus[] {
+    return atOnce(this.policySteps());
+  }
+
+  /** The same with interruptions, as `statusSteps`: road warriors have policies of their own. */
+  policySteps(): Steps<readonly PolicyStatus[]> {
     return policyStatus(this.#core);
   }
 
@@ -223,6 +224,13 @@ export class IkeEngine {
     if (!sa) return;
     sa.armedAt = Number.POSITIVE_INFINITY;
     closeSa(turn, sa, "failed");
+  }
+}
+
+function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
   }
 }
 

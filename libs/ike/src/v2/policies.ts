@@ -3,6 +3,7 @@ import type { PolicyStatus } from "../status.js";
 import { entriesFor } from "./child.js";
 import type { Child } from "./child-sa.js";
 import type { ChildRuntime, Core, PeerState } from "./core.js";
+import type { Steps } from "./report.js";
 import type { IkeSa } from "./sa.js";
 
 type State = PolicyStatus["state"];
@@ -19,21 +20,28 @@ function standing(core: Core, policies: readonly PolicySpec[]): Pick<PolicyStatu
   return { active, invalid: policies.length > 0 && !active };
 }
 
+/** Policies that are looked at between two interruptions: each costs its entries in the data plane to be made out. */
+const POLICIES_AT_ONCE = 16;
+/** SAs and SA pairs that are merely gone through. */
+const SAS_AT_ONCE = 512;
+
 interface Pair {
   readonly sa: IkeSa;
   readonly child: Child;
 }
 
-function pairsOf(core: Core, state: PeerState): Pair[] {
+function* pairsOf(core: Core, state: PeerState): Steps<Pair[]> {
   const out: Pair[] = [];
+  let seen = 0;
   for (const serial of core.table.ofPeer(state.config.id)) {
     const sa = core.table.get(serial);
     for (const child of sa?.children ?? []) if (sa) out.push({ sa, child });
+    if (++seen % SAS_AT_ONCE === 0) yield;
   }
   return out;
 }
 
-function ofChild(core: Core, state: PeerState, runtime: ChildRuntime, pairs: readonly Pair[]): PolicyStatus[] {
+function* ofChild(core: Core, state: PeerState, runtime: ChildRuntime, pairs: readonly Pair[]): Steps<PolicyStatus[]> {
   const { config } = runtime;
   const whole = pairs.filter((p) => p.child.reqid === runtime.reqid);
   const held = whole.at(-1);
@@ -55,15 +63,20 @@ function ofChild(core: Core, state: PeerState, runtime: ChildRuntime, pairs: rea
     sas: whole.length,
     state: stateOf(whole.map((p) => p.child)),
   };
+  yield;
   const narrower = new Map<number, Pair[]>();
-  for (const pair of pairs) {
+  for (const [i, pair] of pairs.entries()) {
+    if (i % SAS_AT_ONCE === 0) yield;
     if (pair.child.config.id !== config.id || pair.child.reqid === runtime.reqid) continue;
-    narrower.set(pair.child.reqid, [...(narrower.get(pair.child.reqid) ?? []), pair]);
+    const list = narrower.get(pair.child.reqid);
+    if (list) list.push(pair);
+    else narrower.set(pair.child.reqid, [pair]);
   }
-  const dynamic = [...narrower.values()].map((list): PolicyStatus => {
+  const out: PolicyStatus[] = [];
+  for (const list of narrower.values()) {
     const { sa, child } = list.at(-1) as Pair;
     const entries = entriesFor(core, sa, child).policies;
-    return {
+    out.push({
       ...common,
       priority: entries[0]?.priority ?? config.priority,
       local: child.local,
@@ -72,13 +85,15 @@ function ofChild(core: Core, state: PeerState, runtime: ChildRuntime, pairs: rea
       ...standing(core, entries),
       sas: list.length,
       state: stateOf(list.map((p) => p.child)),
-    };
-  });
-  return [...dynamic, own];
+    });
+    if (out.length % POLICIES_AT_ONCE === 0) yield;
+  }
+  out.push(own);
+  return out;
 }
 
 /** Every policy that is configured or was made by a negotiation, in order of precedence (POL-14, POL-15). */
-export function policyStatus(core: Core): PolicyStatus[] {
+export function* policyStatus(core: Core): Steps<PolicyStatus[]> {
   const shunts = [...core.shunts.values()].map(
     ({ config, entries }): PolicyStatus => ({
       id: config.id,
@@ -95,9 +110,13 @@ export function policyStatus(core: Core): PolicyStatus[] {
       state: "no-phase2",
     }),
   );
-  const children = [...core.peers.values()].flatMap((state) => {
-    const pairs = pairsOf(core, state);
-    return [...state.children.values()].flatMap((runtime) => ofChild(core, state, runtime, pairs));
-  });
-  return [...shunts, ...children].sort((a, b) => a.priority - b.priority);
+  const out: PolicyStatus[] = shunts;
+  for (const state of core.peers.values()) {
+    const pairs = yield* pairsOf(core, state);
+    for (const runtime of state.children.values()) {
+      for (const policy of yield* ofChild(core, state, runtime, pairs)) out.push(policy);
+      yield;
+    }
+  }
+  return out.sort((a, b) => a.priority - b.priority);
 }
