@@ -181,10 +181,12 @@ async function measure(): Promise<Row[]> {
         );
       }
     }
-    await during("all of them end at once", async () => {
-      await ask(controlSocketPath(state), { command: "down", tunnel: "bench" });
-      await told(0);
-    });
+    await during(
+      "`down` of the tunnel",
+      () => ask(controlSocketPath(state), { command: "down", tunnel: "bench" }),
+      false,
+    );
+    await during("all of them are gone", () => told(0));
     return rows;
   } finally {
     await endProcess(agent, "SIGTERM", 30_000);

@@ -51,6 +51,7 @@ function setUp(
       },
       // The first octet names the IKE SA; 0 is a stranger.
       owner: (datagram) => datagram[0] || undefined,
+      // biome-ignore lint/correctness/useYield: there is nothing to interrupt
       *policySteps() {
         return [];
       },

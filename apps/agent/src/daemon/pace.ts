@@ -5,10 +5,10 @@ const REST = 19;
 export class Pace {
   #pause: number;
 
-  /** `least`: milliseconds of rest after work that takes no time to speak of. */
+  /** `least`: milliseconds of rest after work that takes no time to speak of. `spent`: milliseconds of work so far. */
   constructor(
     private readonly least: number,
-    private readonly now: () => number,
+    private readonly spent: () => number,
   ) {
     this.#pause = least;
   }
@@ -19,11 +19,11 @@ export class Pace {
   }
 
   async do<T>(work: () => T | Promise<T>): Promise<T> {
-    const began = this.now();
+    const before = this.spent();
     try {
       return await work();
     } finally {
-      this.#pause = Math.max(this.least, REST * (this.now() - began));
+      this.#pause = Math.max(this.least, REST * (this.spent() - before));
     }
   }
 }

@@ -66,10 +66,16 @@ const isUp = (child: ChildStatus) => child.state !== "installing" && child.state
 /** UP: every CHILD SA that the intent wants to stand is there; those that wait for a packet or for the peer count once they stand. */
 export function tunnelStatus(connection: ConnectionIntent, peer: PeerStatus | undefined): TunnelStatus {
   const sas = peer?.sas ?? [];
-  const established = sas.filter((sa) => sa.establishedAt !== undefined && sa.state !== "deleting");
-  if (established.length === 0) return sas.length > 0 ? TunnelStatus.CONNECTING : TunnelStatus.DOWN;
-  const up = new Set(established.flatMap((sa) => sa.children.filter(isUp).map((c) => c.child)));
-  return connection.children.every((c) => up.has(c.id)) ? TunnelStatus.UP : TunnelStatus.PARTIAL;
+  const missing = new Set(connection.children.map((c) => c.id));
+  let established = false;
+  for (const sa of sas) {
+    if (sa.establishedAt === undefined || sa.state === "deleting") continue;
+    established = true;
+    for (const child of sa.children) if (isUp(child)) missing.delete(child.child);
+    if (missing.size === 0) return TunnelStatus.UP;
+  }
+  if (established) return TunnelStatus.PARTIAL;
+  return sas.length > 0 ? TunnelStatus.CONNECTING : TunnelStatus.DOWN;
 }
 
 /** The newest of what went wrong with the peer or one of its children, or before the engine was even asked. */
@@ -124,7 +130,7 @@ export function* tunnelStates(
 /** SAs of the data plane by direction and SPI, as in `in 4711`. */
 export function* sasBySpi(listed: readonly SaState[]): Generator<undefined, ReadonlyMap<string, SaState>> {
   const out = new Map<string, SaState>();
-  for (const sa of listed) if (out.set(`${sa.direction} ${sa.spi}`, sa).size % 1024 === 0) yield;
+  for (const sa of listed) if (out.set(`${sa.direction} ${sa.spi}`, sa).size % 256 === 0) yield;
   return out;
 }
 

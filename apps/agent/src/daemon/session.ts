@@ -9,7 +9,7 @@ import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
 import { RemoteCommands } from "./remote-commands.js";
-import { inSlices } from "./slices.js";
+import { inSlices, timeInSlices } from "./slices.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
 /** Changes that come together are told together. */
@@ -33,8 +33,8 @@ export class Session {
   /** What was told last. */
   #told: Snapshot = new Map();
   /** States are told of all SAs, of which there may be thousands. */
-  readonly #pace = new Pace(COALESCE_MS, () => performance.now());
-  readonly #countersPace = new Pace(0, () => performance.now());
+  readonly #pace = new Pace(COALESCE_MS, timeInSlices);
+  readonly #countersPace = new Pace(0, timeInSlices);
   #telling: Promise<void> = Promise.resolve();
   #stateTimer: NodeJS.Timeout | undefined;
   #countersTimer: NodeJS.Timeout | undefined;

@@ -4,6 +4,8 @@ import type { Millis, TimerId } from "@sallyport/ike";
 const MAX_DELAY = 2 ** 31 - 1;
 /** Entries that were disarmed or armed anew stay in the heap until there are as many as live ones, and this many more. */
 const STALE = 64;
+/** Timers that fire before others have their turn: those of tens of thousands of SAs may be due together. */
+const AT_ONCE = 256;
 
 interface Entry {
   readonly timer: TimerId;
@@ -73,7 +75,7 @@ export class Timers {
 
   #ripe(now: Millis): Entry[] {
     const ripe: Entry[] = [];
-    for (let [first] = this.#heap; first; [first] = this.#heap) {
+    for (let [first] = this.#heap; first && ripe.length < AT_ONCE; [first] = this.#heap) {
       const live = this.#armed.get(first.timer) === first;
       if (live && first.at > now) break;
       pop(this.#heap);
