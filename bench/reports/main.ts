@@ -103,6 +103,8 @@ async function enrol(state: string): Promise<Settings> {
 
 interface Row extends Held, Partial<Heard> {
   readonly what: string;
+  /** Telling alone: what calls and ends take of the engine is another matter. */
+  readonly barred: boolean;
 }
 
 const where = place("rep");
@@ -138,12 +140,16 @@ async function measure(): Promise<Row[]> {
   const completed = () =>
     eventually("a complete report", async () => (await tell<number>("completed")) || undefined, 120_000);
   /** What goes on in `work`, and half a second of rest after it. */
-  const during = async (what: string, work: () => Promise<unknown>, wire = true): Promise<void> => {
+  const during = async (
+    what: string,
+    work: () => Promise<unknown>,
+    { wire = true, barred = true } = {},
+  ): Promise<void> => {
     await held();
     await tell("heard");
     await work();
     await delay(500);
-    const row = { what, ...(await held()), ...(wire ? await tell<Heard>("heard") : {}) };
+    const row = { what, barred, ...(await held()), ...(wire ? await tell<Heard>("heard") : {}) };
     say(JSON.stringify(row));
     rows.push(row);
   };
@@ -153,10 +159,14 @@ async function measure(): Promise<Row[]> {
       const { state } = (await control("status", false)) as { state: string };
       return state === "running" || undefined;
     });
-    await during(`${SAS - CHANGED} IKE SAs come up`, async () => {
-      await load(SAS - CHANGED);
-      await told(SAS - CHANGED);
-    });
+    await during(
+      `${SAS - CHANGED} IKE SAs come up`,
+      async () => {
+        await load(SAS - CHANGED);
+        await told(SAS - CHANGED);
+      },
+      { barred: false },
+    );
     await during("a new stream: the first complete report", async () => {
       await tell("hangUp");
       await completed();
@@ -174,18 +184,15 @@ async function measure(): Promise<Row[]> {
     await during("counters, for 12 s", () => delay(12_000));
     for (const command of ["status", "sas"]) {
       for (const text of [false, true]) {
-        await during(
-          `\`${command}\` at the control socket, ${text ? "text" : "JSON"}`,
-          () => control(command, text),
-          false,
-        );
+        await during(`\`${command}\` at the control socket, ${text ? "text" : "JSON"}`, () => control(command, text), {
+          wire: false,
+        });
       }
     }
-    await during(
-      "`down` of the tunnel",
-      () => ask(controlSocketPath(state), { command: "down", tunnel: "bench" }),
-      false,
-    );
+    await during("`down` of the tunnel", () => ask(controlSocketPath(state), { command: "down", tunnel: "bench" }), {
+      wire: false,
+      barred: false,
+    });
     await during("all of them are gone", () => told(0));
     return rows;
   } finally {
@@ -206,18 +213,29 @@ try {
 
 const ms = (value: number) => value.toFixed(1);
 const table = [
-  ["what", "held ms", "held ms seen", "collection ms, young", "collection ms, all", "messages", "KiB", "largest KiB"],
-  ...rows.map(({ what, own, seen, scavenge, markSweep, messages, octets = 0, largest = 0 }) => [
-    ...[what, ms(own), ms(seen), ms(scavenge), ms(markSweep)],
+  [
+    "what",
+    "held ms",
+    "bar",
+    "held ms seen",
+    "collection ms, young",
+    "collection ms, all",
+    "messages",
+    "KiB",
+    "largest KiB",
+  ],
+  ...rows.map(({ what, barred, own, seen, scavenge, markSweep, messages, octets = 0, largest = 0 }) => [
+    ...[what, ms(own), barred ? `≤ ${BAR}` : "", ms(seen), ms(scavenge), ms(markSweep)],
     ...(messages === undefined ? ["", "", ""] : [String(messages), (octets / 1024).toFixed(0), ms(largest / 1024)]),
   ]),
 ];
 const notes = [
   `The agent as a process with the userspace data plane and ${SAS} IKE SAs of one tunnel, with a CHILD SA each; callers, control plane and the control socket's client are other processes on the other core.`,
   `"held": the longest that its event loop was held between two firings of a timer of 1 ms, by CPU time of its thread, which the bar of ${BAR} is for, and as seen by the clock. Collections of garbage are in it; the longest ones also stand by themselves.`,
+  "No bar where the engine's own work is in it: handshakes and the collections of all garbage that they bring about, and `down`, which ends every IKE SA in one step of the engine.",
   "Messages: all that the agent sent meanwhile, events, counters and pings too.",
 ];
 for (const row of table) say(row.join("  "));
-const ok = rows.every(({ own }) => own <= BAR);
+const ok = rows.every(({ own, barred }) => !barred || own <= BAR);
 console.log(JSON.stringify({ bench: "reports", ok, bars: { held: BAR }, sas: SAS, table, notes }));
 process.exitCode = ok ? 0 : 1;

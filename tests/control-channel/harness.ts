@@ -12,10 +12,10 @@ import { type Enrolment, EnrolmentStore, IntentStore } from "../../apps/agent/sr
 import {
   ControlChannel,
   type ControlChannelOptions,
+  changesBetween,
   IntentKeeper,
   type IntentKeeperOptions,
   Reporter,
-  changesBetween,
   type Snapshot,
 } from "../../apps/agent/src/stream/index.js";
 import { AgentPeerService } from "../../apps/control-plane/src/features/agents/agent-peer.service.js";
@@ -164,6 +164,9 @@ export class RecordedTunnels extends TunnelStateService {
     if (this.failWith) throw this.failWith;
     this.reports.push(batch);
     return true;
+  }
+  override async untold(): Promise<boolean> {
+    return false;
   }
   override async counters(_: string, _at: Date, counters: readonly CounterReport[]): Promise<void> {
     this.counted.push(...counters);

@@ -179,6 +179,7 @@ export class AgentSession {
         // The Ack came over a stream that outlived the change, which is what commit-confirm asks for.
         this.#send({ case: "confirm", value: { revision } });
         this.#answer("an Ack", () => intents.acked(gatewayId, revision));
+        ingest.applied(this.#source());
         break;
       }
       case "confirmed": {

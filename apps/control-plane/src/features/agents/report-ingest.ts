@@ -44,6 +44,8 @@ const WRITERS = 4;
 const RETRY_MS = 500;
 /** An agent whose reports cannot be written does not tell them again without end. */
 const RESYNC_MS = 30_000;
+/** Within this time an agent has told what an intent changed. */
+const TELLING_MS = 2_000;
 
 const empty = (): Backlog => ({
   counters: new Map(),
@@ -96,6 +98,14 @@ export class ReportIngest {
     this.#wanted(source.gatewayId);
   }
 
+  /**
+   * The agent has put an intent in force. A tunnel that was made anew with the key of one before has not changed for it: it tells nothing of
+   * its own accord, and is asked.
+   */
+  applied(source: ReportSource): void {
+    setTimeout(() => void this.#askUntold(source), TELLING_MS).unref();
+  }
+
   counters(gatewayId: string, report: CountersReport): void {
     const backlog = this.#backlog(gatewayId);
     backlog.countersAt = new Date();
@@ -137,11 +147,23 @@ export class ReportIngest {
     return stream;
   }
 
+  async #askUntold(source: ReportSource): Promise<void> {
+    const stream = () => this.#streams.get(source.gatewayId)?.get(source.streamId);
+    try {
+      if (this.#stopped || !stream() || !(await this.tunnels.untold(source.gatewayId))) return;
+    } catch (err) {
+      this.log.warn({ err, gatewayId: source.gatewayId }, "whether tunnels are untold was not to be found out");
+      return;
+    }
+    const still = stream();
+    if (still) this.#askAnew(source, still, "it has told nothing of a tunnel");
+  }
+
   #askAnew({ gatewayId }: ReportSource, stream: Stream, why: string): void {
     const now = performance.now();
     const wait = Math.max(0, stream.resyncAt - now);
     stream.resyncAt = now + wait + RESYNC_MS;
-    this.log.warn({ gatewayId, why, wait }, "states of a gateway were lost: it is asked to tell them anew");
+    this.log.warn({ gatewayId, why, wait }, "a gateway is asked to tell its states anew");
     setTimeout(() => {
       if (!stream.ended && !this.#stopped) stream.resync?.();
     }, wait).unref();

@@ -37,6 +37,10 @@ export class StoredTunnelStateService extends TunnelStateService {
     return true;
   }
 
+  override untold(gatewayId: string): Promise<boolean> {
+    return this.store.untold(gatewayId);
+  }
+
   override async counters(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void> {
     if (counters.length > 0) await this.store.count(gatewayId, at, counters);
   }

@@ -104,6 +104,8 @@ export interface CounterReport {
 export abstract class TunnelStateService {
   /** False: the gateway has a newer stream, and nothing is written of what this one told. */
   abstract report(gatewayId: string, streamId: string, batch: StateBatch): Promise<boolean>;
+  /** Whether the gateway has an end of a tunnel that it has told nothing of, and has not left out of a complete report either. */
+  abstract untold(gatewayId: string): Promise<boolean>;
   /** Counters of CHILD SAs that are known; of others they are dropped. */
   abstract counters(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
 }

@@ -43,6 +43,8 @@ export abstract class TunnelStateStore {
   abstract setState(tx: Tx, organizationId: string, tunnelId: string, state: TunnelState, since: Date): Promise<void>;
   /** True for the gateway's very first tunnel that came up. */
   abstract noteFirstUp(tx: Tx, organizationId: string, gatewayId: string, at: Date): Promise<boolean>;
+  /** Whether no report has named, or left out, an end of the gateway. */
+  abstract untold(gatewayId: string): Promise<boolean>;
   /** Of the gateway's own organization alone, whatever keys the gateway names. */
   abstract count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
 }
@@ -133,6 +135,13 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
       data: { firstTunnelUpAt: at },
     });
     return count > 0;
+  }
+
+  override async untold(gatewayId: string): Promise<boolean> {
+    const found = await this.database.client.$queryRaw<unknown[]>`
+      SELECT 1 FROM tunnel_ends e JOIN gateways g ON g.id = e.gateway_id AND g.organization_id = e.organization_id
+      WHERE g.id = ${gatewayId}::uuid AND e.report_mark IS NULL LIMIT 1`;
+    return found.length > 0;
   }
 
   override async count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void> {
