@@ -1,3 +1,4 @@
+import type { Type } from "@nestjs/common";
 import { Args, ID, Mutation, Parent, Query, ResolveField, Resolver } from "@nestjs/graphql";
 import { Allow, Request, Tenant } from "../../platform/auth/allow.js";
 import { type Connection, PageArgs, pageComplexity } from "../../platform/graphql/connection.js";
@@ -20,6 +21,40 @@ import {
 } from "./handover.types.js";
 import { StaleProfilesService } from "./stale-profiles.service.js";
 
+/** Whose something is, and which gateway it leads to. */
+function relationsOf(type: Type<{ id: string }>) {
+  @Resolver(() => type, { isAbstract: true })
+  class Relations {
+    constructor(
+      readonly people: RoadWarriorService,
+      readonly gateways: GatewayService,
+    ) {}
+
+    @ResolveField(() => RoadWarriorType, { description: "Whose it is." })
+    roadWarrior(
+      @Tenant() context: TenantContext,
+      @Request() { loaders }: GraphQLRequestContext,
+      @Parent() { roadWarriorId }: Pick<Handover, "roadWarriorId">,
+    ) {
+      return loaders.load(this.people, "byIds", roadWarriorId, (ids: readonly string[]) =>
+        this.people.byIds(context, ids),
+      );
+    }
+
+    @ResolveField(() => GatewayType, { description: "The gateway that the profile leads to." })
+    gateway(
+      @Tenant() context: TenantContext,
+      @Request() { loaders }: GraphQLRequestContext,
+      @Parent() { gatewayId }: Pick<Handover, "gatewayId">,
+    ) {
+      return loaders.load(this.gateways, "byIds", gatewayId, (ids: readonly string[]) =>
+        this.gateways.byIds(context, ids),
+      );
+    }
+  }
+  return Relations;
+}
+
 const shown = (row: Handover) => ({ ...row, state: stateOf(row) });
 const shownPage = ({ edges, pageInfo }: Connection<Handover>) => ({
   edges: edges.map(({ cursor, node }) => ({ cursor, node: shown(node) })),
@@ -27,13 +62,15 @@ const shownPage = ({ edges, pageInfo }: Connection<Handover>) => ({
 });
 
 @Resolver(() => HandoverType)
-export class HandoverResolver {
+export class HandoverResolver extends relationsOf(HandoverType) {
   constructor(
     private readonly service: HandoverService,
     private readonly profiles: StaleProfilesService,
-    private readonly people: RoadWarriorService,
-    private readonly gateways: GatewayService,
-  ) {}
+    people: RoadWarriorService,
+    gateways: GatewayService,
+  ) {
+    super(people, gateways);
+  }
 
   @Query(() => HandoverConnection, {
     complexity: pageComplexity,
@@ -83,56 +120,12 @@ export class HandoverResolver {
   ) {
     return shown(await this.service.withdraw(context, id));
   }
-
-  @ResolveField(() => GatewayType, { description: "The gateway that the profile leads to." })
-  gateway(
-    @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
-    @Parent() { gatewayId }: Pick<Handover, "gatewayId">,
-  ) {
-    return loaders.load(this.gateways, "byIds", gatewayId, (ids: readonly string[]) =>
-      this.gateways.byIds(context, ids),
-    );
-  }
-
-  @ResolveField(() => RoadWarriorType, { description: "Whom it is for." })
-  roadWarrior(
-    @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
-    @Parent() { roadWarriorId }: Pick<Handover, "roadWarriorId">,
-  ) {
-    return loaders.load(this.people, "byIds", roadWarriorId, (ids: readonly string[]) =>
-      this.people.byIds(context, ids),
-    );
-  }
 }
 
 @Resolver(() => StaleProfileType)
-export class StaleProfileResolver {
-  constructor(
-    private readonly people: RoadWarriorService,
-    private readonly gateways: GatewayService,
-  ) {}
-
-  @ResolveField(() => GatewayType, { description: "The gateway that it leads to." })
-  gateway(
-    @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
-    @Parent() { gatewayId }: Pick<Handover, "gatewayId">,
-  ) {
-    return loaders.load(this.gateways, "byIds", gatewayId, (ids: readonly string[]) =>
-      this.gateways.byIds(context, ids),
-    );
-  }
-
-  @ResolveField(() => RoadWarriorType, { description: "Whose device has it." })
-  roadWarrior(
-    @Tenant() context: TenantContext,
-    @Request() { loaders }: GraphQLRequestContext,
-    @Parent() { roadWarriorId }: Pick<Handover, "roadWarriorId">,
-  ) {
-    return loaders.load(this.people, "byIds", roadWarriorId, (ids: readonly string[]) =>
-      this.people.byIds(context, ids),
-    );
+export class StaleProfileResolver extends relationsOf(StaleProfileType) {
+  // Nest reads what to give it from a constructor of its own.
+  constructor(people: RoadWarriorService, gateways: GatewayService) {
+    super(people, gateways);
   }
 }
