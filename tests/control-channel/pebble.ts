@@ -30,6 +30,29 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** A TLS server's key and certificate for 127.0.0.1, with what they lead to; PEM. */
+export async function loopbackTls(): Promise<{ key: string; cert: string; roots: string }> {
+  const store = new MemoryKeyStore();
+  const root = await createRoot(store, { commonName: "Pebble's TLS root", organization: "Test" }, Date.now());
+  const { publicKey, privateKey } = await generateKeys();
+  const issued = await issueLeaf(store, root, {
+    subject: [["CN", "localhost"]],
+    spki: spkiOf(publicKey),
+    now: Date.now(),
+    notAfter: Date.now() + 3_600_000,
+    extendedKeyUsage: [EXTENDED_KEY_USAGE.serverAuth],
+    names: [
+      { type: "dns", value: "localhost" },
+      { type: "ip", value: "127.0.0.1" },
+    ],
+  });
+  return {
+    key: privateKey.export({ format: "pem", type: "pkcs8" }) as string,
+    cert: toPem("CERTIFICATE", issued.der),
+    roots: toPem("CERTIFICATE", root.certificate.der),
+  };
+}
+
 /** Let's Encrypt's own test server with its DNS server, on loopback. Every name leads to 127.0.0.1. */
 export class Pebble {
   readonly #processes: ChildProcess[] = [];
@@ -47,23 +70,10 @@ export class Pebble {
   static async start({ faults = {}, bindings = {} }: PebbleOptions = {}): Promise<Pebble> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-pebble-"));
     const [listen = 0, manage = 0, http = 0, tls = 0, dns = 0, management = 0] = await freePorts(6);
-    const store = new MemoryKeyStore();
-    const root = await createRoot(store, { commonName: "Pebble's TLS root", organization: "Test" }, Date.now());
-    const { publicKey, privateKey } = await generateKeys();
-    const issued = await issueLeaf(store, root, {
-      subject: [["CN", "localhost"]],
-      spki: spkiOf(publicKey),
-      now: Date.now(),
-      notAfter: Date.now() + 3_600_000,
-      extendedKeyUsage: [EXTENDED_KEY_USAGE.serverAuth],
-      names: [
-        { type: "dns", value: "localhost" },
-        { type: "ip", value: "127.0.0.1" },
-      ],
-    });
+    const server = await loopbackTls();
     const file = (name: string) => path.join(directory, name);
-    await writeFile(file("cert.pem"), toPem("CERTIFICATE", issued.der));
-    await writeFile(file("key.pem"), privateKey.export({ format: "pem", type: "pkcs8" }));
+    await writeFile(file("cert.pem"), server.cert);
+    await writeFile(file("key.pem"), server.key);
     const pebble = {
       listenAddress: `127.0.0.1:${listen}`,
       managementListenAddress: `127.0.0.1:${manage}`,
@@ -76,13 +86,7 @@ export class Pebble {
       externalAccountMACKeys: bindings,
     };
     await writeFile(file("config.json"), JSON.stringify({ pebble }));
-    const made = new Pebble(
-      directory,
-      `https://127.0.0.1:${listen}/dir`,
-      toPem("CERTIFICATE", root.certificate.der),
-      { http, tls },
-      manage,
-    );
+    const made = new Pebble(directory, `https://127.0.0.1:${listen}/dir`, server.roots, { http, tls }, manage);
     made.#run("pebble-challtestsrv", [
       ...["-dns01", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${management}`],
       ...["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""],

@@ -9,6 +9,7 @@ import { AcmeAccountResolver, AcmeCertificateResolver, AcmeOrderResolver } from 
 import { AcmeCertificateService } from "./certificate.service.js";
 import { OrderJob } from "./order.job.js";
 import { OrderSteps } from "./order-steps.js";
+import { RenewalService } from "./renewal.service.js";
 import { AcmeScheduler } from "./scheduler.js";
 
 @Module({
@@ -23,6 +24,7 @@ import { AcmeScheduler } from "./scheduler.js";
     AcmeScheduler,
     OrderJob,
     OrderSteps,
+    RenewalService,
   ],
 })
 export class AcmeModule {}

@@ -147,6 +147,12 @@ export class AcmeCertificateType {
   @Field(() => KeyTypeName, { description: "What kind of key the gateway makes." })
   keyType!: KeyType;
 
+  @Field(() => Date, {
+    nullable: true,
+    description: "When it is renewed by itself, unless the directory wants it sooner; null: there is none yet.",
+  })
+  renewAt!: Date | null;
+
   @Field({ description: "When it was asked for first." })
   createdAt!: Date;
 }

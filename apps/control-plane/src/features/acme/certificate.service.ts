@@ -165,7 +165,10 @@ export class AcmeCertificateService {
   }
 
   /** The certificate that each has now. */
-  async current({ organizationId }: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, Certificate>> {
+  async current(
+    { organizationId }: Pick<TenantContext, "organizationId">,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, Certificate>> {
     const rows = await this.database.client.acmeOrder.findMany({
       where: { organizationId, acmeCertificateId: { in: [...ids] }, state: "ISSUED", certificateId: { not: null } },
       orderBy: { id: "desc" },

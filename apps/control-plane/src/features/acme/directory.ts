@@ -45,8 +45,10 @@ export class Directory {
     });
   }
 
-  order(names: readonly string[]): Promise<Order> {
-    return this.#call((client) => client.createOrder({ identifiers: names.map((value) => ({ type: "dns", value })) }));
+  /** `replaces` is the `renewalName` of the certificate that the new one is for (RFC 9773 §5). */
+  order(names: readonly string[], replaces?: string): Promise<Order> {
+    const identifiers = names.map((value) => ({ type: "dns", value }));
+    return this.#call((client) => client.createOrder({ identifiers, ...(replaces === undefined ? {} : { replaces }) }));
   }
 
   orderAt(url: string): Promise<Order> {

@@ -11,3 +11,9 @@ export const ADVANCE_ORDER = jobType<AdvanceOrder>({ name: "advance-acme-order",
 /** An account is to be made at its directory. */
 export type RegisterAccount = z.infer<typeof account>;
 export const REGISTER_ACCOUNT = jobType<RegisterAccount>({ name: "register-acme-account", payload: account });
+
+const renewal = z.object({ acmeCertificateId: z.uuid() });
+
+/** A directory is to be asked when it wants a certificate renewed. */
+export type AskRenewal = z.infer<typeof renewal>;
+export const ASK_RENEWAL = jobType<AskRenewal>({ name: "ask-acme-renewal", payload: renewal });

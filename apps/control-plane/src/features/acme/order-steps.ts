@@ -1,4 +1,5 @@
 import { Inject, Injectable } from "@nestjs/common";
+import { isFault } from "@sallyport/base";
 import { type Certificate, certificatesFromPem, checkRequest, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
@@ -8,9 +9,12 @@ import { AgentCommands } from "../agents/agent-commands.service.js";
 import { EventService } from "../events/event.service.js";
 import { COMPILE_INTENTS } from "../intents/jobs.js";
 import { AcmeAccountService } from "./account.service.js";
+import { AcmeCertificateService } from "./certificate.service.js";
 import type { Authorization, Directory, Order } from "./directory.js";
 import { fault } from "./faults.js";
 import { problemFact, readProblem } from "./problem.js";
+import { renewalName } from "./renewal-info.js";
+import { alertTime, renewalTime } from "./renewal-times.js";
 
 export type OrderInHand = AcmeOrder & { acmeCertificate: AcmeCertificate & { gateway: Gateway } };
 
@@ -30,6 +34,7 @@ const POLL_MS = 1_000;
 export class OrderSteps {
   constructor(
     private readonly accounts: AcmeAccountService,
+    private readonly certificates: AcmeCertificateService,
     private readonly commands: AgentCommands,
     private readonly events: EventService,
     private readonly outbox: Outbox,
@@ -42,7 +47,7 @@ export class OrderSteps {
     const directory = await this.accounts.open(order.organizationId, order.accountId);
     switch (order.state) {
       case "KEYED": {
-        const { url } = await directory.order(order.names);
+        const { url } = await this.#begin(order, directory);
         return { patch: { orderUrl: url, state: "ORDERED" } };
       }
       case "ORDERED":
@@ -68,6 +73,23 @@ export class OrderSteps {
     }
     checkRequest(csr, "csr");
     return { patch: { csr: Uint8Array.from(csr), state: "KEYED" } };
+  }
+
+  /** Tells directories that care which certificate the new one is for: such orders are outside some of their limits. */
+  async #begin({ organizationId, acmeCertificateId, acmeCertificate, names }: OrderInHand, directory: Directory) {
+    const before =
+      acmeCertificate.askAt === null
+        ? undefined
+        : (await this.certificates.current({ organizationId }, [acmeCertificateId])).get(acmeCertificateId);
+    const replaces = before && renewalName(readCertificate(before.certificate));
+    if (replaces === undefined) return directory.order(names);
+    try {
+      return await directory.order(names, replaces);
+    } catch (error) {
+      // Of another account, of another directory, or replaced already: then it is an order like others.
+      if (!isFault(error, "acme/refused")) throw error;
+      return directory.order(names);
+    }
   }
 
   async #ordered(order: OrderInHand, directory: Directory): Promise<Step> {
@@ -164,6 +186,11 @@ export class OrderSteps {
     await tx.certificate.updateMany({
       where: { organizationId, acmeOrder: { acmeCertificateId }, supersededAt: null, id: { not: certificate.id } },
       data: { supersededAt: new Date() },
+    });
+    const now = new Date();
+    await tx.acmeCertificate.update({
+      where: { organizationId, id: acmeCertificateId },
+      data: { renewAt: renewalTime(certificate), askAt: now, alertAt: alertTime(certificate, now) ?? null },
     });
     await tx.acmeOrder.update({ where: { organizationId, id: order.id }, data: { certificateId: certificate.id } });
     await this.events.record(tx, organizationId, {
