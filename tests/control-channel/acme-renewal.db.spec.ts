@@ -1,0 +1,143 @@
+import { once } from "node:events";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { readCertificate } from "@sallyport/pki";
+import { RenewalService } from "../../apps/control-plane/src/features/acme/renewal.service.js";
+import { renewalName } from "../../apps/control-plane/src/features/acme/renewal-info.js";
+import { query } from "../../apps/control-plane/test/database.js";
+import { AcmeLab } from "./acme-lab.js";
+import { eventually } from "./harness.js";
+import { loopbackTls } from "./pebble.js";
+
+let lab: AcmeLab;
+
+beforeAll(async () => {
+  lab = await AcmeLab.start();
+}, 60_000);
+afterEach(() => lab.clear());
+afterAll(() => lab.stop());
+
+const renewals = () => lab.plane.application.nest.get(RenewalService, { strict: false });
+const rows = (text: string, ...values: unknown[]) => query(lab.plane.connection, text, values);
+const eventKinds = async () =>
+  (await rows("SELECT kind, severity FROM events WHERE kind LIKE 'acme/%'")).map((e) => `${e.kind} ${e.severity}`);
+
+it("a renewal comes by itself at two thirds of a certificate's life, within the account's budget, and is told of when it does not", async () => {
+  const at = await lab.pebble();
+  const made = await lab.gateway(at);
+  const accountId = await lab.account(at);
+  const id = await lab.order(made, accountId, ["renewed.example.org"]);
+  await lab.ended(id);
+  const first = await lab.certificateState(id);
+  const [life] = await rows(
+    "SELECT not_before AS start, not_after AS end FROM certificates WHERE fingerprint = $1",
+    first?.certificate?.fingerprint,
+  );
+  const [start, end] = [life?.start, life?.end].map(Number) as [number, number];
+  const share = (Date.parse(first?.renewAt ?? "") - start) / (end - start);
+  expect(share).toBeGreaterThan(0.6);
+  expect(share).toBeLessThan(0.67);
+
+  await rows("UPDATE acme_accounts SET orders_per_week = 1 WHERE id = $1", accountId);
+  await rows("UPDATE acme_certificates SET renew_at = now() - interval '1 second' WHERE id = $1", id);
+  await renewals().tick();
+  expect(await eventKinds()).toContain("acme/renewal-delayed WARNING");
+  expect((await lab.certificateState(id))?.orders).toHaveLength(1);
+
+  await rows("UPDATE acme_accounts SET orders_per_week = 9 WHERE id = $1", accountId);
+  await renewals().tick(new Date(Date.now() + 3_700_000));
+  const second = await eventually(async () => {
+    const state = await lab.certificateState(id);
+    return state?.certificate?.fingerprint !== first?.certificate?.fingerprint && state;
+  }, 30_000);
+  expect(second.orders.map((o) => o.state)).toEqual(["ISSUED", "ISSUED"]);
+  expect(
+    await rows(
+      "SELECT superseded_at IS NULL AS current FROM certificates WHERE gateway_id = $1 AND authority_id IS NULL ORDER BY id",
+      made.id,
+    ),
+  ).toEqual([{ current: false }, { current: true }]);
+  // Nothing is due, whoever looks.
+  await renewals().tick();
+  expect((await lab.certificateState(id))?.orders).toHaveLength(2);
+
+  const whole =
+    "UPDATE certificates SET not_before = now() - interval '80 days', not_after = now() + interval '20 days'";
+  await rows(`${whole} WHERE fingerprint = $1`, second.certificate?.fingerprint);
+  await rows("UPDATE acme_certificates SET alert_at = now() - interval '1 second' WHERE id = $1", id);
+  await renewals().tick();
+  expect(await eventKinds()).toContain("acme/certificate-expiring WARNING");
+  const inDays = (days: number) => new Date(Date.now() + days * 86_400_000);
+  await rows("UPDATE acme_certificates SET renew_at = $2 WHERE id = $1", id, inDays(365));
+  await renewals().tick(inDays(11));
+  await renewals().tick(inDays(21));
+  expect(await eventKinds()).toEqual(
+    expect.arrayContaining(["acme/certificate-expiring ERROR", "acme/certificate-expired ERROR"]),
+  );
+  expect(await rows("SELECT alert_at FROM acme_certificates WHERE id = $1", id)).toEqual([{ alert_at: null }]);
+}, 60_000);
+
+it("a renewal of a gateway that was enrolled anew comes at once: the key is gone", async () => {
+  const at = await lab.pebble();
+  const made = await lab.gateway(at);
+  const id = await lab.order(made, await lab.account(at), ["anew.example.org"]);
+  await lab.ended(id);
+  await rows("UPDATE gateways SET enrolled_at = now() WHERE id = $1", made.id);
+  await renewals().tick();
+  await eventually(
+    async () => (await lab.certificateState(id))?.orders.filter((o) => o.state === "ISSUED").length === 2,
+    30_000,
+  );
+}, 60_000);
+
+it("a renewal comes when the directory wants it (RFC 9773), which is asked as often as it says", async () => {
+  const at = await lab.pebble();
+  const made = await lab.gateway(at);
+  const accountId = await lab.account(at);
+  const id = await lab.order(made, accountId, ["ari.example.org"]);
+  await lab.ended(id);
+  // Pebble of Debian 12 knows no renewal information: then a certificate's own time stands.
+  const planned = (await lab.certificateState(id))?.renewAt;
+  await renewals().tick();
+  await eventually(
+    async () => (await rows("SELECT 1 FROM acme_certificates WHERE id = $1 AND ask_at IS NULL", id)).length === 1,
+  );
+  expect((await lab.certificateState(id))?.renewAt).toBe(planned);
+
+  const { key, cert, roots } = await loopbackTls();
+  const asked: string[] = [];
+  const [start, end] = [Date.now() + 3_600_000, Date.now() + 7_200_000];
+  const server = createServer({ key, cert }, (request, response) => {
+    asked.push(request.url ?? "");
+    const place = `https://127.0.0.1:${(server.address() as AddressInfo).port}/ari`;
+    const window = { suggestedWindow: { start: new Date(start).toISOString(), end: new Date(end).toISOString() } };
+    response
+      .setHeader("retry-after", "1800")
+      .end(JSON.stringify(request.url === "/dir" ? { renewalInfo: place } : window));
+  }).listen(0, "127.0.0.1");
+  lab.ends(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, "listening");
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+  await rows("UPDATE acme_accounts SET directory_url = $2, directory_roots = $3 WHERE id = $1", accountId, url, roots);
+  await rows("UPDATE acme_certificates SET ask_at = now() WHERE id = $1", id);
+  await renewals().tick(new Date(Date.now() + 1_000));
+  const moved = await eventually(async () => {
+    const state = await lab.certificateState(id);
+    return state?.renewAt !== planned && state;
+  });
+  const time = Date.parse(moved.renewAt ?? "");
+  expect(time >= start && time <= end).toBe(true);
+  const [shown] = await rows(
+    "SELECT certificate FROM certificates WHERE fingerprint = $1",
+    moved.certificate?.fingerprint,
+  );
+  expect(asked).toEqual(["/dir", `/ari/${renewalName(readCertificate(shown?.certificate as Uint8Array))}`]);
+  const [{ minutes } = { minutes: 0 }] = await rows(
+    "SELECT extract(epoch FROM ask_at - now()) / 60 AS minutes FROM acme_certificates WHERE id = $1",
+    id,
+  );
+  expect(Math.round(Number(minutes))).toBe(30);
+}, 60_000);
