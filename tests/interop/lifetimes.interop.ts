@@ -1,7 +1,7 @@
 import { eventually, ping } from "@sallyport/testkit";
 import { DATA_PLANE } from "./lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
-import { type Case, caseOf, kernelSa, sequenceLab } from "./sequence-lab.js";
+import { type Case, caseOf, kernelSa, type OurSa, sequenceLab } from "./sequence-lab.js";
 import { iptables } from "./squeezing-lab.js";
 
 /** Limits by volume that traffic comes to. */
@@ -25,6 +25,7 @@ const C = {
   ),
   ourEnd: caseOf(5, "our-end", { rekeyPackets: 1000 }),
   theirEnd: caseOf(6, "their-end", {}, { rekeyPackets: 1000, extra: { life_packets: "1100", rand_packets: "0" } }),
+  noDelete: caseOf(7, "no-delete"),
 };
 const CASES: readonly Case[] = Object.values(C);
 
@@ -69,23 +70,81 @@ describe("soft limits by volume", () => {
   }
 });
 
-/** While IKE cannot pass nobody can rekey. */
-async function withoutIke(t: Case["tunnel"], action: () => Promise<void>): Promise<void> {
-  const ike = ["-p", "udp", "-m", "multiport", "--dports", "500,4500", "-m", "u32", "--u32"];
-  // ESP in UDP passes: only what begins with the non-ESP marker does not (RFC 3948 §2.2).
-  const rules = [
-    [...["-p", "udp", "--dport", "500"], "-s", t.theirs.address],
-    [...["-p", "udp", "--dport", "500"], "-d", t.theirs.address],
-    [...ike, "0>>22&0x3C@8=0", "-s", t.theirs.address],
-    [...ike, "0>>22&0x3C@8=0", "-d", t.theirs.address],
-  ].map((rule) => [...rule, "-j", "DROP"]);
-  for (const rule of rules) for (const chain of ["INPUT", "OUTPUT"]) await iptables(NS.ours, "-A", chain, ...rule);
+/** The payload of UDP, for iptables' u32; the exchange type is octet 18 of an IKE header (RFC 7296 §3.1). */
+const UDP = "0>>22&0x3C@";
+/** ESP in UDP is something else: only what begins with the non-ESP marker is IKE (RFC 3948 §2.2). */
+const MARKED = `${UDP}8=0`;
+const INFORMATIONAL = 37;
+
+/** Packets that meet one of the rules do not pass our end. */
+async function without(
+  chains: readonly ("INPUT" | "OUTPUT")[],
+  rules: readonly (readonly string[])[],
+  action: () => Promise<void>,
+): Promise<void> {
+  for (const rule of rules) {
+    for (const chain of chains) await iptables(NS.ours, "-A", chain, "-p", "udp", ...rule, "-j", "DROP");
+  }
   try {
     await action();
   } finally {
-    for (const chain of ["INPUT", "OUTPUT"]) await iptables(NS.ours, "-F", chain);
+    for (const chain of chains) await iptables(NS.ours, "-F", chain);
   }
 }
+
+/** While IKE cannot pass nobody can rekey. */
+const withoutIke = ({ theirs }: Case["tunnel"], action: () => Promise<void>) => {
+  const floated = ["-m", "multiport", "--dports", "500,4500", "-m", "u32", "--u32", MARKED];
+  const rules = ["-s", "-d"].flatMap((end) => [
+    ["--dport", "500", end, theirs.address],
+    [...floated, end, theirs.address],
+  ]);
+  return without(["INPUT", "OUTPUT"], rules, action);
+};
+
+/** While the peer's INFORMATIONAL requests cannot pass it can rekey, and not delete. */
+const withoutDeletes = ({ theirs }: Case["tunnel"], action: () => Promise<void>) => {
+  const isInformational = (octet: number) => `${UDP}${octet}>>8&0xFF=${INFORMATIONAL}`;
+  const rules = [
+    ["--dport", "500", "-m", "u32", "--u32", isInformational(24)],
+    ["--dport", "4500", "-m", "u32", "--u32", `${MARKED}&&${isInformational(28)}`],
+  ];
+  return without(
+    ["INPUT"],
+    rules.map((rule) => [...rule, "-s", theirs.address]),
+    action,
+  );
+};
+
+describe("a rekey of the peer whose Delete does not come", () => {
+  scenario(
+    { proves: 3, role: "responder" },
+    "packets of the peer on the new pair are enough for us to send there",
+    async () => {
+      const t = C.noDelete.tunnel;
+      await lab.pair.up(t, "theirs");
+      const { child } = await lab.pair.both(t);
+      await withoutDeletes(t, async () => {
+        await lab.pair.rekey(t, "child", "theirs");
+        await eventually(
+          "we send on the new pair alone",
+          async () => {
+            expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+            const ours = ((await lab.agent.ask("sas")) as readonly OurSa[]).filter((sa) => sa.child === `${t.id}-net`);
+            const [out, ...more] = ours.filter((sa) => sa.direction === "out");
+            const isNew = out !== undefined && more.length === 0 && Number.parseInt(out.spi, 16) !== child.ours.spiOut;
+            return isNew && ours.length === 3 && Number(out.packets) > 0 ? true : undefined;
+          },
+          // Without packets it would take ten seconds.
+          5_000,
+        );
+      });
+      await lab.pair.settled(t, (ends) => ends.child.ours.spiIn !== child.ours.spiIn, 30_000);
+      expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
+    },
+    60_000,
+  );
+});
 
 describe("hard limits by volume", () => {
   for (const [c, by] of [
