@@ -18,6 +18,7 @@ module.exports = {
     only("xfrm", "base", "dataplane", "linux-io"),
     only("userspace", "base", "dataplane", "linux-io", "esp"),
     only("pki", "base"),
+    only("pkcs11", "base", "pki"),
     only("intent", "base", "dataplane", "ike"),
     only("contract", "base", "intent"),
     only("handover", "base", "intent", "pki"),

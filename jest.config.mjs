@@ -3,7 +3,7 @@ const common = {
   testEnvironment: "node",
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: {
-    "^@sallyport/([a-z-]+)$": "<rootDir>/libs/$1/src/index.ts",
+    "^@sallyport/([a-z0-9-]+)$": "<rootDir>/libs/$1/src/index.ts",
     "^(\\.{1,2}/.*)\\.js$": "$1",
   },
   transform: {

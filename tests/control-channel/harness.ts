@@ -27,6 +27,7 @@ import { AuditService } from "../../apps/control-plane/src/features/audit/audit.
 import { PrismaAuditStore } from "../../apps/control-plane/src/features/audit/audit.store.js";
 import { AuthorityService } from "../../apps/control-plane/src/features/certificates/authority.service.js";
 import { CertificateService } from "../../apps/control-plane/src/features/certificates/certificate.service.js";
+import { HardwareKeys } from "../../apps/control-plane/src/features/certificates/hardware-keys.js";
 import { IssuanceLogService } from "../../apps/control-plane/src/features/certificates/issuance-log.service.js";
 import { IssuedCertificates } from "../../apps/control-plane/src/features/certificates/issued-certificates.js";
 import { ServerCertificateService } from "../../apps/control-plane/src/features/certificates/server-certificate.service.js";
@@ -196,7 +197,7 @@ export class TestControlPlane {
     this.intents = options.intents ?? new ScriptedIntents();
     this.database = new PrismaDatabase(postgres.connection, log);
     this.bus = new PostgresBus(postgres.connection, log);
-    this.authorities = new AuthorityService(postgres.vault, config);
+    this.authorities = new AuthorityService(postgres.vault, new HardwareKeys(config, log), config);
     this.certificates = new CertificateService(
       this.authorities,
       new IssuedCertificates(new IssuanceLogService(this.database), new Outbox(this.bus, log)),

@@ -43,6 +43,7 @@ export const COMMANDS = {
       ...LIBRESWAN_NEEDS,
       "redis-server",
       "pebble",
+      "softhsm2",
       "chromium",
     ],
     unpacked: UNPACKED,

@@ -72,7 +72,7 @@ export const STAGES: readonly Stage[] = [
     env: vm,
     limitSeconds: 600,
     count: jest,
-    needs: ["redis-server", "pebble"],
+    needs: ["redis-server", "pebble", "softhsm2"],
   },
   {
     name: "compliance",

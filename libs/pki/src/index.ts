@@ -71,5 +71,5 @@ export { verifyPinned } from "./pin.js";
 export { buildPkcs12, type Pkcs12Content, type Pkcs12Encryption } from "./pkcs12.js";
 export { namesAsked, type ProfileRequest, type ProfileRules, requireWithinProfile } from "./profile.js";
 export { type RevocationPolicy, type RevocationState, RevocationStore, requireUnrevoked } from "./revocation.js";
-export { signWith } from "./signature.js";
+export { ecdsaSignature, hashFor, signWith } from "./signature.js";
 export { type ChainRequest, ChainVerifier, TrustAnchors, type VerifiedChain, type VerifierOptions } from "./verify.js";

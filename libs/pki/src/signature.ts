@@ -1,5 +1,6 @@
 import { constants, type KeyObject, sign, verify } from "node:crypto";
 import { contextTag, count, children as inside, isNull, malformed, type Node, oid, sequence } from "./der.js";
+import { encode, integerDer, sequenceOf } from "./der-writer.js";
 import { fault } from "./faults.js";
 import type { KeyKind } from "./keys.js";
 
@@ -119,4 +120,10 @@ export function hashFor(kind: KeyKind): Hash | undefined {
 /** Signs as `KeyStore.sign` owes it. */
 export function signWith(key: KeyObject, kind: KeyKind, data: Uint8Array): Uint8Array {
   return sign(hashFor(kind) ?? null, data, key);
+}
+
+/** An ECDSA signature as the DER of r and s (RFC 3279 §2.2.3), of r and s one after the other. */
+export function ecdsaSignature(joint: Uint8Array): Uint8Array {
+  const half = joint.length / 2;
+  return encode(sequenceOf(integerDer(joint.subarray(0, half)), integerDer(joint.subarray(half))));
 }

@@ -4,6 +4,7 @@ import {
   type Certificate,
   certificatesFromPem,
   certifyAuthority,
+  checkRequest,
   createAuthorityRequest,
   generateKeys,
   type KeyHandle,
@@ -24,7 +25,9 @@ import type { AuthorityRequest, CertificateAuthority } from "../../platform/pris
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { AuthorityService } from "./authority.service.js";
+import { KeyStoreName } from "./authority-keys.js";
 import { fault } from "./faults.js";
+import { HardwareKeys } from "./hardware-keys.js";
 import { IssuanceLogService } from "./issuance-log.service.js";
 import { checkCount, checkNameRules, daysMs } from "./request-input.js";
 
@@ -32,6 +35,7 @@ export interface NewAuthority {
   readonly name: string;
   readonly organizationName?: string | null | undefined;
   readonly keyType: KeyType;
+  readonly keyStore: KeyStoreName;
   readonly parentId?: string | null | undefined;
   readonly pathLength?: number | null | undefined;
   readonly nameConstraints?: NameRules | null | undefined;
@@ -50,6 +54,7 @@ export class AuthorityAdminService {
     private readonly database: Database,
     private readonly changes: Changes,
     private readonly authorities: AuthorityService,
+    private readonly hardware: HardwareKeys,
     private readonly log: IssuanceLogService,
     private readonly audit: AuditService,
   ) {}
@@ -86,12 +91,9 @@ export class AuthorityAdminService {
     const pathLength = input.pathLength ?? (parentId ? 0 : undefined);
     if (pathLength !== undefined) checkCount(pathLength, "input.pathLength", 0, 6);
     const names = input.nameConstraints && checkNameRules(input.nameConstraints, "input.nameConstraints");
-    const made = await newKey(input.keyType);
-    return this.changes.commit(context, async (tx) => {
+    return this.#withKey(context, input, async (tx, keys, key) => {
       const subject = await subjectOf(tx, organizationId, input);
       const parent = parentId && (await this.authorities.open(tx, organizationId, parentId, "input.parentId"));
-      const keys = this.authorities.keys(tx, organizationId);
-      const key = await importKey(keys, made);
       const now = Date.now();
       const { certificate } = await certifyAuthority(keys, key, parent ? parent.authority : undefined, {
         subject,
@@ -109,14 +111,11 @@ export class AuthorityAdminService {
   /** Makes a key here and a request for a CA elsewhere: a root that stays offline. */
   async request(
     context: TenantContext,
-    input: Pick<NewAuthority, "name" | "organizationName" | "keyType">,
+    input: Pick<NewAuthority, "name" | "organizationName" | "keyType" | "keyStore">,
   ): Promise<AuthorityRequest> {
     const { organizationId } = context;
-    const made = await newKey(input.keyType);
-    return this.changes.commit(context, async (tx) => {
+    return this.#withKey(context, input, async (tx, keys, key) => {
       const subject = await subjectOf(tx, organizationId, input);
-      const keys = this.authorities.keys(tx, organizationId);
-      const key = await importKey(keys, made);
       const request = await createAuthorityRequest(keys, key, subject);
       const name = subject
         .map(([type, text]) => `${type}=${text}`)
@@ -144,8 +143,7 @@ export class AuthorityAdminService {
       if (request === null) {
         throw apiFault("api/not-found", "there is no such request", { field: "input.requestId", value: id });
       }
-      const key = await tx.authorityKey.findFirst({ where: { organizationId, id: request.keyRef } });
-      requireKey(given[0] as Certificate, key?.spki ?? new Uint8Array(0));
+      requireKey(given[0] as Certificate, checkRequest(request.request).spki);
       const row = await this.#adopt(tx, organizationId, given, request.keyRef);
       await tx.authorityRequest.deleteMany({ where: { organizationId, id } });
       const [certificate] = given as [Certificate];
@@ -156,18 +154,49 @@ export class AuthorityAdminService {
   /** Takes a CA with its key. */
   import(
     context: TenantContext,
-    input: { readonly certificates: string; readonly privateKey: string; readonly passphrase?: string | null },
+    input: {
+      readonly certificates: string;
+      readonly privateKey: string;
+      readonly passphrase?: string | null;
+      readonly keyStore: KeyStoreName;
+    },
   ): Promise<CertificateAuthority> {
     const { organizationId } = context;
     const given = readChain(input.certificates);
     const { privateKey, spki } = readPrivateKeyPem(input.privateKey, input.passphrase ?? undefined, "input.privateKey");
     requireKey(given[0] as Certificate, spki);
-    return this.changes.commit(context, async (tx) => {
-      const key = await importKey(this.authorities.keys(tx, organizationId), privateKey);
+    return this.#withKey(context, { keyStore: input.keyStore, privateKey }, async (tx, _keys, key) => {
       const row = await this.#adopt(tx, organizationId, given, key.ref);
       const [certificate] = given as [Certificate];
       return this.#record(tx, context, "importCertificateAuthority", "authority-imported", row, certificate);
     });
+  }
+
+  /**
+   * Commits what `work` makes of a new key. The key is made before the transaction, for a large one takes seconds and others wait
+   * for the organization's row; one in a token that no committed CA needs is destroyed.
+   */
+  async #withKey<T>(
+    context: TenantContext,
+    made: { readonly keyStore: KeyStoreName } & ({ readonly keyType: KeyType } | { readonly privateKey: KeyObject }),
+    work: (tx: Tx, keys: KeyStore, key: KeyHandle) => Promise<T>,
+  ): Promise<T> {
+    const { organizationId } = context;
+    if (made.keyStore === KeyStoreName.DATABASE) {
+      const key = "keyType" in made ? (await generateKeys(made.keyType)).privateKey : made.privateKey;
+      return this.changes.commit(context, async (tx) => {
+        const keys = this.authorities.keys(tx, organizationId);
+        return work(tx, keys, await importKey(keys, key));
+      });
+    }
+    const token = await this.hardware.store("input.keyStore");
+    const key = "keyType" in made ? await token.generate(made.keyType) : await importKey(token, made.privateKey);
+    try {
+      return await this.changes.commit(context, (tx) => work(tx, this.authorities.keys(tx, organizationId), key));
+    } catch (error) {
+      await this.hardware.discard(key.ref);
+      throw error;
+    }
   }
 
   /** Keeps a CA and, without keys, those above it that are not known yet. The chain may stop short of a CA that is known. */
@@ -225,9 +254,6 @@ export class AuthorityAdminService {
     return row;
   }
 }
-
-/** Made before the transaction: a large RSA key takes seconds, and others wait for the organization's row. */
-const newKey = async (type: KeyType) => (await generateKeys(type)).privateKey;
 
 async function importKey(keys: KeyStore, privateKey: KeyObject): Promise<KeyHandle> {
   const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });

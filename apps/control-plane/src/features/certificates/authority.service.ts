@@ -14,8 +14,10 @@ import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import type { CertificateAuthority } from "../../platform/prisma/generated/client.js";
 import { Vault } from "../../platform/vault/vault.js";
+import { AuthorityKeys } from "./authority-keys.js";
 import { DatabaseKeyStore } from "./database-key-store.js";
 import { fault } from "./faults.js";
+import { HardwareKeys } from "./hardware-keys.js";
 
 /** Whose CA, and what for. The control channel's is the installation's, the others are one organization's each. */
 export type AuthorityScope =
@@ -39,12 +41,13 @@ const organizationOf = (scope: AuthorityScope) => ("organizationId" in scope ? s
 export class AuthorityService {
   constructor(
     private readonly vault: Vault,
+    private readonly hardware: HardwareKeys,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** The keys of an organization's CAs; null: the installation's. */
   keys(tx: Tx, organizationId: string | null): KeyStore {
-    return new DatabaseKeyStore(tx, this.vault, organizationId);
+    return new AuthorityKeys(new DatabaseKeyStore(tx, this.vault, organizationId), this.hardware);
   }
 
   /** What certificates that this CA signs say of where its list, its responder and its own certificate are. */

@@ -8,6 +8,7 @@ import { AuthorityAdminService } from "./authority-admin.service.js";
 import { CertificateService } from "./certificate.service.js";
 import { CertificatesResolver } from "./certificates.resolver.js";
 import { IssuedCredentials } from "./gateway-credentials.service.js";
+import { HardwareKeys } from "./hardware-keys.js";
 import { HolderResolver } from "./holder.resolver.js";
 import { HolderCertificateService } from "./holder-certificate.service.js";
 import { InventoryResolver } from "./inventory.resolver.js";
@@ -30,6 +31,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     AuthorityService,
     AuthorityAdminService,
     CertificateService,
+    HardwareKeys,
     HolderCertificateService,
     HolderResolver,
     InventoryResolver,

@@ -5,6 +5,7 @@ import { type Connection, PageArgs, pageComplexity } from "../../platform/graphq
 import type { AuthorityRequest, CertificateAuthority } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuthorityAdminService } from "./authority-admin.service.js";
+import { keyStoreOf } from "./authority-keys.js";
 import {
   AuthorityRequestConnection,
   AuthorityRequestType,
@@ -19,6 +20,7 @@ import {
 const shownAuthority = (row: CertificateAuthority): CertificateAuthorityType => ({
   ...row,
   keyKind: row.keyKind as KeyKind,
+  keyStore: keyStoreOf(row.keyRef),
   canSign: row.keyRef !== null && row.retiredAt === null,
   pathLength: readCertificate(row.certificate).pathLength ?? null,
   pem: toPem("CERTIFICATE", row.certificate),

@@ -2,6 +2,7 @@ import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs
 import type { KeyKind, KeyType } from "@sallyport/pki";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { AuthorityLevel, AuthorityPurpose } from "../../platform/prisma/generated/enums.js";
+import { KeyStoreName } from "./authority-keys.js";
 import { KeyKindName, KeyTypeName } from "./key-type.js";
 
 registerEnumType(AuthorityPurpose, {
@@ -11,6 +12,14 @@ registerEnumType(AuthorityPurpose, {
     GATEWAY_IDENTITY: { description: "Issues what gateways show their IKE peers." },
     CONTROL_CHANNEL: { description: "Issues what agents and the control plane show each other." },
     PROFILES: { description: "Issues by certificate profiles." },
+  },
+});
+registerEnumType(KeyStoreName, {
+  name: "KeyStore",
+  description: "Where the private key of an authority is.",
+  valuesMap: {
+    DATABASE: { description: "Sealed in the database." },
+    PKCS11: { description: "In the installation's PKCS#11 token (an HSM), which it never leaves." },
   },
 });
 registerEnumType(AuthorityLevel, {
@@ -44,6 +53,9 @@ export class CertificateAuthorityType {
 
   @Field(() => KeyKindName, { description: "The kind of its key." })
   keyKind!: KeyKind;
+
+  @Field(() => KeyStoreName, { nullable: true, description: "Where its private key is; null: elsewhere." })
+  keyStore!: KeyStoreName | null;
 
   @Field({ description: "Whether it issues here: its key is in the key store, and it was not retired." })
   canSign!: boolean;
@@ -130,6 +142,9 @@ export class CreateCertificateAuthorityInput {
   @Field(() => KeyTypeName, { defaultValue: KeyTypeName.ECDSA_P256, description: "The key to make." })
   keyType!: KeyType;
 
+  @Field(() => KeyStoreName, { defaultValue: KeyStoreName.DATABASE, description: "Where its private key is kept." })
+  keyStore!: KeyStoreName;
+
   @Field(() => ID, { nullable: true, description: "The authority above it; absent: it is a root." })
   parentId?: string | null;
 
@@ -159,6 +174,9 @@ export class RequestCertificateAuthorityInput {
 
   @Field(() => KeyTypeName, { defaultValue: KeyTypeName.ECDSA_P256, description: "The key to make." })
   keyType!: KeyType;
+
+  @Field(() => KeyStoreName, { defaultValue: KeyStoreName.DATABASE, description: "Where its private key is kept." })
+  keyStore!: KeyStoreName;
 }
 
 @InputType({ description: "What the authority elsewhere made of a request." })
@@ -187,4 +205,7 @@ export class ImportCertificateAuthorityInput {
 
   @Field(() => String, { nullable: true, description: "What the private key is encrypted with." })
   passphrase?: string | null;
+
+  @Field(() => KeyStoreName, { defaultValue: KeyStoreName.DATABASE, description: "Where its private key is kept." })
+  keyStore!: KeyStoreName;
 }

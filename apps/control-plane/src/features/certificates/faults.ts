@@ -10,6 +10,8 @@ export const fault = faultTable({
   "certificates/other-key": { retry: false, expose: true },
   /** Revoked for good, expired, not on hold, or a foreign one: this cannot be done with it. */
   "certificates/wrong-state": { retry: false, expose: true },
+  /** The installation has no PKCS#11 token, or its PIN cannot be read. */
+  "certificates/no-token": { retry: false, expose: true },
   /** This very certificate is known already. */
   "certificates/known": { retry: false, expose: true },
 });

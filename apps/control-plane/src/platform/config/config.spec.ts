@@ -28,12 +28,16 @@ describe("readConfig", () => {
         REDIS_URL: "unix:///run/redis.sock",
         DATABASE_URL: "postgresql://u:p@h/d",
         SALLYPORT_MASTER_KEY_FILE: "/run/key",
+        SALLYPORT_PKCS11_MODULE: "/usr/lib/softhsm/libsofthsm2.so",
+        SALLYPORT_PKCS11_TOKEN: "acme",
+        SALLYPORT_PKCS11_PIN_FILE: "/run/pin",
       }),
     ).toMatchObject({
       listen: { host: "::1", port: 80 },
       roles: new Set(["jobs", "api"]),
       agentsUrls: ["https://a.example:1", "https://b.example"],
       development: true,
+      pkcs11: { module: "/usr/lib/softhsm/libsofthsm2.so", token: "acme", pinFile: "/run/pin" },
     });
   });
 
@@ -47,6 +51,12 @@ describe("readConfig", () => {
     [{ SALLYPORT_LOG_LEVEL: "loud" }, "SALLYPORT_LOG_LEVEL", "loud"],
     [{ DATABASE_URL: "mysql://u:geheim@h/d" }, "DATABASE_URL", "***"],
     [{ REDIS_URL: "geheim" }, "REDIS_URL", "***"],
+    [{ SALLYPORT_PKCS11_MODULE: "/m.so", SALLYPORT_PKCS11_TOKEN: "t" }, "SALLYPORT_PKCS11_PIN_FILE", undefined],
+    [
+      { SALLYPORT_PKCS11_TOKEN: "a label that is longer than any may be" },
+      "SALLYPORT_PKCS11_TOKEN",
+      "a label that is longer than any may be",
+    ],
     [{ DATABASE_URL: "postgresql://h/d" }, "SALLYPORT_MASTER_KEY_FILE", undefined],
     [{ SALLYPORT_MASTER_KEY: "a", SALLYPORT_MASTER_KEY_FILE: "b" }, "SALLYPORT_MASTER_KEY_FILE", undefined],
   ])("refuses %j, naming the variable", (environment, field, value) => {

@@ -7,6 +7,16 @@ export const ROLES = ["api", "agents", "jobs"] as const;
 /** What a replica does: answers the API, holds agents' streams, runs jobs. */
 export type ReplicaRole = (typeof ROLES)[number];
 
+/** A token of a hardware security module. */
+export interface Pkcs11Config {
+  /** Path of its PKCS#11 module. */
+  readonly module: string;
+  /** Its label. */
+  readonly token: string;
+  /** Path of the file that holds the user's PIN. */
+  readonly pinFile: string;
+}
+
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
@@ -34,6 +44,8 @@ export interface Config {
   /** Text of the master keys, or the file they are in; both absent: a file in `home`, made at the first start. */
   readonly masterKey: string | undefined;
   readonly masterKeyFile: string | undefined;
+  /** Absent: keys of CAs are in the database only. */
+  readonly pkcs11: Pkcs11Config | undefined;
   readonly logLevel: string;
   /** Folder of the migrations. */
   readonly migrations: string;
@@ -84,6 +96,9 @@ const ENVIRONMENT = z.object({
     .default([...ROLES]),
   SALLYPORT_MASTER_KEY: filled.optional(),
   SALLYPORT_MASTER_KEY_FILE: filled.optional(),
+  SALLYPORT_PKCS11_MODULE: filled.optional(),
+  SALLYPORT_PKCS11_TOKEN: filled.max(32, "a label of at most 32 octets").optional(),
+  SALLYPORT_PKCS11_PIN_FILE: filled.optional(),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   SALLYPORT_MIGRATIONS: filled.optional(),
 });
@@ -124,6 +139,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     });
   }
   const root = installation();
+  const pkcs11 = pkcs11From(env);
   return {
     development: env.SALLYPORT_DEVELOPMENT,
     home: path.resolve(env.SALLYPORT_HOME ?? path.join(root, ".sallyport")),
@@ -137,9 +153,22 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     roles: new Set(env.SALLYPORT_ROLES),
     masterKey: env.SALLYPORT_MASTER_KEY,
     masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,
+    pkcs11,
     logLevel: env.SALLYPORT_LOG_LEVEL,
     migrations: path.resolve(env.SALLYPORT_MIGRATIONS ?? path.join(root, "prisma/migrations")),
   };
+}
+
+function pkcs11From(env: z.infer<typeof ENVIRONMENT>): Pkcs11Config | undefined {
+  const { SALLYPORT_PKCS11_MODULE: module, SALLYPORT_PKCS11_TOKEN: token, SALLYPORT_PKCS11_PIN_FILE: pinFile } = env;
+  if (module !== undefined && token !== undefined && pinFile !== undefined) return { module, token, pinFile };
+  const given = { SALLYPORT_PKCS11_MODULE: module, SALLYPORT_PKCS11_TOKEN: token, SALLYPORT_PKCS11_PIN_FILE: pinFile };
+  const [missing, ...others] = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [name] : []));
+  if (missing === undefined || others.length === 2) return undefined;
+  throw fault("platform/bad-configuration", "a PKCS#11 token is given in part", {
+    field: missing,
+    expected: `all of ${Object.keys(given).join(", ")}, or none`,
+  });
 }
 
 /** Nest's token of the `Config`. */

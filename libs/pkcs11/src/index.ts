@@ -1,0 +1,1 @@
+export { Pkcs11KeyStore, type Pkcs11Options } from "./key-store.js";
