@@ -103,7 +103,7 @@ export class HolderCertificateService {
     action: string,
     input: HolderRequest,
     rawNames: readonly SubjectName[],
-    key: Pick<Subscriber, "spki" | "kind">,
+    { spki, kind }: Pick<Subscriber, "spki" | "kind">,
   ): Promise<HandedOver> {
     const profileId = checkUuid(input.profileId, "input.profileId");
     const holder = checkName(input.holder, "input.holder");
@@ -111,7 +111,7 @@ export class HolderCertificateService {
     return this.changes.commit(context, async (tx) => {
       const profile = await this.profiles.get(tx, context.organizationId, profileId, "input.profileId");
       const validDays = checkCount(input.validDays ?? profile.validDays, "input.validDays", 1, 3650);
-      return this.#certify(tx, context, action, profile, { holder, names, validDays, ...key });
+      return this.#certify(tx, context, action, profile, { holder, names, validDays, spki, kind });
     });
   }
 
