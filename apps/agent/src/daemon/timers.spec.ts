@@ -87,3 +87,16 @@ it("lets others have their turn when a timer is armed for now whenever it fires"
   advance(0);
   expect(fired).toBe(1);
 });
+
+it("lets others have their turn between timers that are due together, and fires them in their order", () => {
+  for (let i = 0; i < 1000; i++) timers.arm(i, 100);
+  timers.arm(1000, 101);
+  now = 200;
+  jest.advanceTimersToNextTimer();
+  expect(due.length).toBe(256);
+  jest.advanceTimersToNextTimer();
+  expect(due.length).toBe(512);
+  jest.runAllTimers();
+  expect(due.length).toBe(1001);
+  expect(due.at(-1)).toBe(1000);
+});
