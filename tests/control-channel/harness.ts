@@ -8,7 +8,7 @@ import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/i
 import { pino } from "pino";
 import { inSlices } from "../../apps/agent/src/daemon/slices.js";
 import { enrol } from "../../apps/agent/src/enrol/index.js";
-import { type Enrolment, EnrolmentStore, IntentStore } from "../../apps/agent/src/store/index.js";
+import { type Enrolment, EnrolmentStore, IntentStore, RevocationStore } from "../../apps/agent/src/store/index.js";
 import {
   ControlChannel,
   type ControlChannelOptions,
@@ -16,7 +16,9 @@ import {
   IntentKeeper,
   type IntentKeeperOptions,
   Reporter,
+  RevocationKeeper,
   type Snapshot,
+  type Verdict,
 } from "../../apps/agent/src/stream/index.js";
 import { AgentPeerService } from "../../apps/control-plane/src/features/agents/agent-peer.service.js";
 import { AgentServer } from "../../apps/control-plane/src/features/agents/agent-server.js";
@@ -40,6 +42,10 @@ import {
   IntentService,
   type Refusal,
 } from "../../apps/control-plane/src/features/intents/intent.service.js";
+import { Confirmations } from "../../apps/control-plane/src/features/revocations/confirmations.js";
+import { RevocationService } from "../../apps/control-plane/src/features/revocations/revocation.service.js";
+import { PrismaRevocationStore } from "../../apps/control-plane/src/features/revocations/revocation.store.js";
+import { RevocationRegister } from "../../apps/control-plane/src/features/revocations/revocation-register.js";
 import {
   type CounterReport,
   type StateBatch,
@@ -182,6 +188,7 @@ export class TestControlPlane {
   readonly bus: PostgresBus;
   readonly authorities: AuthorityService;
   readonly certificates: CertificateService;
+  readonly register: RevocationRegister;
   readonly enrolments: TokenEnrolmentService;
   readonly server: AgentServer;
   readonly sessions: AgentSessions;
@@ -198,9 +205,12 @@ export class TestControlPlane {
     this.database = new PrismaDatabase(postgres.connection, log);
     this.bus = new PostgresBus(postgres.connection, log);
     this.authorities = new AuthorityService(postgres.vault, new HardwareKeys(config, log), config);
+    const outbox = new Outbox(this.bus, log);
+    const revocations = new PrismaRevocationStore(this.database);
+    this.register = new RevocationRegister(revocations, outbox);
     this.certificates = new CertificateService(
       this.authorities,
-      new IssuedCertificates(new IssuanceLogService(this.database), new Outbox(this.bus, log)),
+      new IssuedCertificates(new IssuanceLogService(this.database), outbox, this.register),
     );
     const serverCertificate = new ServerCertificateService(this.database, this.authorities);
     const endpoints = new AgentEndpoints(config);
@@ -219,7 +229,16 @@ export class TestControlPlane {
     const peers = new AgentPeerService(this.database);
     this.store = new PrismaSessionStore(this.database);
     const ingest = new ReportIngest(this.tunnels, events, log);
-    this.sessions = new AgentSessions(this.store, peers, this.intents, ingest, this.bus, log);
+    this.sessions = new AgentSessions(
+      this.store,
+      peers,
+      this.intents,
+      ingest,
+      new RevocationService(revocations),
+      new Confirmations(this.database, revocations, events, this.bus, log),
+      this.bus,
+      log,
+    );
     this.server = new AgentServer(
       config,
       log,
@@ -281,6 +300,11 @@ export class TestAgent {
   snapshot: Snapshot = new Map();
   readonly enrolmentStore: EnrolmentStore;
   readonly keeper: IntentKeeper;
+  readonly revocations: RevocationKeeper;
+  readonly verdicts: Verdict[] = [];
+  onRevocations: () => void = () => {};
+  /** IKE SAs that every verdict ends. */
+  endedSas = 0;
   enrolment!: Enrolment;
   channel!: ControlChannel;
   commands: string[] = [];
@@ -303,6 +327,16 @@ export class TestAgent {
       },
       clear: async () => void this.applied.push(0),
       ...keeper,
+    });
+    this.revocations = new RevocationKeeper({
+      store: new RevocationStore(state),
+      reporter: this.reporter,
+      log,
+      apply: async (verdicts) => {
+        this.onRevocations();
+        this.verdicts.push(...verdicts);
+        return new Map(verdicts.map(({ number }) => [number, this.endedSas]));
+      },
     });
   }
 
@@ -331,6 +365,7 @@ export class TestAgent {
         kernelRelease: "",
       },
       intents: this.keeper,
+      revocations: this.revocations,
       reporter: this.reporter,
       restart: (sasApart) => inSlices(this.reporter.restart(this.snapshot, sasApart)),
       resync: () => inSlices(this.reporter.resync(this.snapshot)),

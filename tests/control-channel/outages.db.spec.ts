@@ -82,7 +82,8 @@ describe("when parts are away", () => {
     await eventually(() => f.answers.includes("confirmed 1"));
     await agent.channel.stop();
     const again = new TestAgent(agent.state);
-    await again.keeper.start();
+    await again.keeper.load();
+    await again.keeper.start(Promise.resolve());
     expect(again.applied).toEqual([1]);
     expect(again.keeper).toMatchObject({ running: 1, confirmed: 1 });
   });

@@ -16,6 +16,7 @@ import { OperatorsModule } from "./features/operators/operators.module.js";
 import { OrganizationsModule } from "./features/organizations/organizations.module.js";
 import { RemoteAccessModule } from "./features/remote-access/remote-access.module.js";
 import { RetentionModule } from "./features/retention/retention.module.js";
+import { RevocationsModule } from "./features/revocations/revocations.module.js";
 import { RoadWarriorsModule } from "./features/road-warriors/road-warriors.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
 import { SitesModule } from "./features/sites/sites.module.js";
@@ -47,6 +48,7 @@ export class AppModule {
         RemoteAccessModule,
         HandoverModule,
         TunnelsModule,
+        RevocationsModule,
         AgentsModule,
         AcmeModule,
         RetentionModule,

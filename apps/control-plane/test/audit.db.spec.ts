@@ -226,6 +226,11 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   deleteRemoteAccess: () => cp.get(BY_ID("deleteRemoteAccess"), { id: world.serviceId }),
   releaseAddress: () => cp.get(BY_ID("releaseAddress"), { id: world.leaseId }),
   removeRoadWarriorPassword: () => cp.get(BY_ID("removeRoadWarriorPassword"), { id: world.personId }),
+  revokeRoadWarrior: () =>
+    cp.get(
+      "mutation ($input: RevokeRoadWarriorInput!) { revokeRoadWarrior(input: $input) { roadWarrior { enabled } } }",
+      { input: { id: world.personId } },
+    ),
   deleteRoadWarrior: () => cp.get(BY_ID("deleteRoadWarrior"), { id: world.personId }),
   deleteRoadWarriorGroup: () => cp.get(BY_ID("deleteRoadWarriorGroup"), { id: world.groupId }),
   deleteAddressPool: () => cp.get(BY_ID("deleteAddressPool"), { id: world.poolId }),

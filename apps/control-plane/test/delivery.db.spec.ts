@@ -18,6 +18,11 @@ import { type Connection, createDatabase, query, redisUrl } from "./database.js"
 const log = createLog("silent");
 const ORGANIZATION = "01920000-0000-7000-8000-00000000beef";
 const COUNT_UP: JobType<{ n: number }> = jobType({ name: "spec-count-up", payload: z.object({ n: z.number() }) });
+const ALL_AT_ONCE: JobType<{ n: number }> = jobType({
+  name: "spec-all-at-once",
+  payload: z.object({ n: z.number() }),
+  together: true,
+});
 
 let connection: Connection;
 let drop: () => Promise<void>;
@@ -149,13 +154,19 @@ describe.each(backends)("jobs on %s", (_, make) => {
     await database.close();
   });
 
+  const commit = async (n: number, type = COUNT_UP) => {
+    const tx = await database.transaction(async (tx) => {
+      await outbox.add(tx, ORGANIZATION, type, { n });
+      return tx;
+    });
+    outbox.wake(tx);
+  };
   const left = async () => Number((await query(connection, "SELECT count(*)::int AS n FROM outbox"))[0]?.n);
 
   test("go from the outbox to their runner, and leave no row", async () => {
     await jobs.start();
     relay.start();
-    await database.transaction((tx) => outbox.add(tx, ORGANIZATION, COUNT_UP, { n: 1 }));
-    outbox.wake();
+    await commit(1);
     await eventually(left, (n) => n === 0);
     expect(done).toEqual([1]);
   });
@@ -168,8 +179,7 @@ describe.each(backends)("jobs on %s", (_, make) => {
       throw new Error("rolled back");
     });
     await expect(failing).rejects.toThrow("rolled back");
-    await database.transaction((tx) => outbox.add(tx, ORGANIZATION, COUNT_UP, { n: 3 }));
-    outbox.wake();
+    await commit(3);
     await eventually(left, (n) => n === 0);
     expect(done).toEqual([3]);
   });
@@ -178,8 +188,7 @@ describe.each(backends)("jobs on %s", (_, make) => {
     failures = 2;
     await jobs.start();
     relay.start();
-    await database.transaction((tx) => outbox.add(tx, ORGANIZATION, COUNT_UP, { n: 4 }));
-    outbox.wake();
+    await commit(4);
     await eventually(left, (n) => n === 0);
     expect(done).toEqual([4]);
   });
@@ -201,6 +210,56 @@ describe.each(backends)("jobs on %s", (_, make) => {
     await jobs.run(job);
     await jobs.run(job);
     expect(done).toEqual([6]);
+  });
+
+  test("that do what others ask for too serve those that wait when they begin, and leave those that come later", async () => {
+    let begun = 0;
+    const gate = Promise.withResolvers<void>();
+    jobs.register({
+      type: ALL_AT_ONCE,
+      run: async () => {
+        if (++begun === 1) await gate.promise;
+      },
+    });
+    for (const n of [1, 2, 3]) await commit(n, ALL_AT_ONCE);
+    await jobs.start();
+    relay.start();
+    await eventually(
+      async () => begun,
+      (n) => n === 1,
+    );
+    for (const n of [4, 5, 6, 7, 8, 9, 10, 11, 12]) await commit(n, ALL_AT_ONCE);
+    // Others are not held up behind them.
+    await commit(7);
+    await eventually(
+      async () => done,
+      (all) => all.length === 1,
+    );
+    expect(begun).toBe(1);
+    gate.resolve();
+    await eventually(left, (n) => n === 0);
+    expect(begun).toBe(2);
+  });
+
+  test("are not what others wait for: they are woken by the commit itself, and by no other end", async () => {
+    const heard: number[] = [];
+    bus.subscribe("revocation", ({ number }) => heard.push(number));
+    const write = (number: number, end: () => void) =>
+      database.transaction(async (tx) => {
+        outbox.wakeOthers(tx, "revocation", { organizationId: ORGANIZATION, number });
+        end();
+        return tx;
+      });
+    const failing = write(1, () => {
+      throw new Error("rolled back");
+    });
+    await expect(failing).rejects.toThrow("rolled back");
+    outbox.wake(await write(2, () => undefined));
+    await eventually(
+      async () => heard,
+      (all) => all.length > 0,
+    );
+    expect(heard).toEqual([2]);
   });
 
   test("without a runner, or with two, stop the start", () => {

@@ -81,3 +81,34 @@ test("of a gateway's revisions the newest stay, and those that it may need", asy
   expect(left.map((row) => row.number)).toEqual([4, 5, 6, 51]);
   expect(await count("intent_revisions")).toBe(103);
 });
+
+test("of revocations those go that matter no more, with their confirmations", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO revocations (id, organization_id, number, kind, subject_id, key, name, lifted, not_after, at)
+    SELECT gen_random_uuid(), $1, n, kind::"RevocationSubject", gen_random_uuid(), key, key, lifted,
+      now() + make_interval(days => expires), now() - make_interval(days => age)
+    FROM (VALUES
+      (1, 'PERSON', 'overruled', false, NULL::int, 40),
+      (2, 'PERSON', 'overruled', true, NULL, 40),
+      (3, 'PERSON', 'overruled', false, NULL, 40),
+      (4, 'PERSON', 'refused', false, NULL, 400),
+      (5, 'PERSON', 'back', true, NULL, 400),
+      (6, 'CERTIFICATE', 'expired', false, -31, 400),
+      (7, 'CERTIFICATE', 'expired of late', false, -29, 400),
+      (8, 'CERTIFICATE', 'good', false, 1, 400),
+      (9, 'PERSON', 'of late', false, NULL, 29),
+      (10, 'PERSON', 'of late', true, NULL, 1)) AS v (n, kind, key, lifted, expires, age)`,
+    [organizationId],
+  );
+  await query(
+    cp.connection,
+    `INSERT INTO revocation_tellings (revocation_id, gateway_id, organization_id, number)
+    SELECT id, $1, organization_id, number FROM revocations`,
+    [gatewayId],
+  );
+  const runs = await Promise.all([retention.run(GENEROUS), retention.run(GENEROUS)]);
+  expect(runs.reduce((n, r) => n + r.revocations, 0)).toBe(3);
+  const left = await query(cp.connection, "SELECT number FROM revocation_tellings ORDER BY number");
+  expect(left.map((row) => row.number)).toEqual([3, 4, 5, 7, 8, 9, 10]);
+});

@@ -24,3 +24,4 @@ export { givenRanges, isGiven, parseRange, poolSize, type Range, rangesOverlap, 
 export { Secret } from "./secret.js";
 export { parseSelector, selectorText } from "./selectors.js";
 export { maskIntent, sameIntent, serializeIntent } from "./serialize.js";
+export { withoutPeople } from "./without-people.js";

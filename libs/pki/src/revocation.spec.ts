@@ -141,6 +141,20 @@ describe("what is known", () => {
     expect(codeOf(() => requireUnrevoked(path(bad), store, "off", NOW))).toBe("none");
   });
 
+  it("refuses what is withdrawn wherever it stands and whatever the policy, until it is reinstated", () => {
+    const store = new RevocationStore();
+    store.addCrl(octets("crl"), ca);
+    for (const withdrawn of [good, ca]) {
+      store.withdraw(withdrawn.fingerprint);
+      for (const policy of ["strict", "relaxed", "off"] as const) {
+        expect(codeOf(() => requireUnrevoked(path(good), store, policy, NOW))).toBe("pki/revoked");
+      }
+      expect(codeOf(() => requireUnrevoked([withdrawn], store, "off", NOW))).toBe("pki/revoked");
+      store.reinstate(withdrawn.fingerprint);
+      expect(codeOf(() => requireUnrevoked(path(good), store, "strict", NOW))).toBe("none");
+    }
+  });
+
   it("does not let an older list take a revocation back", () => {
     const store = new RevocationStore();
     store.addCrl(octets("crl"), ca);

@@ -51,6 +51,21 @@ function put<T>(map: Map<string, T>, key: string, value: T, most: number): void 
 export class RevocationStore {
   readonly #lists = new Map<string, Lists>();
   readonly #answers = new Map<string, OcspAnswer>();
+  /** By fingerprint. */
+  readonly #withdrawn = new Set<string>();
+
+  /** The operator's own word against a certificate, which no policy turns off, until `reinstate`. */
+  withdraw(fingerprint: string): void {
+    this.#withdrawn.add(fingerprint);
+  }
+
+  reinstate(fingerprint: string): void {
+    this.#withdrawn.delete(fingerprint);
+  }
+
+  isWithdrawn({ fingerprint }: Pick<Certificate, "fingerprint">): boolean {
+    return this.#withdrawn.has(fingerprint);
+  }
 
   /**
    * Takes a list when `issuer` signed it and it is not older than the one that is kept; gives whether it is news.
@@ -132,7 +147,8 @@ function isOlder(crl: CertificateList, kept: CertificateList): boolean {
 }
 
 /**
- * Judges a path, leaf first, anchor last, by what the store knows; nobody is asked about an anchor.
+ * Judges a path, leaf first, anchor last, by what the store knows; nobody is asked about an anchor. What is withdrawn is refused
+ * wherever it stands, whatever the policy.
  * @throws pki/revoked, pki/revocation-unknown (strict)
  */
 export function requireUnrevoked(
@@ -141,6 +157,12 @@ export function requireUnrevoked(
   policy: RevocationPolicy,
   now: number,
 ): void {
+  const withdrawn = path.findIndex((certificate) => store.isWithdrawn(certificate));
+  if (withdrawn >= 0) {
+    const { serial: value, subject } = path[withdrawn] as Certificate;
+    const field = withdrawn === 0 ? "leaf" : "issuer";
+    throw fault("pki/revoked", `${subject.text} was revoked by the control plane`, { field, value });
+  }
   if (policy === "off") return;
   for (let i = 0; i < path.length - 1; i++) {
     const certificate = path[i] as Certificate;

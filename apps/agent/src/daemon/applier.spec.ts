@@ -1,7 +1,7 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane } from "@sallyport/dataplane";
 import { type DataPlaneOp, type IkeConfig, NOTHING_DECIDED } from "@sallyport/ike";
-import { type ConnectionIntent, type GatewayIntent, INTENT_SCHEMA, Secret } from "@sallyport/intent";
+import { type ConnectionIntent, type GatewayIntent, INTENT_SCHEMA, Secret, withoutPeople } from "@sallyport/intent";
 import pino from "pino";
 import { IntentApplier } from "./applier.js";
 import type { ConfigOutcome } from "./engine-host.js";
@@ -240,5 +240,61 @@ describe("a peer named by DNS (PEER-01)", () => {
     addresses = undefined;
     await applier.refresh();
     expect(endpoint()).toBe("192.0.2.66");
+  });
+});
+
+describe("somebody who is let in no more", () => {
+  const remoteAccess = (id: string): ConnectionIntent => ({
+    ...connection(id, []),
+    modeConfig: {
+      poolIds: [],
+      onlyUsers: true,
+      users: ["alice@acme", "bob@acme"].map((value) => ({ identity: { type: "email", value } })),
+    },
+  });
+  const users = (config: IkeConfig | undefined) =>
+    config?.peers[0]?.modeConfig?.users.map(({ identity }) => ("name" in identity ? identity.name : ""));
+
+  it("is out without anything being looked up, and stays out whatever intent comes", async () => {
+    const refused = new Set<string>();
+    let lookUps = 0;
+    const own = new IntentApplier({
+      configure: async (config) => {
+        configured.push(config);
+        return { failures: [] };
+      },
+      dataPlane: {
+        capabilities: { name: "kernel", forcesEncapsulation: false } as DataPlane["capabilities"],
+        tryAlgorithm: async () => undefined,
+      },
+      credential: () => undefined,
+      admitted: (wanted) => withoutPeople(wanted, refused),
+      clock: { now: () => 0, wall: () => 0 },
+      log: pino({ level: "silent" }),
+      network: {
+        resolveHost: async () => {
+          // The second one never comes to an end.
+          if (++lookUps > 1) await new Promise(() => undefined);
+          return [IpAddress.parse("192.0.2.2")];
+        },
+        localAddressFor: async () => IpAddress.parse("192.0.2.1"),
+      },
+      onMissing: () => undefined,
+    });
+    try {
+      await own.admitAnew();
+      expect(configured).toEqual([]);
+      await own.apply(intent(1, remoteAccess("people")));
+      expect(users(configured.at(-1))).toEqual(["alice@acme", "bob@acme"]);
+      void own.refresh();
+      refused.add("alice@acme");
+      await own.admitAnew();
+      expect(users(configured.at(-1))).toEqual(["bob@acme"]);
+      refused.delete("alice@acme");
+      await own.admitAnew();
+      expect(users(configured.at(-1))).toEqual(["alice@acme", "bob@acme"]);
+    } finally {
+      own.close();
+    }
   });
 });

@@ -24,6 +24,8 @@ export interface ApplierOptions {
   readonly log: Logger;
   /** Whom to ask where a peer is and whence to call it; the system when absent. */
   readonly network?: { readonly resolveHost: typeof resolveHost; readonly localAddressFor: typeof localAddressFor };
+  /** The intent without those who are let in no more; asked for whenever something is configured. Absent: all of it. */
+  readonly admitted?: (intent: GatewayIntent) => GatewayIntent;
   /** Whether a connection has an IKE SA with its peer that answers as far as is known; then it is asked whether it still does. */
   readonly stands?: (connectionId: string) => boolean;
   /** What is missing may have changed. */
@@ -39,6 +41,8 @@ const LOOKUPS = 16;
 /** Makes an intent this gateway's configuration. One at a time; a refused one leaves the last good one in force. */
 export class IntentApplier {
   #current: GatewayIntent | undefined;
+  /** What was configured last, which may be on its way to be `#current`. */
+  #configured: { readonly intent: GatewayIntent; readonly facts: LocalFacts } | undefined;
   #closed = false;
   #tail: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -67,10 +71,10 @@ export class IntentApplier {
     return this.#alone(async () => {
       await checkCapabilities(intent, this.options.dataPlane);
       const before = this.#current;
-      const { failures } = await this.options.configure(await this.#config(intent));
+      const { failures } = await this.#configure(intent);
       const [first] = failures;
       if (first) {
-        await this.options.configure(before ? await this.#config(before) : NOTHING_DECIDED);
+        await (before ? this.#configure(before) : this.#configureNothing());
         throw refusal(intent, first);
       }
       if (before) this.#tellDiff(before, intent);
@@ -84,15 +88,30 @@ export class IntentApplier {
       clearTimeout(this.#timer);
       this.#current = undefined;
       this.#missing = new Map();
-      await this.options.configure(NOTHING_DECIDED);
+      await this.#configureNothing();
     });
   }
 
   /** Looks at names and addresses anew. */
   refresh(): Promise<void> {
     return this.#alone(async () => {
-      if (this.#current) await this.options.configure(await this.#config(this.#current));
+      if (this.#current) await this.#configure(this.#current);
     });
+  }
+
+  /** Somebody is let in no more, or again. Waits for nothing that is being looked up or applied; resolves when it is in force. */
+  async admitAnew(): Promise<void> {
+    if (this.#configured) await this.options.configure(this.#config(this.#configured));
+  }
+
+  async #configure(intent: GatewayIntent): Promise<ConfigOutcome> {
+    this.#configured = { intent, facts: await this.#facts(intent) };
+    return this.options.configure(this.#config(this.#configured));
+  }
+
+  #configureNothing(): Promise<ConfigOutcome> {
+    this.#configured = undefined;
+    return this.options.configure(NOTHING_DECIDED);
   }
 
   /** What a new intent changes, for the log. */
@@ -117,8 +136,8 @@ export class IntentApplier {
     return mine;
   }
 
-  async #config(intent: GatewayIntent): Promise<IkeConfig> {
-    const { config, missing } = toIkeConfig(intent, await this.#facts(intent));
+  #config({ intent, facts }: { readonly intent: GatewayIntent; readonly facts: LocalFacts }): IkeConfig {
+    const { config, missing } = toIkeConfig(this.options.admitted?.(intent) ?? intent, facts);
     const before = this.#missing;
     this.#missing = new Map(
       [...missing].map(([id, why]) => [id, before.get(id) ?? { why, at: this.options.clock.now() }]),

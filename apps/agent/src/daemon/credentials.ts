@@ -231,11 +231,13 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
 
   /**
    * Certificates that were taken and would not be any more, each with the reason; what is known too little about is asked for.
-   * There may be many: the event loop has its turn in between.
+   * There may be many: the event loop has its turn in between. With `by`, only those that rest on the certificate of this
+   * fingerprint are looked at.
    */
-  async *distrusted(): AsyncGenerator<{ readonly fingerprint: string; readonly failure: Failure }> {
+  async *distrusted(by?: string): AsyncGenerator<{ readonly fingerprint: string; readonly failure: Failure }> {
     let since = performance.now();
     for (const [fingerprint, chain] of [...this.#taken]) {
+      if (by !== undefined && !chain.path.some((c) => c.fingerprint === by)) continue;
       if (performance.now() - since > SLICE_MS) {
         await new Promise(setImmediate);
         since = performance.now();

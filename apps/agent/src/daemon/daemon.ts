@@ -5,6 +5,7 @@ import type { IkeEvent } from "@sallyport/ike";
 import { DEFAULT_PORTS, type GatewayIntent } from "@sallyport/intent";
 import { RequestedKeys } from "../certify/index.js";
 import { fault } from "../faults.js";
+import type { Verdict } from "../stream/index.js";
 import type { DataPlaneChoice } from "./carrier.js";
 import { systemClock } from "./clock.js";
 import { ask, ControlSocket, tellable } from "./control-socket.js";
@@ -15,6 +16,7 @@ import { endKeeper, startKeeper } from "./keeper.js";
 import { localCommands } from "./local-commands.js";
 import { createLogger, LogBuffer, type Logger } from "./log.js";
 import { LogBudget } from "./log-budget.js";
+import { Refused } from "./refused.js";
 import { ResolverHook } from "./resolver-hook.js";
 import { Revocation } from "./revocation.js";
 import type { StartState } from "./status-text.js";
@@ -51,6 +53,7 @@ export class Daemon {
   readonly requested: RequestedKeys;
   readonly #listeners = new Set<(event: IkeEvent) => void>();
   readonly #lines = new LogBudget(systemClock.now);
+  readonly #refused: Refused;
   #gateway: Gateway | undefined;
   #control: ControlSocket | undefined;
   #keeperSeconds = 0;
@@ -73,15 +76,14 @@ export class Daemon {
       this.onEvent((event) => hook.onEvent(event));
     }
     this.requested = new RequestedKeys(options.stateDir);
-    this.credentials = new Credentials(
-      new Revocation({
-        fetch: webFetch,
-        clock: systemClock,
-        log: this.log,
-        onNews: () => this.#gateway?.dropDistrusted(),
-      }),
-      this.requested,
-    );
+    const revocation = new Revocation({
+      fetch: webFetch,
+      clock: systemClock,
+      log: this.log,
+      onNews: () => this.#gateway?.dropDistrusted(),
+    });
+    this.#refused = new Refused(revocation);
+    this.credentials = new Credentials(revocation, this.requested);
   }
 
   get gateway(): Gateway {
@@ -189,6 +191,12 @@ export class Daemon {
     }
   }
 
+  /** Whom the control plane has revoked, or let in again; gives how many IKE SAs ended, by number. One call at a time. */
+  async judge(verdicts: readonly Verdict[]): Promise<ReadonlyMap<number, number>> {
+    this.#refused.take(verdicts);
+    return (await this.#gateway?.judge(verdicts)) ?? new Map();
+  }
+
   /** Back to no intent at all. */
   clear(): Promise<void> {
     return this.gateway.clear();
@@ -205,6 +213,7 @@ export class Daemon {
       tunName,
       log: this.log,
       credentials: this.credentials,
+      refused: this.#refused,
       onEvent: (event) => this.#onEvent(event),
       onChange: () => this.onChange(),
     });

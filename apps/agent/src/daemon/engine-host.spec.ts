@@ -262,3 +262,42 @@ it("overwrites the keys of SAs that were handed over, and of those that were ref
   expect(t.calls).toEqual(["installSa"]);
   for (const key of keys) expect(key.every((octet) => octet === 0)).toBe(true);
 });
+
+it("has carried a command out when what came before it is dealt with and the data plane has done what follows", async () => {
+  const sa = { destination: THERE.address, protocol: "esp", spi: 300 } as const;
+  let now = 0;
+  const t = setUp(
+    (input) => {
+      // The first datagram takes more than a slice, so that what follows waits.
+      if (input.on === "datagram") now += 100;
+      return input.on === "command" ? [{ do: "dataplane", id: 0, ops: [{ op: "removeSa", args: [sa] }] }] : [];
+    },
+    undefined,
+    () => now,
+  );
+  t.receive(Uint8Array.of(1));
+  t.receive(Uint8Array.of(1));
+  const command = { command: "distrust", fingerprint: "00", failure: { code: "pki/revoked", message: "" } } as const;
+  const done = t.host.carriedOut(command);
+  expect(kinds(t.inputs)).toEqual(["datagram"]);
+  await done;
+  expect(kinds(t.inputs)).toEqual(["datagram", "datagram", "command"]);
+  expect(t.calls).toEqual(["removeSa"]);
+});
+
+it("keeps nobody waiting for a command when it closes", async () => {
+  let now = 0;
+  const t = setUp(
+    () => {
+      now += 100;
+      return [];
+    },
+    undefined,
+    () => now,
+  );
+  t.receive(Uint8Array.of(1));
+  const done = t.host.carriedOut({ command: "probe", peer: "p" });
+  t.host.close();
+  await expect(done).resolves.toBeUndefined();
+  await expect(t.host.carriedOut({ command: "probe", peer: "p" })).resolves.toBeUndefined();
+});

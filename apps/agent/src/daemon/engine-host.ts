@@ -68,6 +68,8 @@ export class EngineHost {
   #closed = false;
   /** Data plane calls, one after another in the order of emission. */
   #dataPlaneTail: Promise<void> = Promise.resolve();
+  /** Who waits for an input to be dealt with. */
+  readonly #awaited = new Map<Input, () => void>();
   #dropped = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -118,6 +120,16 @@ export class EngineHost {
     this.#feed({ on: "command", now: this.#now(), command });
   }
 
+  /** Resolves when the engine has carried the command out, after all that came before it, and the data plane what came of it. */
+  async carriedOut(command: Command): Promise<void> {
+    if (this.#closed) return;
+    const input: Input = { on: "command", now: this.#now(), command };
+    const done = new Promise<void>((resolve) => this.#awaited.set(input, resolve));
+    this.#feed(input);
+    await done;
+    await this.#dataPlaneTail;
+  }
+
   /** Links, addresses or routes have changed. */
   network(addresses: readonly IpAddress[]): void {
     this.#feed({ on: "network", now: this.#now(), addresses });
@@ -149,6 +161,8 @@ export class EngineHost {
   close(): void {
     this.#closed = true;
     this.#timers.clear();
+    for (const resolve of this.#awaited.values()) resolve();
+    this.#awaited.clear();
   }
 
   #now(): number {
@@ -225,6 +239,8 @@ export class EngineHost {
     } catch (error) {
       this.#failed(error, input);
     }
+    this.#awaited.get(input)?.();
+    this.#awaited.delete(input);
   }
 
   #sendLate(effect: Extract<Effect, { do: "send" }>, input: Input): void {

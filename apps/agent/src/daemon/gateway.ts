@@ -4,13 +4,14 @@ import {
   type EngineStatus,
   IkeEngine,
   type IkeEvent,
+  type IkeStatus,
   type PolicyStatus,
   usePrimitives,
 } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { IkePrimitives } from "@sallyport/linux-io";
 import { fault } from "../faults.js";
-import type { Snapshot } from "../stream/index.js";
+import type { Snapshot, Verdict } from "../stream/index.js";
 import { IntentApplier } from "./applier.js";
 import { type Carrier, type CarrierOptions, openCarrier } from "./carrier.js";
 import { SystemRng, systemClock } from "./clock.js";
@@ -20,12 +21,14 @@ import { DhcpResponder } from "./dhcp-responder.js";
 import { EapTlsRunner } from "./eap-tls.js";
 import { EngineHost } from "./engine-host.js";
 import { NetworkWatcher, ownAddresses } from "./network.js";
+import type { Refused } from "./refused.js";
 import { childCounters, tunnelStates } from "./report.js";
 import { inSlices } from "./slices.js";
 import type { IkePorts } from "./transport.js";
 
 export interface GatewayOptions extends Omit<CarrierOptions, "clock"> {
   readonly credentials: Credentials;
+  readonly refused: Refused;
   readonly onEvent: (event: IkeEvent) => void;
   /** The state of tunnels changed without an event of the engine. */
   readonly onChange: () => void;
@@ -49,6 +52,8 @@ export class Gateway {
   #judging: Promise<void> | undefined;
   #judgeAgain = false;
   readonly #judgeTimer = setInterval(() => this.dropDistrusted(), JUDGE_MS).unref();
+  /** IKE SAs that have lost their CHILD SAs because they are not believed any more, while somebody counts them. */
+  #distrusted: Map<number, IkeStatus> | undefined;
   readonly #traces = new Map<string, Set<(trace: Trace) => void>>();
   /** When a tunnel's status was first seen as it is, wall time. */
   readonly #since = new Map<string, { status: number; at: number }>();
@@ -68,6 +73,8 @@ export class Gateway {
       crypto: this.#crypto,
       log: options.log,
       onEvent: (event) => {
+        if (event.event === "child-down" && event.reason === "distrusted")
+          this.#distrusted?.set(event.ike.serial, event.ike);
         if (event.event === "peer-dead" || event.event === "negotiation-failed") this.#applier.doubt();
         options.onEvent(event);
       },
@@ -80,6 +87,7 @@ export class Gateway {
       dataPlane: carrier.dataPlane,
       virtual: () => this.#host.virtualAddresses(),
       credential: (certificate) => options.credentials.credential(certificate),
+      admitted: (intent) => options.refused.admitted(intent),
       clock: systemClock,
       log: options.log,
       stands: (connection) => this.#stands(connection),
@@ -196,6 +204,51 @@ export class Gateway {
       for await (const { fingerprint, failure } of this.options.credentials.distrusted()) {
         this.#host.command({ command: "distrust", fingerprint, failure });
       }
+    }
+  }
+
+  /**
+   * Ends what rests on those whom `refused` has come to refuse, and takes in whom it refuses no more; gives how many IKE SAs ended, by
+   * the number of the verdict. One call at a time.
+   */
+  async judge(verdicts: readonly Verdict[]): Promise<ReadonlyMap<number, number>> {
+    const ended = new Map<number, number>();
+    const count = (number: number) => ended.set(number, (ended.get(number) ?? 0) + 1);
+    for (const { number, refusal, lifted } of verdicts) {
+      if (refusal.kind !== "certificate" || lifted) continue;
+      const lost = await this.#counting(() => this.#distrust(refusal.fingerprint, refusal.subject));
+      for (const _ of lost) count(number);
+    }
+    const people = verdicts.flatMap(({ number, refusal }) =>
+      refusal.kind === "person" ? [[refusal.username, number] as const] : [],
+    );
+    if (people.length > 0) {
+      const numbers = new Map(people);
+      for (const { user, remoteId } of await this.#counting(() => this.#applier.admitAnew())) {
+        const number = numbers.get((user ?? remoteId ?? "").toLowerCase());
+        if (number !== undefined) count(number);
+      }
+    }
+    return ended;
+  }
+
+  /** What rests on this very certificate, and on those that it has issued. */
+  async #distrust(fingerprint: string, subject: string): Promise<void> {
+    const failure = { code: "pki/revoked", message: `${subject} was revoked by the control plane` };
+    await this.#host.carriedOut({ command: "distrust", fingerprint, failure });
+    for await (const below of this.options.credentials.distrusted(fingerprint)) {
+      await this.#host.carriedOut({ command: "distrust", ...below });
+    }
+  }
+
+  async #counting(work: () => Promise<void>): Promise<readonly IkeStatus[]> {
+    const distrusted = new Map<number, IkeStatus>();
+    this.#distrusted = distrusted;
+    try {
+      await work();
+      return [...distrusted.values()];
+    } finally {
+      this.#distrusted = undefined;
     }
   }
 

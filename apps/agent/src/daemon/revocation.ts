@@ -68,11 +68,10 @@ export class Revocation {
    * @throws pki/revoked, pki/revocation-unknown (strict)
    */
   require(path: readonly Certificate[], policy: RevocationPolicy): void {
-    if (policy === "off") return;
     try {
       requireUnrevoked(path, this.store, policy, this.options.clock.wall());
     } finally {
-      for (const question of questionsOf(path)) void this.#learn(question);
+      if (policy !== "off") for (const question of questionsOf(path)) void this.#learn(question);
     }
   }
 

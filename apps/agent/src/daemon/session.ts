@@ -3,8 +3,15 @@ import { Severity } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
 import { renew, renewalDue } from "../enrol/index.js";
-import { type Enrolment, type EnrolmentStore, IntentStore } from "../store/index.js";
-import { ControlChannel, changesBetween, IntentKeeper, Reporter, type Snapshot } from "../stream/index.js";
+import { type Enrolment, type EnrolmentStore, IntentStore, RevocationStore } from "../store/index.js";
+import {
+  ControlChannel,
+  changesBetween,
+  IntentKeeper,
+  Reporter,
+  RevocationKeeper,
+  type Snapshot,
+} from "../stream/index.js";
 import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
@@ -27,6 +34,7 @@ export interface SessionOptions {
 export class Session {
   readonly #reporter = new Reporter();
   readonly #keeper: IntentKeeper;
+  readonly #revocations: RevocationKeeper;
   readonly #channel: ControlChannel;
   readonly #commands: RemoteCommands;
   #enrolment: Enrolment;
@@ -51,11 +59,18 @@ export class Session {
       apply: (intent) => this.#apply(intent),
       clear: () => daemon.clear(),
     });
+    this.#revocations = new RevocationKeeper({
+      store: new RevocationStore(daemon.options.stateDir),
+      reporter: this.#reporter,
+      log: daemon.log,
+      apply: (verdicts) => daemon.judge(verdicts),
+    });
     this.#channel = new ControlChannel({
       enrolment: () => this.#enrolment,
       agentVersion,
       dataPlane: { ...this.#dataPlane() },
       intents: this.#keeper,
+      revocations: this.#revocations,
       reporter: this.#reporter,
       restart: (sasApart) => this.#tellAll((all) => this.#reporter.restart(all, sasApart)),
       resync: () => this.#tellAll((all) => this.#reporter.resync(all)),
@@ -70,10 +85,13 @@ export class Session {
     return this.#channel.connected;
   }
 
-  /** The last good intent first, the control plane after: the gateway needs only the former. */
+  /** The gateway needs only its last good intent; before it answers anyone by it, it hears whom not to, if there is who tells it. */
   async start(): Promise<void> {
-    await this.#keeper.start();
+    await this.#revocations.start();
+    await this.#keeper.load();
+    const inForce = this.#keeper.start(this.#revocations.heard());
     this.#channel.start();
+    await inForce;
     this.#scheduleCounters();
     this.#renewalTimer = setInterval(() => void this.#renewWhenDue(), RENEWAL_CHECK_MS).unref();
     await this.#renewWhenDue();

@@ -28,6 +28,7 @@ import { Backoff, RECONNECT } from "./backoff.js";
 import { fault } from "./faults.js";
 import type { IntentKeeper } from "./intent-keeper.js";
 import type { Reporter } from "./reporter.js";
+import type { RevocationKeeper } from "./revocation-keeper.js";
 
 export interface ControlChannelOptions {
   /** Read at every attempt, so that renewed certificates are used from the next one on. */
@@ -35,6 +36,7 @@ export interface ControlChannelOptions {
   readonly agentVersion: string;
   readonly dataPlane: Omit<DataPlane, "$typeName" | "$unknown">;
   readonly intents: IntentKeeper;
+  readonly revocations: RevocationKeeper;
   readonly reporter: Reporter;
   /** Gives the reporter every tunnel's state, for the complete report that opens a stream, with IKE SAs apart from tunnels or not. */
   readonly restart: (sasApart: boolean) => Promise<void>;
@@ -99,6 +101,8 @@ export class ControlChannel {
       } catch (error) {
         this.#report(url, error);
       }
+      // Every address was tried: it is away.
+      if (attempt + 1 >= urls.length) this.options.revocations.away();
       this.#setConnected(false);
       if (performance.now() - started > STABLE_MS) this.#backoff.reset();
       await sleep(wait ?? this.#backoff.next(), undefined, { signal }).catch(() => {});
@@ -164,17 +168,21 @@ export class ControlChannel {
     watch: Watchdog,
     url: string,
   ): Promise<number | undefined> {
-    const { intents, reporter, log } = this.options;
+    const { intents, revocations, reporter, log } = this.options;
     for await (const { body } of incoming) {
       if (this.#connected) watch.within(SILENCE_MS, silent());
       switch (body.case) {
         case "welcome":
           watch.within(SILENCE_MS, silent());
+          if (!body.value.tellsRevocations) revocations.away();
           await this.options.restart(body.value.sasApart);
           outgoing.open(body.value.pingIntervalMs || DEFAULT_PING_MS);
           log.info({ url, controlPlane: body.value.version }, "connected to the control plane");
           this.#lastFailure = "";
           this.#setConnected(true);
+          break;
+        case "revocations":
+          void revocations.receive(body.value);
           break;
         case "intent":
           void intents.receive(body.value);
@@ -219,7 +227,7 @@ export class ControlChannel {
   }
 
   #hello(): Hello {
-    const { enrolment, agentVersion, dataPlane, intents } = this.options;
+    const { enrolment, agentVersion, dataPlane, intents, revocations } = this.options;
     return create(HelloSchema, {
       agentVersion,
       contractVersion: CONTRACT_VERSION,
@@ -230,6 +238,7 @@ export class ControlChannel {
       dataPlane: { ...dataPlane },
       intentSchemaVersions: [INTENT_SCHEMA],
       startedAt: timestampFromMs(this.#startedAt),
+      revocationsUpTo: revocations.upTo,
     });
   }
 

@@ -2,3 +2,4 @@ export { type Changes, changesBetween, type Snapshot, saKey, type TunnelReport }
 export { ControlChannel, type ControlChannelOptions } from "./control-channel.js";
 export { IntentKeeper, type IntentKeeperOptions } from "./intent-keeper.js";
 export { type NewEvent, Reporter } from "./reporter.js";
+export { RevocationKeeper, type RevocationKeeperOptions, type Verdict } from "./revocation-keeper.js";

@@ -177,9 +177,28 @@ describe("at its start", () => {
     await first.keeper.receive(message(2));
     first.keeper.stop();
     const again = gateway();
-    await again.keeper.start();
+    await again.keeper.load();
+    await again.keeper.start(Promise.resolve());
     expect(again.applied).toEqual([1]);
     expect(again.keeper).toMatchObject({ running: 1, confirmed: 1 });
+  });
+
+  it("an agent puts nothing in force before it may, and what came meanwhile after it", async () => {
+    const first = gateway();
+    await first.keeper.receive(message(1));
+    await first.keeper.confirm(1);
+    const again = gateway();
+    const ready = Promise.withResolvers<void>();
+    await again.keeper.load();
+    const started = again.keeper.start(ready.promise);
+    const received = [again.keeper.receive(message(1)), again.keeper.receive(message(2))];
+    await settle();
+    expect(again.applied).toEqual([]);
+    expect(again.keeper).toMatchObject({ running: 0, confirmed: 1 });
+    ready.resolve();
+    await Promise.all([started, ...received]);
+    expect(again.applied).toEqual([1, 2]);
+    again.keeper.stop();
   });
 
   it("an agent whose last good intent cannot be applied yet tries it again", async () => {
@@ -191,7 +210,8 @@ describe("at its start", () => {
     again.behaviour.apply = () => {
       if (++tries === 1) throw new Error("the device is not there yet");
     };
-    await again.keeper.start();
+    await again.keeper.load();
+    await again.keeper.start(Promise.resolve());
     expect(again.keeper).toMatchObject({ running: 0, confirmed: 1 });
     jest.advanceTimersByTime(1000);
     await settle();
@@ -208,7 +228,8 @@ describe("at its start", () => {
     again.behaviour.apply = (intent) => {
       if (intent.revision === 1) throw new Error("the device is gone");
     };
-    await again.keeper.start();
+    await again.keeper.load();
+    await again.keeper.start(Promise.resolve());
     await again.keeper.receive(message(2));
     expect(again.keeper).toMatchObject({ running: 2, confirmed: 1 });
     again.keeper.stop();

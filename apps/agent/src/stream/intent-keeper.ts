@@ -59,14 +59,23 @@ export class IntentKeeper {
     return this.#refused;
   }
 
-  /** Puts the last good intent from disk in force; what stands in its way now may be gone a moment later, so it is tried again. */
-  async start(): Promise<void> {
+  /** Reads the last good intent from disk: from then on it is the confirmed one. */
+  async load(): Promise<void> {
     const { store, log } = this.options;
     const { intent, damage } = await store.load();
     for (const err of damage) log.error({ err }, "the last good intent is damaged");
-    if (intent === undefined) return;
     this.#confirmed = intent;
-    await this.#putInForce(intent, RETRY_MS.first);
+  }
+
+  /**
+   * Puts the last good intent in force once `ready` has resolved, and whatever was received meanwhile after it; what stands in its
+   * way now may be gone a moment later, so it is tried again.
+   */
+  start(ready: Promise<void>): Promise<void> {
+    return this.#alone(async () => {
+      await ready;
+      if (this.#confirmed !== undefined) await this.#putInForce(this.#confirmed, RETRY_MS.first);
+    });
   }
 
   async #putInForce(intent: GatewayIntent, wait: number): Promise<void> {

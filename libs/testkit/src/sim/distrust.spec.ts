@@ -51,6 +51,26 @@ describe("a certificate that is not believed any more", () => {
     expect(a.dataPlane.sas.size).toBe(0);
   });
 
+  test.each([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])("leaves nothing when it comes %i ms into a handshake", (ms) => {
+    const keys = new SimKeys();
+    const [a, b] = [keys.issue("CA", A), keys.issue("CA", B)];
+    const ends = pair({
+      keys,
+      a: configOf(peerOf("a", { localAuth: [a], remoteAuth: [trusting(B, "CA")] })),
+      b: configOf(peerOf("b", { localAuth: [b], remoteAuth: [trusting(A, "CA")], passive: true })),
+    });
+    ends.a.cryptoDelay = ends.a.dataPlaneDelay = ends.b.cryptoDelay = ends.b.dataPlaneDelay = 10;
+    ends.sim.run(ms / 1000);
+    // What was answered before it was known is dealt with before the command: inputs keep their order.
+    keys.revoked.add("a.example");
+    ends.b.command({ command: "distrust", fingerprint: fingerprintOf(a), failure: FAILURE });
+    ends.sim.run(60);
+    expect(ends.b.established()).toEqual([]);
+    expect(ends.b.dataPlane.sas.size).toBe(0);
+    expect(ends.a.established()).toEqual([]);
+    expect(ends.a.dataPlane.sas.size).toBe(0);
+  });
+
   it("touches no IKE SA that rests on another", () => {
     const { a } = up();
     a.command({ command: "distrust", fingerprint: "00".repeat(32), failure: FAILURE });

@@ -11,15 +11,18 @@ import {
   GoodbyeReason,
   type Hello,
   OLDEST_CONTRACT_VERSION,
+  type RevocationApplied,
 } from "@sallyport/contract";
 import type { Message } from "../../platform/bus/bus.js";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import type { Log } from "../../platform/log/log.js";
 import type { IntentService } from "../intents/intent.service.js";
+import type { Confirmations } from "../revocations/confirmations.js";
 import type { AgentPeer } from "./agent-peer.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
 import type { ReportIngest, ReportSource } from "./report-ingest.js";
 import { commandProblem } from "./report-mapping.js";
+import { type ReadRegister, ToldRevocations } from "./told-revocations.js";
 
 const SESSION_LIMITS = {
   /** Messages that wait to be sent, and answers of the agent that wait to be written down. */
@@ -27,6 +30,8 @@ const SESSION_LIMITS = {
   pending: 64,
   /** Commands that the agent has not answered. */
   commands: 16,
+  /** Revocations that one message of the agent tells of; a message to it has fewer. */
+  applied: 1_000,
   /** Messages from the agent: at once, and per second. */
   burst: 500,
   perSecond: 100,
@@ -39,6 +44,8 @@ const SESSION_LIMITS = {
 export interface SessionDependencies {
   readonly intents: IntentService;
   readonly ingest: ReportIngest;
+  readonly register: ReadRegister;
+  readonly confirmations: Pick<Confirmations, "take">;
   readonly log: Log;
   readonly version: string;
   /** Called once, when the agent has said hello: makes it the gateway's one session. */
@@ -61,6 +68,10 @@ export class AgentSession {
   readonly #out = new MessageQueue<ControlMessage>(SESSION_LIMITS.outgoing);
   readonly #bucket = new TokenBucket(SESSION_LIMITS.burst, SESSION_LIMITS.perSecond, performance.now());
   #hello: Hello | undefined;
+  /** Undefined: the agent understands none, or has not said hello. */
+  #revocations: ToldRevocations | undefined;
+  /** The agent was told whom to refuse: it may have an intent. */
+  #mayServe = false;
   /** Revision that was sent last on this stream, or that the agent said it runs. */
   #sent = 0;
   #ended = false;
@@ -116,6 +127,12 @@ export class AgentSession {
     }
   }
 
+  /** Tells what has come into the register, also while its beginning is being told: that may have been read before. */
+  async tellRevocations(read: ReadRegister): Promise<void> {
+    const revocations = this.#revocations;
+    if (revocations) await this.#persist("telling revocations", () => revocations.tell(read));
+  }
+
   /** Sends the newest revision unless the agent has it. Calls while one is at work make it look once more afterwards. */
   deliver(): Promise<void> {
     this.#again = true;
@@ -126,7 +143,7 @@ export class AgentSession {
   }
 
   async #deliverLoop(): Promise<void> {
-    while (this.#again && !this.#ended && this.#hello !== undefined) {
+    while (this.#again && !this.#ended && this.#mayServe) {
       this.#again = false;
       await this.#persist("delivering an intent", () => this.#deliver());
     }
@@ -205,6 +222,9 @@ export class AgentSession {
         this.#answer("a reversion", () => intents.reverted(gatewayId, revision, toRevision, reason));
         break;
       }
+      case "revocationsApplied":
+        this.#applied(body.value.upTo, body.value.applied);
+        break;
       case "state":
         ingest.state(this.#source(), body.value);
         break;
@@ -224,6 +244,12 @@ export class AgentSession {
         // A newer agent may say what this version does not know.
         break;
     }
+  }
+
+  #applied(upTo: number, applied: readonly RevocationApplied[]): void {
+    const { gatewayId, organizationId } = this.peer;
+    const ended = applied.slice(0, SESSION_LIMITS.applied).map(({ number, endedSas }) => ({ number, endedSas }));
+    this.dependencies.confirmations.take({ gatewayId, organizationId, upTo, ended, at: new Date() });
   }
 
   #answered({ id, ok, problem, csr }: CommandResult): void {
@@ -248,7 +274,15 @@ export class AgentSession {
     this.#sent = hello.runningRevision;
     this.#watch(SESSION_LIMITS.silenceMs, GoodbyeReason.PROTOCOL_ERROR, "silence");
     const { version: ours, opened, intents, ingest } = this.dependencies;
-    this.#send({ case: "welcome", value: { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs, sasApart: true } });
+    const { revocationsUpTo: upTo } = hello;
+    if (upTo !== undefined) {
+      const send = (value: Extract<Body, { case: "revocations" }>["value"]) =>
+        this.#send({ case: "revocations", value });
+      this.#revocations = new ToldRevocations(upTo, this.peer.organizationId, send);
+    }
+    const tellsRevocations = upTo !== undefined;
+    const welcome = { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs, sasApart: true, tellsRevocations };
+    this.#send({ case: "welcome", value: welcome });
     const { runningRevision: running, confirmedRevision: confirmed } = hello;
     // It came back within its time after a change: the change did not cut it off.
     if (running > 0 && running !== confirmed) this.#send({ case: "confirm", value: { revision: running } });
@@ -257,6 +291,11 @@ export class AgentSession {
       if (!this.#ended) ingest.opened(this.#source(), () => this.#send({ case: "resync", value: {} }));
       if (running > 0) await intents.acked(this.peer.gatewayId, running);
       if (confirmed > 0) await intents.confirmed(this.peer.gatewayId, confirmed);
+    });
+    this.#answer("a hello's place in the register of revocations", async () => {
+      await this.#revocations?.tell(this.dependencies.register);
+      this.#mayServe = true;
+      if (upTo !== undefined && upTo > 0) this.#applied(upTo, []);
     });
     this.#work = this.#work.then(() => this.deliver());
   }

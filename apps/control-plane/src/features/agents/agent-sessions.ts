@@ -5,15 +5,20 @@ import { type AgentMessage, CommandSchema, type ControlMessage, GoodbyeReason, t
 import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { IntentService } from "../intents/intent.service.js";
+import { Confirmations } from "../revocations/confirmations.js";
+import { RevocationService } from "../revocations/revocation.service.js";
 import { type AgentPeer, AgentPeerService } from "./agent-peer.service.js";
 import { AgentSession } from "./agent-session.js";
 import { ReportIngest } from "./report-ingest.js";
 import { SessionStore } from "./session.store.js";
+import { type ReadRegister, readOnce } from "./told-revocations.js";
 
 const SEEN_MS = 10_000;
 const REAP_MS = 15_000;
 /** How long a wake-up that got lost may cost. */
 const LOOK_MS = 60_000;
+/** Sessions that look for themselves at a time. */
+const LOOKING = 4;
 
 /** The streams that this replica holds, one a gateway, and what wake-ups mean to them. */
 @Injectable()
@@ -26,12 +31,15 @@ export class AgentSessions {
   readonly #timers: NodeJS.Timeout[] = [];
   /** Writes about one session happen one after another. */
   readonly #closing = new Set<Promise<void>>();
+  readonly #register: ReadRegister = (organizationId, after) => this.revocations.after(organizationId, after);
 
   constructor(
     private readonly store: SessionStore,
     private readonly peers: AgentPeerService,
     private readonly intents: IntentService,
     private readonly ingest: ReportIngest,
+    private readonly revocations: RevocationService,
+    private readonly confirmations: Confirmations,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -48,14 +56,15 @@ export class AgentSessions {
         const session = this.#byGateway.get(gatewayId);
         if (session) void this.#refuseRevoked(session);
       }),
+      bus.subscribe("revocation", ({ organizationId }) => this.#tellRevocations(organizationId)),
       bus.subscribe("command", (message) => this.#command(message)),
-      bus.onReconnect(() => this.#lookAtAll()),
+      bus.onReconnect(() => void this.#lookAtAll()),
     );
     this.#every(SEEN_MS, () => this.store.seen([...this.#byGateway.values()].map((s) => s.id)));
     this.#every(REAP_MS, async () => {
       for (const gateway of await this.store.reap()) await this.bus.publish("onboarding", gateway);
     });
-    this.#every(LOOK_MS, async () => this.#lookAtAll());
+    this.#every(LOOK_MS, () => this.#lookAtAll());
   }
 
   /** Says goodbye to everybody and writes down that they are gone. */
@@ -76,6 +85,8 @@ export class AgentSessions {
     const session = new AgentSession(peer, {
       intents: this.intents,
       ingest: this.ingest,
+      register: this.#register,
+      confirmations: this.confirmations,
       log: this.log,
       version,
       opened: (opened, hello) => this.#opened(opened, hello),
@@ -157,13 +168,28 @@ export class AgentSessions {
     }
   }
 
-  /** Wake-ups may have been missed: every session looks for itself. */
-  #lookAtAll(): void {
+  /** Every session of an organization, or of all. */
+  #tellRevocations(organizationId?: string): void {
+    const read = readOnce(this.#register);
     for (const session of this.#byGateway.values()) {
-      void session.deliver();
-      void this.#refuseRevoked(session);
-      void this.#refuseReplaced(session);
+      if (organizationId === undefined || session.peer.organizationId === organizationId) {
+        void session.tellRevocations(read);
+      }
     }
+  }
+
+  /** Wake-ups may have been missed: every session looks for itself, a few at a time, since others want the database too. */
+  async #lookAtAll(): Promise<void> {
+    this.#tellRevocations();
+    const sessions = this.#byGateway.values();
+    const look = async () => {
+      for (const session of sessions) {
+        await session.deliver();
+        await this.#refuseRevoked(session);
+        await this.#refuseReplaced(session);
+      }
+    };
+    await Promise.all(Array.from({ length: LOOKING }, look));
   }
 
   #every(ms: number, work: () => Promise<void>): void {

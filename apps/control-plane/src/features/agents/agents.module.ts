@@ -4,6 +4,7 @@ import { CertificatesModule } from "../certificates/certificates.module.js";
 import { EnrolmentModule } from "../enrolment/enrolment.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
+import { RevocationRegisterModule } from "../revocations/revocation-register.module.js";
 import { TunnelsModule } from "../tunnels/tunnels.module.js";
 import { AgentCommands } from "./agent-commands.service.js";
 import { AgentPeerService } from "./agent-peer.service.js";
@@ -15,7 +16,15 @@ import { TunnelCommandResolver } from "./tunnel-command.resolver.js";
 import { TunnelCommands } from "./tunnel-commands.service.js";
 
 @Module({
-  imports: [AuditModule, CertificatesModule, EnrolmentModule, EventsModule, IntentsModule, TunnelsModule],
+  imports: [
+    AuditModule,
+    CertificatesModule,
+    EnrolmentModule,
+    EventsModule,
+    IntentsModule,
+    RevocationRegisterModule,
+    TunnelsModule,
+  ],
   providers: [
     AgentCommands,
     AgentPeerService,

@@ -3,6 +3,7 @@ import { AuditModule } from "../audit/audit.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { GatewayCredentials } from "../intents/gateway-credentials.js";
 import { OrganizationFounder } from "../organizations/organization-founder.js";
+import { RevocationRegisterModule } from "../revocations/revocation-register.module.js";
 import { AuthorityService } from "./authority.service.js";
 import { AuthorityAdminService } from "./authority-admin.service.js";
 import { CertificateService } from "./certificate.service.js";
@@ -25,7 +26,7 @@ import { RevocationListService } from "./revocation-list.service.js";
 import { ServerCertificateService } from "./server-certificate.service.js";
 
 @Module({
-  imports: [AuditModule, EventsModule],
+  imports: [AuditModule, EventsModule, RevocationRegisterModule],
   controllers: [IssuanceLogController, PkiController],
   providers: [
     AuthorityService,

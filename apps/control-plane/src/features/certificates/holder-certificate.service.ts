@@ -242,9 +242,36 @@ export class HolderCertificateService {
       if (row.revokedAt !== null && row.revocationReason !== "CERTIFICATE_HOLD")
         throw wrong(row, "it is revoked already");
       if (reason === "CERTIFICATE_HOLD") throw wrong(row, "a hold is not for good: hold it instead");
-      const [revoked] = await this.issued.revoke(tx, [row], reason, context.actor.name);
-      return revoked as Certificate;
+      return this.#revoke(tx, context, row, reason);
     });
+  }
+
+  /** For good, all of ours that prove a name and have not expired, in the caller's transaction; gives those that it has revoked. */
+  async revokeAllOf(
+    tx: Tx,
+    context: TenantContext,
+    name: SubjectName,
+    reason: RevocationReason,
+  ): Promise<Certificate[]> {
+    const found = await tx.$queryRaw<{ id: string }[]>`
+      SELECT id FROM certificates
+      WHERE organization_id = ${context.organizationId}::uuid AND purpose = 'PROFILES' AND authority_id IS NOT NULL
+        AND not_after > now() AND (revoked_at IS NULL OR revocation_reason = 'CERTIFICATE_HOLD')
+        AND lower(${`${name.type}:${name.value}`}) IN (SELECT lower(n) FROM unnest(names) n)
+      ORDER BY id`;
+    const where = { organizationId: context.organizationId, id: { in: found.map((row) => row.id) } };
+    const revoked: Certificate[] = [];
+    for (const row of await tx.certificate.findMany({ where, orderBy: { id: "asc" } })) {
+      const after = await this.#revoke(tx, context, row, reason);
+      await this.#note(tx, context, "revokeCertificate", row, after);
+      revoked.push(after);
+    }
+    return revoked;
+  }
+
+  async #revoke(tx: Tx, context: TenantContext, row: Certificate, reason: RevocationReason): Promise<Certificate> {
+    const [revoked] = await this.issued.revoke(tx, [row], reason, context.actor.name);
+    return revoked as Certificate;
   }
 
   /** Until it is released or revoked. */
@@ -276,22 +303,27 @@ export class HolderCertificateService {
       if (row.authorityId === null) throw wrong(row, "a foreign authority issued it");
       if (row.notAfter.getTime() < Date.now()) throw wrong(row, "it has expired");
       const after = await work(tx, row);
-      const state = ({ revokedAt, revocationReason }: Certificate) => ({ revokedAt, revocationReason });
-      const target = { kind: "certificate", id };
-      await this.audit.record(tx, context, { action, target, before: state(row), after: state(after) });
-      const what =
-        after.revokedAt === null ? "released" : after.revocationReason === "CERTIFICATE_HOLD" ? "held" : "revoked";
-      await this.events.record(tx, organizationId, {
-        kind: `certificate/${what}`,
-        severity: what === "released" ? "INFO" : "WARNING",
-        message: `the certificate of ${row.holder} was ${what}`,
-        facts: { serial: row.serial, subject: row.subject, reason: after.revocationReason ?? "" },
-        gatewayId: row.gatewayId ?? undefined,
-      });
-      // What a gateway shows and what others take from it are parts of intents.
-      if (row.gatewayId !== null) await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
+      await this.#note(tx, context, action, row, after);
       return after;
     });
+  }
+
+  async #note(tx: Tx, context: TenantContext, action: string, row: Certificate, after: Certificate): Promise<void> {
+    const { organizationId } = context;
+    const state = ({ revokedAt, revocationReason }: Certificate) => ({ revokedAt, revocationReason });
+    const target = { kind: "certificate", id: row.id };
+    await this.audit.record(tx, context, { action, target, before: state(row), after: state(after) });
+    const what =
+      after.revokedAt === null ? "released" : after.revocationReason === "CERTIFICATE_HOLD" ? "held" : "revoked";
+    await this.events.record(tx, organizationId, {
+      kind: `certificate/${what}`,
+      severity: what === "released" ? "INFO" : "WARNING",
+      message: `the certificate of ${row.holder} was ${what}`,
+      facts: { serial: row.serial, subject: row.subject, reason: after.revocationReason ?? "" },
+      gatewayId: row.gatewayId ?? undefined,
+    });
+    // What a gateway shows and what others take from it are parts of intents.
+    if (row.gatewayId !== null) await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
   }
 
   async #get(tx: Tx, organizationId: string, id: string): Promise<Certificate> {

@@ -4,6 +4,7 @@ import type { Tx } from "../../platform/database/database.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
 import type { Certificate } from "../../platform/prisma/generated/client.js";
 import type { AuthorityPurpose, RevocationReason } from "../../platform/prisma/generated/enums.js";
+import { RevocationRegister } from "../revocations/revocation-register.js";
 import type { OpenAuthority } from "./authority.service.js";
 import { IssuanceLogService } from "./issuance-log.service.js";
 import { PUBLISH_LISTS } from "./jobs.js";
@@ -28,6 +29,7 @@ export class IssuedCertificates {
   constructor(
     private readonly log: IssuanceLogService,
     private readonly outbox: Outbox,
+    private readonly register: RevocationRegister,
   ) {}
 
   async save(tx: Tx, authority: OpenAuthority, issued: Issued, issuance: Issuance): Promise<Certificate> {
@@ -79,6 +81,11 @@ export class IssuedCertificates {
       await this.log.append(tx, organizationId, { event, ...facts(row), reason, by });
       await this.#tell(tx, row);
     }
+    // Who goes from hold to revoked is refused already.
+    const fresh = revoked.filter((_, i) => rows[i]?.revokedAt === null);
+    for (const [organizationId, own] of Map.groupBy(fresh, (row) => row.organizationId)) {
+      await this.register.certificates(tx, organizationId, own, false);
+    }
     return revoked;
   }
 
@@ -89,6 +96,7 @@ export class IssuedCertificates {
     const released = await tx.certificate.update({ where: { organizationId, id }, data });
     await this.log.append(tx, organizationId, { event: "released", ...facts(row), by });
     await this.#tell(tx, row);
+    await this.register.certificates(tx, organizationId, [released], true);
     return released;
   }
 

@@ -5,6 +5,7 @@ import { Periodic } from "../../platform/periodic.js";
 import { RetentionStore } from "./retention.store.js";
 
 export interface RetentionLimits {
+  /** Events, and revocations that matter no more. */
   readonly eventDays: number;
   /** Of one organization. */
   readonly events: number;
@@ -31,7 +32,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     private readonly store: RetentionStore,
   ) {
     this.#periodic = new Periodic(async () => {
-      log.info(await this.run(LIMITS), "old events and revisions deleted");
+      log.info(await this.run(LIMITS), "old events, revisions and revocations deleted");
     }, log);
   }
 
@@ -44,12 +45,16 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
   }
 
   /** Gives how many rows went. */
-  async run(limits: RetentionLimits, now = Date.now()): Promise<{ events: number; revisions: number }> {
-    const gone = { events: 0, revisions: 0 };
+  async run(
+    limits: RetentionLimits,
+    now = Date.now(),
+  ): Promise<{ events: number; revisions: number; revocations: number }> {
+    const gone = { events: 0, revisions: 0, revocations: 0 };
     const before = new Date(now - limits.eventDays * DAY_MS);
     for (const id of await this.store.organizations()) {
       gone.events += await this.#all(() => this.store.deleteEvents(id, { before, keep: limits.events, batch: BATCH }));
       gone.revisions += await this.#all(() => this.store.deleteRevisions(id, { keep: limits.revisions, batch: BATCH }));
+      gone.revocations += await this.#all(() => this.store.deleteRevocations(id, { before, batch: BATCH }));
     }
     return gone;
   }

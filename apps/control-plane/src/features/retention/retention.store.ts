@@ -16,6 +16,14 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly keep: number; readonly batch: number },
   ): Promise<number>;
+  /**
+   * Deletes at most `batch` entries of the register of revocations: certificates that expired before the time, and what was written
+   * before it and overruled since. What gateways refuse, or have to let in again, stays. Gives how many it deleted.
+   */
+  abstract deleteRevocations(
+    organizationId: string,
+    limits: { readonly before: Date; readonly batch: number },
+  ): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -69,6 +77,23 @@ export class PrismaRetentionStore extends RetentionStore {
             AND r.number IS DISTINCT FROM k.acked AND r.number IS DISTINCT FROM k.confirmed
             AND r.number IS DISTINCT FROM g.acked_revision
           LIMIT ${batch} FOR UPDATE OF r SKIP LOCKED)`,
+    );
+  }
+
+  override deleteRevocations(
+    organizationId: string,
+    { before, batch }: { readonly before: Date; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM revocations WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT r.id FROM revocations r
+          WHERE r.organization_id = ${organizationId}::uuid AND (
+            r.not_after < ${before}
+            OR r.at < ${before} AND EXISTS (
+              SELECT 1 FROM revocations n
+              WHERE n.organization_id = r.organization_id AND n.kind = r.kind AND n.key = r.key AND n.number > r.number))
+          LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }

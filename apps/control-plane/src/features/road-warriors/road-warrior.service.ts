@@ -9,6 +9,7 @@ import type { TenantContext } from "../../platform/tenancy.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { AuditService } from "../audit/audit.service.js";
 import { IntentService } from "../intents/intent.service.js";
+import { RevocationRegister } from "../revocations/revocation-register.js";
 import { checkPassword, checkUsername, newPassword, sealVerifier } from "./credentials.js";
 import { personFault } from "./faults.js";
 import { GroupService } from "./group.service.js";
@@ -51,6 +52,7 @@ export class RoadWarriorService {
     private readonly store: RoadWarriorStore,
     private readonly groups: GroupService,
     private readonly intents: IntentService,
+    private readonly register: RevocationRegister,
     private readonly vault: Vault,
     private readonly audit: AuditService,
   ) {}
@@ -68,6 +70,7 @@ export class RoadWarriorService {
       }
       const data = { organizationId, name, username, sessionLimit, enabled: input.enabled };
       const person = await this.store.create(tx, data);
+      await this.#admit(tx, person);
       const groupIds = await this.#join(tx, organizationId, person.id, input.groupIds);
       await this.intents.recompile(tx, organizationId);
       const target = { kind: "roadWarrior", id: person.id };
@@ -87,6 +90,7 @@ export class RoadWarriorService {
         enabled: input.enabled ?? before.enabled,
         sessionLimit: checkSessions(input.sessionLimit ?? before.sessionLimit, "input.sessionLimit"),
       });
+      await this.#admit(tx, person);
       const groupIds = input.groupIds ? await this.#join(tx, organizationId, person.id, input.groupIds) : hadGroups;
       await this.intents.recompile(tx, organizationId);
       const target = { kind: "roadWarrior", id: person.id };
@@ -96,12 +100,31 @@ export class RoadWarriorService {
     });
   }
 
+  /** Who is revoked is disabled, in the caller's transaction. @throws api/not-found */
+  async revoke(tx: Tx, context: TenantContext, rawId: string): Promise<RoadWarrior> {
+    const { organizationId } = context;
+    const before = await this.getIn(tx, organizationId, rawId, "input.id");
+    const person = await this.store.update(tx, organizationId, before.id, { enabled: false });
+    await this.#admit(tx, person);
+    await this.intents.recompile(tx, organizationId);
+    const target = { kind: "roadWarrior", id: person.id };
+    const was = { enabled: before.enabled };
+    await this.audit.record(tx, context, {
+      action: "revokeRoadWarrior",
+      target,
+      before: was,
+      after: { enabled: person.enabled },
+    });
+    return person;
+  }
+
   remove(context: TenantContext, rawId: string): Promise<RoadWarrior> {
     const { organizationId } = context;
     return this.changes.commit(context, async (tx) => {
       const person = await this.getIn(tx, organizationId, rawId, "id");
       const groupIds = await this.store.groupIds(tx, organizationId, person.id);
       await this.store.remove(tx, organizationId, person.id);
+      await this.#admit(tx, { ...person, enabled: false });
       await this.intents.recompile(tx, organizationId);
       const target = { kind: "roadWarrior", id: person.id };
       await this.audit.record(tx, context, { action: "deleteRoadWarrior", target, before: facts(person, groupIds) });
@@ -153,6 +176,13 @@ export class RoadWarriorService {
 
   list(context: TenantContext, args: PageArgs, filter: PersonFilter): Promise<Connection<RoadWarrior>> {
     return page(args, (request) => this.store.page(context.organizationId, request, filter));
+  }
+
+  /** Gateways hear at once who gets in no more, or again: no intent is waited for. */
+  async #admit(tx: Tx, person: RoadWarrior): Promise<void> {
+    const { organizationId } = person;
+    const refused = await this.register.refuses(tx, organizationId, person);
+    if (refused === person.enabled) await this.register.person(tx, organizationId, person, person.enabled);
   }
 
   async #join(tx: Tx, organizationId: string, personId: string, rawIds: readonly string[]): Promise<string[]> {

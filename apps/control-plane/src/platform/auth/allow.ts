@@ -5,13 +5,13 @@ import type { GraphQLRequestContext } from "../graphql/context.js";
 import type { TenantContext } from "../tenancy.js";
 import type { Permission } from "./permissions.js";
 
-/** What a caller needs: a permission, a valid token with whatever permissions, or nothing. */
-export type Requirement = Permission | "authenticated" | "nobody";
+/** What a caller needs: all of some permissions, a valid token with whatever permissions, or nothing. */
+export type Requirement = readonly Permission[] | "authenticated" | "nobody";
 
 export const REQUIREMENT = "sallyport:requirement";
 
 /** Who may call a query, mutation or subscription. The start fails when one has neither this nor `@Public`. */
-export const Allow = (permission: Permission) => SetMetadata(REQUIREMENT, permission);
+export const Allow = (...permissions: readonly [Permission, ...Permission[]]) => SetMetadata(REQUIREMENT, permissions);
 
 /** Every caller with a valid token, whatever it permits. */
 export const Authenticated = () => SetMetadata(REQUIREMENT, "authenticated");

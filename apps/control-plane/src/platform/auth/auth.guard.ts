@@ -51,11 +51,12 @@ export class AuthGuard implements CanActivate, OnModuleInit {
       );
     }
     if (requirement === "authenticated") return true;
-    if (requirement !== undefined && tenant.permissions.has(requirement)) return true;
-    throw apiFault("api/forbidden", `this token does not permit ${requirement}`, {
+    const lacking = requirement?.filter((permission) => !tenant.permissions.has(permission));
+    if (lacking?.length === 0) return true;
+    throw apiFault("api/forbidden", `this token does not permit ${lacking?.join(", ")}`, {
       field: "authorization",
       value: tenant.actor.name,
-      expected: `a token with the permission ${requirement}`,
+      expected: `a token with the permission ${requirement?.join(", ")}`,
     });
   }
 }

@@ -33,6 +33,10 @@ export const CHANNELS = {
   session: z.object({ gatewayId: id, sessionId: id }),
   /** A gateway was retired or its certificate revoked: its stream ends. */
   revoked: z.object({ gatewayId: id }),
+  /** The register of revocations has grown: every stream of the organization is told. */
+  revocation: z.object({ organizationId: id, number: z.number() }),
+  /** Gateways have confirmed a revocation. */
+  revocationConfirmed: z.object({ organizationId: id, revocationId: id }),
   /** The replica that holds the gateway's stream hands it to the agent. */
   command: z.object({ commandId: id, gatewayId: id, action: agentAction }),
   /** What became of a command; `problem` when it was not carried out, `csr` (DER in base64) when it asked for one. */

@@ -16,11 +16,11 @@ export class Changes {
    * checks over the whole fleet (names, overlaps, what would negotiate) stay true until the commit. Then wakes the outbox relay.
    */
   async commit<T>({ organizationId }: Pick<TenantContext, "organizationId">, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const result = await this.database.transaction(async (tx) => {
+    const { tx, result } = await this.database.transaction(async (tx) => {
       await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR UPDATE`;
-      return work(tx);
+      return { tx, result: await work(tx) };
     });
-    this.outbox.wake();
+    this.outbox.wake(tx);
     return result;
   }
 }

@@ -19,7 +19,7 @@ const CONFLICT = new Set(["P2034"]);
 const OUTAGE = new Set(["P1001", "P1002", "P1008", "P1017", "P2024"]);
 /** PostgreSQL's and Node's, as the driver adapter passes them on. */
 const OUTAGE_TEXT =
-  /ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|57P0[123]|08\d\d\d|Connection terminated|terminating connection|not yet accepting|the database system is|Server has closed the connection|Client has encountered a connection error/i;
+  /ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|57P0[123]|08\d\d\d|Connection terminated|terminating connection|not yet accepting|the database system is|Server has closed the connection|Client has encountered a connection error|timeout exceeded when trying to connect/i;
 
 /** Whether an error tells that the database is away for now. */
 export function isOutage(error: unknown): boolean {

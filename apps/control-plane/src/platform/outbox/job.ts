@@ -5,6 +5,8 @@ export interface JobType<Payload> {
   readonly name: string;
   /** Of ids and revisions; what a job needs besides, it reads. */
   readonly payload: z.ZodType<Payload>;
+  /** One run does what all rows of an organization ask for, whatever their payload: it serves those that are there when it begins. */
+  readonly together?: boolean;
 }
 
 export interface JobContext {

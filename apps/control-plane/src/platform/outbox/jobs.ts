@@ -3,8 +3,10 @@ import { Database } from "../database/database.js";
 import { ANY_ORGANIZATION } from "../database/tenancy-guard.js";
 import { fault } from "../faults.js";
 import { LOG, type Log } from "../log/log.js";
+import type { Outbox } from "../prisma/generated/client.js";
 import { JobQueue, type QueuedJob } from "../queue/job-queue.js";
 import type { JobRunner, JobType } from "./job.js";
+import { Together } from "./together.js";
 
 const CONCURRENCY = 8;
 
@@ -23,6 +25,7 @@ export function jobType<P>(type: JobType<P>): JobType<P> {
 @Injectable()
 export class Jobs {
   readonly #runners = new Map<string, JobRunner<unknown>>();
+  readonly #together = new Together();
 
   constructor(
     private readonly database: Database,
@@ -55,15 +58,31 @@ export class Jobs {
     if (!row) return; // Done by an earlier delivery.
     const runner = this.#runners.get(row.job);
     if (!runner) throw fault("platform/bad-job", `nobody does the job ${row.job}`, { field: row.job });
+    if (runner.type.together)
+      await this.#together.run(`${row.job} ${row.organizationId}`, () => this.#serve(runner, row));
+    else await this.#do(runner, row, [id]);
+  }
+
+  /** All rows that are there now, of which others may wait in the queue: they are found to be done. */
+  async #serve(runner: JobRunner<unknown>, row: Outbox): Promise<void> {
+    const { job, organizationId } = row;
+    const rows = await this.database.client.outbox.findMany({ where: { job, organizationId }, select: { id: true } });
+    const ids = rows.map(({ id }) => id);
+    if (ids.length > 0) await this.#do(runner, row, ids);
+  }
+
+  async #do(runner: JobRunner<unknown>, row: Outbox, ids: readonly bigint[]): Promise<void> {
+    const { id: outboxId, organizationId, job, payload } = row;
     const started = performance.now();
     try {
-      await runner.run(runner.type.payload.parse(row.payload), { organizationId: row.organizationId, outboxId: id });
+      await runner.run(runner.type.payload.parse(payload), { organizationId, outboxId });
     } catch (error) {
       const lastError = error instanceof Error ? error.message : String(error);
+      const where = { id: outboxId, organizationId };
       await this.database.client.outbox.updateMany({ where, data: { lastError } }).catch(() => {});
       throw error;
     }
-    await this.database.client.outbox.deleteMany({ where });
-    this.log.debug({ job: row.job, id: job.id, ms: Math.round(performance.now() - started) }, "job done");
+    await this.database.client.outbox.deleteMany({ where: { id: { in: [...ids] }, organizationId } });
+    this.log.debug({ job, ids: ids.map(String), ms: Math.round(performance.now() - started) }, "job done");
   }
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from "@nestjs/common";
-import { WakeUpBus } from "../bus/bus.js";
+import { type Channel, type Message, WakeUpBus } from "../bus/bus.js";
 import type { Tx } from "../database/database.js";
 import { LOG, type Log } from "../log/log.js";
 import type { JobType } from "./job.js";
@@ -7,6 +7,8 @@ import type { JobType } from "./job.js";
 /** Work that a change owes, written down in the change's own transaction. */
 @Injectable()
 export class Outbox {
+  readonly #wakeUps = new WeakMap<Tx, readonly (() => Promise<void>)[]>();
+
   constructor(
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -19,8 +21,17 @@ export class Outbox {
     });
   }
 
+  /** Wakes others by the transaction's commit itself, for what cannot wait behind other jobs. It may be lost: a job does it again. */
+  wakeOthers<C extends Channel>(tx: Tx, channel: C, message: Message<C>): void {
+    const send = () => this.bus.publish(channel, message);
+    this.#wakeUps.set(tx, [...(this.#wakeUps.get(tx) ?? []), send]);
+  }
+
   /** Call it after the commit. Without it the relay finds the rows all the same, a moment later. */
-  wake(): void {
+  wake(tx: Tx): void {
+    for (const send of this.#wakeUps.get(tx) ?? []) {
+      send().catch((err: unknown) => this.log.warn({ err }, "a wake-up was not sent; a job will send it"));
+    }
     this.bus.publish("outbox", {}).catch((err: unknown) => this.log.warn({ err }, "the outbox relay was not woken"));
   }
 }
