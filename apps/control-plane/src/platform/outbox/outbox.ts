@@ -27,9 +27,9 @@ export class Outbox {
     this.#wakeUps.set(tx, [...(this.#wakeUps.get(tx) ?? []), send]);
   }
 
-  /** Call it after the commit. Without it the relay finds the rows all the same, a moment later. */
-  wake(tx: Tx): void {
-    for (const send of this.#wakeUps.get(tx) ?? []) {
+  /** Call it after the commit, with the transaction when others wait for it. Without it the relay finds the rows a moment later. */
+  wake(tx?: Tx): void {
+    for (const send of (tx && this.#wakeUps.get(tx)) ?? []) {
       send().catch((err: unknown) => this.log.warn({ err }, "a wake-up was not sent; a job will send it"));
     }
     this.bus.publish("outbox", {}).catch((err: unknown) => this.log.warn({ err }, "the outbox relay was not woken"));
