@@ -100,7 +100,8 @@ async function startAgent(api: Api, home: string, i: number): Promise<{ stop(): 
     intents,
     revocations,
     reporter,
-    restart: async () => reporter.restart([]),
+    restart: async (sasApart) => void [...reporter.restart(new Map(), sasApart)],
+    resync: async () => void [...reporter.resync(new Map())],
     onCommand: async () => {},
     log,
   });
