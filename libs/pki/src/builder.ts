@@ -18,6 +18,7 @@ import {
   utf8Der,
 } from "./der-writer.js";
 import {
+  acmeIdentifier,
   authorityInformationAccess,
   authorityKeyIdentifier,
   basicConstraints,
@@ -112,6 +113,8 @@ export interface Template {
   readonly places?: IssuerPlaces | undefined;
   /** For a delegated OCSP responder. */
   readonly noCheck?: boolean;
+  /** SHA-256 of a key authorization, for the answer to a challenge (RFC 8737). */
+  readonly acmeIdentifier?: Uint8Array | undefined;
 }
 
 /** A certificate as it was made. */
@@ -168,6 +171,7 @@ function extensionsOf(template: Template, keyId: string, issuerKeyId: string): D
   if (ca?.names && ca.names.permitted.length + ca.names.excluded.length > 0) list.push(nameConstraintsOf(ca.names));
   if (places) list.push(placesDer(places));
   if (template.noCheck) list.push(ocspNoCheck());
+  if (template.acmeIdentifier) list.push(acmeIdentifier(template.acmeIdentifier));
   return list;
 }
 

@@ -28,6 +28,7 @@ export const EXTENDED_KEY_USAGE = {
 
 const AD_OCSP = "1.3.6.1.5.5.7.48.1";
 const AD_CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
+const ACME_IDENTIFIER = "1.3.6.1.5.5.7.1.31";
 const OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5";
 
 export function extensionDer(oid: string, value: Der, critical = false): Der {
@@ -75,6 +76,9 @@ export function authorityInformationAccess(places: { readonly ocsp: string; read
 }
 
 /** Nobody asks whether the responder's own certificate is revoked (RFC 6960 §4.2.2.2.1): it lives shortly. */
+/** acmeIdentifier (RFC 8737 §3); `digest` is SHA-256 over the key authorization. Critical, so that nobody takes it for anything else. */
+export const acmeIdentifier = (digest: Uint8Array): Der => extensionDer(ACME_IDENTIFIER, octetsDer(digest), true);
+
 export const ocspNoCheck = (): Der => extensionDer(OCSP_NOCHECK, Uint8Array.of(0x05, 0));
 
 /** A subtree of names: a DNS name and all below it, a mail host, an address prefix. */

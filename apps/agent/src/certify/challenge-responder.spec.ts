@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { pino } from "pino";
 import { type Challenge, ChallengeResponder } from "./challenge-responder.js";
 
@@ -11,14 +13,18 @@ const challenge = (more: Partial<Challenge> = {}): Challenge => ({
 });
 
 let port: number;
+let tlsPort: number;
 let responder: ChallengeResponder;
 
 beforeEach(async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   port = (server.address() as { port: number }).port;
-  await once(server.close(), "close");
-  responder = new ChallengeResponder(log, { http: port });
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  tlsPort = (other.address() as { port: number }).port;
+  await Promise.all([once(server.close(), "close"), once(other.close(), "close")]);
+  responder = new ChallengeResponder(log, { http: port, tls: tlsPort });
 });
 afterEach(() => responder.close());
 
@@ -60,6 +66,31 @@ it("stays open while another challenge is to be answered", async () => {
   expect((await at(`/.well-known/acme-challenge/${other}`)).status).toBe(200);
   await responder.withdraw(other);
   expect(await listens()).toBe(false);
+});
+
+it("shows the certificate of RFC 8737 §3 to whoever speaks acme-tls/1 and names the name, and to nobody else", async () => {
+  const keyAuthorization = `${TOKEN}.thumbprint`;
+  await responder.present(challenge({ type: "tls-alpn-01" }));
+  expect(await listens()).toBe(false);
+  const shown = async (servername: string, ...ALPNProtocols: string[]) => {
+    const socket = connectTls({ port: tlsPort, host: "127.0.0.1", servername, ALPNProtocols, rejectUnauthorized: false });
+    socket.on("error", () => undefined);
+    const [what] = await Promise.race([once(socket, "secureConnect").then(() => ["open"]), once(socket, "close").then(() => ["closed"])]);
+    const { alpnProtocol } = socket;
+    const certificate = what === "open" ? socket.getPeerX509Certificate() : undefined;
+    socket.destroy();
+    return { alpnProtocol, certificate };
+  };
+  const { alpnProtocol, certificate } = await shown("vpn.example.org", "h2", "acme-tls/1");
+  expect(alpnProtocol).toBe("acme-tls/1");
+  expect(certificate?.subjectAltName).toBe("DNS:vpn.example.org");
+  expect(certificate?.verify(certificate.publicKey)).toBe(true);
+  // acmeIdentifier, critical: an OCTET STRING of the digest in the extension's own.
+  const digest = createHash("sha256").update(keyAuthorization).digest("hex");
+  expect(certificate?.raw.toString("hex")).toContain(`06082b0601050507011f0101ff042204 20${digest}`.replace(" ", ""));
+  expect((await shown("other.example.org", "acme-tls/1")).certificate).toBeUndefined();
+  expect((await shown("vpn.example.org", "h2")).certificate).toBeUndefined();
+  expect((await at(`/.well-known/acme-challenge/${TOKEN}`).catch(() => undefined))?.status).toBeUndefined();
 });
 
 it("refuses what is no challenge, and says who is in the way of its port", async () => {

@@ -26,7 +26,7 @@ export interface Step {
   readonly also?: (tx: Tx) => Promise<void>;
 }
 
-const CHALLENGE_TYPES = { HTTP_01: "http-01" } as const;
+const CHALLENGE_TYPES = { HTTP_01: "http-01", TLS_ALPN_01: "tls-alpn-01" } as const;
 const POLL_MS = 1_000;
 
 /** The steps of an order (RFC 8555 §7.1.6), by the state that it is in. */
