@@ -20,8 +20,8 @@ export {
 export { requireAuthorityChain } from "./authority-chain.js";
 export type { IssuerPlaces, Subject } from "./builder.js";
 export { type Certificate, fingerprintOf, MAX_CERTIFICATE_BYTES, readCertificate } from "./certificate.js";
-export { type CmsSigner, signCms } from "./cms.js";
 export { challengeCertificate } from "./challenge-certificate.js";
+export { type CmsSigner, signCms } from "./cms.js";
 export {
   type CertificateList,
   MAX_CRL_BYTES,

@@ -73,11 +73,19 @@ it("shows the certificate of RFC 8737 §3 to whoever speaks acme-tls/1 and names
   await responder.present(challenge({ type: "tls-alpn-01" }));
   expect(await listens()).toBe(false);
   const shown = async (servername: string, ...ALPNProtocols: string[]) => {
-    const socket = connectTls({ port: tlsPort, host: "127.0.0.1", servername, ALPNProtocols, rejectUnauthorized: false });
-    socket.on("error", () => undefined);
-    const [what] = await Promise.race([once(socket, "secureConnect").then(() => ["open"]), once(socket, "close").then(() => ["closed"])]);
+    const socket = connectTls({
+      port: tlsPort,
+      host: "127.0.0.1",
+      servername,
+      ALPNProtocols,
+      rejectUnauthorized: false,
+    });
+    const opened = await new Promise<boolean>((resolve) => {
+      socket.on("secureConnect", () => resolve(true));
+      socket.on("error", () => undefined).on("close", () => resolve(false));
+    });
     const { alpnProtocol } = socket;
-    const certificate = what === "open" ? socket.getPeerX509Certificate() : undefined;
+    const certificate = opened ? socket.getPeerX509Certificate() : undefined;
     socket.destroy();
     return { alpnProtocol, certificate };
   };
@@ -87,7 +95,7 @@ it("shows the certificate of RFC 8737 §3 to whoever speaks acme-tls/1 and names
   expect(certificate?.verify(certificate.publicKey)).toBe(true);
   // acmeIdentifier, critical: an OCTET STRING of the digest in the extension's own.
   const digest = createHash("sha256").update(keyAuthorization).digest("hex");
-  expect(certificate?.raw.toString("hex")).toContain(`06082b0601050507011f0101ff042204 20${digest}`.replace(" ", ""));
+  expect(certificate?.raw.toString("hex")).toContain(`06082b0601050507011f0101ff04220420${digest}`);
   expect((await shown("other.example.org", "acme-tls/1")).certificate).toBeUndefined();
   expect((await shown("vpn.example.org", "h2")).certificate).toBeUndefined();
   expect((await at(`/.well-known/acme-challenge/${TOKEN}`).catch(() => undefined))?.status).toBeUndefined();

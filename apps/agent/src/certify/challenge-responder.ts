@@ -85,7 +85,8 @@ export class ChallengeResponder {
   }
 
   #listen(type: Type): Promise<Listener> {
-    if (type === "http-01") return listenForWeb(this.ports.http, (request, response) => this.#answer(request, response));
+    if (type === "http-01")
+      return listenForWeb(this.ports.http, (request, response) => this.#answer(request, response));
     return listenForTls(this.ports.tls, (name) => this.#shown(name));
   }
 

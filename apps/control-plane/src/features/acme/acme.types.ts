@@ -18,7 +18,9 @@ registerEnumType(AcmeChallenge, {
   description: "How an authority is shown that a gateway has a name.",
   valuesMap: {
     HTTP_01: { description: "The gateway itself answers on its TCP port 80, for as long as it is asked." },
-    TLS_ALPN_01: { description: "The gateway itself answers on its TCP port 443 (RFC 8737), for as long as it is asked." },
+    TLS_ALPN_01: {
+      description: "The gateway itself answers on its TCP port 443 (RFC 8737), for as long as it is asked.",
+    },
   },
 });
 registerEnumType(AcmeOrderState, {

@@ -1,0 +1,2 @@
+-- AlterEnum
+ALTER TYPE "acme_challenge" ADD VALUE 'TLS_ALPN_01';
