@@ -34,8 +34,8 @@ const [{ EnrolmentStore, IntentStore }, { ask }, { controlSocketPath }] = (await
 const { values: options } = parseArgs({ options: { sas: { type: "string", default: "20000" } } });
 const SAS = Number(options.sas);
 const CHANGED = 100;
-/** Milliseconds that the event loop may be held. */
-const BAR = 20;
+/** Milliseconds that the event loop may be held: by what the agent does, and when a collection of the whole heap falls into it. */
+const BARS = { held: 20, collecting: 50 };
 const PORT = 8444;
 const say = (text: string) => console.error(text);
 
@@ -212,6 +212,7 @@ try {
 }
 
 const ms = (value: number) => value.toFixed(1);
+const barOf = (markSweep: number) => (markSweep > 0 ? BARS.collecting : BARS.held);
 const table = [
   [
     "what",
@@ -225,17 +226,17 @@ const table = [
     "largest KiB",
   ],
   ...rows.map(({ what, barred, own, seen, scavenge, markSweep, messages, octets = 0, largest = 0 }) => [
-    ...[what, ms(own), barred ? `≤ ${BAR}` : "", ms(seen), ms(scavenge), ms(markSweep)],
+    ...[what, ms(own), barred ? `≤ ${barOf(markSweep)}` : "", ms(seen), ms(scavenge), ms(markSweep)],
     ...(messages === undefined ? ["", "", ""] : [String(messages), (octets / 1024).toFixed(0), ms(largest / 1024)]),
   ]),
 ];
 const notes = [
   `The agent as a process with the userspace data plane and ${SAS} IKE SAs of one tunnel, with a CHILD SA each; callers, control plane and the control socket's client are other processes on the other core.`,
-  `"held": the longest that its event loop was held between two firings of a timer of 1 ms, by CPU time of its thread, which the bar of ${BAR} is for, and as seen by the clock. Collections of garbage are in it; the longest ones also stand by themselves.`,
+  `"held": the longest that its event loop was held between two firings of a timer of 1 ms, by CPU time of its thread, which the bar is for, and as seen by the clock. Collections of garbage are in it, and the longest ones stand by themselves, by the clock: where one of the whole heap falls into it, the bar is ${BARS.collecting}.`,
   "No bar where the engine's own work is in it: handshakes and the collections of all garbage that they bring about, and `down`, which ends every IKE SA in one step of the engine.",
   "Messages: all that the agent sent meanwhile, events, counters and pings too.",
 ];
 for (const row of table) say(row.join("  "));
-const ok = rows.every(({ own, barred }) => !barred || own <= BAR);
-console.log(JSON.stringify({ bench: "reports", ok, bars: { held: BAR }, sas: SAS, table, notes }));
+const ok = rows.every(({ own, barred, markSweep }) => !barred || own <= barOf(markSweep));
+console.log(JSON.stringify({ bench: "reports", ok, bars: BARS, sas: SAS, table, notes }));
 process.exitCode = ok ? 0 : 1;
