@@ -5,10 +5,16 @@ import { Refused } from "../../tools/demo/api.ts";
 import { Fleet } from "../../tools/demo/fleet.ts";
 import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
 import { CONTROL_PLANE_DEVICE, WORLD } from "../../tools/demo/world.ts";
-import { healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
+import { branchSpis, healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
 
 const HOME = path.resolve(import.meta.dirname, "../../.sallyport/chaos");
-const fleet = new Fleet({ home: HOME, dataPlane: "userspace", port: 8440, agentsPort: 8441 });
+const fleet = new Fleet({
+  home: HOME,
+  dataPlane: "userspace",
+  port: 8440,
+  agentsPort: 8441,
+  authentication: "PRE_SHARED_KEY",
+});
 const RECONNECT_MS = 5_000;
 
 beforeAll(async () => {
@@ -56,6 +62,29 @@ it("kill -9 of PostgreSQL: no packet lost, rekeys go on, agents come back, healt
     await healthIsRight(fleet);
   });
   expect(traffic.lossPct).toBe(0);
+}, 120_000);
+
+const ROTATE = "mutation rotate { rotatePreSharedKeys(input: {}) { id } }";
+const ROTATION = "query rotation($id: ID!) { rotation(id: $id) { state } }";
+
+it("a pre-shared key is rotated at both ends: no packet lost", async () => {
+  const before = await branchSpis(fleet);
+  const keyOf = async (gateway: typeof fleet.branch) =>
+    (await statusOf(gateway)).peers.find((p) => p.peer === before.tunnel)?.sas.map((sa) => sa.keyId);
+  const [oldKey] = (await keyOf(fleet.branch)) ?? [];
+  const traffic = await underTraffic(async () => {
+    const { rotatePreSharedKeys } = await fleet.controlPlane.api.run<{ rotatePreSharedKeys: { id: string } }>(ROTATE);
+    const rotation = async () =>
+      (await fleet.controlPlane.api.run<{ rotation: { state: string } }>(ROTATION, rotatePreSharedKeys)).rotation;
+    await eventually("it is done", async () => ((await rotation()).state === "DONE" ? true : undefined), 90_000);
+  });
+  expect(traffic.lossPct).toBe(0);
+  const after = await branchSpis(fleet);
+  expect(after.ike).not.toBe(before.ike);
+  const [newKey] = (await keyOf(fleet.branch)) ?? [];
+  expect(newKey).not.toBe(oldKey);
+  expect(new Set(await keyOf(fleet.headquarters))).toEqual(new Set([newKey]));
+  await healthIsRight(fleet);
 }, 120_000);
 
 it("refuses before the push what would not negotiate, with both sides' values, and changes nothing", async () => {

@@ -30,6 +30,8 @@ export interface FleetOptions {
   readonly dataPlane: "userspace" | "kernel";
   readonly port: number;
   readonly agentsPort: number;
+  /** Of the network of headquarters and branch; absent: certificates. */
+  readonly authentication?: "CERTIFICATE" | "PRE_SHARED_KEY";
 }
 
 export interface Onboarded {
@@ -91,8 +93,9 @@ export class Fleet {
     tell("enrolling its gateway");
     await this.#start(this.headquarters, createSite.enrolment.command);
     tell("mutation createNetwork");
+    const { authentication = "CERTIFICATE" } = this.#options;
     const { createNetwork } = await this.controlPlane.api.run<CreateNetwork>(CREATE_NETWORK, {
-      input: { name: "Offices", hubGatewayIds: [createSite.gateway.id] },
+      input: { name: "Offices", hubGatewayIds: [createSite.gateway.id], authentication },
     });
     this.#network = createNetwork.id;
     tell("waiting for its agent to connect");

@@ -18,6 +18,7 @@ import { RemoteAccessModule } from "./features/remote-access/remote-access.modul
 import { RetentionModule } from "./features/retention/retention.module.js";
 import { RevocationsModule } from "./features/revocations/revocations.module.js";
 import { RoadWarriorsModule } from "./features/road-warriors/road-warriors.module.js";
+import { RotationsModule } from "./features/rotations/rotations.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
 import { SitesModule } from "./features/sites/sites.module.js";
 import { TunnelsModule } from "./features/tunnels/tunnels.module.js";
@@ -51,6 +52,7 @@ export class AppModule {
         RevocationsModule,
         AgentsModule,
         AcmeModule,
+        RotationsModule,
         RetentionModule,
         MasterKeyModule,
         GraphqlModule,

@@ -47,6 +47,7 @@ export const ikeReport = (childSas: readonly ChildSaReport[], change: Partial<Ik
   localVirtual: [],
   remoteVirtual: [],
   user: undefined,
+  keyId: undefined,
   childSas,
   ...change,
 });

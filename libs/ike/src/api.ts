@@ -123,6 +123,8 @@ export type Command =
   /** Deletes the IKE SAs of the peer, or only the SAs of `child`; stays down until the next `initiate`, packet or request of the peer. */
   | { readonly command: "terminate"; readonly peer: string; readonly child?: string }
   | { readonly command: "rekey-ike"; readonly peer: string }
+  /** Authenticates anew, as `PeerConfig.reauthentication.mode` has it, whatever its interval; nothing where this end cannot call. */
+  | { readonly command: "reauthenticate"; readonly peer: string }
   | { readonly command: "rekey-child"; readonly peer: string; readonly child: string }
   /** Ends every IKE SA whose peer proved itself by the certificate of this fingerprint, for the reason of `failure`. */
   | { readonly command: "distrust"; readonly fingerprint: string; readonly failure: Failure }

@@ -80,7 +80,13 @@ export interface TrustAnchor {
 
 /** What proof this end takes from the peer in one round. Several secrets are accepted at once so that a PSK can be rotated. */
 export type RemoteAuth =
-  | { readonly method: "psk"; readonly identity: IdentityMatch; readonly secrets: readonly Uint8Array[] }
+  | {
+      readonly method: "psk";
+      readonly identity: IdentityMatch;
+      readonly secrets: readonly Uint8Array[];
+      /** Names of `secrets`, in their order: what `IkeStatus.keyId` tells. */
+      readonly keyIds?: readonly string[] | undefined;
+    }
   | {
       readonly method: "certificate";
       readonly identity: IdentityMatch;

@@ -67,6 +67,8 @@ export interface IkeStatus {
   readonly remoteCertificate: string | undefined;
   /** Whom EAP has authenticated at this end. */
   readonly user?: string | undefined;
+  /** Name of the pre-shared key that the peer proved itself by in its first round, while the configuration names that (`RemoteAuth.keyIds`). */
+  readonly keyId?: string | undefined;
   /** Id of the post-quantum preshared key that is in its keys (RFC 8784). */
   readonly ppk?: string | undefined;
   /** e.g. `AES_GCM_16_256/PRF_HMAC_SHA2_256/X25519`. */

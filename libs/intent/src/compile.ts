@@ -9,11 +9,12 @@ import {
   type Link,
   unknown,
 } from "./fleet.js";
-import type { ExternalPeerModel, FleetModel, GatewayModel, ProfileModel } from "./fleet-model.js";
+import type { ExternalPeerModel, FleetModel, GatewayModel, PreSharedKeys, ProfileModel } from "./fleet-model.js";
 import {
   type ChildIntent,
   type ConnectionIntent,
   type GatewayIntent,
+  type Identity,
   INTENT_SCHEMA,
   type IntentOptions,
   type LocalAuth,
@@ -112,12 +113,7 @@ function networkConnection(fleet: Fleet, link: Link, gateway: GatewayModel): Con
     role: bothReachable ? "both" : calls ? "initiator" : "responder",
     remote: { ...(peer.host === undefined ? {} : { host: peer.host }), ports: peer.ports ?? DEFAULT_PORTS },
     ikeProposals: profile.ikeProposals,
-    local: { method: "certificate", identity: gatewayIdentity(gateway) },
-    peer: {
-      method: "certificate",
-      identity: gatewayIdentity(peer),
-      trustAnchorIds: [...new Set(fleet.model.internalAnchorIds)].sort(),
-    },
+    ...networkAuth(fleet, link, gateway, peer),
     ikeRekeySeconds: profile.lifetimes.ikeRekeySeconds,
     dpd: profile.dpd,
     children: link.flows.map((flow) => {
@@ -136,6 +132,42 @@ function networkConnection(fleet: Fleet, link: Link, gateway: GatewayModel): Con
         startAction: calls ? "start" : bothReachable ? "trap" : "none",
       });
     }),
+  };
+}
+
+type Proofs = { readonly local: LocalAuth; readonly peer: PeerAuth };
+
+function networkAuth(fleet: Fleet, { network, tunnel }: Link, gateway: GatewayModel, peer: GatewayModel): Proofs {
+  const [ours, theirs] = [gatewayIdentity(gateway), gatewayIdentity(peer)];
+  if (network.auth === "psk") {
+    const field = `tunnelKeys[${tunnel.id}]`;
+    const keys = fleet.model.tunnelKeys?.get(tunnel.id) ?? unknown(tunnel.id, field, "a tunnel with a key");
+    return keyAuth(fleet, keys, field, ours, theirs);
+  }
+  const trustAnchorIds = [...new Set(fleet.model.internalAnchorIds)].sort();
+  return {
+    local: { method: "certificate", identity: ours },
+    peer: { method: "certificate", identity: theirs, trustAnchorIds },
+  };
+}
+
+/** Both ends prove themselves by the same key, and take others besides. */
+function keyAuth(
+  fleet: Fleet,
+  { keyId, alsoAccepted = [] }: PreSharedKeys,
+  field: string,
+  ours: Identity,
+  theirs: Identity,
+): Proofs {
+  const keyOf = (id: string, part: string) => {
+    const key = fleet.preSharedKeys.get(id) ?? unknown(id, `${field}.${part}`, "a key");
+    return { keyId: key.id, secret: key.secret };
+  };
+  const psk = { method: "psk", ...keyOf(keyId, "keyId") } as const;
+  const others = alsoAccepted.map((id, i) => keyOf(id, `alsoAccepted[${i}]`));
+  return {
+    local: { ...psk, identity: ours },
+    peer: { ...psk, identity: theirs, ...(others.length > 0 ? { alsoAccepted: others } : {}) },
   };
 }
 
@@ -183,7 +215,7 @@ function externalAuth(
   fleet: Fleet,
   { id, auth, localIdentity, remoteIdentity }: ExternalPeerModel,
   gateway: GatewayModel,
-): { readonly local: LocalAuth; readonly peer: PeerAuth } {
+): Proofs {
   const ours = localIdentity ?? gatewayIdentity(gateway);
   if (auth.method === "certificate") {
     return {
@@ -195,7 +227,5 @@ function externalAuth(
       },
     };
   }
-  const key = fleet.preSharedKeys.get(auth.keyId) ?? unknown(auth.keyId, `externalPeers[${id}].auth.keyId`, "a key");
-  const psk = { method: "psk", keyId: key.id, secret: key.secret } as const;
-  return { local: { ...psk, identity: ours }, peer: { ...psk, identity: remoteIdentity } };
+  return keyAuth(fleet, auth, `externalPeers[${id}].auth`, ours, remoteIdentity);
 }

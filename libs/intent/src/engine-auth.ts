@@ -63,6 +63,7 @@ function remoteAuthOf(peer: PeerAuth, credential: Credential | undefined, anchor
         method: "psk",
         identity,
         secrets: [peer, ...(peer.alsoAccepted ?? [])].map(({ secret }) => secret.bytes()),
+        keyIds: [peer, ...(peer.alsoAccepted ?? [])].map(({ keyId }) => keyId),
       };
     case "certificate":
       return {

@@ -49,12 +49,22 @@ export interface NetworkModel {
   readonly spokes: readonly string[];
   /** Whether spokes reach each other; absent means yes. At most 255 subnets can be behind a hub then. */
   readonly transit?: boolean | undefined;
+  /** How its gateways prove themselves to each other; absent: by certificates of the built-in CA. */
+  readonly auth?: "certificate" | "psk" | undefined;
   /** Absent: `DEFAULT_PROFILE`. */
   readonly profileId?: string | undefined;
 }
 
+/** By their ids in `FleetModel.preSharedKeys`. */
+export interface PreSharedKeys {
+  /** By which our gateways prove themselves. */
+  readonly keyId: string;
+  /** Taken from the other end besides, while the key is rotated. */
+  readonly alsoAccepted?: readonly string[] | undefined;
+}
+
 export type ExternalAuth =
-  | { readonly method: "psk"; readonly keyId: string }
+  | ({ readonly method: "psk" } & PreSharedKeys)
   | { readonly method: "certificate"; readonly trustAnchorIds: readonly string[] };
 
 /** A gateway of somebody else's. */
@@ -190,6 +200,8 @@ export interface FleetModel {
   readonly internalAnchorIds: readonly string[];
   readonly trustAnchors: readonly TrustAnchorModel[];
   readonly preSharedKeys: readonly PreSharedKeyModel[];
+  /** Of every tunnel of a network with `auth: "psk"`, by the tunnel's id. */
+  readonly tunnelKeys?: ReadonlyMap<string, PreSharedKeys> | undefined;
   readonly pools?: readonly AddressPoolModel[] | undefined;
   readonly roadWarriors?: readonly RoadWarriorModel[] | undefined;
   readonly remoteAccess?: readonly RemoteAccessModel[] | undefined;

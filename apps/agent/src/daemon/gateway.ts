@@ -278,6 +278,11 @@ export class Gateway {
     this.#host.command(child ? { command: "rekey-child", peer, child } : { command: "rekey-ike", peer });
   }
 
+  /** Beside the SAs that stand, when this end can call. */
+  reauthenticate(peer: string): void {
+    this.#host.command({ command: "reauthenticate", peer });
+  }
+
   async states(): Promise<Snapshot> {
     const status = await this.status();
     const { intent } = this;

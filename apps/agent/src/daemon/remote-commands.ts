@@ -34,6 +34,9 @@ export class RemoteCommands {
         gateway[action.case](peer, action.value.childId || undefined);
         return undefined;
       }
+      case "reauthenticate":
+        gateway.reauthenticate(gateway.tunnel(action.value.tunnelId));
+        return undefined;
       default:
         throw fault("agent/unknown-command", "this agent does not know the command", { field: "action" });
     }

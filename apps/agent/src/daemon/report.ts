@@ -50,6 +50,7 @@ function ikeSa(sa: IkeStatus, wall: ToWall) {
     localIdentity: sa.localId ?? "",
     remoteIdentity: sa.remoteId ?? "",
     proposal: sa.suite,
+    keyId: sa.keyId ?? "",
     ...(sa.establishedAt === undefined ? {} : { establishedAt: timestampFromMs(wall(sa.establishedAt)) }),
     ...(sa.rekeyAt === undefined ? {} : { nextRekeyAt: timestampFromMs(wall(sa.rekeyAt)) }),
     localNat: sa.nat.local,

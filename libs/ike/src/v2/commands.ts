@@ -5,6 +5,7 @@ import { distrust } from "./distrust.js";
 import { ensure } from "./lifecycle.js";
 import { movePeer } from "./moves.js";
 import { enqueue } from "./queue.js";
+import { reauthenticate } from "./reauth.js";
 import type { IkeSa } from "./sa.js";
 import { packetRanges } from "./selectors.js";
 import { clearTrap, release } from "./traps.js";
@@ -42,6 +43,9 @@ export function command(turn: Turn, c: Command): void {
       return;
     case "rekey-ike":
       eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
+      return;
+    case "reauthenticate":
+      eachUp(turn, state, (sa) => reauthenticate(turn, sa, state));
       return;
     case "trace":
       if (c.on) turn.core.traced.add(c.peer);

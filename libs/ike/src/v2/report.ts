@@ -5,6 +5,7 @@ import type { ChildStatus, EngineStatus, IkeState, IkeStatus, PeerStatus } from 
 import { proposalText, spiText } from "../wire/index.js";
 import type { Child } from "./child-sa.js";
 import type { Core, PeerState } from "./core.js";
+import { provenKeyId } from "./evidence.js";
 import { identificationText } from "./identity.js";
 import type { IkeSa } from "./sa.js";
 
@@ -49,6 +50,11 @@ export function childStatus(c: Child): ChildStatus {
   };
 }
 
+function keyOf(sa: IkeSa): Pick<IkeStatus, "keyId"> {
+  const keyId = provenKeyId(sa);
+  return keyId === undefined ? {} : { keyId };
+}
+
 export function ikeStatus(sa: IkeSa): IkeStatus {
   return {
     peer: sa.peer?.id,
@@ -64,6 +70,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     remoteId: sa.remoteId && identificationText(sa.remoteId),
     remoteCertificate: sa.subject,
     ...(sa.user !== undefined && { user: sa.user }),
+    ...keyOf(sa),
     ...(sa.ppk !== undefined && { ppk: sa.ppk }),
     suite: sa.suite ? suiteText(sa.suite) : "",
     nat: sa.nat,

@@ -81,6 +81,7 @@ export function ikeSaReport(sa: IkeSa): IkeSaReport {
     localIdentity: text(sa.localIdentity),
     remoteIdentity: text(sa.remoteIdentity),
     proposal: text(sa.proposal),
+    keyId: optional(sa.keyId),
     natLocal: sa.localNat,
     natRemote: sa.remoteNat,
     establishedAt: date(sa.establishedAt),

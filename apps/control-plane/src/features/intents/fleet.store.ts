@@ -7,10 +7,18 @@ import {
   type GatewayModel,
   type Identity,
   type NetworkModel,
+  type PreSharedKeys,
   type ProfileModel,
 } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
-import type { ExternalPeer, Gateway, Network, NetworkMember, Subnet } from "../../platform/prisma/generated/client.js";
+import type {
+  ExternalPeer,
+  Gateway,
+  Network,
+  NetworkMember,
+  Secret,
+  Subnet,
+} from "../../platform/prisma/generated/client.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { SecretService } from "../secrets/secret.service.js";
 import { GatewayCredentials } from "./gateway-credentials.js";
@@ -69,8 +77,15 @@ function networkModel(network: Network & { members: NetworkMember[] }): NetworkM
       .filter((m) => m.role === role)
       .toSorted((a, b) => a.preference - b.preference || (a.id < b.id ? -1 : 1))
       .map((m) => m.gatewayId);
-  const { id, name } = network;
-  return { id, name, hubs: of("HUB"), spokes: of("SPOKE"), ...(ownProfile(network) ? { profileId: id } : {}) };
+  const { id, name, authentication } = network;
+  const auth = authentication === "PRE_SHARED_KEY" ? ({ auth: "psk" } as const) : {};
+  return { id, name, ...auth, hubs: of("HUB"), spokes: of("SPOKE"), ...(ownProfile(network) ? { profileId: id } : {}) };
+}
+
+/** A key with the one that is accepted beside it. */
+function keysOf(keyId: string, keys: readonly Secret[]): PreSharedKeys {
+  const beside = keys.find((key) => key.besideId === keyId);
+  return { keyId, ...(beside ? { alsoAccepted: [beside.id] } : {}) };
 }
 
 function declaredOf(peer: ExternalPeer): DeclaredPeer | undefined {
@@ -79,7 +94,7 @@ function declaredOf(peer: ExternalPeer): DeclaredPeer | undefined {
   return { ...(ike.length > 0 ? { ikeProposals: ike } : {}), ...(esp.length > 0 ? { espProposals: esp } : {}) };
 }
 
-function peerModel(peer: ExternalPeer & { subnets: Subnet[] }): ExternalPeerModel {
+function peerModel(peer: ExternalPeer & { subnets: Subnet[] }, keys: readonly Secret[]): ExternalPeerModel {
   const declared = declaredOf(peer);
   return {
     id: peer.id,
@@ -90,7 +105,7 @@ function peerModel(peer: ExternalPeer & { subnets: Subnet[] }): ExternalPeerMode
     role: peer.host === null ? "responder" : "both",
     ...(peer.localIdentity === null ? {} : { localIdentity: readIdentity(peer.localIdentity) }),
     remoteIdentity: readIdentity(peer.remoteIdentity),
-    auth: { method: "psk", keyId: peer.secretId },
+    auth: { method: "psk", ...keysOf(peer.secretId, keys) },
     remoteSubnets: peer.subnets.map((s) => s.prefix),
     ...(ownProfile(peer) ? { profileId: peer.id } : {}),
     ...(declared ? { declared } : {}),
@@ -114,7 +129,7 @@ export class PrismaFleetStore extends FleetStore {
     const gateways = await tx.gateway.findMany({ where: { ...where, state: { not: "RETIRED" } } });
     const networks = await tx.network.findMany({ where, include: { members: true } });
     const peers = await tx.externalPeer.findMany({ where, include: { subnets: true } });
-    const keys = await tx.secret.findMany({ where: { ...where, externalPeers: { some: { organizationId } } } });
+    const keys = await tx.secret.findMany({ where });
     const pools = await tx.addressPool.findMany({ where });
     const { certificates, publicCertificates, ...anchors } = await this.credentials.load(tx, organizationId);
     const { trustAnchors, internalAnchorIds } = anchors;
@@ -132,13 +147,14 @@ export class PrismaFleetStore extends FleetStore {
         };
       }),
       networks: networks.map(networkModel),
-      externalPeers: peers.map(peerModel),
+      externalPeers: peers.map((peer) => peerModel(peer, keys)),
       profiles: [...[...networks, ...peers].filter(ownProfile).map(profileOf), ...people.profiles],
       roadWarriors: people.roadWarriors,
       remoteAccess: people.remoteAccess,
       internalAnchorIds,
       trustAnchors,
       preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),
+      tunnelKeys: new Map(keys.flatMap((key) => (key.tunnelKey ? [[key.tunnelKey, keysOf(key.id, keys)]] : []))),
       pools: pools.map(({ id, name, addresses, exclusions }) => ({ id, name, addresses, except: exclusions })),
     };
   }

@@ -1,7 +1,9 @@
+import { randomUUIDv7 } from "node:crypto";
 import { Injectable } from "@nestjs/common";
 import { Fault, faultTable, isFault } from "@sallyport/base";
 import { compileAll, type FleetModel, findOverlaps, listTunnels, overlapFault } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { SecretService } from "../secrets/secret.service.js";
 import { FleetStore } from "./fleet.store.js";
 import { Prover } from "./prover.js";
 
@@ -31,6 +33,7 @@ export class Planner {
   constructor(
     private readonly fleets: FleetStore,
     private readonly prover: Prover,
+    private readonly secrets: SecretService,
   ) {}
 
   /**
@@ -39,7 +42,10 @@ export class Planner {
    * @throws intent/overlap, intent/unreachable, intent/would-not-negotiate and what else `compile` throws
    */
   async settle(tx: Tx, organizationId: string, entered?: Entered): Promise<FleetModel> {
-    const model = await this.fleets.load(tx, organizationId);
+    const loaded = await this.fleets.load(tx, organizationId);
+    const model = (await this.#keepTunnelKeys(tx, organizationId, loaded))
+      ? await this.fleets.load(tx, organizationId)
+      : loaded;
     try {
       refuseOverlaps(model, entered?.ownerId);
       compileAll(model);
@@ -74,6 +80,22 @@ export class Planner {
       expected: `a prefix that does not overlap ${row.prefix} of ${owner}`,
       facts: { other: `${owner} (${row.prefix})` },
     });
+  }
+
+  /** Every tunnel of a network with pre-shared keys has one, and no other tunnel; whether something had to be changed for that. */
+  async #keepTunnelKeys(tx: Tx, organizationId: string, model: FleetModel): Promise<boolean> {
+    const keyed = new Set(model.networks.flatMap(({ id, auth }) => (auth === "psk" ? [id] : [])));
+    const present = new Set(model.tunnelKeys?.keys());
+    if (keyed.size === 0 && present.size === 0) return false;
+    const ofKeyed = listTunnels(model).filter(({ from }) => from.kind === "network" && keyed.has(from.networkId));
+    const wanted = new Set(ofKeyed.map(({ id }) => id));
+    const gone = [...present].filter((key) => !wanted.has(key));
+    const missing = [...wanted].filter((key) => !present.has(key));
+    if (gone.length > 0) await tx.secret.deleteMany({ where: { organizationId, tunnelKey: { in: gone } } });
+    for (const tunnelKey of missing) {
+      await this.secrets.createTunnelKey(tx, organizationId, { id: randomUUIDv7(), tunnelKey });
+    }
+    return gone.length + missing.length > 0;
   }
 
   async #keepTunnels(tx: Tx, organizationId: string, model: FleetModel): Promise<void> {

@@ -35,6 +35,8 @@ export abstract class RevisionStore {
   abstract append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void>;
   /** The newest revision of the gateway; with `acked`, of those that its agent has in force or had. */
   abstract newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null>;
+  /** The revision that the gateway's agent runs, if that is its last good one too: it cannot go back from it by itself. */
+  abstract inForce(organizationId: string, gatewayId: string): Promise<IntentRevision | null>;
   /** Undefined when there is no such revision, or it stands in none of `from`. */
   abstract answer(
     tx: Tx,
@@ -76,6 +78,15 @@ export class PrismaRevisionStore extends RevisionStore {
       where: { organizationId: ANY_ORGANIZATION, gatewayId, ...(acked ? { status: "ACKED" } : {}) },
       orderBy: { number: "desc" },
     });
+  }
+
+  override async inForce(organizationId: string, gatewayId: string): Promise<IntentRevision | null> {
+    const { client } = this.database;
+    const where = { organizationId, id: gatewayId };
+    const gateway = await client.gateway.findUnique({ where, select: { ackedRevision: true } });
+    if (!gateway?.ackedRevision) return null;
+    const revision = { organizationId, gatewayId, number: gateway.ackedRevision, confirmedAt: { not: null } };
+    return client.intentRevision.findFirst({ where: revision });
   }
 
   override async answer(tx: Tx, gatewayId: string, number: number, from: readonly RevisionStatus[], data: Answer) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Inject, Injectable } from "@nestjs/common";
-import { maskIntent, parseIntent } from "@sallyport/intent";
+import { type GatewayIntent, maskIntent, parseIntent } from "@sallyport/intent";
 import { WakeUpBus } from "../../platform/bus/bus.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
@@ -137,6 +137,29 @@ export class StoredIntentService extends IntentService {
   ): Promise<ReadonlyMap<string, IntentRevision>> {
     const rows = await this.revisions.newestOfEach(context.organizationId, gatewayIds);
     return new Map(rows.map((row) => [row.gatewayId, row]));
+  }
+
+  /** What the gateway's agent runs and has written down as its last good intent; undefined: nothing of what is known. */
+  async inForce(organizationId: string, gatewayId: string): Promise<GatewayIntent | undefined> {
+    const row = await this.revisions.inForce(organizationId, gatewayId);
+    if (!row) return undefined;
+    return parseIntent(this.vault.unseal(revisionPlace(gatewayId, row.number), row).toString("utf8"));
+  }
+
+  /** Whether nothing is on its way to the gateway: what it runs is its newest revision, and no other one will come of what was committed. */
+  async isUpToDate(organizationId: string, gatewayId: string): Promise<boolean> {
+    // In this order: a compilation that ends between the two has written its revision.
+    const compiling = await this.database.client.outbox.count({ where: { organizationId, job: COMPILE_INTENTS.name } });
+    const running = await this.revisions.inForce(organizationId, gatewayId);
+    const [newest] = await this.revisions.newestOfEach(organizationId, [gatewayId]);
+    return compiling === 0 && running !== null && running.number === newest?.number;
+  }
+
+  /** Why the gateway's newest revision is not in force: its agent refused it, or went back from it. */
+  async refusal(organizationId: string, gatewayId: string): Promise<string | undefined> {
+    const [row] = await this.revisions.newestOfEach(organizationId, [gatewayId]);
+    if (row?.status !== "NACKED" && row?.status !== "REVERTED") return undefined;
+    return `revision ${row.number}: ${row.nackReason ?? row.status}`;
   }
 
   /** The body with its secrets masked. */

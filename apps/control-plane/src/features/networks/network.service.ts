@@ -6,7 +6,7 @@ import { apiFault } from "../../platform/faults.js";
 import { type Connection, type PageArgs, type PageRequest, page } from "../../platform/graphql/connection.js";
 import { checkName, checkUuid } from "../../platform/input.js";
 import type { Gateway, Network, NetworkMember } from "../../platform/prisma/generated/client.js";
-import type { MemberRole } from "../../platform/prisma/generated/enums.js";
+import type { MemberRole, NetworkAuthentication } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { GatewayService } from "../gateways/gateway.service.js";
@@ -18,6 +18,7 @@ export interface NewNetwork {
   readonly name: string;
   readonly hubGatewayIds: readonly string[];
   readonly spokeGatewayIds: readonly string[];
+  readonly authentication: NetworkAuthentication;
   readonly ikeProposals: readonly string[];
   readonly espProposals: readonly string[];
 }
@@ -56,7 +57,9 @@ export class NetworkService {
           expected: "a name that no other network of the organization has",
         });
       }
-      const network = await this.store.create(tx, { organizationId, name, ikeProposals, espProposals });
+      const { authentication } = input;
+      const columns = { organizationId, name, authentication, ikeProposals, espProposals };
+      const network = await this.store.create(tx, columns);
       await this.#join(tx, organizationId, network.id, "HUB", hubs, "input.hubGatewayIds");
       await this.#join(tx, organizationId, network.id, "SPOKE", input.spokeGatewayIds, "input.spokeGatewayIds");
       const fields = [

@@ -1,11 +1,23 @@
 import { Field, ID, InputType, ObjectType, registerEnumType } from "@nestjs/graphql";
 import { connectionType } from "../../platform/graphql/connection.js";
-import { Topology } from "../../platform/prisma/generated/enums.js";
+import { NetworkAuthentication, Topology } from "../../platform/prisma/generated/enums.js";
 
 registerEnumType(Topology, {
   name: "Topology",
   description: "Who has tunnels with whom.",
   valuesMap: { HUB_AND_SPOKE: { description: "Every spoke with every hub, and the hubs with each other." } },
+});
+
+registerEnumType(NetworkAuthentication, {
+  name: "NetworkAuthentication",
+  description: "How the gateways of a network prove themselves to each other.",
+  valuesMap: {
+    CERTIFICATE: { description: "By certificates of the built-in CA." },
+    PRE_SHARED_KEY: {
+      description:
+        "By a pre-shared key of 256 random bits, another one for every tunnel; `rotatePreSharedKeys` replaces them.",
+    },
+  },
 });
 
 @ObjectType("Network", { description: "Sites that reach each other through tunnels." })
@@ -18,6 +30,9 @@ export class NetworkType {
 
   @Field(() => Topology, { description: "Who has tunnels with whom." })
   topology!: Topology;
+
+  @Field(() => NetworkAuthentication, { description: "How its gateways prove themselves to each other." })
+  authentication!: NetworkAuthentication;
 
   @Field(() => [String], { description: "What its gateways offer each other for IKE; empty: the defaults." })
   ikeProposals!: string[];
@@ -42,6 +57,12 @@ export class CreateNetworkInput {
 
   @Field(() => [ID], { defaultValue: [], description: "Gateways that are there already; `onboardSite` adds new ones." })
   spokeGatewayIds!: string[];
+
+  @Field(() => NetworkAuthentication, {
+    defaultValue: NetworkAuthentication.CERTIFICATE,
+    description: "How its gateways prove themselves to each other.",
+  })
+  authentication!: NetworkAuthentication;
 
   @Field(() => [String], { defaultValue: [], description: "E.g. `aes256gcm16-prfsha384-x25519`; empty: the defaults." })
   ikeProposals!: string[];

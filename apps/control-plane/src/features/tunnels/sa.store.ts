@@ -32,22 +32,24 @@ export class PrismaSaStore extends SaStore {
     const written = await tx.$queryRaw<({ id: string } & SaNameOfEnd)[]>`
       INSERT INTO ike_sas (id, organization_id, tunnel_end_id, report_mark, initiator_spi, responder_spi, version, initiator, state,
         local_endpoint, remote_endpoint, local_identity, remote_identity, proposal, nat_local, nat_remote, established_at,
-        next_rekey_at, next_reauth_at, local_virtual, remote_virtual, user_name)
+        next_rekey_at, next_reauth_at, local_virtual, remote_virtual, user_name, key_id)
       SELECT t.id, ${organizationId}::uuid, t."endId", t.mark, t."initiatorSpi", t."responderSpi", t.version, t.initiator, t.state,
         t."localEndpoint", t."remoteEndpoint", t."localIdentity", t."remoteIdentity", t.proposal, t."natLocal", t."natRemote",
-        t."establishedAt", t."nextRekeyAt", t."nextReauthAt", t."localVirtual", t."remoteVirtual", t."user"
+        t."establishedAt", t."nextRekeyAt", t."nextReauthAt", t."localVirtual", t."remoteVirtual", t."user",
+        t."keyId"
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS t (id uuid, "endId" uuid, mark uuid, "initiatorSpi" text,
         "responderSpi" text, version int, initiator boolean, state text, "localEndpoint" text, "remoteEndpoint" text,
         "localIdentity" text, "remoteIdentity" text, proposal text, "natLocal" boolean, "natRemote" boolean,
         "establishedAt" timestamptz, "nextRekeyAt" timestamptz, "nextReauthAt" timestamptz, "localVirtual" text[],
-        "remoteVirtual" text[], "user" text)
+        "remoteVirtual" text[], "user" text, "keyId" text)
       ON CONFLICT (tunnel_end_id, initiator_spi, responder_spi) DO UPDATE SET report_mark = EXCLUDED.report_mark,
         version = EXCLUDED.version, initiator = EXCLUDED.initiator, state = EXCLUDED.state,
         local_endpoint = EXCLUDED.local_endpoint, remote_endpoint = EXCLUDED.remote_endpoint,
         local_identity = EXCLUDED.local_identity, remote_identity = EXCLUDED.remote_identity, proposal = EXCLUDED.proposal,
         nat_local = EXCLUDED.nat_local, nat_remote = EXCLUDED.nat_remote, established_at = EXCLUDED.established_at,
         next_rekey_at = EXCLUDED.next_rekey_at, next_reauth_at = EXCLUDED.next_reauth_at,
-        local_virtual = EXCLUDED.local_virtual, remote_virtual = EXCLUDED.remote_virtual, user_name = EXCLUDED.user_name
+        local_virtual = EXCLUDED.local_virtual, remote_virtual = EXCLUDED.remote_virtual, user_name = EXCLUDED.user_name,
+        key_id = EXCLUDED.key_id
       RETURNING id::text AS id, tunnel_end_id::text AS "endId", initiator_spi AS "initiatorSpi", responder_spi AS "responderSpi"`;
     const ids = new Map(written.map((row) => [nameOf(row), row.id]));
     await this.#writeChildren(tx, organizationId, sas, (of) => ids.get(nameOf(of)) as string);

@@ -101,6 +101,13 @@ export class IkeSaType {
   @Field({ description: "Negotiated algorithms." })
   proposal!: string;
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Id of the pre-shared key by which the other end proved itself; null: by something else, or not known.",
+  })
+  keyId!: string | null;
+
   @Field({ description: "Whether a NAT stands before this end." })
   natLocal!: boolean;
 

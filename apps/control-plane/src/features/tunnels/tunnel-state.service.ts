@@ -37,6 +37,8 @@ export interface IkeSaReport {
   readonly remoteVirtual: readonly string[];
   /** Whom EAP has authenticated. */
   readonly user: string | undefined;
+  /** Of the pre-shared key that the other end proved itself by. */
+  readonly keyId: string | undefined;
   readonly childSas: readonly ChildSaReport[];
 }
 

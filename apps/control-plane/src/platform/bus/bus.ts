@@ -4,7 +4,10 @@ const id = z.string();
 
 /** What an agent is asked to do at once; ids are those of the intent, `childId` may be empty. A few kilobytes at most. */
 const agentAction = z.discriminatedUnion("case", [
-  z.object({ case: z.enum(["initiate", "terminate", "rekey"]), value: z.object({ tunnelId: id, childId: id }) }),
+  z.object({
+    case: z.enum(["initiate", "terminate", "rekey", "reauthenticate"]),
+    value: z.object({ tunnelId: id, childId: id }),
+  }),
   z.object({
     case: z.literal("requestCertificate"),
     value: z.object({ id, names: z.array(z.string()), keyType: z.string() }),
@@ -27,6 +30,8 @@ export const CHANNELS = {
   tunnel: z.object({ organizationId: id, tunnelId: id }),
   /** A gateway took a step of its onboarding. */
   onboarding: z.object({ organizationId: id, gatewayId: id }),
+  /** A rotation took a step. */
+  rotation: z.object({ organizationId: id, rotationId: id }),
   /** Rows wait in the outbox. */
   outbox: z.object({}),
   /** A gateway's agent opened a stream: replicas that hold an older one end it. */

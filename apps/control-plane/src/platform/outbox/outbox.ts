@@ -14,9 +14,16 @@ export class Outbox {
     @Inject(LOG) private readonly log: Log,
   ) {}
 
-  async add<P extends object>(tx: Tx, organizationId: string, type: JobType<P>, payload: P): Promise<void> {
+  /** Without `notBefore`, the work is owed at once. */
+  async add<P extends object>(
+    tx: Tx,
+    organizationId: string,
+    type: JobType<P>,
+    payload: P,
+    notBefore?: Date,
+  ): Promise<void> {
     await tx.outbox.create({
-      data: { organizationId, job: type.name, payload: payload as object },
+      data: { organizationId, job: type.name, payload: payload as object, notBefore: notBefore ?? null },
       select: { id: true },
     });
   }

@@ -68,7 +68,8 @@ export class Relay {
     return this.database.transaction(async (tx) => {
       const rows = await tx.$queryRaw<Row[]>`
         SELECT id, job FROM outbox
-        WHERE enqueued_at IS NULL OR enqueued_at < now() - make_interval(secs => ${STALE_SECONDS})
+        WHERE (enqueued_at IS NULL OR enqueued_at < now() - make_interval(secs => ${STALE_SECONDS}))
+          AND (not_before IS NULL OR not_before <= now())
         ORDER BY id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
       await this.queue.add(rows.map(({ id, job }) => ({ id: `outbox-${id}`, name: job, data: {} })));

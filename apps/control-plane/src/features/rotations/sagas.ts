@@ -1,0 +1,18 @@
+import { Injectable } from "@nestjs/common";
+import type { RotationKind } from "../../platform/prisma/generated/enums.js";
+import { PreSharedKeySaga } from "./pre-shared-key.saga.js";
+import type { Saga } from "./saga.js";
+
+/** The saga of every kind of rotation. */
+@Injectable()
+export class Sagas {
+  readonly #sagas: Readonly<Record<RotationKind, Saga>>;
+
+  constructor(preSharedKey: PreSharedKeySaga) {
+    this.#sagas = { PRE_SHARED_KEY: preSharedKey };
+  }
+
+  of(kind: RotationKind): Saga {
+    return this.#sagas[kind];
+  }
+}
