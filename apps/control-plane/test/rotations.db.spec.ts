@@ -120,7 +120,7 @@ test("whatever comes between, both ends share a key at every moment, and in the 
     else expect(state).toBe("ABORTED");
   };
   await fc.assert(fc.asyncProperty(fc.array(action, { minLength: 4, maxLength: 16 }), run), {
-    numRuns: 10,
+    numRuns: 6,
     endOnFailure: true,
   });
 });
