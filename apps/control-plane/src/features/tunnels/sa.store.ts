@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from "node:crypto";
 import { Injectable } from "@nestjs/common";
 import type { Tx } from "../../platform/database/database.js";
-import type { IkeSaReport } from "./tunnel-state.service.js";
+import type { ChildSaReport, IkeSaReport } from "./tunnel-state.service.js";
 
 export interface SaOfEnd {
   readonly endId: string;
@@ -13,6 +13,12 @@ export interface SaNameOfEnd {
   readonly endId: string;
   readonly initiatorSpi: string;
   readonly responderSpi: string;
+}
+
+interface ChildRow extends ChildSaReport {
+  readonly id: string;
+  readonly endId: string;
+  readonly ikeSaId: string;
 }
 
 /** The rows of IKE SAs and their CHILD SAs, which agents' reports write one by one. */
@@ -65,36 +71,41 @@ export class PrismaSaStore extends SaStore {
       const ikeSaId = idOf({ ...sa, endId });
       return sa.childSas.map((child) => ({ id: randomUUIDv7(), endId, ikeSaId, ...child }));
     });
-    if (children.length > 0) {
-      await tx.$executeRaw`
-        INSERT INTO child_sas (id, organization_id, ike_sa_id, name, protocol, mode, inbound_spi, outbound_spi, local_selectors,
-          remote_selectors, proposal, encapsulated, established_at, next_rekey_at, expires_at, bytes_in, bytes_out, packets_in,
-          packets_out, errors_in, counted_at, last_packet_in_at)
-        SELECT t.id, ${organizationId}::uuid, t."ikeSaId", t.name, t.protocol, t.mode, t."inboundSpi", t."outboundSpi",
-          t."localSelectors", t."remoteSelectors", t.proposal, t.encapsulated, t."establishedAt", t."nextRekeyAt", t."expiresAt",
-          coalesce(o.bytes_in, 0), coalesce(o.bytes_out, 0), coalesce(o.packets_in, 0), coalesce(o.packets_out, 0),
-          coalesce(o.errors_in, 0), o.counted_at, o.last_packet_in_at
-        FROM jsonb_to_recordset(${JSON.stringify(children)}::jsonb) AS t (id uuid, "endId" uuid, "ikeSaId" uuid, name text,
-          protocol text, mode text, "inboundSpi" text, "outboundSpi" text, "localSelectors" text[], "remoteSelectors" text[],
-          proposal text, encapsulated boolean, "establishedAt" timestamptz, "nextRekeyAt" timestamptz, "expiresAt" timestamptz)
-        LEFT JOIN LATERAL (
-          SELECT c.* FROM child_sas c JOIN ike_sas i ON i.id = c.ike_sa_id
-          WHERE c.inbound_spi = t."inboundSpi" AND i.tunnel_end_id = t."endId" AND c.organization_id = ${organizationId}::uuid
-          ORDER BY c.counted_at DESC NULLS LAST LIMIT 1
-        ) o ON true
-        ON CONFLICT (ike_sa_id, inbound_spi, outbound_spi) DO UPDATE SET name = EXCLUDED.name, protocol = EXCLUDED.protocol,
-          mode = EXCLUDED.mode, local_selectors = EXCLUDED.local_selectors, remote_selectors = EXCLUDED.remote_selectors,
-          proposal = EXCLUDED.proposal, encapsulated = EXCLUDED.encapsulated, established_at = EXCLUDED.established_at,
-          next_rekey_at = EXCLUDED.next_rekey_at, expires_at = EXCLUDED.expires_at`;
-    }
+    const written = children.length > 0 ? await this.#upsertChildren(tx, organizationId, children) : [];
+    // Fenced: without statistics the planner would rather read all of the organization's than those of each IKE SA.
     await tx.$executeRaw`
-      DELETE FROM child_sas c
-      WHERE c.ike_sa_id = ANY(${sas.map(({ endId, sa }) => idOf({ ...sa, endId }))}::uuid[])
-        AND c.organization_id = ${organizationId}::uuid
-        AND NOT EXISTS (
-          SELECT FROM unnest(${children.map((c) => c.ikeSaId)}::uuid[], ${children.map((c) => c.inboundSpi)}::text[],
-            ${children.map((c) => c.outboundSpi)}::text[]) AS t (ike_sa_id, inbound_spi, outbound_spi)
-          WHERE t.ike_sa_id = c.ike_sa_id AND t.inbound_spi = c.inbound_spi AND t.outbound_spi = c.outbound_spi)`;
+      DELETE FROM child_sas WHERE id = ANY(ARRAY(
+        SELECT c.id FROM unnest(${sas.map(({ endId, sa }) => idOf({ ...sa, endId }))}::uuid[]) AS w (id)
+        CROSS JOIN LATERAL (SELECT id, organization_id FROM child_sas WHERE ike_sa_id = w.id OFFSET 0) c
+        WHERE c.organization_id = ${organizationId}::uuid AND c.id <> ALL(${written}::uuid[])))`;
+  }
+
+  /** Gives the ids of their rows. */
+  async #upsertChildren(tx: Tx, organizationId: string, children: readonly ChildRow[]): Promise<string[]> {
+    const rows = await tx.$queryRaw<{ id: string }[]>`
+      INSERT INTO child_sas (id, organization_id, ike_sa_id, name, protocol, mode, inbound_spi, outbound_spi, local_selectors,
+        remote_selectors, proposal, encapsulated, established_at, next_rekey_at, expires_at, bytes_in, bytes_out, packets_in,
+        packets_out, errors_in, counted_at, last_packet_in_at)
+      SELECT t.id, ${organizationId}::uuid, t."ikeSaId", t.name, t.protocol, t.mode, t."inboundSpi", t."outboundSpi",
+        t."localSelectors", t."remoteSelectors", t.proposal, t.encapsulated, t."establishedAt", t."nextRekeyAt", t."expiresAt",
+        coalesce(o.bytes_in, 0), coalesce(o.bytes_out, 0), coalesce(o.packets_in, 0), coalesce(o.packets_out, 0),
+        coalesce(o.errors_in, 0), o.counted_at, o.last_packet_in_at
+      FROM jsonb_to_recordset(${JSON.stringify(children)}::jsonb) AS t (id uuid, "endId" uuid, "ikeSaId" uuid, name text,
+        protocol text, mode text, "inboundSpi" text, "outboundSpi" text, "localSelectors" text[], "remoteSelectors" text[],
+        proposal text, encapsulated boolean, "establishedAt" timestamptz, "nextRekeyAt" timestamptz, "expiresAt" timestamptz)
+      LEFT JOIN LATERAL (
+        SELECT c.* FROM child_sas c
+        WHERE c.inbound_spi = t."inboundSpi" AND c.organization_id = ${organizationId}::uuid
+          -- Not a join: that reads all SAs of the end for each child while the tables' statistics are older than their rows.
+          AND (SELECT i.tunnel_end_id FROM ike_sas i WHERE i.id = c.ike_sa_id) = t."endId"
+        ORDER BY c.counted_at DESC NULLS LAST LIMIT 1
+      ) o ON true
+      ON CONFLICT (ike_sa_id, inbound_spi, outbound_spi) DO UPDATE SET name = EXCLUDED.name, protocol = EXCLUDED.protocol,
+        mode = EXCLUDED.mode, local_selectors = EXCLUDED.local_selectors, remote_selectors = EXCLUDED.remote_selectors,
+        proposal = EXCLUDED.proposal, encapsulated = EXCLUDED.encapsulated, established_at = EXCLUDED.established_at,
+        next_rekey_at = EXCLUDED.next_rekey_at, expires_at = EXCLUDED.expires_at
+      RETURNING id::text AS id`;
+    return rows.map((row) => row.id);
   }
 
   override async remove(tx: Tx, organizationId: string, names: readonly SaNameOfEnd[]): Promise<void> {
