@@ -257,6 +257,18 @@ describe("who may not", () => {
     await f.connected();
   });
 
+  it("but not one that has many states to tell: it is read more slowly", async () => {
+    const agent = await f.enrolled();
+    const states = Array.from({ length: 550 }, (_, i) =>
+      create(AgentMessageSchema, {
+        body: { case: "state", value: { complete: i === 0, tunnels: [{ tunnelId: `many ${i}` }] } },
+      }),
+    );
+    expect(goodbyes(await once(agent, agent.enrolment, [hello(agent.id), ...states, ping()]))).toEqual([]);
+    const told = f.plane.tunnels.reports.flatMap((r) => r.tunnels.map((t) => t.key));
+    expect(told.filter((key) => key.startsWith("many "))).toEqual(states.map((_, i) => `many ${i}`));
+  });
+
   it("TLS before 1.3", async () => {
     const agent = await f.enrolled();
     const client = http2.connect(agent.enrolment.urls[0] ?? "", {

@@ -32,7 +32,7 @@ const SESSION_LIMITS = {
   commands: 16,
   /** Revocations that one message of the agent tells of; a message to it has fewer. */
   applied: 1_000,
-  /** Messages from the agent: at once, and per second. */
+  /** Messages from the agent: at once, and per second. Of states alone, and of all others. */
   burst: 500,
   perSecond: 100,
   helloMs: 10_000,
@@ -67,6 +67,7 @@ export class AgentSession {
   readonly id = randomUUID();
   readonly #out = new MessageQueue<ControlMessage>(SESSION_LIMITS.outgoing);
   readonly #bucket = new TokenBucket(SESSION_LIMITS.burst, SESSION_LIMITS.perSecond, performance.now());
+  readonly #states = new TokenBucket(SESSION_LIMITS.burst, SESSION_LIMITS.perSecond, performance.now());
   #hello: Hello | undefined;
   /** Undefined: the agent understands none, or has not said hello. */
   #revocations: ToldRevocations | undefined;
@@ -165,7 +166,10 @@ export class AgentSession {
     try {
       for await (const message of messages) {
         if (this.#ended) return;
-        if (!this.#bucket.take(performance.now())) {
+        if (message.body.case === "state") {
+          await this.#room();
+          if (this.#ended) return;
+        } else if (!this.#bucket.take(performance.now())) {
           this.goodbye(GoodbyeReason.OVERLOADED, "too many messages", 5_000);
           return;
         }
@@ -177,6 +181,19 @@ export class AgentSession {
     } finally {
       this.#end();
     }
+  }
+
+  /**
+   * Waits until a report of states may be taken. An agent says as much of them as it has: one that says more than is written, or
+   * faster than is allowed, is read more slowly, and HTTP/2's flow control (RFC 9113 §5.2) makes it wait.
+   */
+  async #room(): Promise<void> {
+    for (;;) {
+      const wait = this.#states.wait(performance.now());
+      if (wait === 0) break;
+      await sleep(wait);
+    }
+    await this.dependencies.ingest.room(this.#source());
   }
 
   #take({ body }: AgentMessage): void {

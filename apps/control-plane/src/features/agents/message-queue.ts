@@ -53,6 +53,11 @@ export class TokenBucket {
     return this.takeUpTo(1, now) === 1;
   }
 
+  /** Lets one through and gives 0, or gives the milliseconds after which it may be tried again. */
+  wait(now: number): number {
+    return this.take(now) ? 0 : Math.ceil(((1 - this.#tokens) * 1000) / this.perSecond);
+  }
+
   /** How many of `wanted` get through. */
   takeUpTo(wanted: number, now: number): number {
     this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);

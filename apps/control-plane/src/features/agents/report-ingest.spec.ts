@@ -16,6 +16,7 @@ import { TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
 import { ReportIngest } from "./report-ingest.js";
 import { agentEvent, counterReport, ikeSaReport, tunnelReport } from "./report-mapping.js";
+import { BACKLOG_LIMITS } from "./state-backlog.js";
 
 const outage = () => Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 
@@ -104,6 +105,34 @@ describe("taking reports", () => {
       ["no", ["b"], ["a up"]],
     ]);
   });
+
+  it("has a stream that told much wait until it is written, and for a while only", async () => {
+    const { ingest, written, gate } = set();
+    await ingest.room(SOURCE);
+    let go: () => void = () => {};
+    gate.hold = new Promise((resolve) => {
+      go = resolve;
+    });
+    ingest.state(SOURCE, apart(["a"], 2 * BACKLOG_LIMITS.ample, { complete: true }));
+    const early = await Promise.race([ingest.room(SOURCE), new Promise((resolve) => setTimeout(resolve, 20, "waits"))]);
+    expect(early).toBe("waits");
+    const room = ingest.room(SOURCE);
+    go();
+    await room;
+    const sas = written.flatMap((w) => w.ikeSas).length;
+    expect(sas).toBeGreaterThanOrEqual(BACKLOG_LIMITS.ample - BACKLOG_LIMITS.inBatch);
+    expect(sas).toBeLessThan(2 * BACKLOG_LIMITS.ample);
+    await until(() => written.at(-1)?.completes === "with-sas");
+
+    gate.hold = new Promise(() => {});
+    ingest.state(SOURCE, apart(["a"], 2 * BACKLOG_LIMITS.ample));
+    const before = performance.now();
+    await ingest.room(SOURCE);
+    expect(performance.now() - before).toBeGreaterThan(1_000);
+    const waits = ingest.room(SOURCE);
+    ingest.ended(SOURCE);
+    await waits;
+  }, 20_000);
 
   it("waits for a database that is away, and loses nothing but what is too much", async () => {
     const { ingest, written, counted, told, gate } = set();

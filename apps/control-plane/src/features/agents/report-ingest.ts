@@ -25,6 +25,8 @@ interface Stream {
   /** When the next resync may be asked for, `performance.now()`. */
   resyncAt: number;
   ended: boolean;
+  /** Goes on with reading the stream. */
+  goOn: (() => void) | undefined;
 }
 
 /** What else one gateway has told and the database does not know yet. Newer counters of an SA replace older ones. */
@@ -42,6 +44,10 @@ const EVENTS_PER_SECOND = 1;
 /** Gateways whose news are written at the same time; the database's pool is for others too. */
 const WRITERS = 4;
 const RETRY_MS = 500;
+/** How long a message waits for room while the database is slow or away: the pings behind it have to be answered in time. */
+const ROOM_MS = 2_000;
+/** Counters that one statement writes. */
+const COUNTERS_AT_ONCE = 500;
 /** An agent whose reports cannot be written does not tell them again without end. */
 const RESYNC_MS = 30_000;
 /** Within this time an agent has told what an intent changed. */
@@ -87,6 +93,7 @@ export class ReportIngest {
     if (stream === undefined) return;
     if (stream.resync === undefined) this.#forget({ gatewayId, streamId });
     stream.ended = true;
+    stream.goOn?.();
     this.#wanted(gatewayId);
   }
 
@@ -104,6 +111,23 @@ export class ReportIngest {
    */
   applied(source: ReportSource): void {
     setTimeout(() => void this.#askUntold(source), TELLING_MS).unref();
+  }
+
+  /** Resolves when the stream's next message may be read: at once, or when enough of what it told is written. */
+  async room({ gatewayId, streamId }: ReportSource): Promise<void> {
+    const stream = this.#streams.get(gatewayId)?.get(streamId);
+    for (const until = performance.now() + ROOM_MS; stream?.backlog.ample && !stream.ended && !this.#stopped; ) {
+      const left = until - performance.now();
+      if (left <= 0) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        stream.goOn = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      stream.goOn = undefined;
+    }
   }
 
   counters(gatewayId: string, report: CountersReport): void {
@@ -141,7 +165,7 @@ export class ReportIngest {
     const streams = this.#streams.get(gatewayId) ?? new Map<string, Stream>();
     this.#streams.set(gatewayId, streams);
     const stream = streams.get(streamId) ?? {
-      ...{ backlog: new StateBacklog(), batch: undefined, resync: undefined, resyncAt: 0, ended: false },
+      ...{ backlog: new StateBacklog(), batch: undefined, resync: undefined, resyncAt: 0, ended: false, goOn: undefined },
     };
     streams.set(streamId, stream);
     return stream;
@@ -216,6 +240,7 @@ export class ReportIngest {
         if (stream.batch === undefined) break;
         await this.#storeBatch({ gatewayId, streamId }, stream, stream.batch);
         stream.batch = undefined;
+        stream.goOn?.();
       }
       if (stream.ended) this.#forget({ gatewayId, streamId });
     }
@@ -243,9 +268,12 @@ export class ReportIngest {
   /** Parts that are written are taken out, so that a retry does the rest. */
   async #store(gatewayId: string, backlog: Backlog): Promise<void> {
     await this.#storeStates(gatewayId);
-    if (backlog.counters.size > 0) {
-      await this.tunnels.counters(gatewayId, backlog.countersAt, [...backlog.counters.values()]);
-      backlog.counters.clear();
+    const counters = [...backlog.counters];
+    for (let from = 0; from < counters.length; from += COUNTERS_AT_ONCE) {
+      const some = counters.slice(from, from + COUNTERS_AT_ONCE);
+      const values = some.map(([, counter]) => counter);
+      await this.tunnels.counters(gatewayId, backlog.countersAt, values);
+      for (const [key] of some) backlog.counters.delete(key);
     }
     if (backlog.dropped > 0) this.log.warn({ gatewayId, dropped: backlog.dropped }, "events of a gateway were lost");
     backlog.dropped = 0;

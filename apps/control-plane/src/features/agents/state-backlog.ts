@@ -3,8 +3,8 @@ import type { StateReport } from "@sallyport/contract";
 import type { IkeSaName, IkeSaReport, SaReport, StateBatch, TunnelReport } from "../tunnels/tunnel-state.service.js";
 import { ikeSaName, ikeSaReport, tunnelKey, tunnelReport } from "./report-mapping.js";
 
-/** Of what one stream reported and is not written yet. */
-export const BACKLOG_LIMITS = { tunnels: 10_000, ikeSas: 40_000, inBatch: 500 } as const;
+/** Of what one stream reported and is not written yet. Beyond `ample` things its next message is read only when some are written. */
+export const BACKLOG_LIMITS = { tunnels: 10_000, ikeSas: 40_000, inBatch: 250, ample: 1_000 } as const;
 
 /** Undefined: it is gone. */
 type Sas = Map<string, { readonly name: IkeSaName; readonly sa: IkeSaReport | undefined }>;
@@ -29,6 +29,11 @@ export class StateBacklog {
   /** Whether a part of what was told is missing: changes mean nothing then until a complete report begins. */
   get lost(): boolean {
     return this.#lost;
+  }
+
+  /** Whether so much waits to be written that more should not be read for now. */
+  get ample(): boolean {
+    return this.#tunnels.size + this.#ikeSas > BACKLOG_LIMITS.ample;
   }
 
   /** A part of it could not be kept or written. Agents that tell IKE SAs with their tunnels tell them all at the next change. */
