@@ -48,6 +48,7 @@ import { PrismaRevocationStore } from "../../apps/control-plane/src/features/rev
 import { RevocationRegister } from "../../apps/control-plane/src/features/revocations/revocation-register.js";
 import {
   type CounterReport,
+  type ReportOutcome,
   type StateBatch,
   TunnelStateService,
 } from "../../apps/control-plane/src/features/tunnels/tunnel-state.service.js";
@@ -167,10 +168,10 @@ export class RecordedTunnels extends TunnelStateService {
   readonly counted: CounterReport[] = [];
   failWith: Error | undefined;
 
-  override async report(_gatewayId: string, _streamId: string, batch: StateBatch): Promise<boolean> {
+  override async report(_gatewayId: string, _streamId: string, batch: StateBatch): Promise<ReportOutcome> {
     if (this.failWith) throw this.failWith;
     this.reports.push(batch);
-    return true;
+    return "written";
   }
   override async untold(): Promise<boolean> {
     return false;

@@ -3,10 +3,19 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type IkeSa, IkeSaSchema, StateReportSchema, TunnelStateSchema, TunnelStatus } from "@sallyport/contract";
 import fc from "fast-check";
+import { pino } from "pino";
 import { inSlices } from "../../apps/agent/src/daemon/slices.js";
 import { changesBetween, type Snapshot, saKey } from "../../apps/agent/src/stream/changes.js";
 import { StateQueue } from "../../apps/agent/src/stream/state-queue.js";
 import { ReportIngest } from "../../apps/control-plane/src/features/agents/report-ingest.js";
+import { EventService } from "../../apps/control-plane/src/features/events/event.service.js";
+import { SaStore } from "../../apps/control-plane/src/features/tunnels/sa.store.js";
+import { SaQuota } from "../../apps/control-plane/src/features/tunnels/sa-quota.js";
+import { StoredTunnelStateService } from "../../apps/control-plane/src/features/tunnels/stored-tunnel-state.service.js";
+import { TunnelStateStore } from "../../apps/control-plane/src/features/tunnels/tunnel-state.store.js";
+import { WakeUpBus } from "../../apps/control-plane/src/platform/bus/bus.js";
+import { readConfig } from "../../apps/control-plane/src/platform/config/config.js";
+import { Database } from "../../apps/control-plane/src/platform/database/database.js";
 import { startControlPlane, type TestControlPlane } from "../../apps/control-plane/test/control-plane.js";
 import { query } from "../../apps/control-plane/test/database.js";
 import { describeFleet } from "../../apps/control-plane/test/fleet.js";
@@ -60,13 +69,23 @@ class Agent {
   now: Snapshot = new Map();
   #stream = "";
   #unread: { readonly streamId: string; readonly bytes: Uint8Array }[] = [];
+  readonly refusals: string[] = [];
+  resyncs = 0;
+
+  constructor(private readonly to = ingest) {}
 
   async connect(): Promise<void> {
     const source = { gatewayId, streamId: randomUUID() };
     this.#stream = source.streamId;
     await inSlices(this.queue.restart(this.now, true));
     await query(cp.connection, "UPDATE gateways SET report_stream = $2 WHERE id = $1", [gatewayId, source.streamId]);
-    ingest.opened(source, () => void inSlices(this.queue.restart(this.now)));
+    this.to.opened(source, {
+      resync: () => {
+        this.resyncs++;
+        void inSlices(this.queue.restart(this.now));
+      },
+      refused: ({ code }) => void this.refusals.push(code),
+    });
   }
 
   async becomes(to: Snapshot): Promise<void> {
@@ -99,7 +118,7 @@ class Agent {
   }
 
   #read({ streamId, bytes }: { readonly streamId: string; readonly bytes: Uint8Array }): void {
-    ingest.state({ gatewayId, streamId }, fromBinary(StateReportSchema, bytes));
+    this.to.state({ gatewayId, streamId }, fromBinary(StateReportSchema, bytes));
   }
 }
 
@@ -193,6 +212,49 @@ describe("rows of SAs", () => {
     });
     const untold = "SELECT count(*)::int AS n FROM tunnel_ends WHERE gateway_id = $1 AND report_mark IS NULL";
     expect((await query(cp.connection, untold, [gatewayId]))[0]?.n).toBe(0);
+  });
+
+  it("are not more than the limit, which an event and the agent tell, and all there are when there is room again", async () => {
+    const get = <T>(type: abstract new (...args: never[]) => T): T =>
+      cp.application.nest.get<T>(type as never, { strict: false });
+    const log = pino({ level: "silent" });
+    const quota = new SaQuota({ ...readConfig({}), saLimit: 20 }, get(SaStore));
+    const service = new StoredTunnelStateService(
+      get(Database),
+      get(TunnelStateStore),
+      get(SaStore),
+      quota,
+      get(EventService),
+      get(WakeUpBus),
+      log,
+    );
+    const agent = new Agent(new ReportIngest(service, get(EventService), log));
+    const some = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => ikeSa(from + i));
+    const texts = (sas: readonly IkeSa[]) => sas.map(text).sort();
+    const become = async (sas: readonly IkeSa[], written: readonly IkeSa[]) => {
+      await agent.becomes(snapshot(sas));
+      agent.send(9);
+      await eventually(async () => JSON.stringify(await rows()) === JSON.stringify(texts(written))).catch(async () =>
+        expect(await rows()).toEqual(texts(written)),
+      );
+    };
+    const events = async () =>
+      query(cp.connection, "SELECT facts, gateway_id FROM events WHERE kind = 'agents/too-many-sas'");
+    await agent.connect();
+    await become(some(0, 8), some(0, 8));
+    expect(await events()).toEqual([]);
+    await become(some(0, 14), some(0, 10));
+    // Two more of them are not told anew, and what there is goes on changing and going.
+    await become([...some(0, 9), ikeSa(9, "rekeying"), ...some(10, 16)], [...some(0, 9), ikeSa(9, "rekeying")]);
+    expect(agent.refusals).toEqual(["agents/too-many-sas"]);
+    expect(await events()).toEqual([{ facts: { limit: "20", refused: "4" }, gateway_id: gatewayId }]);
+    await agent.becomes(snapshot(some(4, 12)));
+    agent.send(9);
+    await eventually(() => agent.resyncs === 1);
+    await become(some(4, 12), some(4, 12));
+    // More children of one that is there already count as well.
+    const children = Array.from({ length: 10 }, (_, i) => 100 + i);
+    await become([...some(4, 11), ikeSa(11, "established", children)], some(4, 12).slice(0, -1).concat(ikeSa(11)));
   });
 
   it("of 20,000 people come in small messages, and one change writes one row", async () => {

@@ -305,7 +305,12 @@ export class AgentSession {
     if (running > 0 && running !== confirmed) this.#send({ case: "confirm", value: { revision: running } });
     this.#answer("a hello", async () => {
       await opened(this, hello);
-      if (!this.#ended) ingest.opened(this.#source(), () => this.#send({ case: "resync", value: {} }));
+      if (!this.#ended) {
+        ingest.opened(this.#source(), {
+          resync: () => this.#send({ case: "resync", value: {} }),
+          refused: ({ code, message }) => this.#send({ case: "statesRefused", value: { problem: { code, message } } }),
+        });
+      }
       if (running > 0) await intents.acked(this.peer.gatewayId, running);
       if (confirmed > 0) await intents.confirmed(this.peer.gatewayId, confirmed);
     });
@@ -349,7 +354,10 @@ export class AgentSession {
   #send(body: Body): void {
     if (this.#ended) return;
     if (!this.#out.push(create(ControlMessageSchema, { body }))) {
-      this.dependencies.log.warn({ gateway: this.peer.name }, "an agent reads too slowly: its stream ends");
+      const message = "too many messages wait to be read";
+      this.dependencies.log.warn({ gateway: this.peer.name }, `agent's stream ends: ${message}`);
+      const value = { reason: GoodbyeReason.OVERLOADED, message, retryAfterMs: 5_000 };
+      this.#out.close(create(ControlMessageSchema, { body: { case: "goodbye", value } }));
       this.#end();
     }
   }

@@ -11,6 +11,8 @@ export const fault = faultTable({
   "agents/not-connected": { retry: true, expose: true },
   /** Whether the agent carried the command out is not known. */
   "agents/no-answer": { retry: true, expose: true },
+  /** It reports more SAs than are kept of one gateway; those beyond are not. */
+  "agents/too-many-sas": { retry: false, expose: true },
   /** The agent did not carry the command out; `facts.reason` is its own code. */
   "agents/command-refused": { retry: false, expose: true },
 });

@@ -14,8 +14,9 @@ export class MessageQueue<T> implements AsyncIterable<T> {
     return true;
   }
 
-  /** What is queued is still read. */
-  close(): void {
+  /** What is queued is still read, and then `last`, which has room in any case. */
+  close(last?: T): void {
+    if (last !== undefined && !this.#closed) this.#items.push(last);
     this.#closed = true;
     this.#wake?.();
   }

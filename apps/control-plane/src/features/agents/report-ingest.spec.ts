@@ -11,10 +11,10 @@ import {
 } from "@sallyport/contract";
 import { pino } from "pino";
 import type { AgentEvent, EventService } from "../events/event.service.js";
-import type { CounterReport, StateBatch } from "../tunnels/tunnel-state.service.js";
+import type { CounterReport, ReportOutcome, StateBatch } from "../tunnels/tunnel-state.service.js";
 import { TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { MessageQueue, TokenBucket } from "./message-queue.js";
-import { ReportIngest } from "./report-ingest.js";
+import { ReportIngest, type ReportingAgent } from "./report-ingest.js";
 import { agentEvent, counterReport, ikeSaReport, tunnelReport } from "./report-mapping.js";
 import { BACKLOG_LIMITS } from "./state-backlog.js";
 
@@ -28,6 +28,11 @@ async function until(done: () => boolean): Promise<void> {
 
 const SOURCE = { gatewayId: "g", streamId: "s1" };
 
+const agent = (resync: () => void, refusals: string[] = []): ReportingAgent => ({
+  resync,
+  refused: ({ code }) => void refusals.push(code),
+});
+
 function set() {
   const written: (StateBatch & { stream: string })[] = [];
   const resyncs: string[] = [];
@@ -38,6 +43,7 @@ function set() {
     hold: undefined as Promise<void> | undefined,
     passed: 0,
     newest: undefined as string | undefined,
+    outcome: "written" as ReportOutcome,
   };
   const pass = async () => {
     await gate.hold;
@@ -47,9 +53,9 @@ function set() {
   const tunnels: Pick<TunnelStateService, "report" | "counters"> = {
     report: async (_gatewayId, stream, batch) => {
       await pass();
-      if (gate.newest !== undefined && stream !== gate.newest) return false;
+      if (gate.newest !== undefined && stream !== gate.newest) return "replaced";
       written.push({ ...batch, stream });
-      return true;
+      return gate.outcome;
     },
     counters: async (_gatewayId, _at, counters) => {
       await pass();
@@ -66,8 +72,12 @@ function set() {
   const log = pino({ level: "silent" });
   log.warn = (facts: object) => void warned.push(facts);
   const ingest = new ReportIngest(tunnels as TunnelStateService, events as EventService, log);
-  ingest.opened(SOURCE, () => void resyncs.push(SOURCE.streamId));
-  return { ingest, written, counted, told, gate, warned, resyncs };
+  const refusals: string[] = [];
+  ingest.opened(
+    SOURCE,
+    agent(() => void resyncs.push(SOURCE.streamId), refusals),
+  );
+  return { ingest, written, counted, told, gate, warned, resyncs, refusals };
 }
 
 const report = (status: TunnelStatus, ids: readonly string[], complete = false, removedTunnelIds: string[] = []) =>
@@ -104,6 +114,22 @@ describe("taking reports", () => {
       ["tunnels", [], ["a down"]],
       ["no", ["b"], ["a up"]],
     ]);
+  });
+
+  it("tells the agent once that a part is not kept, and asks for all when there is room again", async () => {
+    const { ingest, written, gate, resyncs, refusals } = set();
+    gate.outcome = "in-part";
+    ingest.state(SOURCE, apart(["a"], 2, { complete: true }));
+    await until(() => written.length === 1);
+    ingest.state(SOURCE, apart(["b"], 3));
+    await until(() => written.length === 2);
+    expect([refusals, resyncs]).toEqual([["agents/too-many-sas"], []]);
+    gate.outcome = "room";
+    ingest.state(SOURCE, apart(["c"], 1));
+    await until(() => resyncs.length === 1);
+    gate.outcome = "in-part";
+    ingest.state(SOURCE, apart(["a"], 2));
+    await until(() => refusals.length === 2);
   });
 
   it("has a stream that told much wait until it is written, and for a while only", async () => {
@@ -168,10 +194,16 @@ describe("taking reports", () => {
     ingest.state(second as typeof SOURCE, report(TunnelStatus.UP, ["a"], true));
     ingest.state(third as typeof SOURCE, report(TunnelStatus.DOWN, ["a"], true));
     ingest.ended(second as typeof SOURCE);
-    ingest.opened(second as typeof SOURCE, () => {});
+    ingest.opened(
+      second as typeof SOURCE,
+      agent(() => {}),
+    );
     ingest.state(SOURCE, report(TunnelStatus.UP, ["b"]));
     await until(() => written.length === 1);
-    ingest.opened(third as typeof SOURCE, () => {});
+    ingest.opened(
+      third as typeof SOURCE,
+      agent(() => {}),
+    );
     await until(() => written.length === 2);
     expect(written.map((w) => w.stream)).toEqual(["s1", "s3"]);
   });
@@ -315,10 +347,12 @@ describe("what waits to be sent", () => {
     })();
     await new Promise((resolve) => setImmediate(resolve));
     expect(queue.push(5)).toBe(true);
-    queue.close();
-    expect(queue.push(6)).toBe(false);
+    expect([6, 7].map((n) => queue.push(n))).toEqual([true, true]);
+    queue.close(8);
+    expect(queue.push(9)).toBe(false);
+    queue.close(10);
     await reading;
-    expect(got).toEqual([1, 2, 3, 5]);
+    expect(got).toEqual([1, 2, 3, 5, 6, 7, 8]);
   });
 
   it("a bucket lets a burst through, then so many a second", () => {
@@ -326,5 +360,6 @@ describe("what waits to be sent", () => {
     expect([0, 0, 0, 0].map((at) => bucket.take(at))).toEqual([true, true, true, false]);
     expect([500, 500, 1_000, 1_000].map((at) => bucket.take(at))).toEqual([true, false, true, false]);
     expect([60_000, 60_000, 60_000, 60_000].map((at) => bucket.take(at))).toEqual([true, true, true, false]);
+    expect([60_000, 60_400, 60_500].map((at) => bucket.wait(at))).toEqual([500, 100, 0]);
   });
 });

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Inject, Injectable } from "@nestjs/common";
+import type { Fault } from "@sallyport/base";
 import type { CountersReport, EventsReport, StateReport } from "@sallyport/contract";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
 import { type CounterReport, type StateBatch, TunnelStateService } from "../tunnels/tunnel-state.service.js";
+import { fault } from "./faults.js";
 import { TokenBucket } from "./message-queue.js";
 import { agentEvent, counterReport } from "./report-mapping.js";
 import { StateBacklog } from "./state-backlog.js";
@@ -15,13 +17,23 @@ export interface ReportSource {
   readonly streamId: string;
 }
 
+/** What the agent of a stream is told of its reports. */
+export interface ReportingAgent {
+  /** It shall report all its states anew. */
+  resync(): void;
+  /** A part of its states is not kept. */
+  refused(problem: Fault): void;
+}
+
 /** States of one stream. They are written once the database knows the stream as the gateway's newest. */
 interface Stream {
   readonly backlog: StateBacklog;
   /** Taken out of the backlog, and not written yet. */
   batch: StateBatch | undefined;
-  /** Asks the agent to report all its states anew; undefined while the stream is not open. */
-  resync: (() => void) | undefined;
+  /** Undefined while the stream is not open. */
+  agent: ReportingAgent | undefined;
+  /** The agent knows that a part of its states is not kept. */
+  refused: boolean;
   /** When the next resync may be asked for, `performance.now()`. */
   resyncAt: number;
   ended: boolean;
@@ -81,9 +93,9 @@ export class ReportIngest {
   ) {}
 
   /** The stream is the gateway's newest as far as the database knows. */
-  opened(source: ReportSource, resync: () => void): void {
+  opened(source: ReportSource, agent: ReportingAgent): void {
     const waits = this.#streams.get(source.gatewayId)?.has(source.streamId);
-    this.#stream(source).resync = resync;
+    this.#stream(source).agent = agent;
     if (waits) this.#wanted(source.gatewayId);
   }
 
@@ -91,7 +103,7 @@ export class ReportIngest {
   ended({ gatewayId, streamId }: ReportSource): void {
     const stream = this.#streams.get(gatewayId)?.get(streamId);
     if (stream === undefined) return;
-    if (stream.resync === undefined) this.#forget({ gatewayId, streamId });
+    if (stream.agent === undefined) this.#forget({ gatewayId, streamId });
     stream.ended = true;
     stream.goOn?.();
     this.#wanted(gatewayId);
@@ -165,7 +177,15 @@ export class ReportIngest {
     const streams = this.#streams.get(gatewayId) ?? new Map<string, Stream>();
     this.#streams.set(gatewayId, streams);
     const stream = streams.get(streamId) ?? {
-      ...{ backlog: new StateBacklog(), batch: undefined, resync: undefined, resyncAt: 0, ended: false, goOn: undefined },
+      ...{
+        backlog: new StateBacklog(),
+        batch: undefined,
+        agent: undefined,
+        refused: false,
+        resyncAt: 0,
+        ended: false,
+        goOn: undefined,
+      },
     };
     streams.set(streamId, stream);
     return stream;
@@ -183,13 +203,19 @@ export class ReportIngest {
     if (still) this.#askAnew(source, still, "it has told nothing of a tunnel");
   }
 
+  #refuse(stream: Stream): void {
+    if (stream.refused) return;
+    stream.refused = true;
+    stream.agent?.refused(fault("agents/too-many-sas", "more SAs than the control plane keeps of one gateway"));
+  }
+
   #askAnew({ gatewayId }: ReportSource, stream: Stream, why: string): void {
     const now = performance.now();
     const wait = Math.max(0, stream.resyncAt - now);
     stream.resyncAt = now + wait + RESYNC_MS;
     this.log.warn({ gatewayId, why, wait }, "a gateway is asked to tell its states anew");
     setTimeout(() => {
-      if (!stream.ended && !this.#stopped) stream.resync?.();
+      if (!stream.ended && !this.#stopped) stream.agent?.resync();
     }, wait).unref();
   }
 
@@ -235,7 +261,7 @@ export class ReportIngest {
 
   async #storeStates(gatewayId: string): Promise<void> {
     for (const [streamId, stream] of this.#streams.get(gatewayId) ?? []) {
-      while (stream.resync !== undefined && !this.#stopped) {
+      while (stream.agent !== undefined && !this.#stopped) {
         stream.batch ??= stream.backlog.next();
         if (stream.batch === undefined) break;
         await this.#storeBatch({ gatewayId, streamId }, stream, stream.batch);
@@ -255,8 +281,13 @@ export class ReportIngest {
   /** Rejects when the database is away. */
   async #storeBatch(source: ReportSource, stream: Stream, batch: StateBatch): Promise<void> {
     try {
-      if (await this.tunnels.report(source.gatewayId, source.streamId, batch)) return;
-      stream.backlog.lose();
+      const outcome = await this.tunnels.report(source.gatewayId, source.streamId, batch);
+      if (outcome === "replaced") stream.backlog.lose();
+      else if (outcome === "in-part") this.#refuse(stream);
+      else if (outcome === "room") {
+        stream.refused = false;
+        this.#askAnew(source, stream, "there was no room for all of them");
+      }
     } catch (err) {
       if (isOutage(err)) throw err;
       this.log.error({ err, gatewayId: source.gatewayId }, "states of a gateway could not be written and are dropped");

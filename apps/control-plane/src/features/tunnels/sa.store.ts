@@ -28,6 +28,10 @@ export abstract class SaStore {
   abstract remove(tx: Tx, organizationId: string, names: readonly SaNameOfEnd[]): Promise<void>;
   /** Removes the IKE SAs of these ends, by id, that bear another mark; of an end without one, all. */
   abstract settle(tx: Tx, organizationId: string, marks: ReadonlyMap<string, string | undefined>): Promise<void>;
+  /** IKE SAs and CHILD SAs of these ends. */
+  abstract count(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<number>;
+  /** Of each, in order: how many rows it and its CHILD SAs have, 0 when it is new. */
+  abstract rowsOf(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<number[]>;
 }
 
 @Injectable()
@@ -125,6 +129,27 @@ export class PrismaSaStore extends SaStore {
       USING unnest(${[...marks.keys()]}::uuid[], ${[...marks.values()].map((m) => m ?? null)}::uuid[]) AS s (end_id, mark)
       WHERE i.tunnel_end_id = s.end_id AND (s.mark IS NULL OR i.report_mark IS DISTINCT FROM s.mark)
         AND i.organization_id = ${organizationId}::uuid`;
+  }
+
+  override async count(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<number> {
+    const [row] = await tx.$queryRaw<{ n: number }[]>`
+      SELECT (count(DISTINCT i.id) + count(c.id))::int AS n
+      FROM ike_sas i LEFT JOIN child_sas c ON c.ike_sa_id = i.id
+      WHERE i.tunnel_end_id = ANY(${endIds}::uuid[]) AND i.organization_id = ${organizationId}::uuid`;
+    return row?.n ?? 0;
+  }
+
+  override async rowsOf(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<number[]> {
+    const rows = await tx.$queryRaw<{ n: number }[]>`
+      SELECT coalesce((
+        SELECT 1 + (SELECT count(*) FROM child_sas c WHERE c.ike_sa_id = i.id)
+        FROM ike_sas i
+        WHERE i.tunnel_end_id = s.end_id AND i.initiator_spi = s.initiator_spi AND i.responder_spi = s.responder_spi
+          AND i.organization_id = ${organizationId}::uuid), 0)::int AS n
+      FROM unnest(${sas.map((s) => s.endId)}::uuid[], ${sas.map((s) => s.sa.initiatorSpi)}::text[],
+        ${sas.map((s) => s.sa.responderSpi)}::text[]) WITH ORDINALITY AS s (end_id, initiator_spi, responder_spi, place)
+      ORDER BY s.place`;
+    return rows.map((row) => row.n);
   }
 }
 

@@ -4,22 +4,34 @@ import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { EventService } from "../events/event.service.js";
 import { SaStore } from "./sa.store.js";
+import { SaQuota, type SaTally } from "./sa-quota.js";
 import { combinedState, endState, eventOf } from "./tunnel-health.js";
-import { type CounterReport, type StateBatch, TunnelStateService } from "./tunnel-state.service.js";
+import { type CounterReport, type ReportOutcome, type StateBatch, TunnelStateService } from "./tunnel-state.service.js";
 import { type End, type HeldGateway, TunnelStateStore } from "./tunnel-state.store.js";
 
 interface Outcome {
   readonly organizationId: string;
   readonly tunnelIds: readonly string[];
   readonly firstUp: boolean;
+  readonly tally: SaTally;
+  readonly told: ReportOutcome;
 }
+
+/** How often a gateway's refused SAs become an event. */
+const REFUSAL_MS = 3_600_000;
 
 @Injectable()
 export class StoredTunnelStateService extends TunnelStateService {
+  /** By gateway; of its newest stream, or of one that is not written any more. */
+  readonly #tallies = new Map<string, SaTally>();
+  /** When the next refusal becomes an event, by gateway. */
+  readonly #refusals = new Map<string, number>();
+
   constructor(
     private readonly database: Database,
     private readonly store: TunnelStateStore,
     private readonly sas: SaStore,
+    private readonly quota: SaQuota,
     private readonly events: EventService,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -27,14 +39,19 @@ export class StoredTunnelStateService extends TunnelStateService {
     super();
   }
 
-  override async report(gatewayId: string, streamId: string, batch: StateBatch): Promise<boolean> {
+  override async report(gatewayId: string, streamId: string, batch: StateBatch): Promise<ReportOutcome> {
     const outcome = await this.database.transaction((tx) => this.#report(tx, gatewayId, streamId, batch));
-    if (!outcome) return false;
-    const { organizationId, tunnelIds, firstUp } = outcome;
+    if (!outcome) {
+      this.#tallies.delete(gatewayId);
+      return "replaced";
+    }
+    const { organizationId, tunnelIds, firstUp, tally } = outcome;
+    this.#tallies.set(gatewayId, tally);
+    if (outcome.told === "in-part") this.#refusals.set(gatewayId, this.#nextRefusal(gatewayId));
     const told = tunnelIds.map((tunnelId) => this.bus.publish("tunnel", { organizationId, tunnelId }));
     if (firstUp) told.push(this.bus.publish("onboarding", { organizationId, gatewayId }));
     await Promise.all(told).catch((err: unknown) => this.log.warn({ err, gatewayId }, "subscribers were not woken"));
-    return true;
+    return outcome.told;
   }
 
   override untold(gatewayId: string): Promise<boolean> {
@@ -51,11 +68,11 @@ export class StoredTunnelStateService extends TunnelStateService {
     const { organizationId } = gateway;
     const ends = await this.store.endsOf(tx, organizationId, gatewayId);
     const firstUp = await this.#writeEnds(tx, gateway, gatewayId, ends, batch);
-    await this.#writeSas(tx, organizationId, ends, batch);
+    const { tally, told } = await this.#writeSas(tx, gateway, gatewayId, ends, batch);
     const keys = [...batch.tunnels, ...batch.ikeSas, ...batch.removedIkeSas].map((of) => of.key);
     const changed = new Set([...keys, ...goneOf(ends, batch).map((end) => end.key)]);
     const tunnelIds = ends.filter((end) => changed.has(end.key)).map((end) => end.tunnelId);
-    return { organizationId, tunnelIds, firstUp };
+    return { organizationId, tunnelIds, firstUp, tally, told };
   }
 
   /** True when it is the gateway's very first tunnel that came up. */
@@ -93,14 +110,26 @@ export class StoredTunnelStateService extends TunnelStateService {
   }
 
   /** SAs that came first: counters of children that moved from one that is gone are found there. */
-  async #writeSas(tx: Tx, organizationId: string, ends: readonly End[], batch: StateBatch): Promise<void> {
+  async #writeSas(
+    tx: Tx,
+    gateway: HeldGateway,
+    gatewayId: string,
+    ends: readonly End[],
+    batch: StateBatch,
+  ): Promise<Pick<Outcome, "tally" | "told">> {
+    const { organizationId, stream } = gateway;
     const endIds = new Map(ends.map((end) => [end.key, end.id]));
+    const ids = [...endIds.values()];
     const known = <T extends { readonly key: string }>(list: readonly T[]) =>
       list.flatMap(({ key, ...of }) => {
         const endId = endIds.get(key);
         return endId === undefined ? [] : [{ ...of, endId }];
       });
-    await this.sas.write(tx, organizationId, known(batch.ikeSas));
+    const reported = known(batch.ikeSas);
+    const last = this.#tallies.get(gatewayId);
+    const before = last?.streamId === stream ? last : await this.quota.first(tx, organizationId, ids, stream ?? "");
+    const { sas, tally } = await this.quota.admit(tx, organizationId, ids, reported, before);
+    await this.sas.write(tx, organizationId, sas);
     await this.sas.remove(tx, organizationId, known(batch.removedIkeSas));
     const marks = new Map<string, string | undefined>();
     if (batch.completes === "with-sas") for (const { id } of ends) marks.set(id, batch.mark);
@@ -110,6 +139,31 @@ export class StoredTunnelStateService extends TunnelStateService {
     }
     for (const { id } of goneOf(ends, batch)) marks.set(id, undefined);
     await this.sas.settle(tx, organizationId, marks);
+    if (sas.length < reported.length) {
+      await this.#recordRefusal(tx, gateway, gatewayId, reported.length - sas.length);
+      return { tally, told: "in-part" };
+    }
+    if (batch.removedIkeSas.length + marks.size === 0) return { tally, told: "written" };
+    const after = await this.quota.roomAgain(tx, organizationId, ids, tally);
+    return { tally: after, told: tally.short && !after.short ? "room" : "written" };
+  }
+
+  async #recordRefusal(tx: Tx, { organizationId, name }: HeldGateway, gatewayId: string, refused: number) {
+    if (this.#nextRefusal(gatewayId) === this.#refusals.get(gatewayId)) return;
+    await this.events.record(tx, organizationId, {
+      kind: "agents/too-many-sas",
+      severity: "WARNING",
+      message: `${name} reports more SAs than are kept of one gateway: those beyond ${this.quota.limit} are not shown`,
+      facts: { limit: String(this.quota.limit), refused: String(refused) },
+      gatewayId,
+    });
+  }
+
+  /** Unchanged while the gateway's last refusal that became an event is not long ago. */
+  #nextRefusal(gatewayId: string): number {
+    const now = performance.now();
+    const next = this.#refusals.get(gatewayId);
+    return next === undefined || next <= now ? now + REFUSAL_MS : next;
   }
 }
 

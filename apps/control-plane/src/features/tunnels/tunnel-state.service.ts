@@ -102,10 +102,15 @@ export interface CounterReport {
   readonly lastPacketInAt: Date | undefined;
 }
 
+/**
+ * What became of a batch. `replaced`: the gateway has a newer stream, and nothing is written of what this one told. `in-part`: it names
+ * more SAs than are kept of one gateway, and those beyond are not written. `room`: written, and there is room for what was left out before.
+ */
+export type ReportOutcome = "replaced" | "written" | "in-part" | "room";
+
 /** Takes what agents tell of their tunnels. Tunnels that the gateway has no end of are ignored. */
 export abstract class TunnelStateService {
-  /** False: the gateway has a newer stream, and nothing is written of what this one told. */
-  abstract report(gatewayId: string, streamId: string, batch: StateBatch): Promise<boolean>;
+  abstract report(gatewayId: string, streamId: string, batch: StateBatch): Promise<ReportOutcome>;
   /** Whether the gateway has an end of a tunnel that it has told nothing of, and has not left out of a complete report either. */
   abstract untold(gatewayId: string): Promise<boolean>;
   /** Counters of CHILD SAs that are known; of others they are dropped. */

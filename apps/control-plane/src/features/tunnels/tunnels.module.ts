@@ -4,6 +4,7 @@ import { ExternalPeersModule } from "../external-peers/external-peers.module.js"
 import { GatewaysModule } from "../gateways/gateways.module.js";
 import { NetworksModule } from "../networks/networks.module.js";
 import { PrismaSaStore, SaStore } from "./sa.store.js";
+import { SaQuota } from "./sa-quota.js";
 import { StoredTunnelStateService } from "./stored-tunnel-state.service.js";
 import { TunnelResolver } from "./tunnel.resolver.js";
 import { TunnelService } from "./tunnel.service.js";
@@ -21,6 +22,7 @@ import { PrismaTunnelStateStore, TunnelStateStore } from "./tunnel-state.store.j
     IkeSaResolver,
     { provide: TunnelStore, useClass: PrismaTunnelStore },
     { provide: TunnelStateStore, useClass: PrismaTunnelStateStore },
+    SaQuota,
     { provide: SaStore, useClass: PrismaSaStore },
     { provide: TunnelStateService, useClass: StoredTunnelStateService },
   ],

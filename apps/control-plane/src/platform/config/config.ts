@@ -47,6 +47,8 @@ export interface Config {
   /** Absent: keys of CAs are in the database only. */
   readonly pkcs11: Pkcs11Config | undefined;
   readonly logLevel: string;
+  /** IKE SAs and CHILD SAs of one gateway that are kept. */
+  readonly saLimit: number;
   /** Folder of the migrations. */
   readonly migrations: string;
 }
@@ -101,6 +103,11 @@ const ENVIRONMENT = z.object({
   SALLYPORT_PKCS11_PIN_FILE: filled.optional(),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   SALLYPORT_MIGRATIONS: filled.optional(),
+  SALLYPORT_SA_LIMIT: z
+    .string()
+    .regex(/^[1-9]\d{0,6}$/, "a number from 1 to 9999999")
+    .transform(Number)
+    .default(200_000),
 });
 
 const SECRET_VARIABLES = new Set(["DATABASE_URL", "REDIS_URL", "SALLYPORT_MASTER_KEY"]);
@@ -155,6 +162,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,
     pkcs11,
     logLevel: env.SALLYPORT_LOG_LEVEL,
+    saLimit: env.SALLYPORT_SA_LIMIT,
     migrations: path.resolve(env.SALLYPORT_MIGRATIONS ?? path.join(root, "prisma/migrations")),
   };
 }
