@@ -9,6 +9,7 @@ import { changesBetween, type Snapshot, saKey } from "../../apps/agent/src/strea
 import { StateQueue } from "../../apps/agent/src/stream/state-queue.js";
 import { ReportIngest } from "../../apps/control-plane/src/features/agents/report-ingest.js";
 import { EventService } from "../../apps/control-plane/src/features/events/event.service.js";
+import { LeaseBook } from "../../apps/control-plane/src/features/leases/lease-book.service.js";
 import { SaStore } from "../../apps/control-plane/src/features/tunnels/sa.store.js";
 import { SaQuota } from "../../apps/control-plane/src/features/tunnels/sa-quota.js";
 import { StoredTunnelStateService } from "../../apps/control-plane/src/features/tunnels/stored-tunnel-state.service.js";
@@ -224,6 +225,7 @@ describe("rows of SAs", () => {
       get(TunnelStateStore),
       get(SaStore),
       quota,
+      get(LeaseBook),
       get(EventService),
       get(WakeUpBus),
       log,

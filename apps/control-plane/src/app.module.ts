@@ -10,6 +10,7 @@ import { ExternalPeersModule } from "./features/external-peers/external-peers.mo
 import { GatewaysModule } from "./features/gateways/gateways.module.js";
 import { HandoverModule } from "./features/handover/handover.module.js";
 import { IntentsModule } from "./features/intents/intents.module.js";
+import { LeasesModule } from "./features/leases/leases.module.js";
 import { MasterKeyModule } from "./features/master-key/master-key.module.js";
 import { NetworksModule } from "./features/networks/networks.module.js";
 import { OperatorsModule } from "./features/operators/operators.module.js";
@@ -50,6 +51,7 @@ export class AppModule {
         HandoverModule,
         TunnelsModule,
         RevocationsModule,
+        LeasesModule,
         AgentsModule,
         AcmeModule,
         RotationsModule,

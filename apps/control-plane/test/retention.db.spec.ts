@@ -6,7 +6,7 @@ import { query } from "./database.js";
 import { describeFleet } from "./fleet.js";
 
 const DAY = 86_400_000;
-const GENEROUS = { eventDays: 30, events: 1_000_000, revisions: 1_000_000 };
+const GENEROUS = { eventDays: 30, events: 1_000_000, revisions: 1_000_000, leaseDays: 90, leases: 1_000_000 };
 let cp: TestControlPlane;
 let retention: RetentionService;
 let gatewayId: string;
@@ -111,4 +111,19 @@ test("of revocations those go that matter no more, with their confirmations", as
   expect(runs.reduce((n, r) => n + r.revocations, 0)).toBe(3);
   const left = await query(cp.connection, "SELECT number FROM revocation_tellings ORDER BY number");
   expect(left.map((row) => row.number)).toEqual([3, 4, 5, 7, 8, 9, 10]);
+});
+
+test("leases go some time after their end, and there are only so many that ended; those that are held stay", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO leases (id, organization_id, gateway_id, address, identity, outer_endpoint, began_at, ended_at, open)
+    SELECT gen_random_uuid(), $1, $2, '10.9.0.1', i::text, '', now() - interval '1 year', CASE WHEN i > 2 THEN now() - make_interval(days => i) END,
+      CASE WHEN i <= 2 THEN true END
+    FROM generate_series(1, 100) i`,
+    [organizationId, gatewayId],
+  );
+  expect((await retention.run(GENEROUS)).leases).toBe(11);
+  expect((await retention.run({ ...GENEROUS, leases: 5 })).leases).toBe(82);
+  const left = await query(cp.connection, "SELECT identity FROM leases ORDER BY identity::int");
+  expect(left.map((row) => row.identity)).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
 });

@@ -21,6 +21,7 @@ export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";
 export { type Proof, type ProvenChild, prove, proveExternal } from "./prove.js";
 export { givenRanges, isGiven, parseRange, poolSize, type Range, rangesOverlap, rangeText, shareOf } from "./ranges.js";
+export { remoteAccessConnectionIds } from "./remote-access.js";
 export { Secret } from "./secret.js";
 export { parseSelector, selectorText } from "./selectors.js";
 export { maskIntent, sameIntent, serializeIntent } from "./serialize.js";

@@ -24,7 +24,8 @@ export interface RemoteAccessPart {
 const MAX_SELECTORS = 255;
 
 /** How callers prove themselves in one connection: those with certificates of IKE have another than those with EAP. */
-type Way = "certificate" | "eap";
+const WAYS = ["certificate", "eap"] as const;
+type Way = (typeof WAYS)[number];
 
 /**
  * The connections of the services that a gateway serves, with its shares of their pools and the people who get in.
@@ -95,11 +96,17 @@ interface Shared {
   readonly setId: string;
 }
 
+/** Ids of the connections that a service has on each of its gateways, one for each way in which people may prove who they are. */
+export const remoteAccessConnectionIds = (serviceId: string): string[] =>
+  WAYS.map((way) => connectionId(serviceId, way));
+
+const connectionId = (serviceId: string, way: Way) => tunnelId("remote-access", serviceId, way);
+
 function connectionOf(
   { fleet, service, gateway, pools, users, everything, setId }: Shared,
   way: Way,
 ): ConnectionIntent {
-  const id = tunnelId("remote-access", service.id, way);
+  const id = connectionId(service.id, way);
   const profile = fleet.profile(service.profileId, `remoteAccess[${service.id}].profileId`);
   const { dns, splitDns } = service;
   return {

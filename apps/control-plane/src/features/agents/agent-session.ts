@@ -16,10 +16,11 @@ import {
 import type { Message } from "../../platform/bus/bus.js";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import type { Log } from "../../platform/log/log.js";
+import { TokenBucket } from "../../platform/token-bucket.js";
 import type { IntentService } from "../intents/intent.service.js";
 import type { Confirmations } from "../revocations/confirmations.js";
 import type { AgentPeer } from "./agent-peer.service.js";
-import { MessageQueue, TokenBucket } from "./message-queue.js";
+import { MessageQueue } from "./message-queue.js";
 import type { ReportIngest, ReportSource } from "./report-ingest.js";
 import { commandProblem } from "./report-mapping.js";
 import { type ReadRegister, ToldRevocations } from "./told-revocations.js";

@@ -10,10 +10,11 @@ import {
   TunnelStatus,
 } from "@sallyport/contract";
 import { pino } from "pino";
+import { TokenBucket } from "../../platform/token-bucket.js";
 import type { AgentEvent, EventService } from "../events/event.service.js";
 import type { CounterReport, ReportOutcome, StateBatch } from "../tunnels/tunnel-state.service.js";
 import { TunnelStateService } from "../tunnels/tunnel-state.service.js";
-import { MessageQueue, TokenBucket } from "./message-queue.js";
+import { MessageQueue } from "./message-queue.js";
 import { ReportIngest, type ReportingAgent } from "./report-ingest.js";
 import { agentEvent, counterReport, ikeSaReport, tunnelReport } from "./report-mapping.js";
 import { BACKLOG_LIMITS } from "./state-backlog.js";

@@ -4,10 +4,10 @@ import type { Fault } from "@sallyport/base";
 import type { CountersReport, EventsReport, StateReport } from "@sallyport/contract";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
+import { TokenBucket } from "../../platform/token-bucket.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
 import { type CounterReport, type StateBatch, TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { fault } from "./faults.js";
-import { TokenBucket } from "./message-queue.js";
 import { agentEvent, counterReport } from "./report-mapping.js";
 import { StateBacklog } from "./state-backlog.js";
 

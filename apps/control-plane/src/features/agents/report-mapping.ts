@@ -1,4 +1,5 @@
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { IpAddress } from "@sallyport/base";
 import {
   type ChildCounters,
   type ChildSa,
@@ -22,6 +23,8 @@ import type {
   TunnelReport,
 } from "../tunnels/tunnel-state.service.js";
 
+/** Addresses that the configuration payload gave to one side. */
+const MAX_VIRTUAL = 16;
 const text = foreignText;
 const optional = (value: string) => (value === "" ? undefined : text(value));
 
@@ -87,11 +90,22 @@ export function ikeSaReport(sa: IkeSa): IkeSaReport {
     establishedAt: date(sa.establishedAt),
     nextRekeyAt: date(sa.nextRekeyAt),
     nextReauthAt: date(sa.nextReauthenticationAt),
-    localVirtual: sa.localVirtualAddresses.slice(0, 16).map((a) => text(a, 64)),
-    remoteVirtual: sa.remoteVirtualAddresses.slice(0, 16).map((a) => text(a, 64)),
+    localVirtual: addresses(sa.localVirtualAddresses),
+    remoteVirtual: addresses(sa.remoteVirtualAddresses),
     user: optional(sa.user),
     childSas: [...new Map(sa.children.map(childSaReport).map((c) => [`${c.inboundSpi} ${c.outboundSpi}`, c])).values()],
   };
+}
+
+/** Those that are addresses, in their canonical form. */
+function addresses(texts: readonly string[]): string[] {
+  return texts.slice(0, MAX_VIRTUAL).flatMap((address) => {
+    try {
+      return [IpAddress.parse(address).toString()];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function childSaReport(sa: ChildSa): ChildSaReport {

@@ -11,9 +11,13 @@ export interface RetentionLimits {
   readonly events: number;
   /** Of one gateway, besides those that it has in force or may go back to. */
   readonly revisions: number;
+  /** After their end. */
+  readonly leaseDays: number;
+  /** That ended, of one organization. */
+  readonly leases: number;
 }
 
-const LIMITS: RetentionLimits = { eventDays: 30, events: 200_000, revisions: 100 };
+const LIMITS: RetentionLimits = { eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 };
 
 const FIRST_MS = 60_000;
 const EVERY_MS = 3_600_000;
@@ -32,7 +36,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     private readonly store: RetentionStore,
   ) {
     this.#periodic = new Periodic(async () => {
-      log.info(await this.run(LIMITS), "old events, revisions and revocations deleted");
+      log.info(await this.run(LIMITS), "old events, revisions, revocations and leases deleted");
     }, log);
   }
 
@@ -48,13 +52,17 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
   async run(
     limits: RetentionLimits,
     now = Date.now(),
-  ): Promise<{ events: number; revisions: number; revocations: number }> {
-    const gone = { events: 0, revisions: 0, revocations: 0 };
+  ): Promise<{ events: number; revisions: number; revocations: number; leases: number }> {
+    const gone = { events: 0, revisions: 0, revocations: 0, leases: 0 };
+    const ended = new Date(now - limits.leaseDays * DAY_MS);
     const before = new Date(now - limits.eventDays * DAY_MS);
     for (const id of await this.store.organizations()) {
       gone.events += await this.#all(() => this.store.deleteEvents(id, { before, keep: limits.events, batch: BATCH }));
       gone.revisions += await this.#all(() => this.store.deleteRevisions(id, { keep: limits.revisions, batch: BATCH }));
       gone.revocations += await this.#all(() => this.store.deleteRevocations(id, { before, batch: BATCH }));
+      gone.leases += await this.#all(() =>
+        this.store.deleteLeases(id, { before: ended, keep: limits.leases, batch: BATCH }),
+      );
     }
     return gone;
   }

@@ -24,6 +24,11 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly before: Date; readonly batch: number },
   ): Promise<number>;
+  /** Deletes at most `batch` leases that ended: before the time, and the first to end beyond `keep`. Gives how many it deleted. */
+  abstract deleteLeases(
+    organizationId: string,
+    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -94,6 +99,23 @@ export class PrismaRetentionStore extends RetentionStore {
               SELECT 1 FROM revocations n
               WHERE n.organization_id = r.organization_id AND n.kind = r.kind AND n.key = r.key AND n.number > r.number))
           LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteLeases(
+    organizationId: string,
+    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM leases WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM leases
+          WHERE organization_id = ${organizationId}::uuid AND ended_at IS NOT NULL AND (
+            ended_at < ${before}
+            OR ended_at <= (
+              SELECT ended_at FROM leases WHERE organization_id = ${organizationId}::uuid AND ended_at IS NOT NULL
+              ORDER BY ended_at DESC OFFSET ${keep} LIMIT 1))
+          ORDER BY ended_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }

@@ -23,8 +23,8 @@ interface ChildRow extends ChildSaReport {
 
 /** The rows of IKE SAs and their CHILD SAs, which agents' reports write one by one. */
 export abstract class SaStore {
-  /** Counters of CHILD SAs stay, also when one moves to another IKE SA of the end. No SA may be named twice. */
-  abstract write(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<void>;
+  /** Gives the rows' ids, in order. Counters of CHILD SAs stay, also when one moves to another IKE SA of the end. No SA may be named twice. */
+  abstract write(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<string[]>;
   abstract remove(tx: Tx, organizationId: string, names: readonly SaNameOfEnd[]): Promise<void>;
   /** Removes the IKE SAs of these ends, by id, that bear another mark; of an end without one, all. */
   abstract settle(tx: Tx, organizationId: string, marks: ReadonlyMap<string, string | undefined>): Promise<void>;
@@ -36,8 +36,8 @@ export abstract class SaStore {
 
 @Injectable()
 export class PrismaSaStore extends SaStore {
-  override async write(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<void> {
-    if (sas.length === 0) return;
+  override async write(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<string[]> {
+    if (sas.length === 0) return [];
     const rows = sas.map(({ endId, mark, sa: { childSas: _, ...sa } }) => ({ id: randomUUIDv7(), endId, mark, ...sa }));
     const written = await tx.$queryRaw<({ id: string } & SaNameOfEnd)[]>`
       INSERT INTO ike_sas (id, organization_id, tunnel_end_id, report_mark, initiator_spi, responder_spi, version, initiator, state,
@@ -61,25 +61,21 @@ export class PrismaSaStore extends SaStore {
         local_virtual = EXCLUDED.local_virtual, remote_virtual = EXCLUDED.remote_virtual, user_name = EXCLUDED.user_name,
         key_id = EXCLUDED.key_id
       RETURNING id::text AS id, tunnel_end_id::text AS "endId", initiator_spi AS "initiatorSpi", responder_spi AS "responderSpi"`;
-    const ids = new Map(written.map((row) => [nameOf(row), row.id]));
-    await this.#writeChildren(tx, organizationId, sas, (of) => ids.get(nameOf(of)) as string);
+    const byName = new Map(written.map((row) => [nameOf(row), row.id]));
+    const ids = sas.map(({ endId, sa }) => byName.get(nameOf({ ...sa, endId })) as string);
+    await this.#writeChildren(tx, organizationId, sas, ids);
+    return ids;
   }
 
-  async #writeChildren(
-    tx: Tx,
-    organizationId: string,
-    sas: readonly SaOfEnd[],
-    idOf: (of: SaNameOfEnd) => string,
-  ): Promise<void> {
-    const children = sas.flatMap(({ endId, sa }) => {
-      const ikeSaId = idOf({ ...sa, endId });
-      return sa.childSas.map((child) => ({ id: randomUUIDv7(), endId, ikeSaId, ...child }));
-    });
+  async #writeChildren(tx: Tx, organizationId: string, sas: readonly SaOfEnd[], ids: readonly string[]): Promise<void> {
+    const children = sas.flatMap(({ endId, sa }, i) =>
+      sa.childSas.map((child) => ({ id: randomUUIDv7(), endId, ikeSaId: ids[i] ?? "", ...child })),
+    );
     const written = children.length > 0 ? await this.#upsertChildren(tx, organizationId, children) : [];
     // Fenced: without statistics the planner would rather read all of the organization's than those of each IKE SA.
     await tx.$executeRaw`
       DELETE FROM child_sas WHERE id = ANY(ARRAY(
-        SELECT c.id FROM unnest(${sas.map(({ endId, sa }) => idOf({ ...sa, endId }))}::uuid[]) AS w (id)
+        SELECT c.id FROM unnest(${ids}::uuid[]) AS w (id)
         CROSS JOIN LATERAL (SELECT id, organization_id FROM child_sas WHERE ike_sa_id = w.id OFFSET 0) c
         WHERE c.organization_id = ${organizationId}::uuid AND c.id <> ALL(${written}::uuid[])))`;
   }

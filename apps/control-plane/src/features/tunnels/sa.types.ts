@@ -98,6 +98,15 @@ export class IkeSaType {
   @Field({ description: "How the other end proved to be named." })
   remoteIdentity!: string;
 
+  @Field(() => String, { nullable: true, description: "Whom EAP has authenticated at this end; null: nobody." })
+  user!: string | null;
+
+  @Field(() => [String], { description: "Virtual addresses that the other end gave to this one." })
+  localVirtual!: string[];
+
+  @Field(() => [String], { description: "Virtual addresses that this end gave to the other one." })
+  remoteVirtual!: string[];
+
   @Field({ description: "Negotiated algorithms." })
   proposal!: string;
 

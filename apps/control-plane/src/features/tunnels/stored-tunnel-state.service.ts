@@ -3,6 +3,7 @@ import { WakeUpBus } from "../../platform/bus/bus.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { EventService } from "../events/event.service.js";
+import { LeaseBook } from "../leases/lease-book.service.js";
 import { SaStore } from "./sa.store.js";
 import { SaQuota, type SaTally } from "./sa-quota.js";
 import { combinedState, endState, eventOf } from "./tunnel-health.js";
@@ -10,10 +11,12 @@ import { type CounterReport, type ReportOutcome, type StateBatch, TunnelStateSer
 import { type End, type HeldGateway, TunnelStateStore } from "./tunnel-state.store.js";
 
 interface Outcome {
-  readonly organizationId: string;
+  readonly gateway: HeldGateway;
   readonly tunnelIds: readonly string[];
   readonly firstUp: boolean;
   readonly tally: SaTally;
+  /** Addresses whose leases began. */
+  readonly leased: readonly string[];
   readonly told: ReportOutcome;
 }
 
@@ -32,6 +35,7 @@ export class StoredTunnelStateService extends TunnelStateService {
     private readonly store: TunnelStateStore,
     private readonly sas: SaStore,
     private readonly quota: SaQuota,
+    private readonly leases: LeaseBook,
     private readonly events: EventService,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -45,12 +49,16 @@ export class StoredTunnelStateService extends TunnelStateService {
       this.#tallies.delete(gatewayId);
       return "replaced";
     }
-    const { organizationId, tunnelIds, firstUp, tally } = outcome;
+    const { tunnelIds, firstUp, tally } = outcome;
+    const { organizationId, name } = outcome.gateway;
     this.#tallies.set(gatewayId, tally);
     if (outcome.told === "in-part") this.#refusals.set(gatewayId, this.#nextRefusal(gatewayId));
     const told = tunnelIds.map((tunnelId) => this.bus.publish("tunnel", { organizationId, tunnelId }));
     if (firstUp) told.push(this.bus.publish("onboarding", { organizationId, gatewayId }));
     await Promise.all(told).catch((err: unknown) => this.log.warn({ err, gatewayId }, "subscribers were not woken"));
+    await this.leases
+      .tellClashes({ organizationId, gatewayId, name }, outcome.leased)
+      .catch((err: unknown) => this.log.warn({ err, gatewayId }, "clashes of leases were not looked for"));
     return outcome.told;
   }
 
@@ -68,11 +76,11 @@ export class StoredTunnelStateService extends TunnelStateService {
     const { organizationId } = gateway;
     const ends = await this.store.endsOf(tx, organizationId, gatewayId);
     const firstUp = await this.#writeEnds(tx, gateway, gatewayId, ends, batch);
-    const { tally, told } = await this.#writeSas(tx, gateway, gatewayId, ends, batch);
+    const ofSas = await this.#writeSas(tx, gateway, gatewayId, ends, batch);
     const keys = [...batch.tunnels, ...batch.ikeSas, ...batch.removedIkeSas].map((of) => of.key);
     const changed = new Set([...keys, ...goneOf(ends, batch).map((end) => end.key)]);
-    const tunnelIds = ends.filter((end) => changed.has(end.key)).map((end) => end.tunnelId);
-    return { organizationId, tunnelIds, firstUp, tally, told };
+    const tunnelIds = ends.flatMap((end) => (changed.has(end.key) && end.tunnel ? [end.tunnel.id] : []));
+    return { gateway, tunnelIds, firstUp, ...ofSas };
   }
 
   /** True when it is the gateway's very first tunnel that came up. */
@@ -86,8 +94,9 @@ export class StoredTunnelStateService extends TunnelStateService {
     const byKey = new Map(batch.tunnels.map((report) => [report.key, report]));
     const touched = [...ends.filter((end) => byKey.has(end.key)), ...goneOf(ends, batch)];
     if (touched.length === 0) return false;
+    const ofTunnels = touched.flatMap(({ key, tunnel }) => (tunnel ? [{ key, ...tunnel }] : []));
     // Both ends of a tunnel may report at the same moment: its row decides who is first.
-    const tunnelIds = touched.map((end) => end.tunnelId);
+    const tunnelIds = ofTunnels.map((end) => end.id);
     const states = await this.store.lockTunnels(tx, organizationId, tunnelIds);
     const now = new Date();
     for (const end of touched) {
@@ -96,16 +105,16 @@ export class StoredTunnelStateService extends TunnelStateService {
       await this.store.writeEnd(tx, organizationId, end.id, report, reported);
     }
     const others = await this.store.otherEnds(tx, organizationId, gatewayId, [...states.keys()]);
-    for (const end of touched) {
-      const was = states.get(end.tunnelId);
-      const ofOthers = others.filter((o) => o.tunnelId === end.tunnelId).map((o) => o.state);
-      const is = combinedState([endState(byKey.get(end.key)), ...ofOthers]);
+    for (const { id: tunnelId, key, name } of ofTunnels) {
+      const was = states.get(tunnelId);
+      const ofOthers = others.filter((o) => o.tunnelId === tunnelId).map((o) => o.state);
+      const is = combinedState([endState(byKey.get(key)), ...ofOthers]);
       if (was === is) continue;
-      await this.store.setState(tx, organizationId, end.tunnelId, is, now);
-      const event = eventOf(end.name, was, is, byKey.get(end.key)?.lastError, gatewayName);
-      if (event) await this.events.record(tx, organizationId, { ...event, gatewayId, tunnelId: end.tunnelId });
+      await this.store.setState(tx, organizationId, tunnelId, is, now);
+      const event = eventOf(name, was, is, byKey.get(key)?.lastError, gatewayName);
+      if (event) await this.events.record(tx, organizationId, { ...event, gatewayId, tunnelId });
     }
-    const up = touched.some((end) => endState(byKey.get(end.key)) === "UP");
+    const up = ofTunnels.some((end) => endState(byKey.get(end.key)) === "UP");
     return up && (await this.store.noteFirstUp(tx, organizationId, gatewayId, now));
   }
 
@@ -116,7 +125,7 @@ export class StoredTunnelStateService extends TunnelStateService {
     gatewayId: string,
     ends: readonly End[],
     batch: StateBatch,
-  ): Promise<Pick<Outcome, "tally" | "told">> {
+  ): Promise<Pick<Outcome, "tally" | "leased" | "told">> {
     const { organizationId, stream } = gateway;
     const endIds = new Map(ends.map((end) => [end.key, end.id]));
     const ids = [...endIds.values()];
@@ -129,7 +138,9 @@ export class StoredTunnelStateService extends TunnelStateService {
     const last = this.#tallies.get(gatewayId);
     const before = last?.streamId === stream ? last : await this.quota.first(tx, organizationId, ids, stream ?? "");
     const { sas, tally } = await this.quota.admit(tx, organizationId, ids, reported, before);
-    await this.sas.write(tx, organizationId, sas);
+    const written = await this.sas.write(tx, organizationId, sas);
+    const holding = sas.map(({ sa }, i) => ({ ...sa, ikeSaId: written[i] ?? "" }));
+    const leased = await this.leases.write(tx, { organizationId, gatewayId, name: gateway.name }, holding);
     await this.sas.remove(tx, organizationId, known(batch.removedIkeSas));
     const marks = new Map<string, string | undefined>();
     if (batch.completes === "with-sas") for (const { id } of ends) marks.set(id, batch.mark);
@@ -141,11 +152,11 @@ export class StoredTunnelStateService extends TunnelStateService {
     await this.sas.settle(tx, organizationId, marks);
     if (sas.length < reported.length) {
       await this.#recordRefusal(tx, gateway, gatewayId, reported.length - sas.length);
-      return { tally, told: "in-part" };
+      return { tally, leased, told: "in-part" };
     }
-    if (batch.removedIkeSas.length + marks.size === 0) return { tally, told: "written" };
+    if (batch.removedIkeSas.length + marks.size === 0) return { tally, leased, told: "written" };
     const after = await this.quota.roomAgain(tx, organizationId, ids, tally);
-    return { tally: after, told: tally.short && !after.short ? "room" : "written" };
+    return { tally: after, leased, told: tally.short && !after.short ? "room" : "written" };
   }
 
   async #recordRefusal(tx: Tx, { organizationId, name }: HeldGateway, gatewayId: string, refused: number) {

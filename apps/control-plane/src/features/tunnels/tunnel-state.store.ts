@@ -1,14 +1,15 @@
 import { Injectable } from "@nestjs/common";
+import { remoteAccessConnectionIds } from "@sallyport/intent";
 import { Database, type Tx } from "../../platform/database/database.js";
 import type { TunnelState } from "../../platform/prisma/generated/enums.js";
 import type { CounterReport, TunnelReport } from "./tunnel-state.service.js";
 
-/** A gateway's end of a tunnel. */
+/** A gateway's end of a tunnel, or its side of remote access, which is no tunnel. */
 export interface End {
   readonly id: string;
-  readonly tunnelId: string;
+  readonly tunnel: { readonly id: string; readonly name: string } | null;
+  /** The connection's id in the intent. */
   readonly key: string;
-  readonly name: string;
   /** Of the report that named it last. */
   readonly mark: string | null;
 }
@@ -24,6 +25,7 @@ export interface HeldGateway {
 export abstract class TunnelStateStore {
   /** Holds the gateway's row: whatever replicas they reach, its reports are written one after another. Undefined when there is none. */
   abstract holdGateway(tx: Tx, gatewayId: string): Promise<HeldGateway | undefined>;
+  /** Makes those of remote access where they are missing; the gateway's row is held. */
   abstract endsOf(tx: Tx, organizationId: string, gatewayId: string): Promise<End[]>;
   /** Holds the tunnels' rows, in the order of their ids, and gives their states. */
   abstract lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]): Promise<Map<string, TunnelState>>;
@@ -67,11 +69,21 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
   }
 
   override async endsOf(tx: Tx, organizationId: string, gatewayId: string): Promise<End[]> {
-    const rows = await tx.tunnelEnd.findMany({
-      where: { organizationId, gatewayId },
-      select: { id: true, tunnelId: true, reportMark: true, tunnel: { select: { key: true, name: true } } },
-    });
-    return rows.map(({ id, tunnelId, reportMark: mark, tunnel }) => ({ id, tunnelId, mark, ...tunnel }));
+    const where = { organizationId, gatewayId };
+    const place = await tx.remoteAccessGateway.findFirst({ where, select: { id: true, remoteAccessId: true } });
+    const known = await this.#ends(tx, where);
+    const keys = place ? remoteAccessConnectionIds(place.remoteAccessId) : [];
+    const missing = keys.filter((key) => !known.some((end) => end.key === key));
+    if (!place || missing.length === 0) return known;
+    const data = missing.map((key) => ({ ...where, remoteAccessGatewayId: place.id, key }));
+    await tx.tunnelEnd.createMany({ data, skipDuplicates: true });
+    return this.#ends(tx, where);
+  }
+
+  async #ends(tx: Tx, where: { readonly organizationId: string; readonly gatewayId: string }): Promise<End[]> {
+    const tunnel = { select: { id: true, key: true, name: true } };
+    const rows = await tx.tunnelEnd.findMany({ where, select: { id: true, key: true, reportMark: true, tunnel } });
+    return rows.map(({ id, key, reportMark: mark, tunnel }) => ({ id, tunnel, key: tunnel?.key ?? key ?? "", mark }));
   }
 
   override async lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]) {
@@ -112,11 +124,12 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
     });
   }
 
-  override otherEnds(tx: Tx, organizationId: string, gatewayId: string, tunnelIds: readonly string[]) {
-    return tx.tunnelEnd.findMany({
+  override async otherEnds(tx: Tx, organizationId: string, gatewayId: string, tunnelIds: readonly string[]) {
+    const rows = await tx.tunnelEnd.findMany({
       where: { organizationId, tunnelId: { in: [...tunnelIds] }, gatewayId: { not: gatewayId } },
       select: { tunnelId: true, state: true },
     });
+    return rows.flatMap(({ tunnelId, state }) => (tunnelId === null ? [] : [{ tunnelId, state }]));
   }
 
   override async setState(
@@ -157,10 +170,11 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
         ${column((c) => c.lastPacketInAt?.toISOString() ?? null)}::timestamptz[]
       ) AS w (key, inbound_spi, bytes_in, bytes_out, packets_in, packets_out, errors_in, last_in)
       JOIN gateways g ON g.id = ${gatewayId}::uuid
-      JOIN tunnel_ends e ON e.gateway_id = g.id AND e.organization_id = g.organization_id
-      JOIN tunnels t ON t.id = e.tunnel_id AND t.organization_id = g.organization_id AND t.key = w.key
-      JOIN ike_sas i ON i.tunnel_end_id = e.id AND i.organization_id = g.organization_id
-      WHERE c.ike_sa_id = i.id AND c.organization_id = g.organization_id
-        AND c.inbound_spi = w.inbound_spi AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
+      CROSS JOIN LATERAL (
+        SELECT e.id FROM tunnel_ends e LEFT JOIN tunnels t ON t.id = e.tunnel_id
+        WHERE e.gateway_id = g.id AND e.organization_id = g.organization_id AND coalesce(t.key, e.key) = w.key) e
+      WHERE c.organization_id = g.organization_id AND c.inbound_spi = w.inbound_spi
+        AND (SELECT i.tunnel_end_id FROM ike_sas i WHERE i.id = c.ike_sa_id) = e.id
+        AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
   }
 }

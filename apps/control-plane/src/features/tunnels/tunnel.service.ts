@@ -21,7 +21,7 @@ export class TunnelService {
   }
 
   async ends(context: TenantContext, tunnelIds: readonly string[]): Promise<ReadonlyMap<string, TunnelEnd[]>> {
-    return Map.groupBy(await this.store.ends(context.organizationId, tunnelIds), (end) => end.tunnelId);
+    return Map.groupBy(await this.store.ends(context.organizationId, tunnelIds), (end) => end.tunnelId ?? "");
   }
 
   async ikeSas(context: TenantContext, endIds: readonly string[]): Promise<ReadonlyMap<string, IkeSa[]>> {

@@ -108,6 +108,7 @@ export class PrismaTunnelStore extends TunnelStore {
            s AS (SELECT count(*)::int AS stale FROM (
                    SELECT e.tunnel_id FROM tunnel_ends e JOIN gateways g ON g.id = e.gateway_id
                    WHERE e.organization_id = ${organizationId}::uuid AND g.organization_id = e.organization_id
+                     AND e.tunnel_id IS NOT NULL
                    GROUP BY e.tunnel_id
                    HAVING max(e.reported_at) < now() - make_interval(secs => ${STALE_SECONDS})
                      AND NOT bool_or(g.connected_at IS NOT NULL

@@ -2,6 +2,7 @@ import { Module } from "@nestjs/common";
 import { EventsModule } from "../events/events.module.js";
 import { ExternalPeersModule } from "../external-peers/external-peers.module.js";
 import { GatewaysModule } from "../gateways/gateways.module.js";
+import { LeaseBookModule } from "../leases/lease-book.module.js";
 import { NetworksModule } from "../networks/networks.module.js";
 import { PrismaSaStore, SaStore } from "./sa.store.js";
 import { SaQuota } from "./sa-quota.js";
@@ -14,7 +15,7 @@ import { TunnelStateService } from "./tunnel-state.service.js";
 import { PrismaTunnelStateStore, TunnelStateStore } from "./tunnel-state.store.js";
 
 @Module({
-  imports: [EventsModule, ExternalPeersModule, GatewaysModule, NetworksModule],
+  imports: [EventsModule, ExternalPeersModule, GatewaysModule, LeaseBookModule, NetworksModule],
   providers: [
     TunnelService,
     TunnelResolver,

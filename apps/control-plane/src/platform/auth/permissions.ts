@@ -3,6 +3,7 @@ import type { Role } from "../prisma/generated/enums.js";
 /** What a resolver may ask for with `@Allow`. */
 export const PERMISSIONS = [
   "fleet:read",
+  "lease:read",
   "site:write",
   "gateway:write",
   "network:write",
@@ -22,7 +23,7 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
-const VIEWER: readonly Permission[] = ["fleet:read", "token:write"];
+const VIEWER: readonly Permission[] = ["fleet:read", "lease:read", "token:write"];
 const OPERATOR: readonly Permission[] = [
   ...VIEWER,
   "site:write",
