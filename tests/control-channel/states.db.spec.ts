@@ -286,5 +286,11 @@ describe("rows of SAs", () => {
     agent.send(9);
     await eventually(async () => (await rows())[0]?.includes("rekeying"));
     expect(Number((await query(cp.connection, marks))[0]?.n)).toBeLessThanOrEqual(before + 1);
+    // All gone at once is more than one transaction has time for.
+    agent.now = snapshot([]);
+    await inSlices(agent.queue.restart(agent.now));
+    agent.send(9);
+    await eventually(async () => (await count()) === 0, 30_000);
+    expect((await query(cp.connection, "SELECT count(*)::int AS n FROM leases WHERE open"))[0]?.n).toBe(0);
   }, 120_000);
 });

@@ -132,15 +132,19 @@ export class PrismaLeaseStore extends LeaseStore {
   }
 
   override clashes(organizationId: string, gatewayId: string, addresses: readonly string[]): Promise<Clash[]> {
+    // One address after the other: without statistics the planner would rather read all of the organization's leases.
     return this.database.client.$queryRaw<Clash[]>`
-      SELECT DISTINCT ON (l.address) host(l.address) AS address, l.identity, g.name AS "otherGateway",
-        o.identity AS "otherIdentity"
-      FROM leases l
-      JOIN leases o ON o.organization_id = l.organization_id AND o.address = l.address AND o.open AND o.gateway_id <> l.gateway_id
-      JOIN gateways g ON g.id = o.gateway_id
-      WHERE l.organization_id = ${organizationId}::uuid AND l.address = ANY(${addresses}::inet[]) AND l.open
-        AND l.gateway_id = ${gatewayId}::uuid
-      ORDER BY l.address, l.id, o.id`;
+      SELECT a.address, own.identity, g.name AS "otherGateway", other.identity AS "otherIdentity"
+      FROM unnest(${addresses}::text[]) AS a (address)
+      CROSS JOIN LATERAL (
+        SELECT identity, gateway_id FROM leases
+        WHERE organization_id = ${organizationId}::uuid AND address = a.address::inet AND open
+          AND gateway_id <> ${gatewayId}::uuid ORDER BY id LIMIT 1) other
+      CROSS JOIN LATERAL (
+        SELECT identity FROM leases
+        WHERE organization_id = ${organizationId}::uuid AND address = a.address::inet AND open
+          AND gateway_id = ${gatewayId}::uuid ORDER BY id LIMIT 1) own
+      JOIN gateways g ON g.id = other.gateway_id`;
   }
 
   override page(organizationId: string, request: PageRequest, { active, ...filter }: LeaseFilter): Promise<Lease[]> {

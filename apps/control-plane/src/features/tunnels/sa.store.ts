@@ -15,6 +15,11 @@ export interface SaNameOfEnd {
   readonly responderSpi: string;
 }
 
+/** Marks of reports by the ids of ends. */
+export type Marks = ReadonlyMap<string, string | undefined>;
+
+const SETTLED_AT_ONCE = 2_000;
+
 interface ChildRow extends ChildSaReport {
   readonly id: string;
   readonly endId: string;
@@ -26,8 +31,11 @@ export abstract class SaStore {
   /** Gives the rows' ids, in order. Counters of CHILD SAs stay, also when one moves to another IKE SA of the end. No SA may be named twice. */
   abstract write(tx: Tx, organizationId: string, sas: readonly SaOfEnd[]): Promise<string[]>;
   abstract remove(tx: Tx, organizationId: string, names: readonly SaNameOfEnd[]): Promise<void>;
-  /** Removes the IKE SAs of these ends, by id, that bear another mark; of an end without one, all. */
-  abstract settle(tx: Tx, organizationId: string, marks: ReadonlyMap<string, string | undefined>): Promise<void>;
+  /**
+   * Removes IKE SAs of these ends, by id, that bear another mark; of an end without one, any. Not more than a transaction has time for:
+   * false when there may be others.
+   */
+  abstract settle(tx: Tx, organizationId: string, marks: Marks): Promise<boolean>;
   /** IKE SAs and CHILD SAs of these ends. */
   abstract count(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<number>;
   /** Of each, in order: how many rows it and its CHILD SAs have, 0 when it is new. */
@@ -118,13 +126,14 @@ export class PrismaSaStore extends SaStore {
         AND i.organization_id = ${organizationId}::uuid`;
   }
 
-  override async settle(tx: Tx, organizationId: string, marks: ReadonlyMap<string, string | undefined>): Promise<void> {
-    if (marks.size === 0) return;
-    await tx.$executeRaw`
-      DELETE FROM ike_sas i
-      USING unnest(${[...marks.keys()]}::uuid[], ${[...marks.values()].map((m) => m ?? null)}::uuid[]) AS s (end_id, mark)
-      WHERE i.tunnel_end_id = s.end_id AND (s.mark IS NULL OR i.report_mark IS DISTINCT FROM s.mark)
-        AND i.organization_id = ${organizationId}::uuid`;
+  override async settle(tx: Tx, organizationId: string, marks: Marks): Promise<boolean> {
+    if (marks.size === 0) return true;
+    const removed = await tx.$executeRaw`
+      DELETE FROM ike_sas WHERE organization_id = ${organizationId}::uuid AND id = ANY(ARRAY(
+        SELECT i.id FROM unnest(${[...marks.keys()]}::uuid[], ${[...marks.values()].map((m) => m ?? null)}::uuid[]) AS s (end_id, mark)
+        JOIN ike_sas i ON i.tunnel_end_id = s.end_id AND (s.mark IS NULL OR i.report_mark IS DISTINCT FROM s.mark)
+        WHERE i.organization_id = ${organizationId}::uuid LIMIT ${SETTLED_AT_ONCE}))`;
+    return removed < SETTLED_AT_ONCE;
   }
 
   override async count(tx: Tx, organizationId: string, endIds: readonly string[]): Promise<number> {

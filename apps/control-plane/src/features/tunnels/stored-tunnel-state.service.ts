@@ -4,7 +4,7 @@ import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { EventService } from "../events/event.service.js";
 import { LeaseBook } from "../leases/lease-book.service.js";
-import { SaStore } from "./sa.store.js";
+import { type Marks, SaStore } from "./sa.store.js";
 import { SaQuota, type SaTally } from "./sa-quota.js";
 import { combinedState, endState, eventOf } from "./tunnel-health.js";
 import { type CounterReport, type ReportOutcome, type StateBatch, TunnelStateService } from "./tunnel-state.service.js";
@@ -18,6 +18,8 @@ interface Outcome {
   /** Addresses whose leases began. */
   readonly leased: readonly string[];
   readonly told: ReportOutcome;
+  /** Of ends that may have more SAs that are gone. */
+  readonly unsettled: Marks | undefined;
 }
 
 /** How often a gateway's refused SAs become an event. */
@@ -49,6 +51,7 @@ export class StoredTunnelStateService extends TunnelStateService {
       this.#tallies.delete(gatewayId);
       return "replaced";
     }
+    await this.#settle(gatewayId, streamId, outcome);
     const { tunnelIds, firstUp, tally } = outcome;
     const { organizationId, name } = outcome.gateway;
     this.#tallies.set(gatewayId, tally);
@@ -81,6 +84,20 @@ export class StoredTunnelStateService extends TunnelStateService {
     const changed = new Set([...keys, ...goneOf(ends, batch).map((end) => end.key)]);
     const tunnelIds = ends.flatMap((end) => (changed.has(end.key) && end.tunnel ? [end.tunnel.id] : []));
     return { gateway, tunnelIds, firstUp, ...ofSas };
+  }
+
+  /** Removes the rest of what is gone, in transactions of their own. */
+  async #settle(
+    gatewayId: string,
+    streamId: string,
+    { gateway: { organizationId }, unsettled }: Outcome,
+  ): Promise<void> {
+    const settleMore = (marks: Marks) =>
+      this.database.transaction(async (tx) => {
+        const gateway = await this.store.holdGateway(tx, gatewayId);
+        return gateway?.stream !== streamId || (await this.sas.settle(tx, organizationId, marks));
+      });
+    for (let done = unsettled === undefined; unsettled && !done; ) done = await settleMore(unsettled);
   }
 
   /** True when it is the gateway's very first tunnel that came up. */
@@ -125,7 +142,7 @@ export class StoredTunnelStateService extends TunnelStateService {
     gatewayId: string,
     ends: readonly End[],
     batch: StateBatch,
-  ): Promise<Pick<Outcome, "tally" | "leased" | "told">> {
+  ): Promise<Pick<Outcome, "tally" | "leased" | "unsettled" | "told">> {
     const { organizationId, stream } = gateway;
     const endIds = new Map(ends.map((end) => [end.key, end.id]));
     const ids = [...endIds.values()];
@@ -149,14 +166,14 @@ export class StoredTunnelStateService extends TunnelStateService {
       if (endId !== undefined) marks.set(endId, mark);
     }
     for (const { id } of goneOf(ends, batch)) marks.set(id, undefined);
-    await this.sas.settle(tx, organizationId, marks);
+    const unsettled = (await this.sas.settle(tx, organizationId, marks)) ? undefined : marks;
     if (sas.length < reported.length) {
       await this.#recordRefusal(tx, gateway, gatewayId, reported.length - sas.length);
-      return { tally, leased, told: "in-part" };
+      return { tally, leased, unsettled, told: "in-part" };
     }
-    if (batch.removedIkeSas.length + marks.size === 0) return { tally, leased, told: "written" };
+    if (batch.removedIkeSas.length + marks.size === 0) return { tally, leased, unsettled, told: "written" };
     const after = await this.quota.roomAgain(tx, organizationId, ids, tally);
-    return { tally: after, leased, told: tally.short && !after.short ? "room" : "written" };
+    return { tally: after, leased, unsettled, told: tally.short && !after.short ? "room" : "written" };
   }
 
   async #recordRefusal(tx: Tx, { organizationId, name }: HeldGateway, gatewayId: string, refused: number) {
