@@ -167,11 +167,12 @@ export class RecordedTunnels extends TunnelStateService {
   readonly reports: StateBatch[] = [];
   readonly counted: CounterReport[] = [];
   failWith: Error | undefined;
+  outcome: ReportOutcome = "written";
 
   override async report(_gatewayId: string, _streamId: string, batch: StateBatch): Promise<ReportOutcome> {
     if (this.failWith) throw this.failWith;
     this.reports.push(batch);
-    return "written";
+    return this.outcome;
   }
   override async untold(): Promise<boolean> {
     return false;

@@ -269,6 +269,22 @@ describe("who may not", () => {
     expect(told.filter((key) => key.startsWith("many "))).toEqual(states.map((_, i) => `many ${i}`));
   });
 
+  it("nor one whose SAs are not all kept: it is told", async () => {
+    const agent = await f.enrolled();
+    const state = create(AgentMessageSchema, { body: { case: "state", value: { complete: true } } });
+    f.plane.tunnels.outcome = "in-part";
+    try {
+      const messages = await once(agent, agent.enrolment, [hello(agent.id), state]);
+      expect(goodbyes(messages)).toEqual([]);
+      const refusals = messages.flatMap(({ body }) =>
+        body.case === "statesRefused" ? [body.value.problem?.code] : [],
+      );
+      expect(refusals).toEqual(["agents/too-many-sas"]);
+    } finally {
+      f.plane.tunnels.outcome = "written";
+    }
+  });
+
   it("TLS before 1.3", async () => {
     const agent = await f.enrolled();
     const client = http2.connect(agent.enrolment.urls[0] ?? "", {

@@ -199,6 +199,12 @@ export class ControlChannel {
         case "resync":
           await this.options.resync();
           break;
+        case "statesRefused":
+          log.warn(
+            { code: body.value.problem?.code },
+            `the control plane does not keep all: ${body.value.problem?.message}`,
+          );
+          break;
         case "goodbye":
           return this.#goodbye(body.value);
         default:
