@@ -3,7 +3,9 @@ import { GraphQLSchemaHost } from "@nestjs/graphql";
 import { WakeUpBus } from "../src/platform/bus/bus.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
+import { enrol } from "./enrol.js";
 import { ADD_PEER, CREATE_NETWORK, CREATE_SITE, type MadeSite, ONBOARD_SITE } from "./fleet.js";
+import { handoverOf } from "./handover.js";
 import { ASSIGN, CREATE_GROUP, person, pool, SET_PASSWORD } from "./people.js";
 import {
   COMPLETE_AUTHORITY,
@@ -41,6 +43,9 @@ interface World {
   personId: string;
   leaseId: string;
   serviceId: string;
+  token: string;
+  handoverId: string;
+  handoverLink: string;
   acmeAccountId: string;
   acmeCertificateId: string;
 }
@@ -107,8 +112,13 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     cp.get("mutation ($input: UpdateGatewayInput!) { updateGateway(input: $input) { id } }", {
       input: { id: world.spare.gateway.id, host: "198.51.100.3" },
     }),
-  reissueEnrolment: () =>
-    cp.get("mutation ($id: ID!) { reissueEnrolment(gatewayId: $id) { token } }", { id: world.hub.gateway.id }),
+  reissueEnrolment: async () => {
+    const { reissueEnrolment } = await cp.get<{ reissueEnrolment: { token: string } }>(
+      "mutation ($id: ID!) { reissueEnrolment(gatewayId: $id) { token } }",
+      { id: world.hub.gateway.id },
+    );
+    world.token = reissueEnrolment.token;
+  },
   initiateTunnel: command("initiateTunnel"),
   rekeyTunnel: command("rekeyTunnel"),
   terminateTunnel: command("terminateTunnel"),
@@ -217,6 +227,14 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     );
     world.serviceId = made.createRemoteAccess.id;
   },
+  createHandover: async () => {
+    await enrol(cp, { ...world.hub, enrolment: { ...world.hub.enrolment, token: world.token } });
+    const input = { roadWarriorId: world.personId, remoteAccessId: world.serviceId };
+    const { handover, link } = await handoverOf(cp, input);
+    world.handoverId = handover.id;
+    world.handoverLink = link;
+  },
+  withdrawHandover: () => cp.get(BY_ID("withdrawHandover"), { id: world.handoverId }),
   updateRemoteAccess: () =>
     cp.get("mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { id } }", {
       input: { id: world.serviceId, name: "Everybody" },
@@ -301,7 +319,17 @@ describe("every mutation leaves an audit entry", () => {
   test("and none of them holds a secret", async () => {
     const text = JSON.stringify(await query(cp.connection, "SELECT row_to_json(a)::text FROM audit_entries a"));
     const keys = [world.importedKey, world.certificate.privateKey as string];
-    const secrets = [PSK, BINDING_KEY, GIVEN_PASSWORD, world.password, world.hub.enrolment.token, ...keys];
+    const links = [world.handoverLink.slice(-40)];
+    const secrets = [
+      PSK,
+      BINDING_KEY,
+      world.token,
+      ...links,
+      GIVEN_PASSWORD,
+      world.password,
+      world.hub.enrolment.token,
+      ...keys,
+    ];
     for (const secret of secrets) {
       expect(text).not.toContain(secret);
     }
