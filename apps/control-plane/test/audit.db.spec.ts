@@ -27,6 +27,8 @@ import {
 interface World {
   hub: MadeSite;
   spare: MadeSite;
+  branch: MadeSite;
+  rotationId: string;
   networkId: string;
   peerId: string;
   tokenId: string;
@@ -100,12 +102,16 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     world.spare = (await site("Spare", "10.2.0.0/16", "198.51.100.2")).createSite;
   },
   createNetwork: async () => {
-    const input = { name: "Offices", hubGatewayIds: [world.hub.gateway.id] };
+    const input = {
+      ...{ name: "Offices", hubGatewayIds: [world.hub.gateway.id] },
+      // For rotations.
+      authentication: "PRE_SHARED_KEY",
+    };
     world.networkId = (await cp.get<{ createNetwork: { id: string } }>(CREATE_NETWORK, { input })).createNetwork.id;
   },
   onboardSite: async () => {
     const input = { name: "Branch", subnets: ["10.3.0.0/16"], networkId: world.networkId, gateway: {} };
-    await cp.get(ONBOARD_SITE, { input });
+    world.branch = (await cp.get<{ onboardSite: MadeSite }>(ONBOARD_SITE, { input })).onboardSite;
     world.tunnelId = String((await query(cp.connection, "SELECT id FROM tunnels"))[0]?.id);
   },
   updateGateway: () =>
@@ -234,6 +240,17 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     world.handoverId = handover.id;
     world.handoverLink = link;
   },
+  rotatePreSharedKeys: async () => {
+    await enrol(cp, world.branch);
+    const made = await cp.get<{ rotatePreSharedKeys: { id: string } }>(
+      "mutation ($input: RotatePreSharedKeysInput!) { rotatePreSharedKeys(input: $input) { id } }",
+      { input: { tunnelIds: [world.tunnelId] } },
+    );
+    world.rotationId = made.rotatePreSharedKeys.id;
+  },
+  pauseRotation: () => cp.get(BY_ID("pauseRotation"), { id: world.rotationId }),
+  resumeRotation: () => cp.get(BY_ID("resumeRotation"), { id: world.rotationId }),
+  abortRotation: () => cp.get(BY_ID("abortRotation"), { id: world.rotationId }),
   withdrawHandover: () => cp.get(BY_ID("withdrawHandover"), { id: world.handoverId }),
   updateRemoteAccess: () =>
     cp.get("mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { id } }", {
