@@ -1,6 +1,26 @@
 /** What a peer could make larger, where it is, and what bounds it. The rest is keyed by what an operator has configured. */
 export const GROWTH: readonly (readonly [what: string, file: string, bound: string])[] = [
   [
+    "rows of SAs that one gateway reports",
+    "apps/control-plane/src/features/tunnels/sa-quota.ts",
+    "`SALLYPORT_SA_LIMIT`; an event and the agent are told",
+  ],
+  [
+    "reports of states that wait to be written",
+    "apps/control-plane/src/features/agents/state-backlog.ts",
+    "10,000 tunnels and 40,000 IKE SAs a stream; from 1,000 on it is read more slowly",
+  ],
+  [
+    "leases that one gateway reports",
+    "apps/control-plane/src/features/leases/lease-book.service.ts",
+    "with its SAs; past ones 100,000 and 20 a second, 500,000 of an organization",
+  ],
+  [
+    "connections at the port that answers challenges",
+    "apps/agent/src/certify/challenge-listeners.ts",
+    "64 of 5 s; it is open only while there is a challenge",
+  ],
+  [
     "half-open IKE SAs, by SPI and by source",
     "libs/ike/src/v2/table.ts",
     "`halfOpen`, `halfOpenPerSource` and `halfOpenSeconds`; cookies before",
