@@ -21,6 +21,7 @@ import {
   type OnboardSite,
 } from "./operations.ts";
 import { AGREED, partnerConnection, startPartner } from "./partner.ts";
+import { RoadWarrior } from "./road-warrior.ts";
 import { Undo } from "./undo.ts";
 import { BRANCH, HEADQUARTERS, NS, PARTNER, WORLD } from "./world.ts";
 
@@ -162,6 +163,15 @@ export class Fleet {
   async changePartner(ikeProposals: readonly string[] = AGREED.ikeProposals): Promise<void> {
     if (!this.#headquarters) throw new Error("headquarters comes first");
     await this.partner.load({ connections: [partnerConnection(this.#headquarters.identity, [...ikeProposals])] });
+  }
+
+  /** Remote access at headquarters, and a laptop that nobody has set up yet. */
+  async prepareRoadWarrior(tell: (what: string) => void = () => {}): Promise<RoadWarrior> {
+    if (!this.#headquarters) throw new Error("headquarters comes first");
+    const roadWarrior = new RoadWarrior(this.controlPlane.api, this.#options.home);
+    this.#undo.add("stop the laptop's strongSwan", () => roadWarrior.stop());
+    await this.headquarters.whileRunning(roadWarrior.prepare(this.#headquarters.id, this.#options.dataPlane, tell));
+    return roadWarrior;
   }
 
   ping(from: string, to: string, count = 20): Promise<PingResult> {

@@ -48,6 +48,47 @@ export interface GatewayConnected {
   readonly gateway: { readonly connected: boolean };
 }
 
+/** The answer of an operation that makes something. */
+export interface Made {
+  readonly made: { readonly id: string };
+}
+export const CREATE_ROAD_WARRIOR =
+  "mutation createRoadWarrior($input: CreateRoadWarriorInput!) { made: createRoadWarrior(input: $input) { id } }";
+export const CREATE_POOL =
+  "mutation createAddressPool($input: CreateAddressPoolInput!) { made: createAddressPool(input: $input) { id } }";
+export const CREATE_REMOTE_ACCESS =
+  "mutation createRemoteAccess($input: CreateRemoteAccessInput!) { made: createRemoteAccess(input: $input) { id } }";
+export const CREATE_PROFILE = `mutation createCertificateProfile($input: CreateCertificateProfileInput!) {
+  made: createCertificateProfile(input: $input) { id }
+}`;
+
+export const ISSUING_AUTHORITIES =
+  "query certificateAuthorities { certificateAuthorities(first: 100) { edges { node { id level purpose } } } }";
+export interface IssuingAuthorities {
+  readonly certificateAuthorities: {
+    readonly edges: readonly {
+      readonly node: { readonly id: string; readonly level: string; readonly purpose: string };
+    }[];
+  };
+}
+
+export const CREATE_HANDOVER = `mutation createHandover($input: CreateHandoverInput!) {
+  createHandover(input: $input) { link passphrase }
+}`;
+export interface CreateHandover {
+  readonly createHandover: { readonly link: string; readonly passphrase: string };
+}
+
+export const REVOKE_ROAD_WARRIOR = `mutation revokeRoadWarrior($input: RevokeRoadWarriorInput!) {
+  revokeRoadWarrior(input: $input) { roadWarrior { enabled } certificates { serial } }
+}`;
+export interface RevokeRoadWarrior {
+  readonly revokeRoadWarrior: {
+    readonly roadWarrior: { readonly enabled: boolean };
+    readonly certificates: readonly { readonly serial: string }[];
+  };
+}
+
 export const HEALTH = `query health {
   fleetHealth { gateways gatewaysConnected tunnels tunnelsUp }
   tunnels(first: 10) {

@@ -15,6 +15,12 @@ export interface Outcome {
   readonly setupMs: number;
   readonly onboardToPingMs: number;
   readonly tunnels: readonly TunnelOutcome[];
+  /** From the mutation that makes the hand-over to the laptop's first reply from inside. */
+  readonly issueToPingMs: number;
+  /** From the mutation that revokes to the laptop's own word that its SA is gone. */
+  readonly revokeToDropMs: number;
+  /** Whether the laptop was refused when it tried again. */
+  readonly revokedIsRefused: boolean;
 }
 
 const WAYS = [
@@ -36,8 +42,8 @@ const PICTURE = [
   "",
   "      branch-host ── branch ── NAT ──╮            ╭── headquarters ── hq-host",
   "      10.20.0.10                     ├─ internet ─┤                   10.10.0.10",
-  "                   control plane ────╯            ╰── partner (strongSwan) ── partner-host",
-  "                                                                              10.99.0.10",
+  "                   control plane ────┤            ├── partner (strongSwan) ── partner-host",
+  "                   laptop ───────────╯            ╯                           10.99.0.10",
   "",
 ];
 
@@ -70,6 +76,8 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
   say.note("", say.green(`${seconds(branch.toPingMs)} from the mutation to the first ping across the tunnel`));
   await say.step("Partner: added with a pre-shared key, answered by strongSwan", (d) => fleet.addPartner(d));
 
+  const { issueToPingMs, revokeToDropMs, revokedIsRefused } = await roadWarrior(fleet, say);
+
   const pings = await say.step("Hosts ping each other across", () =>
     Promise.all(
       WAYS.map(async ({ hosts: [a, b], addresses: [atA, atB] }) =>
@@ -88,7 +96,31 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
     const p = pings[WAYS.findIndex((way) => way.tunnel.test(name))];
     return { name, state, lossPct: p?.lossPct ?? 100, rttMs: p?.rttMs };
   });
-  return { setupMs, onboardToPingMs: Math.round(branch.toPingMs), tunnels };
+  return {
+    ...{ setupMs, onboardToPingMs: Math.round(branch.toPingMs), tunnels },
+    ...{ issueToPingMs, revokeToDropMs, revokedIsRefused },
+  };
+}
+
+/** A colleague needs VPN on a laptop; then the laptop is stolen. */
+async function roadWarrior(fleet: Fleet, say: Narrator) {
+  const laptop = await say.step("Remote access at headquarters, a person, a laptop", (d) =>
+    fleet.prepareRoadWarrior(d),
+  );
+  const { toPingMs, address } = await say.step("The laptop is set up by the link, with strongSwan", (d) =>
+    laptop.connect(d),
+  );
+  say.note("its address", address);
+  say.note("", say.green(`${seconds(toPingMs)} from the certificate to the first ping from the laptop`));
+  const { toDropMs, refusedAgain } = await say.step("The laptop is stolen: revoked everywhere", (d) =>
+    laptop.revoke(d),
+  );
+  say.note("", say.green(`${Math.round(toDropMs)} ms from the mutation until its SA was gone`));
+  return {
+    issueToPingMs: Math.round(toPingMs),
+    revokeToDropMs: Math.round(toDropMs),
+    revokedIsRefused: refusedAgain,
+  };
 }
 
 function showHealth({ fleetHealth, tunnels }: Health, say: Narrator): void {
@@ -112,8 +144,13 @@ function showHealth({ fleetHealth, tunnels }: Health, say: Narrator): void {
   }
 }
 
+/** How long a revoked device may stay, at most. */
+const DROP_MS = 1_000;
+
 /** What is not as it should be, or undefined. */
-export function complaint({ tunnels }: Outcome): string | undefined {
+export function complaint({ tunnels, revokeToDropMs, revokedIsRefused }: Outcome): string | undefined {
+  if (revokeToDropMs > DROP_MS) return `the revoked laptop was dropped after ${revokeToDropMs} ms only`;
+  if (!revokedIsRefused) return "the revoked laptop got in again";
   if (tunnels.length !== WAYS.length) return `${tunnels.length} tunnels instead of ${WAYS.length}`;
   const bad = tunnels.find((t) => t.state !== "UP" || t.lossPct > 0);
   return bad && `the tunnel ${bad.name} is ${bad.state} and lost ${bad.lossPct} % of the pings`;
