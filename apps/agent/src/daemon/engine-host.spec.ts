@@ -19,6 +19,7 @@ function setUp(
   now: () => number = () => performance.now(),
 ) {
   const inputs: Input[] = [];
+  const left = { ending: 0 };
   const sent: Uint8Array[] = [];
   const calls: string[] = [];
   let datagram: DatagramListener = () => {};
@@ -62,6 +63,9 @@ function setUp(
         return { peers: [] } as unknown as EngineStatus;
       },
       stands: () => false,
+      get ending() {
+        return left.ending;
+      },
     },
     clock: { now, wall: () => 0 },
     transport: {
@@ -80,6 +84,7 @@ function setUp(
   });
   return {
     host,
+    left,
     inputs,
     sent,
     calls,
@@ -300,4 +305,32 @@ it("keeps nobody waiting for a command when it closes", async () => {
   t.host.close();
   await expect(done).resolves.toBeUndefined();
   await expect(t.host.carriedOut({ command: "probe", peer: "p" })).resolves.toBeUndefined();
+});
+
+const END = { command: "terminate", peer: "p" } as const;
+
+it("has carried a command out, applied a configuration and shut down when every IKE SA that is to go has been told", async () => {
+  const waits = [
+    (t: ReturnType<typeof setUp>) => t.host.carriedOut(END),
+    (t: ReturnType<typeof setUp>) => t.host.configure(CONFIG),
+    (t: ReturnType<typeof setUp>) => t.host.shutdown(),
+  ];
+  for (const wait of waits) {
+    let rounds = 3;
+    const t = setUp((input) => {
+      t.left.ending = input.on === "timer" ? --rounds : rounds;
+      return t.left.ending > 0 ? [{ do: "arm", timer: 0, at: 0 }] : [];
+    });
+    await wait(t);
+    expect([rounds, kinds(t.inputs).slice(1)]).toEqual([0, ["timer", "timer", "timer"]]);
+  }
+});
+
+it("keeps nobody waiting for the ends of IKE SAs when it closes", async () => {
+  const t = setUp(() => []);
+  t.left.ending = 1;
+  const done = t.host.carriedOut(END);
+  await new Promise(setImmediate);
+  t.host.close();
+  await expect(done).resolves.toBeUndefined();
 });

@@ -32,6 +32,7 @@ export interface Engine {
   policySteps(): Generator<undefined, readonly PolicyStatus[]>;
   lessee(address: IpAddress): Lessee | undefined;
   virtualAddresses(): readonly IpAddress[];
+  readonly ending: number;
 }
 
 export interface EngineHostOptions {
@@ -70,6 +71,8 @@ export class EngineHost {
   #dataPlaneTail: Promise<void> = Promise.resolve();
   /** Who waits for an input to be dealt with. */
   readonly #awaited = new Map<Input, () => void>();
+  /** Who waits until the end of every IKE SA that is to go is begun. */
+  #endAwaited: (() => void)[] = [];
   #dropped = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -120,14 +123,17 @@ export class EngineHost {
     this.#feed({ on: "command", now: this.#now(), command });
   }
 
-  /** Resolves when the engine has carried the command out, after all that came before it, and the data plane what came of it. */
+  /**
+   * Resolves when the engine has carried the command out, after all that came before it, every IKE SA that is to go has been told so,
+   * and the data plane has done what came of it.
+   */
   async carriedOut(command: Command): Promise<void> {
     if (this.#closed) return;
     const input: Input = { on: "command", now: this.#now(), command };
     const done = new Promise<void>((resolve) => this.#awaited.set(input, resolve));
     this.#feed(input);
     await done;
-    await this.#dataPlaneTail;
+    await this.#ended();
   }
 
   /** Links, addresses or routes have changed. */
@@ -143,18 +149,26 @@ export class EngineHost {
       this.options.log.info({ sas: sas.length, policies: policies.length }, "took over SAs of an earlier run");
   }
 
-  /** Resolves when every policy and route of the configuration is in place or refused. */
+  /** Resolves when every policy and route of the configuration is in place or refused, and IKE SAs that it ends have been told so. */
   async configure(config: IkeConfig): Promise<ConfigOutcome> {
     const failures: (Failure & { op: DataPlaneOp })[] = [];
     this.#step({ on: "config", now: this.#now(), config }, failures);
-    await this.#dataPlaneTail;
+    await this.#ended();
     return { failures };
   }
 
   /** Deletes all SAs at the peers and in the data plane; resolves when that was sent and done. */
   async shutdown(): Promise<void> {
-    this.command({ command: "shutdown" });
+    await this.carriedOut({ command: "shutdown" });
     while (this.#queue.length > 0) await new Promise(setImmediate);
+    await this.#dataPlaneTail;
+  }
+
+  /** Resolves when no IKE SA is left whose end is decided and not begun, and the data plane has done what came of it. */
+  async #ended(): Promise<void> {
+    if (!this.#closed && this.options.engine.ending > 0) {
+      await new Promise<void>((resolve) => this.#endAwaited.push(resolve));
+    }
     await this.#dataPlaneTail;
   }
 
@@ -163,6 +177,13 @@ export class EngineHost {
     this.#timers.clear();
     for (const resolve of this.#awaited.values()) resolve();
     this.#awaited.clear();
+    this.#tellEnded();
+  }
+
+  #tellEnded(): void {
+    const waiting = this.#endAwaited;
+    this.#endAwaited = [];
+    for (const resolve of waiting) resolve();
   }
 
   #now(): number {
@@ -241,6 +262,7 @@ export class EngineHost {
     }
     this.#awaited.get(input)?.();
     this.#awaited.delete(input);
+    if (this.#endAwaited.length > 0 && this.options.engine.ending === 0) this.#tellEnded();
   }
 
   #sendLate(effect: Extract<Effect, { do: "send" }>, input: Input): void {

@@ -269,8 +269,9 @@ export class Gateway {
     this.#host.command({ command: "initiate", peer, ...(child && { child }) });
   }
 
-  terminate(peer: string, child?: string): void {
-    this.#host.command({ command: "terminate", peer, ...(child && { child }) });
+  /** Resolves when all IKE SAs of the peer have been told, of which there may be tens of thousands. */
+  terminate(peer: string, child?: string): Promise<void> {
+    return this.#host.carriedOut({ command: "terminate", peer, ...(child && { child }) });
   }
 
   /** Without `child`, the IKE SA. */

@@ -44,10 +44,11 @@ export function localCommands(daemon: LocalView): Record<string, ControlHandler>
     now: performance.now(),
   });
   const command =
-    (action: (gateway: Gateway, tunnel: string, child: string | undefined) => void): ControlHandler =>
+    (action: (gateway: Gateway, tunnel: string, child: string | undefined) => void | Promise<void>): ControlHandler =>
     async (args) => {
       const gateway = await daemon.ready();
-      action(gateway, gateway.tunnel(text(args, "tunnel")), args.child === undefined ? undefined : text(args, "child"));
+      const tunnel = gateway.tunnel(text(args, "tunnel"));
+      await action(gateway, tunnel, args.child === undefined ? undefined : text(args, "child"));
       return null;
     };
   return {

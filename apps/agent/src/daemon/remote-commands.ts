@@ -31,7 +31,7 @@ export class RemoteCommands {
       case "terminate":
       case "rekey": {
         const peer = gateway.tunnel(action.value.tunnelId);
-        gateway[action.case](peer, action.value.childId || undefined);
+        await gateway[action.case](peer, action.value.childId || undefined);
         return undefined;
       }
       case "reauthenticate":

@@ -10,7 +10,6 @@ import type { IkeSa } from "./sa.js";
 import { packetRanges } from "./selectors.js";
 import { clearTrap, release } from "./traps.js";
 import type { Turn } from "./turn.js";
-import { retire } from "./unique.js";
 
 export function command(turn: Turn, c: Command): void {
   if (c.command === "shutdown") {
@@ -89,23 +88,19 @@ function terminate(turn: Turn, state: PeerState, child: string | undefined): voi
     c.sticky = false;
     c.packet = undefined;
   }
-  for (const { serial } of turn.ofPeer(state.config.id)) {
-    const sa = turn.edit(serial);
-    if (!sa) continue;
-    if (child === undefined) retire(turn, sa, "deleted-locally");
-    else if (sa.phase === "established") {
-      const serials = sa.children.filter((c) => c.config.id === child).map((c) => c.serial);
-      if (serials.length > 0) enqueue(turn, sa, { kind: "delete-child", serials, reason: "deleted-locally" });
-    }
+  if (child === undefined) {
+    for (const serial of turn.core.table.ofPeer(state.config.id)) turn.end(serial, "deleted-locally");
+    return;
   }
+  eachUp(turn, state, (sa) => {
+    const serials = sa.children.filter((c) => c.config.id === child).map((c) => c.serial);
+    if (serials.length > 0) enqueue(turn, sa, { kind: "delete-child", serials, reason: "deleted-locally" });
+  });
 }
 
 function shutdown(turn: Turn): void {
   turn.core.stopped = true;
-  for (const { serial } of [...turn.core.table.all()]) {
-    const sa = turn.edit(serial);
-    if (sa) retire(turn, sa, "deleted-locally");
-  }
+  for (const { serial } of turn.core.table.all()) turn.end(serial, "deleted-locally");
   for (const state of turn.core.peers.values()) for (const child of state.children.values()) clearTrap(turn, child);
   for (const shunt of turn.core.shunts.values()) turn.apply(release(turn.core.holdings, shunt.entries));
   turn.core.shunts.clear();

@@ -103,10 +103,7 @@ function removeChild(turn: Turn, state: PeerState, child: ChildRuntime, gone: En
 
 function removePeer(turn: Turn, state: PeerState, gone: Entries[]): void {
   const { core } = turn;
-  for (const { serial } of turn.ofPeer(state.config.id)) {
-    const sa = turn.edit(serial);
-    if (sa) retire(turn, sa, "config-changed");
-  }
+  for (const serial of core.table.ofPeer(state.config.id)) turn.end(serial, "config-changed");
   for (const child of [...state.children.values()]) removeChild(turn, state, child, gone);
   core.peers.delete(state.config.id);
   core.byTimer.delete(state.timer);

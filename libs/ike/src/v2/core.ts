@@ -5,9 +5,11 @@ import { type ChildConfig, type IkeConfig, NOTHING_DECIDED, type PeerConfig, typ
 import type { LastError, Refusal } from "../status.js";
 import type { PacketSelector } from "./child-sa.js";
 import { CookieJar } from "./cookie.js";
+import { Ending } from "./ending.js";
 import { type Entries, Holdings } from "./holdings.js";
 import { Leases } from "./leases.js";
 import { PeerIndex } from "./peer-index.js";
+import type { IkeSa } from "./sa.js";
 import { SaTable } from "./table.js";
 
 /** What an earlier run left in the data plane. */
@@ -56,6 +58,7 @@ export interface Shunt {
 export class Core {
   config: IkeConfig = NOTHING_DECIDED;
   readonly table = new SaTable();
+  readonly ending = new Ending();
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();
   /** Peers whose messages are told in words. */
@@ -88,6 +91,12 @@ export class Core {
 
   constructor(readonly rng: Rng) {
     this.cookies = new CookieJar(rng);
+  }
+
+  /** An IKE SA as others are to see it, to be read only. */
+  seen(serial: number): IkeSa | undefined {
+    const sa = this.table.get(serial);
+    return sa && this.ending.seen(sa);
   }
 
   newSerial(): number {

@@ -6,6 +6,7 @@ import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
 import { due } from "./due.js";
+import { ENDING_TIMER } from "./ending.js";
 import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
@@ -19,6 +20,8 @@ import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
 
 const INTERNAL_ERROR_MS = 1_000;
+/** IKE SAs whose end is begun between two inputs. */
+const ENDED_AT_ONCE = 64;
 
 type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "routed" | "failed" }>;
 
@@ -45,6 +48,8 @@ export class IkeEngine {
     }
     const effects = turn.commit();
     for (const { serial, early } of turn.touched()) if (early.length > 0) effects.push(...this.#early(serial, input));
+    const mayEnd = input.on === "command" || input.on === "config";
+    if (mayEnd || (input.on === "timer" && input.timer === ENDING_TIMER)) effects.push(...this.#end(input));
     return effects;
   }
 
@@ -63,6 +68,33 @@ export class IkeEngine {
       }
       effects.push(...turn.commit());
     }
+  }
+
+  /** Begins the end of some IKE SAs that are to go, each in a step of its own, and comes back for the others. */
+  #end(input: Input): Effect[] {
+    const { ending } = this.#core;
+    const effects: Effect[] = [];
+    for (const serial of ending.next(ENDED_AT_ONCE)) {
+      const turn = new Turn(this.#core, input.now);
+      try {
+        turn.edit(serial);
+        goOn(turn);
+      } catch (error) {
+        turn.revert();
+        this.#counted(turn, error, input);
+        ending.delete(serial);
+        this.#giveUp(turn, serial);
+      }
+      effects.push(...turn.commit());
+      ending.delete(serial);
+    }
+    if (ending.size > 0) effects.push({ do: "arm", timer: ENDING_TIMER, at: input.now });
+    return effects;
+  }
+
+  /** IKE SAs whose end is decided and not begun yet; timers go on with it. */
+  get ending(): number {
+    return this.#core.ending.size;
   }
 
   /**

@@ -73,7 +73,9 @@ const MAX_NOTED = 64;
 function ikeDeleted(turn: Turn, sa: IkeSa): void {
   const superseded = sa.phase === "rekeyed" || sa.rivalSerial !== undefined;
   respond(turn, sa, []);
-  const ours = sa.asking.flatMap(({ task }) => (task.kind === "delete-ike" ? [task.reason] : []))[0];
+  // Decided here and not told yet, or told: the peers' Deletes cross ours.
+  const own = [...sa.asking.map((a) => a.task), ...(sa.phase === "rekeyed" ? sa.queue : [])];
+  const ours = own.flatMap((task) => (task.kind === "delete-ike" ? [task.reason] : []))[0];
   if (sa.phase === "deleting" && !ours) return;
   closeSa(turn, sa, ours ?? (superseded ? "replaced" : "deleted-by-peer"), true);
 }

@@ -4,6 +4,7 @@ import { NOTIFY_DATA } from "../wire/index.js";
 import type { NotifyPayload, Payload } from "../wire/types.js";
 import { connect } from "./connect.js";
 import type { PeerState } from "./core.js";
+import { PATIENCE_MS } from "./ending.js";
 import { sameValue } from "./equal.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
@@ -13,7 +14,7 @@ import type { IkeSa } from "./sa.js";
 import type { Task } from "./task.js";
 import { authenticationDueAt } from "./timers.js";
 import type { Turn } from "./turn.js";
-import { PATIENCE_MS, retire, supersede } from "./unique.js";
+import { retire, supersede } from "./unique.js";
 
 /** An attempt that came to nothing is followed by another. */
 const AGAIN_MS = 30_000;

@@ -92,7 +92,7 @@ export type Steps<T> = Generator<undefined, T>;
 function* peerStatus(core: Core, state: PeerState): Steps<PeerStatus> {
   const sas: IkeStatus[] = [];
   for (const serial of core.table.ofPeer(state.config.id)) {
-    const sa = core.table.get(serial);
+    const sa = core.seen(serial);
     if (sa && sas.push(ikeStatus(sa)) % SAS_AT_ONCE === 0) yield;
   }
   const childErrors: Record<string, NonNullable<PeerStatus["lastError"]>> = {};
@@ -126,7 +126,7 @@ export function* engineStatus(core: Core): Steps<EngineStatus> {
 
 /** Whether an IKE SA with a peer is established. */
 export function stands(core: Core, peer: string): boolean {
-  for (const serial of core.table.ofPeer(peer)) if (core.table.get(serial)?.phase === "established") return true;
+  for (const serial of core.table.ofPeer(peer)) if (core.seen(serial)?.phase === "established") return true;
   return false;
 }
 

@@ -1,10 +1,11 @@
 import type { IpAddress } from "@sallyport/base";
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import { closeEap } from "../eap/index.js";
-import type { IkeEvent } from "../status.js";
+import type { DownReason, IkeEvent } from "../status.js";
 import { messageText } from "../wire/index.js";
 import type { Header, Payload } from "../wire/types.js";
 import type { Core } from "./core.js";
+import { toBeDeleted } from "./ending.js";
 import type { Holder } from "./leases.js";
 import type { Asking, AskingThen, IkeSa, LookedThen, RoutedThen, ServingThen } from "./sa.js";
 import { nextDeadline } from "./timers.js";
@@ -41,19 +42,29 @@ export class Turn {
     readonly now: Millis,
   ) {}
 
-  /** The draft of an IKE SA, the same one each time. */
+  /** The draft of an IKE SA, the same one each time. One whose end is decided is ended before anything else is done with it. */
   edit(serial: number): IkeSa | undefined {
     if (this.#drafts.has(serial)) return this.#drafts.get(serial);
     const sa = this.core.table.get(serial);
     if (sa === undefined) return undefined;
     const draft = { ...sa };
     this.#drafts.set(serial, draft);
-    return draft;
+    const reason = this.core.ending.reasonOf(serial);
+    if (reason !== undefined && !toBeDeleted(draft, reason, this.now)) this.drop(draft);
+    return this.#drafts.get(serial);
+  }
+
+  /** Decides that an IKE SA ends in good order, which is begun when its turn comes. */
+  end(serial: number, reason: DownReason): void {
+    const draft = this.#drafts.get(serial);
+    if (draft) {
+      if (!toBeDeleted(draft, reason, this.now)) this.drop(draft);
+    } else if (this.core.table.get(serial)?.phase !== "deleting") this.core.ending.add(serial, reason);
   }
 
   /** As it is now, to be read only. */
   look(serial: number): IkeSa | undefined {
-    return this.#drafts.has(serial) ? this.#drafts.get(serial) : this.core.table.get(serial);
+    return this.#drafts.has(serial) ? this.#drafts.get(serial) : this.core.seen(serial);
   }
 
   add(sa: IkeSa): IkeSa {
@@ -192,6 +203,7 @@ export class Turn {
     for (const secret of this.#wiped) secret.fill(0);
     for (const { id, serial } of this.#begun) if (!this.#drafts.get(serial)) this.core.forgetEffect(id);
     for (const [serial, draft] of this.#drafts) {
+      this.core.ending.delete(serial);
       const old = this.core.table.get(serial);
       if (draft === undefined) {
         if (old === undefined) continue;

@@ -1,10 +1,10 @@
 import type { Fault } from "@sallyport/base";
 import { PEER_DEFAULTS } from "../config.js";
 import type { DownReason } from "../status.js";
+import { toBeDeleted } from "./ending.js";
 import { fault } from "./faults.js";
 import { identificationText } from "./identity.js";
 import { isLower } from "./new-sa.js";
-import { enqueueFirst } from "./queue.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
 import { isMember, sasAllowed } from "./users.js";
@@ -13,8 +13,6 @@ import { isMember, sasAllowed } from "./users.js";
 const OVERLAP_MS = 500;
 /** The end that did not begin the new one leaves the delete of the old one to the other for so long. */
 const DEFERENCE_MS = 10_000;
-/** How long the end that has to delete a superfluous IKE SA may take. */
-export const PATIENCE_MS = 30_000;
 /** IKE SAs of one identity that may be on their way out beyond `sasPerIdentity`. */
 const LEAVING = 64;
 
@@ -118,14 +116,5 @@ export function supersede(turn: Turn, loser: IkeSa, ours: boolean): void {
 
 /** Ends an IKE SA in good order; it begins nothing else any more. */
 export function retire(turn: Turn, sa: IkeSa, reason: DownReason): void {
-  if (sa.phase === "init" || sa.phase === "auth") {
-    turn.drop(sa);
-    return;
-  }
-  if (sa.phase === "deleting") return;
-  sa.phase = "rekeyed";
-  sa.rekeyAt = undefined;
-  sa.expireAt = undefined;
-  sa.dropAt = turn.now + PATIENCE_MS;
-  enqueueFirst(turn, sa, { kind: "delete-ike", reason });
+  if (!toBeDeleted(sa, reason, turn.now)) turn.drop(sa);
 }
