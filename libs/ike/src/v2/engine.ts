@@ -21,7 +21,7 @@ import { Turn } from "./turn.js";
 
 const INTERNAL_ERROR_MS = 1_000;
 /** IKE SAs whose end is begun between two inputs. */
-const ENDED_AT_ONCE = 64;
+const ENDED_AT_ONCE = 32;
 
 type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "routed" | "failed" }>;
 
