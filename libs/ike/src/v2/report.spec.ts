@@ -11,7 +11,7 @@ function busyCore(phase: IkeSa["phase"]): Core {
   const core = new Core({ bytes: (n) => new Uint8Array(n) });
   core.peers.set("p", { config: peer, children: new Map() } as unknown as PeerState);
   for (let serial = 1; serial <= SAS; serial++) {
-    const lists = { asking: [], waits: [], children: [], partials: [], responses: [] };
+    const lists = { asking: [], waits: [], children: [], partials: [], responses: [], evidence: [] };
     const end = { address, port: 500 };
     const sa = {
       serial,
@@ -43,9 +43,12 @@ test("a report over many IKE SAs can be interrupted after every few, and by what
   expect(interruptions).toBeGreaterThan(SAS / 64);
 });
 
-test("a peer stands by an established IKE SA, not by one that is made or goes", () => {
+test("a peer stands by an established IKE SA, not by one that is made or goes, or whose end is decided", () => {
   expect(stands(busyCore("established"), "p")).toBe(true);
   for (const phase of ["init", "auth", "rekeyed", "deleting"] as const)
     expect(stands(busyCore(phase), "p")).toBe(false);
   expect(stands(busyCore("established"), "q")).toBe(false);
+  const core = busyCore("established");
+  for (let serial = 1; serial <= SAS; serial++) core.ending.add(serial, "deleted-locally");
+  expect(stands(core, "p")).toBe(false);
 });

@@ -19,7 +19,7 @@ export function networkChanged(turn: Turn, addresses: readonly IpAddress[]): voi
   core.addresses = addresses;
   for (const { serial, mobike, phase } of [...core.table.all()]) {
     const sa = mobike && phase === "established" ? turn.edit(serial) : undefined;
-    if (!sa) continue;
+    if (sa?.phase !== "established") continue;
     if (sa.mobike?.decides) lookAgain(turn, sa);
     else announceAgain(turn, sa);
   }
