@@ -48,8 +48,8 @@ export class IkeEngine {
     }
     const effects = turn.commit();
     for (const { serial, early } of turn.touched()) if (early.length > 0) effects.push(...this.#early(serial, input));
-    const mayEnd = input.on === "command" || input.on === "config";
-    if (mayEnd || (input.on === "timer" && input.timer === ENDING_TIMER)) effects.push(...this.#end(input));
+    const decides = input.on === "command" || input.on === "config";
+    if (decides || (input.on === "timer" && input.timer === ENDING_TIMER)) effects.push(...this.#end(input, decides));
     return effects;
   }
 
@@ -70,11 +70,15 @@ export class IkeEngine {
     }
   }
 
-  /** Begins the end of some IKE SAs that are to go, each in a step of its own, and comes back for the others. */
-  #end(input: Input): Effect[] {
+  /**
+   * Begins the end of some IKE SAs that are to go, each in a step of its own, and comes back for the others. To decide on the ends of
+   * many was enough for one input.
+   */
+  #end(input: Input, decides: boolean): Effect[] {
     const { ending } = this.#core;
     const effects: Effect[] = [];
-    for (const serial of ending.next(ENDED_AT_ONCE)) {
+    const count = decides && ending.size > ENDED_AT_ONCE ? 0 : ENDED_AT_ONCE;
+    for (const serial of ending.next(count)) {
       const turn = new Turn(this.#core, input.now);
       try {
         turn.edit(serial);
