@@ -39,7 +39,8 @@ export function listenForTls(port: number, contextOf: (name: string) => SecureCo
   return open(server, port);
 }
 
-async function open(server: Server, port: number): Promise<Listener> {
+/** @throws certify/port-in-use */
+export async function open(server: Server, port: number): Promise<Listener> {
   server.maxConnections = MAX_CONNECTIONS;
   const sockets = new Set<Socket>();
   server.on("connection", (socket) => {
@@ -51,6 +52,8 @@ async function open(server: Server, port: number): Promise<Listener> {
       server.once("error", resolve).listen({ port, host }, () => resolve(undefined));
     });
     server.removeAllListeners("error");
+    // A connection that could not be accepted, for want of descriptors, say: whoever it was asks again.
+    server.on("error", () => {});
     if (failed === undefined) {
       const closed = () => new Promise<void>((resolve) => void server.close(() => resolve()));
       return {
