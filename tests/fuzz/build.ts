@@ -13,6 +13,7 @@ const SOURCES = [
   ),
   "apps/agent/src",
   "apps/control-plane/src/features/agents",
+  "apps/control-plane/src/platform/foreign-text.ts",
   "tests/fuzz/targets",
 ];
 
@@ -40,15 +41,24 @@ async function compile(source: string, target: string): Promise<void> {
   await writeFile(target, code.replaceAll(/require\("(\.[^"]*)\.ts"\)/g, 'require("$1.js")'));
 }
 
+/** The source files of a folder, or the one that is named. */
+async function filesOf(source: string): Promise<string[]> {
+  if (source.endsWith(".ts")) return [source];
+  const names = await readdir(path.join(ROOT, source), { recursive: true });
+  return names
+    .filter((n) => n.endsWith(".ts") && !n.endsWith(".d.ts") && !n.endsWith(".spec.ts"))
+    .map((n) => path.join(source, n));
+}
+
 /** Compiles all that targets need and gives the folder of the compiled targets. */
 export async function build(): Promise<string> {
   await mkdir(BUILD, { recursive: true });
   await writeFile(path.join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
-  for (const folder of SOURCES) {
-    const names = await readdir(path.join(ROOT, folder), { recursive: true });
-    const wanted = names.filter((n) => n.endsWith(".ts") && !n.endsWith(".d.ts") && !n.endsWith(".spec.ts"));
+  for (const source of SOURCES) {
     await Promise.all(
-      wanted.map((n) => compile(path.join(ROOT, folder, n), path.join(BUILD, folder, n.replace(/\.ts$/, ".js")))),
+      (await filesOf(source)).map((file) =>
+        compile(path.join(ROOT, file), path.join(BUILD, file.replace(/\.ts$/, ".js"))),
+      ),
     );
   }
   const scope = path.join(BUILD, "node_modules/@sallyport");
