@@ -22,7 +22,6 @@ function busyCore(phase: IkeSa["phase"]): Core {
       peer,
       local: end,
       remote: end,
-      evidence: [],
       ...lists,
     };
     core.table.replace(serial, sa as unknown as IkeSa);

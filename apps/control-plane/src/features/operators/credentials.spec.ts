@@ -38,7 +38,11 @@ describe("tokens", () => {
 describe("permissions", () => {
   test("a token narrows its operator's role and never widens it", () => {
     expect([...permissionsOf("ADMIN", [])]).toEqual([...PERMISSIONS]);
-    expect([...permissionsOf("VIEWER", [...PERMISSIONS])].toSorted()).toEqual(["fleet:read", "lease:read", "token:write"]);
+    expect([...permissionsOf("VIEWER", [...PERMISSIONS])].toSorted()).toEqual([
+      "fleet:read",
+      "lease:read",
+      "token:write",
+    ]);
     expect([...permissionsOf("OPERATOR", ["operator:write", "site:write", "nonsense"])]).toEqual(["site:write"]);
   });
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PrismaPg } from "@prisma/adapter-pg";
+import { isFault } from "@sallyport/base";
 import type { PoolConfig } from "pg";
 import { fault } from "../faults.js";
 import type { Log } from "../log/log.js";
@@ -19,11 +20,13 @@ const CONFLICT = new Set(["P2034"]);
 const OUTAGE = new Set(["P1001", "P1002", "P1008", "P1017", "P2024"]);
 /** PostgreSQL's and Node's, as the driver adapter passes them on. */
 const OUTAGE_TEXT =
-  /ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|57P0[123]|08\d\d\d|Connection terminated|terminating connection|not yet accepting|the database system is|Server has closed the connection|Client has encountered a connection error|timeout exceeded when trying to connect/i;
+  /ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|\b57P0[123]\b|\b08\d\d\d\b|Connection terminated|terminating connection|not yet accepting|the database system is|Server has closed the connection|Client has encountered a connection error|timeout exceeded when trying to connect|Unable to start a transaction in the given time/i;
 
 /** Whether an error tells that the database is away for now. */
 export function isOutage(error: unknown): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
+  // What we refuse says in its text what was asked for, ids with any digits among it.
+  if (isFault(error)) return error.code === "platform/database-unavailable";
   if (error instanceof Prisma.PrismaClientKnownRequestError && OUTAGE.has(error.code)) return true;
   const text =
     error instanceof Error
