@@ -57,7 +57,7 @@ export const STAGES: readonly Stage[] = [
   },
   { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
-  { name: "unit", command: jestProject("unit"), env: vm, limitSeconds: 600, count: jest },
+  { name: "unit", command: jestProject("unit", "--maxWorkers", "2"), env: vm, limitSeconds: 600, count: jest },
   { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 900, count: closingLine },
   {
     name: "fuzz",
@@ -68,7 +68,8 @@ export const STAGES: readonly Stage[] = [
   },
   {
     name: "database",
-    command: jestProject("db"),
+    // Each file has databases of its own, and waits for them more than it computes.
+    command: jestProject("db", "--maxWorkers", "2"),
     env: vm,
     limitSeconds: 600,
     count: jest,
