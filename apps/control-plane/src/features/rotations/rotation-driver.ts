@@ -163,7 +163,9 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
       return this.store.change(item, data, { itemId, step: saga.undo.name, what: "undoing" });
     }
     if (isDue(step, item)) {
-      await step.perform(item, this.#guard(saga, item));
+      // What an abort finds switched was carried out up to the switch, even if nobody lived to tell.
+      const committed = rotation.state === "ABORTING" && isHeldBack(saga, step.name);
+      if (!committed) await step.perform(item, this.#guard(saga, item));
       const told = item.performedAt ? [] : [{ itemId, step: step.name, what: "performed" }];
       return this.store.change(item, { performedAt: new Date() }, ...told);
     }
