@@ -145,6 +145,20 @@ test("an abort before the switch takes the new key back, after it finishes", asy
   expect(await settled()).not.toBe(before);
 });
 
+test("an abort between the switch and its record finishes, too", async () => {
+  const before = await settled();
+  const { id } = await world.rotate(one());
+  world.dieAt(new Set(["after switch perform"]));
+  while ((await world.keysOf(first().key))[0] === before) {
+    await world.turn();
+    await world.everybody();
+  }
+  world.dieAt(new Set());
+  expect(await world.steer("abort", id)).toBeUndefined();
+  expect(await world.finish(id)).toMatchObject({ state: "ABORTED" });
+  await settled();
+});
+
 test("all of them go in batches, and stop at the first failure until somebody resumes", async () => {
   const busy = await world.rotate({ batch: 2, hold: true });
   expect(busy).toMatchObject({ state: "PAUSED", progress: { total: 3, pending: 3 } });
