@@ -18,6 +18,7 @@ module.exports = {
     only("xfrm", "base", "dataplane", "linux-io"),
     only("userspace", "base", "dataplane", "linux-io", "esp"),
     only("pki", "base"),
+    only("dns", "base"),
     only("pkcs11", "base", "pki"),
     only("intent", "base", "dataplane", "ike"),
     only("contract", "base", "intent"),
@@ -25,8 +26,8 @@ module.exports = {
     {
       name: "pure-libs",
       severity: "error",
-      comment: "base, ike, esp, intent and handover use nothing of Node but crypto and buffer",
-      from: { path: lib("base", "ike", "esp", "intent", "handover"), pathNot: ["\\.spec\\.ts$", "/testing/"] },
+      comment: "base, dns, ike, esp, intent and handover use nothing of Node but crypto and buffer",
+      from: { path: lib("base", "dns", "ike", "esp", "intent", "handover"), pathNot: ["\\.spec\\.ts$", "/testing/"] },
       to: { dependencyTypes: ["core"], pathNot: "^(node:)?(crypto|buffer)$" },
     },
     {
