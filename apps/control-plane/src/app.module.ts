@@ -4,6 +4,7 @@ import { AddressPoolsModule } from "./features/address-pools/address-pools.modul
 import { AgentsModule } from "./features/agents/agents.module.js";
 import { AuditModule } from "./features/audit/audit.module.js";
 import { CertificatesModule } from "./features/certificates/certificates.module.js";
+import { DnsZonesModule } from "./features/dns-zones/dns-zones.module.js";
 import { EnrolmentModule } from "./features/enrolment/enrolment.module.js";
 import { EventsModule } from "./features/events/events.module.js";
 import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
@@ -53,6 +54,7 @@ export class AppModule {
         RevocationsModule,
         LeasesModule,
         AgentsModule,
+        DnsZonesModule,
         AcmeModule,
         RotationsModule,
         RetentionModule,

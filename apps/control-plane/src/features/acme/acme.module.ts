@@ -1,6 +1,7 @@
 import { Module } from "@nestjs/common";
 import { AgentsModule } from "../agents/agents.module.js";
 import { AuditModule } from "../audit/audit.module.js";
+import { DnsZonesModule } from "../dns-zones/dns-zones.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
 import { AccountJob } from "./account.job.js";
@@ -13,7 +14,7 @@ import { RenewalService } from "./renewal.service.js";
 import { AcmeScheduler } from "./scheduler.js";
 
 @Module({
-  imports: [AgentsModule, AuditModule, EventsModule, IntentsModule],
+  imports: [AgentsModule, AuditModule, DnsZonesModule, EventsModule, IntentsModule],
   providers: [
     AccountJob,
     AcmeAccountResolver,

@@ -21,6 +21,9 @@ registerEnumType(AcmeChallenge, {
     TLS_ALPN_01: {
       description: "The gateway itself answers on its TCP port 443 (RFC 8737), for as long as it is asked.",
     },
+    DNS_01: {
+      description: "A TXT record below each name answers, in one of `dnsZones`. The gateway need not be reachable.",
+    },
   },
 });
 registerEnumType(AcmeOrderState, {
@@ -211,7 +214,8 @@ export class RequestAcmeCertificateInput {
   accountId!: string;
 
   @Field(() => [String], {
-    description: "1 to 25 DNS names that lead to the gateway; by the first one road warriors call it.",
+    description:
+      "1 to 25 DNS names that lead to the gateway; by the first one road warriors call it. With `DNS_01` the others may be wildcards, as `*.vpn.example.org`.",
   })
   names!: string[];
 

@@ -11,6 +11,8 @@ import type { AcmeAccount, AcmeCertificate, AcmeOrder, Certificate } from "../..
 import type { AcmeChallenge } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
+import { DnsZoneService } from "../dns-zones/dns-zone.service.js";
+import { recordName } from "../dns-zones/record-name.js";
 import { IntentService } from "../intents/intent.service.js";
 import { AcmeAccountService } from "./account.service.js";
 import { fault } from "./faults.js";
@@ -50,13 +52,14 @@ export class AcmeCertificateService {
     private readonly audit: AuditService,
     private readonly intents: IntentService,
     private readonly outbox: Outbox,
+    private readonly zones: DnsZoneService,
   ) {}
 
   /** Begins an order. A gateway that has such a certificate shows it until the new one is there. */
   request(context: TenantContext, input: CertificateWish): Promise<AcmeCertificate> {
     const { organizationId } = context;
     const gatewayId = checkUuid(input.gatewayId, "input.gatewayId");
-    const names = checkAcmeNames(input.names);
+    const names = checkAcmeNames(input.names, input.challenge === "DNS_01");
     if (!KEY_TYPES.includes(input.keyType)) throw bad("input.keyType", input.keyType, KEY_TYPES.join(", "));
     const { challenge, keyType } = input;
     return this.changes.commit(context, async (tx) => {
@@ -65,6 +68,9 @@ export class AcmeCertificateService {
       });
       if (gateway === null) {
         throw apiFault("api/not-found", "there is no such gateway", { field: "input.gatewayId", value: gatewayId });
+      }
+      if (challenge === "DNS_01") {
+        await this.zones.zonesOf(tx, organizationId, names.map(recordName), "input.names");
       }
       const account = await this.accounts.get(tx, organizationId, input.accountId, "input.accountId");
       const before = await tx.acmeCertificate.findFirst({ where: { organizationId, gatewayId } });
@@ -180,14 +186,19 @@ export class AcmeCertificateService {
 }
 
 /** Lower case, each once. */
-export function checkAcmeNames(names: readonly string[]): string[] {
+export function checkAcmeNames(names: readonly string[], wildcards = false): string[] {
   const field = "input.names";
   const checked = [...new Set(names.map((name) => name.toLowerCase()))];
   if (checked.length === 0 || checked.length > MAX_NAMES)
     throw bad(field, `${names.length} names`, `1 to ${MAX_NAMES}`);
   if (checked.join("").length > MAX_TEXT) throw bad(field, "long names", `${MAX_TEXT} characters in all`);
   checked.forEach((name, i) => {
-    if (!isHostName(name) || !name.includes(".")) throw bad(`${field}[${i}]`, name, "a DNS name, as vpn.example.org");
+    // Whoever calls the gateway needs a name to call it by.
+    const host = wildcards && i > 0 ? name.replace(/^\*\./, "") : name;
+    if (!isHostName(host) || !host.includes(".")) throw bad(`${field}[${i}]`, name, "a DNS name, as vpn.example.org");
+    if (checked.includes(`*.${name.slice(name.indexOf(".") + 1)}`) && !name.startsWith("*.")) {
+      throw bad(`${field}[${i}]`, name, "no name that a wildcard of the list covers: authorities refuse that");
+    }
   });
   return checked;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Inject, Injectable } from "@nestjs/common";
 import { isFault } from "@sallyport/base";
 import { type Certificate, certificatesFromPem, checkRequest, readCertificate } from "@sallyport/pki";
@@ -6,11 +7,13 @@ import { LOG, type Log } from "../../platform/log/log.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
 import type { AcmeCertificate, AcmeOrder, Gateway, Prisma } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
+import { DnsRecordService } from "../dns-zones/dns-record.service.js";
+import { recordName } from "../dns-zones/record-name.js";
 import { EventService } from "../events/event.service.js";
 import { COMPILE_INTENTS } from "../intents/jobs.js";
 import { AcmeAccountService } from "./account.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
-import type { Authorization, Directory, Order } from "./directory.js";
+import type { Authorization, Challenge, Directory, Order } from "./directory.js";
 import { fault } from "./faults.js";
 import { problemFact, readProblem } from "./problem.js";
 import { renewalName } from "./renewal-info.js";
@@ -26,7 +29,7 @@ export interface Step {
   readonly also?: (tx: Tx) => Promise<void>;
 }
 
-const CHALLENGE_TYPES = { HTTP_01: "http-01", TLS_ALPN_01: "tls-alpn-01" } as const;
+const CHALLENGE_TYPES = { HTTP_01: "http-01", TLS_ALPN_01: "tls-alpn-01", DNS_01: "dns-01" } as const;
 const POLL_MS = 1_000;
 
 /** The steps of an order (RFC 8555 §7.1.6), by the state that it is in. */
@@ -38,6 +41,7 @@ export class OrderSteps {
     private readonly commands: AgentCommands,
     private readonly events: EventService,
     private readonly outbox: Outbox,
+    private readonly records: DnsRecordService,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -96,16 +100,11 @@ export class OrderSteps {
     const at = await directory.orderAt(order.orderUrl ?? "");
     const pending = (await directory.authorizations(at)).filter((a) => a.status === "pending");
     const type = CHALLENGE_TYPES[order.acmeCertificate.challenge];
+    if (type === "dns-01") return this.#proveByRecords(order, directory, pending);
     const tokens: string[] = [];
     for (const authorization of pending) {
       const name = authorization.identifier.value;
-      const challenge = authorization.challenges.find((c) => c.type === type);
-      if (challenge === undefined) {
-        throw fault("acme/no-such-challenge", `${name}: the directory offers no ${type}`, {
-          value: authorization.challenges.map((c) => c.type).join(", "),
-          expected: type,
-        });
-      }
+      const challenge = offered(authorization, type);
       const keyAuthorization = await directory.keyAuthorization(challenge);
       const { token } = challenge;
       await this.commands.give(of(order), { case: "presentChallenge", value: { type, name, token, keyAuthorization } });
@@ -113,6 +112,24 @@ export class OrderSteps {
       if (challenge.status === "pending") await directory.complete(challenge);
     }
     return { patch: { tokens, state: "VALIDATING" } };
+  }
+
+  /** §8.4. All records are there before the first is looked at: a name and its wildcard have theirs at the same place. */
+  async #proveByRecords(order: OrderInHand, directory: Directory, pending: readonly Authorization[]): Promise<Step> {
+    const challenges = pending.map((authorization) => offered(authorization, "dns-01"));
+    const wanted = await Promise.all(
+      challenges.map(async (challenge, i) => ({
+        name: recordName(pending[i]?.identifier.value ?? ""),
+        text: createHash("sha256")
+          .update(await directory.keyAuthorization(challenge))
+          .digest("base64url"),
+      })),
+    );
+    await this.records.publish(order.organizationId, order.id, wanted);
+    for (const challenge of challenges) {
+      if (challenge.status === "pending") await directory.complete(challenge);
+    }
+    return { patch: { state: "VALIDATING" } };
   }
 
   async #validating(order: OrderInHand, directory: Directory): Promise<Step> {
@@ -213,6 +230,13 @@ export class OrderSteps {
         this.log.debug({ err, order: order.id }, "a challenge's answer could not be taken back");
       }
     }
+    for (const record of await this.records.of(order.organizationId, order.id)) {
+      try {
+        await this.records.remove(record);
+      } catch (err) {
+        this.log.debug({ err, order: order.id }, "a record is removed when its order is over");
+      }
+    }
   }
 
   /** Why an order came to nothing: what an authorization failed by says more than the order itself. */
@@ -227,6 +251,16 @@ export class OrderSteps {
 }
 
 const of = ({ organizationId, acmeCertificate: { gatewayId } }: OrderInHand) => ({ organizationId, gatewayId });
+
+/** @throws acme/no-such-challenge */
+function offered({ identifier, challenges }: Authorization, type: string): Challenge {
+  const challenge = challenges.find((c) => c.type === type);
+  if (challenge !== undefined) return challenge;
+  throw fault("acme/no-such-challenge", `${identifier.value}: the directory offers no ${type}`, {
+    value: challenges.map((c) => c.type).join(", "),
+    expected: type,
+  });
+}
 
 function challengeFailed({ identifier, challenges }: Authorization) {
   const failed = challenges.find((c) => c.status === "invalid");

@@ -3,6 +3,7 @@ import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import type { Sealed } from "../../platform/vault/vault.js";
 import { accountPlace } from "../acme/account.service.js";
 import { authorityKeyPlace } from "../certificates/database-key-store.js";
+import { zonePlace } from "../dns-zones/dns-zone.service.js";
 import { handoverPlace } from "../handover/sealed-key.js";
 import { revisionPlace } from "../intents/jobs.js";
 import { verifierPlace } from "../road-warriors/credentials.js";
@@ -78,6 +79,17 @@ export const SEALED_TABLES: readonly SealedTable[] = [
       return rows.map((row) => ({ ...row, place: accountPlace(row.id) }));
     },
     write: (tx, row, data) => tx.acmeAccount.updateMany({ where: of(row), data }),
+  },
+  {
+    model: "DnsZone",
+    async stale(tx, keyId, take) {
+      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId }, sealed: { not: null } };
+      const rows = await tx.dnsZone.findMany({ where, select, orderBy, take });
+      return rows.flatMap(({ sealed, keyId: by, ...row }) =>
+        sealed && by ? [{ ...row, sealed, keyId: by, place: zonePlace(row.id) }] : [],
+      );
+    },
+    write: (tx, row, data) => tx.dnsZone.updateMany({ where: of(row), data }),
   },
   {
     model: "RoadWarrior",

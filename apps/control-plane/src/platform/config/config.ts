@@ -46,6 +46,8 @@ export interface Config {
   readonly masterKeyFile: string | undefined;
   /** Absent: keys of CAs are in the database only. */
   readonly pkcs11: Pkcs11Config | undefined;
+  /** Folder of the programs that change DNS zones; absent: none do. */
+  readonly dnsPrograms: string | undefined;
   readonly logLevel: string;
   /** IKE SAs and CHILD SAs of one gateway that are kept. */
   readonly saLimit: number;
@@ -101,6 +103,7 @@ const ENVIRONMENT = z.object({
   SALLYPORT_PKCS11_MODULE: filled.optional(),
   SALLYPORT_PKCS11_TOKEN: filled.max(32, "a label of at most 32 octets").optional(),
   SALLYPORT_PKCS11_PIN_FILE: filled.optional(),
+  SALLYPORT_DNS_PROGRAMS: filled.refine(path.isAbsolute, "an absolute path").optional(),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   SALLYPORT_MIGRATIONS: filled.optional(),
   SALLYPORT_SA_LIMIT: z
@@ -161,6 +164,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     masterKey: env.SALLYPORT_MASTER_KEY,
     masterKeyFile: env.SALLYPORT_MASTER_KEY_FILE,
     pkcs11,
+    dnsPrograms: env.SALLYPORT_DNS_PROGRAMS,
     logLevel: env.SALLYPORT_LOG_LEVEL,
     saLimit: env.SALLYPORT_SA_LIMIT,
     migrations: path.resolve(env.SALLYPORT_MIGRATIONS ?? path.join(root, "prisma/migrations")),
