@@ -1,10 +1,15 @@
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
+import type { TsigAlgorithm } from "@sallyport/dns";
 import { certificatesFromPem, readCertificate } from "@sallyport/pki";
 import { IntentStore } from "../../apps/agent/src/store/index.js";
+import { DnsRecordService } from "../../apps/control-plane/src/features/dns-zones/dns-record.service.js";
+import { RecordJob } from "../../apps/control-plane/src/features/dns-zones/record.job.js";
 import { AccessService } from "../../apps/control-plane/src/features/handover/access.service.js";
 import { Database } from "../../apps/control-plane/src/platform/database/database.js";
+import { query } from "../../apps/control-plane/test/database.js";
 import { AcmeLab, REQUEST, STATE, type State } from "./acme-lab.js";
 import { eventually } from "./harness.js";
+import { Knot } from "./knot.js";
 
 let lab: AcmeLab;
 
@@ -144,3 +149,79 @@ it("refuses what no authority would certify, a second order beside the first, an
   await lab.ended(id);
   expect(await refusal({})).toMatchObject({ code: "acme/budget-spent", field: "input.accountId" });
 }, 60_000);
+
+const CREATE_ZONE = "mutation ($input: CreateDnsZoneInput!) { createDnsZone(input: $input) { id nameServers } }";
+const UPDATE_ZONE = "mutation ($input: UpdateDnsZoneInput!) { updateDnsZone(input: $input) { id } }";
+const DELETE_ZONE = "mutation ($id: ID!) { deleteDnsZone(id: $id) { id } }";
+
+/** A name server, and a Pebble that asks it. */
+async function named(algorithm: TsigAlgorithm) {
+  const key = { name: "acme-key", algorithm, secret: randomBytes(32) };
+  const knot = await Knot.start(key);
+  lab.ends(() => knot.stop());
+  const update = {
+    server: knot.server,
+    keyName: key.name,
+    algorithm: algorithm === "hmac-sha256" ? "HMAC_SHA256" : "HMAC_SHA512",
+    secret: key.secret.toString("base64"),
+  };
+  return { knot, update, at: await lab.pebble({ resolver: knot.server }) };
+}
+
+it("a gateway that nobody reaches gets a certificate with a wildcard by DNS-01; the records go, also after a crash", async () => {
+  const { knot, update, at } = await named("hmac-sha512");
+  const made = await lab.gateway(at);
+  made.answers = false;
+  const accountId = await lab.account(at);
+  const request = { gatewayId: made.id, accountId, challenge: "DNS_01" };
+  const refusal = async (...names: string[]) => {
+    const { errors } = await lab.plane.send(REQUEST, { input: { ...request, names } });
+    return errors?.[0]?.extensions;
+  };
+  const names = ["vpn.example.org", "*.vpn.example.org"];
+  expect(await refusal(...names)).toMatchObject({ code: "dns/no-zone", field: "input.names[0]" });
+  const { createDnsZone: zone } = await lab.plane.get<{ createDnsZone: { id: string; nameServers: string[] } }>(
+    CREATE_ZONE,
+    { input: { name: "Example.org.", update } },
+  );
+  expect(zone.nameServers).toEqual([knot.server]);
+  expect(await refusal("*.vpn.example.org")).toMatchObject({ code: "api/bad-input", field: "input.names[0]" });
+  expect(await refusal("a.example.org", "b.example.org", "*.example.org")).toMatchObject({ code: "api/bad-input" });
+
+  const id = await lab.order(made, accountId, names, { challenge: "DNS_01" });
+  expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
+  const shown = await eventually(() => made.shown("vpn.example.org"));
+  const leaf = new X509Certificate(Buffer.from(shown.leaf ?? "", "base64"));
+  expect(leaf.subjectAltName).toBe("DNS:vpn.example.org, DNS:*.vpn.example.org");
+  expect(await knot.texts("_acme-challenge.vpn.example.org")).toEqual([]);
+  const rows = (text: string) => query(lab.plane.connection, text);
+  expect(await rows("SELECT 1 FROM dns_records")).toEqual([]);
+
+  // As if the process had ended between the record and the end of its order.
+  const { nest } = lab.plane.application;
+  const [order] = await rows("SELECT id::text, organization_id::text AS org FROM acme_orders ORDER BY id DESC LIMIT 1");
+  const left = { name: "_acme-challenge.vpn.example.org", text: "left" };
+  await nest.get(DnsRecordService, { strict: false }).publish(String(order?.org), String(order?.id), [left]);
+  expect(await knot.texts(left.name)).toEqual([left.text]);
+  const { errors } = await lab.plane.send(DELETE_ZONE, { id: zone.id });
+  expect(errors?.[0]?.extensions).toMatchObject({ code: "api/in-use" });
+  await nest.get(RecordJob, { strict: false }).tick();
+  await eventually(async () => (await knot.texts(left.name)).length === 0);
+  await eventually(async () => (await rows("SELECT 1 FROM dns_records")).length === 0);
+  await lab.plane.get("mutation ($id: ID!) { deleteAcmeCertificate(id: $id) { id } }", { id });
+  await lab.plane.get(DELETE_ZONE, { id: zone.id });
+}, 90_000);
+
+it("an order that a name server's key holds up goes on with the right key", async () => {
+  const { update, at } = await named("hmac-sha256");
+  const made = await lab.gateway(at);
+  const wrong = { ...update, secret: randomBytes(32).toString("base64") };
+  const { createDnsZone: zone } = await lab.plane.get<{ createDnsZone: { id: string } }>(CREATE_ZONE, {
+    input: { name: "example.org", update: wrong },
+  });
+  const id = await lab.order(made, await lab.account(at), ["vpn.example.org"], { challenge: "DNS_01" });
+  const failure = await eventually(async () => (await lab.certificateState(id))?.orders[0]?.failure);
+  expect(failure).toMatchObject({ code: "dns/bad-signature", message: expect.stringContaining("BADSIG") });
+  await lab.plane.get(UPDATE_ZONE, { input: { id: zone.id, update } });
+  expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
+}, 90_000);

@@ -14,10 +14,12 @@ export interface PebbleOptions {
   readonly faults?: Readonly<Record<string, string>>;
   /** Keys of external account bindings by their names, base64url; with any, Pebble demands one. */
   readonly bindings?: Readonly<Record<string, string>>;
+  /** `host:port` of what it asks for names; absent: a server by which every name leads to 127.0.0.1. */
+  readonly resolver?: string;
 }
 
 /** Ports that are free now. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer().listen(0, "127.0.0.1");
@@ -53,7 +55,7 @@ export async function loopbackTls(): Promise<{ key: string; cert: string; roots:
   };
 }
 
-/** Let's Encrypt's own test server with its DNS server, on loopback. Every name leads to 127.0.0.1. */
+/** Let's Encrypt's own test server with its DNS server, on loopback. */
 export class Pebble {
   readonly #processes: ChildProcess[] = [];
 
@@ -67,7 +69,7 @@ export class Pebble {
     private readonly management: number,
   ) {}
 
-  static async start({ faults = {}, bindings = {} }: PebbleOptions = {}): Promise<Pebble> {
+  static async start({ faults = {}, bindings = {}, resolver }: PebbleOptions = {}): Promise<Pebble> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-pebble-"));
     const [listen = 0, manage = 0, http = 0, tls = 0, dns = 0, management = 0] = await freePorts(6);
     const server = await loopbackTls();
@@ -91,7 +93,7 @@ export class Pebble {
       ...["-dns01", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${management}`],
       ...["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""],
     ]);
-    made.#run("pebble", ["-strict", "-config", file("config.json"), "-dnsserver", `127.0.0.1:${dns}`], {
+    made.#run("pebble", ["-strict", "-config", file("config.json"), "-dnsserver", resolver ?? `127.0.0.1:${dns}`], {
       ...{ PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0", PEBBLE_AUTHZREUSE: "0" },
       ...faults,
     });

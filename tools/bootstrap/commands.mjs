@@ -43,6 +43,7 @@ export const COMMANDS = {
       ...LIBRESWAN_NEEDS,
       "redis-server",
       "pebble",
+      "knot",
       "softhsm2",
       "chromium",
     ],

@@ -72,7 +72,7 @@ export async function prepareDebian(packages) {
     say(error.message);
     return installed(missing);
   }
-  for (const unit of ["strongswan", "redis-server"]) {
+  for (const unit of ["strongswan", "redis-server", "knot"]) {
     if (missing.some((p) => p.includes(unit.split("-")[0])))
       await run("systemctl", ["disable", unit]).catch(() => undefined);
   }

@@ -73,7 +73,7 @@ export const STAGES: readonly Stage[] = [
     env: vm,
     limitSeconds: 600,
     count: jest,
-    needs: ["redis-server", "pebble", "softhsm2"],
+    needs: ["redis-server", "pebble", "knot", "softhsm2"],
   },
   {
     name: "compliance",

@@ -50,10 +50,12 @@ interface World {
   handoverLink: string;
   acmeAccountId: string;
   acmeCertificateId: string;
+  dnsZoneId: string;
 }
 
 const GIVEN_PASSWORD = "a password that is long enough";
 const BINDING_KEY = "a-binding-key-from-a-directory";
+const TSIG_KEY = Buffer.from("a key of a name server, 32 octets").toString("base64");
 const PSK = "correct horse battery staple";
 
 let cp: TestControlPlane;
@@ -291,6 +293,19 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   deleteAcmeCertificate: () => cp.get(BY_ID("deleteAcmeCertificate"), { id: world.acmeCertificateId }),
   deleteAcmeAccount: () => cp.get(BY_ID("deleteAcmeAccount"), { id: world.acmeAccountId }),
+  createDnsZone: async () => {
+    const update = { server: "192.0.2.53", keyName: "acme-key", secret: TSIG_KEY };
+    const made = await cp.get<{ createDnsZone: { id: string } }>(
+      "mutation ($input: CreateDnsZoneInput!) { createDnsZone(input: $input) { id } }",
+      { input: { name: "example.org", update } },
+    );
+    world.dnsZoneId = made.createDnsZone.id;
+  },
+  updateDnsZone: () =>
+    cp.get("mutation ($input: UpdateDnsZoneInput!) { updateDnsZone(input: $input) { id } }", {
+      input: { id: world.dnsZoneId, program: "zone-editor", nameServers: ["192.0.2.53"] },
+    }),
+  deleteDnsZone: () => cp.get(BY_ID("deleteDnsZone"), { id: world.dnsZoneId }),
   retireGateway: () => cp.get("mutation ($id: ID!) { retireGateway(id: $id) { id } }", { id: world.spare.gateway.id }),
   createOperator: () =>
     cp.get("mutation ($input: CreateOperatorInput!) { createOperator(input: $input) { oneTimePassword } }", {
@@ -340,6 +355,7 @@ describe("every mutation leaves an audit entry", () => {
     const secrets = [
       PSK,
       BINDING_KEY,
+      TSIG_KEY,
       world.token,
       ...links,
       GIVEN_PASSWORD,
