@@ -141,3 +141,41 @@ it("a renewal comes when the directory wants it (RFC 9773), which is asked as of
   );
   expect(Math.round(Number(minutes))).toBe(30);
 }, 60_000);
+
+it("a renewal waits for its window, unless the certificate is about to expire", async () => {
+  const at = await lab.pebble();
+  const made = await lab.gateway(at);
+  const id = await lab.order(made, await lab.account(at), ["window.example.org"]);
+  await lab.ended(id);
+  // From three hours from now on, every day.
+  const opening = Math.ceil((Date.now() + 3 * 3_600_000) / 60_000) * 60_000;
+  const renewalWindow = { from: new Date(opening).toISOString().slice(11, 16), minutes: 60 };
+  const { updateAcmeCertificate: updated } = await lab.plane.get<{ updateAcmeCertificate: { renewAt: string } }>(
+    "mutation ($input: UpdateAcmeCertificateInput!) { updateAcmeCertificate(input: $input) { renewAt renewalWindow { from } } }",
+    { input: { id, renewalWindow } },
+  );
+  expect(updated).toMatchObject({ renewalWindow: { from: renewalWindow.from } });
+  const sinceOpening = (Date.parse(updated.renewAt) - opening) % 86_400_000;
+  expect(sinceOpening >= 0 && sinceOpening < 3_600_000).toBe(true);
+  const due = () => rows("UPDATE acme_certificates SET renew_at = now() - interval '1 second' WHERE id = $1", id);
+  const orders = async () => (await lab.certificateState(id))?.orders.length;
+  await due();
+  await renewals().tick();
+  expect(await orders()).toBe(1);
+  expect((await lab.certificateState(id))?.renewAt).toBe(new Date(opening).toISOString());
+  await renewals().tick(new Date(opening + 1_000));
+  expect(await orders()).toBe(2);
+  await lab.ended(id);
+  await eventually(
+    async () => (await rows("SELECT 1 FROM acme_orders WHERE finished_at IS NULL")).length === 0,
+    30_000,
+  );
+  await rows("UPDATE certificates SET not_before = now() - interval '80 days', not_after = now() + interval '20 days'");
+  await due();
+  await renewals().tick();
+  expect(await orders()).toBe(3);
+  await eventually(
+    async () => (await rows("SELECT 1 FROM acme_orders WHERE finished_at IS NULL")).length === 0,
+    30_000,
+  );
+}, 60_000);

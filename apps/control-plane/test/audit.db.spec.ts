@@ -291,6 +291,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     );
     world.acmeCertificateId = made.requestAcmeCertificate.id;
   },
+  updateAcmeCertificate: () =>
+    cp.get("mutation ($input: UpdateAcmeCertificateInput!) { updateAcmeCertificate(input: $input) { id } }", {
+      input: { id: world.acmeCertificateId, renewalWindow: { from: "02:30", minutes: 120 } },
+    }),
   deleteAcmeCertificate: () => cp.get(BY_ID("deleteAcmeCertificate"), { id: world.acmeCertificateId }),
   deleteAcmeAccount: () => cp.get(BY_ID("deleteAcmeAccount"), { id: world.acmeAccountId }),
   createDnsZone: async () => {

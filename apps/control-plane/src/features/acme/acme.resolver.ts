@@ -6,6 +6,8 @@ import type { AcmeAccount, AcmeCertificate, AcmeOrder } from "../../platform/pri
 import type { TenantContext } from "../../platform/tenancy.js";
 import { shownCertificate } from "../certificates/holder.resolver.js";
 import { CertificateType } from "../certificates/holder.types.js";
+import { shownWindow, windowOf } from "../rotations/window.js";
+import { MaintenanceWindowType } from "../rotations/window.types.js";
 import { AcmeAccountService } from "./account.service.js";
 import {
   AcmeAccountConnection,
@@ -16,6 +18,7 @@ import {
   AcmeOrderType,
   CreateAcmeAccountInput,
   RequestAcmeCertificateInput,
+  UpdateAcmeCertificateInput,
 } from "./acme.types.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { readFailure } from "./problem.js";
@@ -122,6 +125,26 @@ export class AcmeCertificateResolver {
     @Args("id", { type: () => ID, description: "Which one." }) id: string,
   ) {
     return this.certificates.remove(context, id);
+  }
+
+  @Mutation(() => AcmeCertificateType, {
+    description: "Says when renewals of a certificate may begin. Its next one is moved into that window.",
+  })
+  @Allow("certificate:write")
+  updateAcmeCertificate(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "The certificate and what changes." }) input: UpdateAcmeCertificateInput,
+  ) {
+    return this.certificates.update(context, input.id, input.renewalWindow ?? undefined);
+  }
+
+  @ResolveField(() => MaintenanceWindowType, {
+    nullable: true,
+    description: "When renewals may begin; null: any time.",
+  })
+  renewalWindow(@Parent() row: AcmeCertificate) {
+    const window = windowOf(row);
+    return window ? shownWindow(window) : null;
   }
 
   @ResolveField(() => AcmeAccountType, { description: "The account that it is ordered with." })

@@ -3,6 +3,7 @@ import type { KeyType } from "@sallyport/pki";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { AcmeAccountState, AcmeChallenge, AcmeOrderState } from "../../platform/prisma/generated/enums.js";
 import { KeyTypeName } from "../certificates/key-type.js";
+import { MaintenanceWindowInput } from "../rotations/window.types.js";
 
 registerEnumType(AcmeAccountState, {
   name: "AcmeAccountState",
@@ -227,4 +228,23 @@ export class RequestAcmeCertificateInput {
     description: "The kind of key that the gateway makes: ECDSA on P-256 or P-384, or RSA.",
   })
   keyType!: KeyType;
+
+  @Field(() => MaintenanceWindowInput, {
+    nullable: true,
+    description:
+      "When renewals may begin; absent: at any time. It stands back for a certificate that is about to expire.",
+  })
+  renewalWindow?: MaintenanceWindowInput | null;
+}
+
+@InputType({ description: "Changes to a gateway's certificate that need no order." })
+export class UpdateAcmeCertificateInput {
+  @Field(() => ID, { description: "Which one." })
+  id!: string;
+
+  @Field(() => MaintenanceWindowInput, {
+    nullable: true,
+    description: "When renewals may begin; null or absent: at any time.",
+  })
+  renewalWindow?: MaintenanceWindowInput | null;
 }

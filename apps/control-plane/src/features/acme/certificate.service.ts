@@ -14,6 +14,7 @@ import { AuditService } from "../audit/audit.service.js";
 import { DnsZoneService } from "../dns-zones/dns-zone.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { IntentService } from "../intents/intent.service.js";
+import { checkWindow, opensAt, shownWindow, type WindowInput, windowColumns, windowOf } from "../rotations/window.js";
 import { AcmeAccountService } from "./account.service.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ORDER } from "./jobs.js";
@@ -24,6 +25,8 @@ export interface CertificateWish {
   readonly names: readonly string[];
   readonly challenge: AcmeChallenge;
   readonly keyType: KeyType;
+  /** When renewals may begin; absent: at any time. */
+  readonly renewalWindow?: WindowInput | null | undefined;
 }
 
 /** Keys that public authorities certify. */
@@ -38,9 +41,11 @@ export const HANDED_OVER_MS = 60_000;
 const bad = (field: string, value: string, expected: string) =>
   apiFault("api/bad-input", `${field}: expected ${expected}`, { field, value: value.slice(0, 100), expected });
 
-const facts = ({ gatewayId, accountId, names, challenge, keyType }: AcmeCertificate) => ({
-  ...{ gatewayId, accountId, names, challenge, keyType },
-});
+const facts = (row: AcmeCertificate) => {
+  const { gatewayId, accountId, names, challenge, keyType } = row;
+  const window = windowOf(row);
+  return { gatewayId, accountId, names, challenge, keyType, ...(window && { renewalWindow: shownWindow(window) }) };
+};
 
 /** Which gateways have certificates of public authorities, and the orders for them. */
 @Injectable()
@@ -62,6 +67,7 @@ export class AcmeCertificateService {
     const names = checkAcmeNames(input.names, input.challenge === "DNS_01");
     if (!KEY_TYPES.includes(input.keyType)) throw bad("input.keyType", input.keyType, KEY_TYPES.join(", "));
     const { challenge, keyType } = input;
+    const window = checkedWindow(input.renewalWindow);
     return this.changes.commit(context, async (tx) => {
       const gateway = await tx.gateway.findFirst({
         where: { organizationId, id: gatewayId, state: { not: "RETIRED" } },
@@ -74,7 +80,7 @@ export class AcmeCertificateService {
       }
       const account = await this.accounts.get(tx, organizationId, input.accountId, "input.accountId");
       const before = await tx.acmeCertificate.findFirst({ where: { organizationId, gatewayId } });
-      const columns = { accountId: account.id, names, challenge, keyType };
+      const columns = { accountId: account.id, names, challenge, keyType, ...windowColumns(window) };
       const wanted = before
         ? await tx.acmeCertificate.update({ where: { organizationId, id: before.id }, data: columns })
         : await tx.acmeCertificate.create({ data: { ...columns, organizationId, gatewayId } });
@@ -87,6 +93,23 @@ export class AcmeCertificateService {
         after: facts(wanted),
       });
       return wanted;
+    });
+  }
+
+  /** The next renewal moves with its window. */
+  update(context: TenantContext, rawId: string, renewalWindow: WindowInput | undefined): Promise<AcmeCertificate> {
+    const { organizationId } = context;
+    const window = checkedWindow(renewalWindow);
+    return this.changes.commit(context, async (tx) => {
+      const before = await this.#get(tx, organizationId, checkUuid(rawId, "input.id"), "input.id");
+      const { id, renewAt } = before;
+      const moved = window && renewAt ? opensAt(window, renewAt) : undefined;
+      const data = { ...windowColumns(window), ...(moved && { renewAt: moved }) };
+      const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
+      const target = { kind: "acmeCertificate", id };
+      const told = { action: "updateAcmeCertificate", target, before: facts(before), after: facts(after) };
+      await this.audit.record(tx, context, told);
+      return after;
     });
   }
 
@@ -134,19 +157,19 @@ export class AcmeCertificateService {
     const { organizationId } = context;
     const id = checkUuid(rawId, "id");
     return this.changes.commit(context, async (tx) => {
-      const row = await tx.acmeCertificate.findFirst({ where: { organizationId, id } });
-      if (row === null) {
-        throw apiFault("api/not-found", "there is no such certificate of a public authority", {
-          field: "id",
-          value: id,
-        });
-      }
+      const row = await this.#get(tx, organizationId, id, "id");
       await tx.acmeCertificate.delete({ where: { organizationId, id } });
       await this.intents.recompile(tx, organizationId);
       const target = { kind: "acmeCertificate", id };
       await this.audit.record(tx, context, { action: "deleteAcmeCertificate", target, before: facts(row) });
       return row;
     });
+  }
+
+  async #get(tx: Tx, organizationId: string, id: string, field: string): Promise<AcmeCertificate> {
+    const row = await tx.acmeCertificate.findFirst({ where: { organizationId, id } });
+    if (row !== null) return row;
+    throw apiFault("api/not-found", "there is no such certificate of a public authority", { field, value: id });
   }
 
   list({ organizationId }: TenantContext, args: PageArgs): Promise<Connection<AcmeCertificate>> {
@@ -184,6 +207,9 @@ export class AcmeCertificateService {
     return new Map(rows.flatMap((row) => (row.certificate ? [[row.acmeCertificateId, row.certificate]] : [])));
   }
 }
+
+const checkedWindow = (window: WindowInput | null | undefined) =>
+  window ? checkWindow(window, "input.renewalWindow") : undefined;
 
 /** Lower case, each once. */
 export function checkAcmeNames(names: readonly string[], wildcards = false): string[] {

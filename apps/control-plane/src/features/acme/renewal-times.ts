@@ -45,6 +45,11 @@ export function alertTime(certificate: Validity, now: Date): Date | undefined {
   return times.find((at) => at > now);
 }
 
+/** Whether so little of its life is left that nothing else counts. */
+export function isPressing(certificate: Validity, now: Date): boolean {
+  return certificate.notAfter.getTime() - now.getTime() <= lifeOf(certificate) * ALERTS[0];
+}
+
 /** How urgent it is. */
 export function alertSeverity(certificate: Validity, now: Date): "WARNING" | "ERROR" {
   const left = (certificate.notAfter.getTime() - now.getTime()) / lifeOf(certificate);

@@ -16,10 +16,11 @@ import { Outbox } from "../../platform/outbox/outbox.js";
 import { Periodic } from "../../platform/periodic.js";
 import type { Certificate } from "../../platform/prisma/generated/client.js";
 import { EventService } from "../events/event.service.js";
+import { opensAt, windowOf } from "../rotations/window.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { ASK_RENEWAL, type AskRenewal } from "./jobs.js";
 import { renewalInfo } from "./renewal-info.js";
-import { alertSeverity, alertTime, suggestedTime } from "./renewal-times.js";
+import { alertSeverity, alertTime, isPressing, suggestedTime } from "./renewal-times.js";
 
 const EVERY_MS = 30_000;
 const BATCH = 50;
@@ -85,27 +86,50 @@ export class RenewalService
           AND NOT EXISTS (SELECT 1 FROM acme_orders o WHERE o.acme_certificate_id = c.id AND o.finished_at IS NULL)
         ORDER BY c.renew_at LIMIT ${BATCH} FOR UPDATE OF c SKIP LOCKED)
       RETURNING id::text AS id, organization_id::text AS "organizationId"`;
-    for (const { id, organizationId } of due) {
-      const { account, ...wanted } = await tx.acmeCertificate.findFirstOrThrow({
+    for (const each of due) {
+      const renewAt = await this.#waitsUntil(tx, each, now);
+      if (renewAt === undefined) await this.#begin(tx, each, now);
+      else await tx.acmeCertificate.update({ where: each, data: { renewAt } });
+    }
+  }
+
+  /** When the window opens for which a renewal waits; undefined: it does not wait. Without a key that works, or for the end, nobody waits. */
+  async #waitsUntil(tx: Tx, { id, organizationId }: Due, now: Date): Promise<Date | undefined> {
+    const row = await tx.acmeCertificate.findFirstOrThrow({
+      where: { organizationId, id },
+      include: { gateway: { select: { enrolledAt: true } }, orders: { orderBy: { id: "desc" }, take: 1 } },
+    });
+    const window = windowOf(row);
+    if (window === undefined) return undefined;
+    const { enrolledAt } = row.gateway;
+    const [newest] = row.orders;
+    if (enrolledAt && newest && enrolledAt > newest.createdAt) return undefined;
+    const current = await this.#current(tx, organizationId, id);
+    if (current === undefined || isPressing(current, now)) return undefined;
+    const opening = opensAt(window, now);
+    return opening === undefined || opening <= now ? undefined : opening;
+  }
+
+  async #begin(tx: Tx, { id, organizationId }: Due, now: Date): Promise<void> {
+    const { account, ...wanted } = await tx.acmeCertificate.findFirstOrThrow({
+      where: { organizationId, id },
+      include: { account: true },
+    });
+    try {
+      await this.certificates.order(tx, wanted, account);
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      await tx.acmeCertificate.update({
         where: { organizationId, id },
-        include: { account: true },
+        data: { renewAt: new Date(now.getTime() + BUDGET_MS) },
       });
-      try {
-        await this.certificates.order(tx, wanted, account);
-      } catch (error) {
-        if (!isFault(error)) throw error;
-        await tx.acmeCertificate.update({
-          where: { organizationId, id },
-          data: { renewAt: new Date(now.getTime() + BUDGET_MS) },
-        });
-        await this.events.record(tx, organizationId, {
-          kind: "acme/renewal-delayed",
-          severity: "WARNING",
-          message: `${wanted.names[0]} is not renewed yet: ${error.message}`,
-          facts: { code: error.code, account: account.name },
-          gatewayId: wanted.gatewayId,
-        });
-      }
+      await this.events.record(tx, organizationId, {
+        kind: "acme/renewal-delayed",
+        severity: "WARNING",
+        message: `${wanted.names[0]} is not renewed yet: ${error.message}`,
+        facts: { code: error.code, account: account.name },
+        gatewayId: wanted.gatewayId,
+      });
     }
   }
 
@@ -168,11 +192,15 @@ export class RenewalService
         organizationId,
         acmeCertificateId: id,
         state: { not: "ISSUED" },
-        createdAt: { gt: new Date(now - AGAIN_MS) },
+        OR: [{ createdAt: { gt: new Date(now - AGAIN_MS) } }, { finishedAt: null }],
       },
     });
     const moves = renewAt !== undefined && recent === null;
     await this.database.client.acmeCertificate.updateMany({ where, data: { askAt, ...(moves && { renewAt }) } });
+    // What a directory wants replaced by now, perhaps because it revokes it, waits for no window.
+    if (info === undefined || !moves || info.window.end.getTime() > now) return;
+    await this.database.transaction((tx) => this.#begin(tx, { organizationId, id }, new Date(now)));
+    this.outbox.wake();
   }
 
   async #current(

@@ -13,7 +13,7 @@ import { ADVANCE_ROTATION, type AdvanceRotation } from "./jobs.js";
 import { type Held, RotationStore } from "./rotation.store.js";
 import { type Guard, isHeldBack, type Saga, type SagaStep, stepAfter, stepOf } from "./saga.js";
 import { Sagas } from "./sagas.js";
-import { isOpen } from "./window.js";
+import { isOpen, windowOf } from "./window.js";
 
 /** What is waited for is looked at so often. */
 const LOOK_MS = 500;
@@ -102,10 +102,9 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
     );
   }
 
-  #isOpen({ windowDays, windowFrom, windowMinutes, windowZone }: Rotation): boolean {
-    if (windowFrom === null || windowMinutes === null || windowZone === null) return true;
-    const window = { days: windowDays, from: windowFrom, minutes: windowMinutes, zone: windowZone };
-    return isOpen(window, new Date());
+  #isOpen(rotation: Rotation): boolean {
+    const window = windowOf(rotation);
+    return window === undefined || isOpen(window, new Date());
   }
 
   async #begin(rotation: Rotation, pending: readonly RotationItem[], room: number): Promise<RotationItem[]> {

@@ -13,7 +13,7 @@ import { fault } from "./faults.js";
 import { ADVANCE_ROTATION } from "./jobs.js";
 import { RotationStore } from "./rotation.store.js";
 import { Sagas } from "./sagas.js";
-import { checkWindow, type WindowInput } from "./window.js";
+import { checkWindow, type WindowInput, windowColumns } from "./window.js";
 
 /** What operators say of any rotation. */
 export interface RotationInput {
@@ -201,14 +201,10 @@ function checked({ batch, patienceSeconds, startAt, window }: RotationInput) {
   if (startAt && !(startAt.getTime() < Date.now() + MAX_AHEAD_MS)) {
     throw apiFault("api/bad-input", "too far away", { field: "input.startAt", expected: "a time within a year" });
   }
-  const { days = [], from = null, minutes = null, zone = null } = window ? checkWindow(window, "input.window") : {};
   return {
     batch: bounded(batch, MAX_BATCH, "input.batch"),
     patience: bounded(patienceSeconds, MAX_PATIENCE, "input.patienceSeconds"),
     startAt: startAt ?? null,
-    windowDays: [...days],
-    windowFrom: from,
-    windowMinutes: minutes,
-    windowZone: zone,
+    ...windowColumns(window ? checkWindow(window, "input.window") : undefined),
   };
 }

@@ -2,6 +2,7 @@ import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs
 import { connectionType } from "../../platform/graphql/connection.js";
 import { RotationItemState, RotationKind, RotationState } from "../../platform/prisma/generated/enums.js";
 import type { StepImpact } from "./saga.js";
+import { MaintenanceWindowInput } from "./window.types.js";
 
 registerEnumType(RotationKind, {
   name: "RotationKind",
@@ -184,21 +185,6 @@ export class RotationType {
 @ObjectType("RotationConnection", { description: "A page of rotations." })
 export class RotationConnection extends connectionType(RotationType, "Rotation") {}
 
-@InputType({ description: "When items of a rotation may begin. One that has begun is finished outside of it too." })
-export class RotationWindowInput {
-  @Field(() => [Int], { defaultValue: [], description: "On which days: 0 (Sunday) to 6 (Saturday); none: every day." })
-  days!: number[];
-
-  @Field({ description: "From which time of the day on, e.g. `02:30`." })
-  from!: string;
-
-  @Field(() => Int, { description: "For how many minutes, 1 to 1440." })
-  minutes!: number;
-
-  @Field({ defaultValue: "UTC", description: "On whose clocks, e.g. `Europe/Vienna`." })
-  timeZone!: string;
-}
-
 @InputType({ description: "Which pre-shared keys are rotated, and when." })
 export class RotatePreSharedKeysInput {
   @Field(() => [ID], {
@@ -219,6 +205,6 @@ export class RotatePreSharedKeysInput {
   @Field(() => Date, { nullable: true, description: "Not before; absent: at once." })
   startAt?: Date | null;
 
-  @Field(() => RotationWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
-  window?: RotationWindowInput | null;
+  @Field(() => MaintenanceWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
+  window?: MaintenanceWindowInput | null;
 }

@@ -9,23 +9,55 @@ export interface Window {
 }
 
 const DAY = 1_440;
+const MINUTE_MS = 60_000;
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 export function isOpen({ days, from, minutes, zone }: Window, at: Date): boolean {
+  const { weekday: today, minute } = clock(zone, at);
+  const opens = (day: number) => days.length === 0 || days.includes((day + 7) % 7);
+  if (opens(today) && minute >= from && minute < from + minutes) return true;
+  // Yesterday's may reach past midnight.
+  return opens(today - 1) && minute + DAY >= from && minute + DAY < from + minutes;
+}
+
+/** `at`, or when it opens next after that; undefined: the clocks never show such a time within the next days. */
+export function opensAt(window: Window, at: Date): Date | undefined {
+  if (isOpen(window, at)) return at;
+  const { midnight } = clock(window.zone, at);
+  for (let day = 0; day <= DAYS.length + 1; day++) {
+    const shown = midnight + (day * DAY + window.from) * MINUTE_MS;
+    // What the clocks of the zone are ahead by may be another at that time.
+    const near = shown - aheadBy(window.zone, shown);
+    const opening = new Date(shown - aheadBy(window.zone, near));
+    if (opening > at && isOpen(window, opening)) return opening;
+  }
+  return undefined;
+}
+
+/** Milliseconds by which the clocks of a zone are ahead of UTC. */
+function aheadBy(zone: string, at: number): number {
+  const { midnight, minute } = clock(zone, new Date(at));
+  return midnight + minute * MINUTE_MS - Math.floor(at / MINUTE_MS) * MINUTE_MS;
+}
+
+/** What the clocks of a zone show: day of the week, minute of the day, and the day's beginning as if it were UTC. */
+function clock(zone: string, at: Date) {
   const parts = new Intl.DateTimeFormat("en-US", {
     timeZone: zone,
     weekday: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
     hour: "2-digit",
     minute: "2-digit",
     hourCycle: "h23",
   }).formatToParts(at);
   const part = (type: string) => parts.find((p) => p.type === type)?.value ?? "";
-  const today = DAYS.indexOf(part("weekday"));
-  const minute = Number(part("hour")) * 60 + Number(part("minute"));
-  const opens = (day: number) => days.length === 0 || days.includes((day + 7) % 7);
-  if (opens(today) && minute >= from && minute < from + minutes) return true;
-  // Yesterday's may reach past midnight.
-  return opens(today - 1) && minute + DAY >= from && minute + DAY < from + minutes;
+  return {
+    weekday: DAYS.indexOf(part("weekday")),
+    minute: Number(part("hour")) * 60 + Number(part("minute")),
+    midnight: Date.UTC(Number(part("year")), Number(part("month")) - 1, Number(part("day"))),
+  };
 }
 
 export interface WindowInput {
@@ -33,6 +65,31 @@ export interface WindowInput {
   readonly from: string;
   readonly minutes: number;
   readonly timeZone: string;
+}
+
+/** As rows keep it. */
+export interface WindowColumns {
+  readonly windowDays: number[];
+  readonly windowFrom: number | null;
+  readonly windowMinutes: number | null;
+  readonly windowZone: string | null;
+}
+
+/** Undefined: any time. */
+export function windowOf({ windowDays, windowFrom, windowMinutes, windowZone }: WindowColumns): Window | undefined {
+  if (windowFrom === null || windowMinutes === null || windowZone === null) return undefined;
+  return { days: windowDays, from: windowFrom, minutes: windowMinutes, zone: windowZone };
+}
+
+export function windowColumns(window: Window | undefined): WindowColumns {
+  const { days = [], from = null, minutes = null, zone = null } = window ?? {};
+  return { windowDays: [...days], windowFrom: from, windowMinutes: minutes, windowZone: zone };
+}
+
+/** As callers gave it. */
+export function shownWindow({ days, from, minutes, zone }: Window): WindowInput {
+  const two = (n: number) => String(n).padStart(2, "0");
+  return { days, from: `${two(Math.floor(from / 60))}:${two(from % 60)}`, minutes, timeZone: zone };
 }
 
 /** @throws api/bad-input */
