@@ -5,10 +5,18 @@ CREATE TYPE "dns_zone_method" AS ENUM ('RFC_2136', 'PROGRAM');
 ALTER TYPE "acme_challenge" ADD VALUE 'DNS_01';
 
 -- AlterTable
-ALTER TABLE "acme_certificates" ADD COLUMN     "window_days" INTEGER[],
+ALTER TABLE "acme_certificates" ADD COLUMN     "announce_hours" INTEGER NOT NULL DEFAULT 0,
+ADD COLUMN     "window_days" INTEGER[],
 ADD COLUMN     "window_from" INTEGER,
 ADD COLUMN     "window_minutes" INTEGER,
 ADD COLUMN     "window_zone" TEXT;
+
+-- AlterTable
+ALTER TABLE "acme_orders" ADD COLUMN     "show_at" TIMESTAMPTZ(3),
+ADD COLUMN     "shown_at" TIMESTAMPTZ(3);
+
+-- What was issued so far is shown.
+UPDATE "acme_orders" SET "shown_at" = "finished_at" WHERE "state" = 'ISSUED';
 
 -- CreateTable
 CREATE TABLE "dns_zones" (
@@ -65,6 +73,9 @@ CREATE INDEX "dns_records_due_at_idx" ON "dns_records"("due_at");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "dns_records_zone_id_name_text_key" ON "dns_records"("zone_id", "name", "text");
+
+-- CreateIndex
+CREATE INDEX "acme_orders_show_at_idx" ON "acme_orders"("show_at");
 
 -- AddForeignKey
 ALTER TABLE "dns_zones" ADD CONSTRAINT "dns_zones_organization_id_fkey" FOREIGN KEY ("organization_id") REFERENCES "organizations"("id") ON DELETE RESTRICT ON UPDATE CASCADE;

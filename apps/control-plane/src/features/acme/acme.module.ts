@@ -7,6 +7,7 @@ import { IntentsModule } from "../intents/intents.module.js";
 import { AccountJob } from "./account.job.js";
 import { AcmeAccountService } from "./account.service.js";
 import { AcmeAccountResolver, AcmeCertificateResolver, AcmeOrderResolver } from "./acme.resolver.js";
+import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { OrderJob } from "./order.job.js";
 import { OrderSteps } from "./order-steps.js";
@@ -23,6 +24,7 @@ import { AcmeScheduler } from "./scheduler.js";
     AcmeCertificateService,
     AcmeOrderResolver,
     AcmeScheduler,
+    AnnouncedKeys,
     OrderJob,
     OrderSteps,
     RenewalService,

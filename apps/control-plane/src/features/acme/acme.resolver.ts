@@ -12,6 +12,7 @@ import { AcmeAccountService } from "./account.service.js";
 import {
   AcmeAccountConnection,
   AcmeAccountType,
+  AcmeAnnouncementType,
   AcmeCertificateConnection,
   AcmeCertificateType,
   AcmeFailureType,
@@ -20,6 +21,7 @@ import {
   RequestAcmeCertificateInput,
   UpdateAcmeCertificateInput,
 } from "./acme.types.js";
+import { AnnouncedKeys, pinText } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { readFailure } from "./problem.js";
 
@@ -92,6 +94,7 @@ export class AcmeAccountResolver {
 export class AcmeCertificateResolver {
   constructor(
     private readonly certificates: AcmeCertificateService,
+    private readonly keys: AnnouncedKeys,
     private readonly accounts: AcmeAccountService,
   ) {}
 
@@ -128,14 +131,44 @@ export class AcmeCertificateResolver {
   }
 
   @Mutation(() => AcmeCertificateType, {
-    description: "Says when renewals of a certificate may begin. Its next one is moved into that window.",
+    description:
+      "Says when renewals of a certificate may begin, and for how long new keys are announced. Its next renewal is moved into that window.",
   })
   @Allow("certificate:write")
   updateAcmeCertificate(
     @Tenant() context: TenantContext,
     @Args("input", { description: "The certificate and what changes." }) input: UpdateAcmeCertificateInput,
   ) {
-    return this.certificates.update(context, input.id, input.renewalWindow ?? undefined);
+    return this.certificates.update(context, input.id, input);
+  }
+
+  @Mutation(() => AcmeCertificateType, {
+    description:
+      "Has the gateway show the certificate that is announced, before its time: whoever has pinned the old key takes both.",
+  })
+  @Allow("certificate:write")
+  showAnnouncedKey(
+    @Tenant() context: TenantContext,
+    @Args("id", { type: () => ID, description: "Of which one." }) id: string,
+  ) {
+    return this.keys.showNow(context, id);
+  }
+
+  @ResolveField(() => AcmeAnnouncementType, {
+    nullable: true,
+    description: "The renewed certificate that is not shown yet; null: there is none.",
+  })
+  async announced(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() row: AcmeCertificate,
+  ): Promise<AcmeAnnouncementType | null> {
+    const found = await loaders.load(this.keys, "announced", row.id, (ids: readonly string[]) =>
+      this.keys.announced(context, ids),
+    );
+    if (!found) return null;
+    const { certificate, showAt } = found;
+    return { certificate: shownCertificate(certificate), pin: pinText(certificate), showAt };
   }
 
   @ResolveField(() => MaintenanceWindowType, {

@@ -2,6 +2,7 @@ import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs
 import type { KeyType } from "@sallyport/pki";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { AcmeAccountState, AcmeChallenge, AcmeOrderState } from "../../platform/prisma/generated/enums.js";
+import { CertificateType } from "../certificates/holder.types.js";
 import { KeyTypeName } from "../certificates/key-type.js";
 import { MaintenanceWindowInput } from "../rotations/window.types.js";
 
@@ -154,6 +155,9 @@ export class AcmeCertificateType {
   @Field(() => KeyTypeName, { description: "What kind of key the gateway makes." })
   keyType!: KeyType;
 
+  @Field(() => Int, { description: "For how many hours a renewed certificate is announced before it is shown." })
+  announceHours!: number;
+
   @Field(() => Date, {
     nullable: true,
     description: "When it is renewed by itself, unless the directory wants it sooner; null: there is none yet.",
@@ -162,6 +166,18 @@ export class AcmeCertificateType {
 
   @Field({ description: "When it was asked for first." })
   createdAt!: Date;
+}
+
+@ObjectType("AcmeAnnouncement", { description: "A certificate that its gateway is going to show." })
+export class AcmeAnnouncementType {
+  @Field(() => CertificateType, { description: "The certificate." })
+  certificate!: CertificateType;
+
+  @Field({ description: "SHA-256 of its public key (SubjectPublicKeyInfo), lower-case hexadecimal: what peers pin." })
+  pin!: string;
+
+  @Field({ description: "From when on the gateway shows it, unless `showAnnouncedKey` comes before." })
+  showAt!: Date;
 }
 
 @ObjectType("AcmeCertificateConnection", { description: "A page of certificates of public authorities." })
@@ -235,6 +251,13 @@ export class RequestAcmeCertificateInput {
       "When renewals may begin; absent: at any time. It stands back for a certificate that is about to expire.",
   })
   renewalWindow?: MaintenanceWindowInput | null;
+
+  @Field(() => Int, {
+    defaultValue: 0,
+    description:
+      "For how many hours a renewed certificate is announced before the gateway shows it, 0 to 720: time for peers who have pinned the old key to take both.",
+  })
+  announceHours!: number;
 }
 
 @InputType({ description: "Changes to a gateway's certificate that need no order." })
@@ -247,4 +270,10 @@ export class UpdateAcmeCertificateInput {
     description: "When renewals may begin; null or absent: at any time.",
   })
   renewalWindow?: MaintenanceWindowInput | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: "For how many hours a renewed certificate is announced, 0 to 720; absent: as before.",
+  })
+  announceHours?: number | null;
 }

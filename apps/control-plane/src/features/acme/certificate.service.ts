@@ -11,6 +11,7 @@ import type { AcmeAccount, AcmeCertificate, AcmeOrder, Certificate } from "../..
 import type { AcmeChallenge } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
+import { checkCount } from "../certificates/request-input.js";
 import { DnsZoneService } from "../dns-zones/dns-zone.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { IntentService } from "../intents/intent.service.js";
@@ -27,6 +28,8 @@ export interface CertificateWish {
   readonly keyType: KeyType;
   /** When renewals may begin; absent: at any time. */
   readonly renewalWindow?: WindowInput | null | undefined;
+  /** Hours for which a new key is announced before it is shown. */
+  readonly announceHours: number;
 }
 
 /** Keys that public authorities certify. */
@@ -34,6 +37,7 @@ const KEY_TYPES: readonly KeyType[] = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "
 const MAX_NAMES = 25;
 /** Of all names together: a request has to fit into a wake-up between replicas. */
 const MAX_TEXT = 2_000;
+const MAX_ANNOUNCE_HOURS = 720;
 export const WEEK_MS = 7 * 86_400_000;
 /** An order that was handed to the queue is looked at again after so long, in case the queue lost it. */
 export const HANDED_OVER_MS = 60_000;
@@ -42,9 +46,10 @@ const bad = (field: string, value: string, expected: string) =>
   apiFault("api/bad-input", `${field}: expected ${expected}`, { field, value: value.slice(0, 100), expected });
 
 const facts = (row: AcmeCertificate) => {
-  const { gatewayId, accountId, names, challenge, keyType } = row;
+  const { gatewayId, accountId, names, challenge, keyType, announceHours } = row;
   const window = windowOf(row);
-  return { gatewayId, accountId, names, challenge, keyType, ...(window && { renewalWindow: shownWindow(window) }) };
+  const told = { gatewayId, accountId, names, challenge, keyType, announceHours };
+  return { ...told, ...(window && { renewalWindow: shownWindow(window) }) };
 };
 
 /** Which gateways have certificates of public authorities, and the orders for them. */
@@ -68,6 +73,7 @@ export class AcmeCertificateService {
     if (!KEY_TYPES.includes(input.keyType)) throw bad("input.keyType", input.keyType, KEY_TYPES.join(", "));
     const { challenge, keyType } = input;
     const window = checkedWindow(input.renewalWindow);
+    const announceHours = checkCount(input.announceHours, "input.announceHours", 0, MAX_ANNOUNCE_HOURS);
     return this.changes.commit(context, async (tx) => {
       const gateway = await tx.gateway.findFirst({
         where: { organizationId, id: gatewayId, state: { not: "RETIRED" } },
@@ -80,7 +86,7 @@ export class AcmeCertificateService {
       }
       const account = await this.accounts.get(tx, organizationId, input.accountId, "input.accountId");
       const before = await tx.acmeCertificate.findFirst({ where: { organizationId, gatewayId } });
-      const columns = { accountId: account.id, names, challenge, keyType, ...windowColumns(window) };
+      const columns = { accountId: account.id, names, challenge, keyType, announceHours, ...windowColumns(window) };
       const wanted = before
         ? await tx.acmeCertificate.update({ where: { organizationId, id: before.id }, data: columns })
         : await tx.acmeCertificate.create({ data: { ...columns, organizationId, gatewayId } });
@@ -97,14 +103,21 @@ export class AcmeCertificateService {
   }
 
   /** The next renewal moves with its window. */
-  update(context: TenantContext, rawId: string, renewalWindow: WindowInput | undefined): Promise<AcmeCertificate> {
+  update(
+    context: TenantContext,
+    rawId: string,
+    input: Pick<CertificateWish, "renewalWindow"> & { readonly announceHours?: number | null | undefined },
+  ): Promise<AcmeCertificate> {
     const { organizationId } = context;
-    const window = checkedWindow(renewalWindow);
+    const window = checkedWindow(input.renewalWindow);
+    const hours = input.announceHours ?? undefined;
+    if (hours !== undefined) checkCount(hours, "input.announceHours", 0, MAX_ANNOUNCE_HOURS);
     return this.changes.commit(context, async (tx) => {
       const before = await this.#get(tx, organizationId, checkUuid(rawId, "input.id"), "input.id");
       const { id, renewAt } = before;
       const moved = window && renewAt ? opensAt(window, renewAt) : undefined;
-      const data = { ...windowColumns(window), ...(moved && { renewAt: moved }) };
+      const announce = hours === undefined ? {} : { announceHours: hours };
+      const data = { ...windowColumns(window), ...announce, ...(moved && { renewAt: moved }) };
       const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
       const target = { kind: "acmeCertificate", id };
       const told = { action: "updateAcmeCertificate", target, before: facts(before), after: facts(after) };
@@ -199,7 +212,12 @@ export class AcmeCertificateService {
     ids: readonly string[],
   ): Promise<ReadonlyMap<string, Certificate>> {
     const rows = await this.database.client.acmeOrder.findMany({
-      where: { organizationId, acmeCertificateId: { in: [...ids] }, state: "ISSUED", certificateId: { not: null } },
+      where: {
+        organizationId,
+        acmeCertificateId: { in: [...ids] },
+        shownAt: { not: null },
+        certificateId: { not: null },
+      },
       orderBy: { id: "desc" },
       distinct: ["acmeCertificateId"],
       include: { certificate: true },

@@ -4,14 +4,13 @@ import { isFault } from "@sallyport/base";
 import { type Certificate, certificatesFromPem, checkRequest, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
-import { Outbox } from "../../platform/outbox/outbox.js";
 import type { AcmeCertificate, AcmeOrder, Gateway, Prisma } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { DnsRecordService } from "../dns-zones/dns-record.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { EventService } from "../events/event.service.js";
-import { COMPILE_INTENTS } from "../intents/jobs.js";
 import { AcmeAccountService } from "./account.service.js";
+import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import type { Authorization, Challenge, Directory, Order } from "./directory.js";
 import { fault } from "./faults.js";
@@ -40,7 +39,7 @@ export class OrderSteps {
     private readonly certificates: AcmeCertificateService,
     private readonly commands: AgentCommands,
     private readonly events: EventService,
-    private readonly outbox: Outbox,
+    private readonly keys: AnnouncedKeys,
     private readonly records: DnsRecordService,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -177,7 +176,7 @@ export class OrderSteps {
     };
   }
 
-  /** Into the inventory, and to the gateway with its next intent. */
+  /** Into the inventory, and to the gateway with an intent. */
   async #keep(tx: Tx, order: OrderInHand, leaf: Certificate): Promise<void> {
     const { organizationId, acmeCertificateId, acmeCertificate, names } = order;
     const { gatewayId, gateway } = acmeCertificate;
@@ -200,10 +199,6 @@ export class OrderSteps {
           ...(before && { replacesId: before.id }),
         },
       }));
-    await tx.certificate.updateMany({
-      where: { organizationId, acmeOrder: { acmeCertificateId }, supersededAt: null, id: { not: certificate.id } },
-      data: { supersededAt: new Date() },
-    });
     const now = new Date();
     await tx.acmeCertificate.update({
       where: { organizationId, id: acmeCertificateId },
@@ -218,7 +213,7 @@ export class OrderSteps {
       siteId: gateway.siteId,
       gatewayId,
     });
-    await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
+    await this.keys.issued(tx, order, acmeCertificate, certificate);
   }
 
   /** Challenges need no answers any more. An agent that is away forgets them by itself. */

@@ -15,7 +15,7 @@ export async function loadPublicCertificates(
   organizationId: string,
 ): Promise<ReadonlyMap<string, PublicCertificate>> {
   const rows = await tx.acmeOrder.findMany({
-    where: { organizationId, state: "ISSUED", certificate: { revokedAt: null } },
+    where: { organizationId, shownAt: { not: null }, certificate: { revokedAt: null } },
     orderBy: { id: "desc" },
     distinct: ["acmeCertificateId"],
     select: {

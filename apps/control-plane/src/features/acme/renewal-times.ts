@@ -14,6 +14,7 @@ export interface SuggestedWindow {
 
 /** Share of its life after which a certificate is renewed at the latest, and by how much of its life chance makes that earlier. */
 const RENEW_AT = 2 / 3;
+const HOUR_MS = 3_600_000;
 const JITTER = 1 / 20;
 /** Shares of its life that are left when operators are told that it was not renewed. */
 const ALERTS = [1 / 4, 1 / 10, 0] as const;
@@ -43,6 +44,13 @@ export function suggestedTime(
 export function alertTime(certificate: Validity, now: Date): Date | undefined {
   const times = ALERTS.map((left) => new Date(certificate.notAfter.getTime() - lifeOf(certificate) * left));
   return times.find((at) => at > now);
+}
+
+/** Until when a new key is announced: while a tenth of the old certificate's life is left; undefined: there is no time for that. */
+export function showTime(shown: Validity, announceHours: number, now: Date): Date | undefined {
+  const latest = shown.notAfter.getTime() - lifeOf(shown) * ALERTS[1];
+  const at = Math.min(now.getTime() + announceHours * HOUR_MS, latest);
+  return at > now.getTime() ? new Date(at) : undefined;
 }
 
 /** Whether so little of its life is left that nothing else counts. */
