@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { readCertificate } from "@sallyport/pki";
+import { AnnouncedKeys } from "../../apps/control-plane/src/features/acme/announced-keys.service.js";
 import { RenewalService } from "../../apps/control-plane/src/features/acme/renewal.service.js";
 import { renewalName } from "../../apps/control-plane/src/features/acme/renewal-info.js";
 import { query } from "../../apps/control-plane/test/database.js";
@@ -179,3 +180,59 @@ it("a renewal waits for its window, unless the certificate is about to expire", 
     30_000,
   );
 }, 60_000);
+
+it("a renewed key is announced to peers who have pinned the old one, and shown after its time, or when they are ready (CERT-11)", async () => {
+  const at = await lab.pebble();
+  const made = await lab.gateway(at);
+  const accountId = await lab.account(at);
+  const id = await lab.order(made, accountId, ["pinned.example.org"], { announceHours: 24 });
+  await lab.ended(id);
+  const first = await eventually(() => made.shown("pinned.example.org"));
+  const announced = async () => {
+    const text = `{ acmeCertificates { edges { node {
+      certificate { fingerprint supersededAt } announced { pin showAt certificate { fingerprint } }
+    } } } }`;
+    const { acmeCertificates } = await lab.plane.get<{
+      acmeCertificates: {
+        edges: {
+          node: {
+            certificate: { fingerprint: string; supersededAt: string | null };
+            announced: { pin: string; showAt: string; certificate: { fingerprint: string } } | null;
+          };
+        }[];
+      };
+    }>(text);
+    return acmeCertificates.edges.at(-1)?.node;
+  };
+  // The first one replaces none.
+  expect((await announced())?.announced).toBeNull();
+
+  const renewed = async () => {
+    await lab.order(made, accountId, ["pinned.example.org"], { announceHours: 24 });
+    await lab.ended(id);
+    return (await announced())?.announced;
+  };
+  const second = await renewed();
+  expect(await announced()).toMatchObject({ certificate: { fingerprint: first.fingerprint, supersededAt: null } });
+  expect((await made.shown("pinned.example.org"))?.fingerprint).toBe(first.fingerprint);
+  const ahead = Date.parse(second?.showAt ?? "") - Date.now();
+  expect(ahead > 23 * 3_600_000 && ahead <= 24 * 3_600_000).toBe(true);
+  expect(second?.pin).toMatch(/^[0-9a-f]{64}$/);
+  expect(await eventKinds()).toContain("acme/key-announced INFO");
+
+  // One that takes its place before it was shown.
+  const third = await renewed();
+  expect(third?.pin).not.toBe(second?.pin);
+  const keys = lab.plane.application.nest.get(AnnouncedKeys, { strict: false });
+  expect(await keys.tick()).toBe(0);
+  expect(await keys.tick(new Date(Date.now() + 25 * 3_600_000))).toBe(1);
+  const shows = (fingerprint: string | undefined) =>
+    eventually(async () => (await made.shown("pinned.example.org"))?.fingerprint === fingerprint);
+  await shows(third?.certificate.fingerprint);
+  expect(await announced()).toMatchObject({ certificate: { supersededAt: null }, announced: null });
+  expect(await eventKinds()).toContain("acme/key-shown INFO");
+
+  const fourth = await renewed();
+  await lab.plane.get("mutation ($id: ID!) { showAnnouncedKey(id: $id) { id } }", { id });
+  await shows(fourth?.certificate.fingerprint);
+}, 90_000);

@@ -295,6 +295,11 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     cp.get("mutation ($input: UpdateAcmeCertificateInput!) { updateAcmeCertificate(input: $input) { id } }", {
       input: { id: world.acmeCertificateId, renewalWindow: { from: "02:30", minutes: 120 } },
     }),
+  showAnnouncedKey: async () => {
+    const announce = "UPDATE acme_orders SET show_at = now() + interval '1 hour' WHERE acme_certificate_id = $1";
+    await query(cp.connection, announce, [world.acmeCertificateId]);
+    await cp.get(BY_ID("showAnnouncedKey"), { id: world.acmeCertificateId });
+  },
   deleteAcmeCertificate: () => cp.get(BY_ID("deleteAcmeCertificate"), { id: world.acmeCertificateId }),
   deleteAcmeAccount: () => cp.get(BY_ID("deleteAcmeAccount"), { id: world.acmeAccountId }),
   createDnsZone: async () => {

@@ -267,7 +267,7 @@ export class UpdateAcmeCertificateInput {
 
   @Field(() => MaintenanceWindowInput, {
     nullable: true,
-    description: "When renewals may begin; null or absent: at any time.",
+    description: "When renewals may begin; null: at any time; absent: as before.",
   })
   renewalWindow?: MaintenanceWindowInput | null;
 

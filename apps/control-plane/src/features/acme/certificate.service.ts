@@ -109,7 +109,7 @@ export class AcmeCertificateService {
     input: Pick<CertificateWish, "renewalWindow"> & { readonly announceHours?: number | null | undefined },
   ): Promise<AcmeCertificate> {
     const { organizationId } = context;
-    const window = checkedWindow(input.renewalWindow);
+    const window = input.renewalWindow && checkedWindow(input.renewalWindow);
     const hours = input.announceHours ?? undefined;
     if (hours !== undefined) checkCount(hours, "input.announceHours", 0, MAX_ANNOUNCE_HOURS);
     return this.changes.commit(context, async (tx) => {
@@ -117,7 +117,8 @@ export class AcmeCertificateService {
       const { id, renewAt } = before;
       const moved = window && renewAt ? opensAt(window, renewAt) : undefined;
       const announce = hours === undefined ? {} : { announceHours: hours };
-      const data = { ...windowColumns(window), ...announce, ...(moved && { renewAt: moved }) };
+      const kept = input.renewalWindow === undefined ? {} : windowColumns(window ?? undefined);
+      const data = { ...kept, ...announce, ...(moved && { renewAt: moved }) };
       const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
       const target = { kind: "acmeCertificate", id };
       const told = { action: "updateAcmeCertificate", target, before: facts(before), after: facts(after) };

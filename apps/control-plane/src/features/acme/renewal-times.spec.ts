@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { alertSeverity, alertTime, renewalTime, suggestedTime } from "./renewal-times.js";
+import { alertSeverity, alertTime, isPressing, renewalTime, showTime, suggestedTime } from "./renewal-times.js";
 
 const DAY = 86_400_000;
 const START = Date.parse("2026-01-01T00:00:00Z");
@@ -34,6 +34,18 @@ it("a directory's window is used up by chance, and a certificate is renewed befo
   );
   expect(suggestedTime(certificate("a"), { start: at(200), end: at(300) })).toEqual(at(81));
   expect(suggestedTime(certificate("a"), { start: at(-5), end: at(-5) })).toEqual(at(-5));
+});
+
+it("nothing else counts when a quarter of its life is left, and a new key is announced while a tenth is left", () => {
+  const mine = certificate("a", 100);
+  expect([isPressing(mine, at(74)), isPressing(mine, at(75)), isPressing(mine, at(101))]).toEqual([false, true, true]);
+  expect(showTime(mine, 48, at(60))).toEqual(at(62));
+  expect(showTime(mine, 48, at(89))).toEqual(at(90));
+  expect([showTime(mine, 48, at(90)), showTime(mine, 0, at(60)), showTime(mine, 48, at(101))]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 it("operators are told when a quarter of its life is left, a tenth, and at its end", () => {
