@@ -8,7 +8,7 @@ export const WORK = path.join(ROOT, ".sallyport/fuzz");
 const BUILD = path.join(WORK, "build");
 /** What the targets reach; the decoders of both programs are compiled beside the libraries. */
 const SOURCES = [
-  ...["base", "dataplane", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map(
+  ...["base", "dataplane", "dns", "ike", "esp", "pki", "intent", "contract", "testkit", "userspace"].map(
     (n) => `libs/${n}/src`,
   ),
   "apps/agent/src",
