@@ -94,11 +94,13 @@ export class AcmeLab {
 
   private constructor(
     readonly plane: TestControlPlane,
-    private readonly directory: string,
+    /** Also of programs that change zones. */
+    readonly directory: string,
   ) {}
 
   static async start(): Promise<AcmeLab> {
-    return new AcmeLab(await startControlPlane(), await mkdtemp(path.join(tmpdir(), "sallyport-acme-")));
+    const directory = await mkdtemp(path.join(tmpdir(), "sallyport-acme-"));
+    return new AcmeLab(await startControlPlane({ SALLYPORT_DNS_PROGRAMS: directory }), directory);
   }
 
   /** After a test. */

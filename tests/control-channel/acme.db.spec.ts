@@ -1,4 +1,5 @@
 import { randomBytes, X509Certificate } from "node:crypto";
+import path from "node:path";
 import type { TsigAlgorithm } from "@sallyport/dns";
 import { certificatesFromPem, readCertificate } from "@sallyport/pki";
 import { IntentStore } from "../../apps/agent/src/store/index.js";
@@ -212,16 +213,34 @@ it("a gateway that nobody reaches gets a certificate with a wildcard by DNS-01; 
   await lab.plane.get(DELETE_ZONE, { id: zone.id });
 }, 90_000);
 
-it("an order that a name server's key holds up goes on with the right key", async () => {
-  const { update, at } = await named("hmac-sha256");
+it("an order that a name server's key, or a program, holds up goes on with the right one", async () => {
+  const { knot, update, at } = await named("hmac-sha256");
   const made = await lab.gateway(at);
+  const accountId = await lab.account(at);
   const wrong = { ...update, secret: randomBytes(32).toString("base64") };
   const { createDnsZone: zone } = await lab.plane.get<{ createDnsZone: { id: string } }>(CREATE_ZONE, {
     input: { name: "example.org", update: wrong },
   });
-  const id = await lab.order(made, await lab.account(at), ["vpn.example.org"], { challenge: "DNS_01" });
-  const failure = await eventually(async () => (await lab.certificateState(id))?.orders[0]?.failure);
+  const held = async () => {
+    const id = await lab.order(made, accountId, ["vpn.example.org"], { challenge: "DNS_01" });
+    return eventually(async () => {
+      const failure = (await lab.certificateState(id))?.orders[0]?.failure;
+      return failure && { id, failure };
+    });
+  };
+  const { id, failure } = await held();
   expect(failure).toMatchObject({ code: "dns/bad-signature", message: expect.stringContaining("BADSIG") });
   await lab.plane.get(UPDATE_ZONE, { input: { id: zone.id, update } });
   expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
+
+  const byProgram = { id: zone.id, program: "edits-zones", nameServers: [knot.server] };
+  await lab.plane.get(UPDATE_ZONE, { input: byProgram });
+  const without = await held();
+  // Nobody waits for a program that is not there.
+  expect(without.failure).toMatchObject({ code: "dns/no-such-program" });
+  expect(await lab.ended(id)).toMatchObject({ state: "FAILED" });
+  await knot.program(path.join(lab.directory, byProgram.program));
+  await lab.order(made, accountId, ["vpn.example.org"], { challenge: "DNS_01" });
+  expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
+  expect(await knot.texts("_acme-challenge.vpn.example.org")).toEqual([]);
 }, 90_000);

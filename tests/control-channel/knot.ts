@@ -49,6 +49,7 @@ export class Knot {
     private readonly process: ChildProcess,
     /** `host:port`. */
     readonly server: string,
+    private readonly key: TsigKey,
   ) {}
 
   static async start(key: TsigKey): Promise<Knot> {
@@ -59,7 +60,7 @@ export class Knot {
     await writeFile(path.join(folder, "zone"), ZONE);
     const child = spawn("knotd", ["-c", configuration], { stdio: "ignore" });
     child.on("error", () => undefined);
-    const made = new Knot(folder, child, `127.0.0.1:${port}`);
+    const made = new Knot(folder, child, `127.0.0.1:${port}`, key);
     await eventually(() =>
       made.texts("vpn.example.org").then(
         () => true,
@@ -71,6 +72,18 @@ export class Knot {
 
   texts(name: string): Promise<string[]> {
     return textsAt(this.server, name);
+  }
+
+  /** A program that changes the zone, as operators would write one. */
+  async program(file: string): Promise<void> {
+    const ours = new URL("../../apps/control-plane/dist/features/dns-zones/name-server.js", import.meta.url);
+    const { name, algorithm, secret } = this.key;
+    const text = `#!${process.execPath}
+const [change, zone, name, text] = process.argv.slice(2);
+const key = { name: "${name}", algorithm: "${algorithm}", secret: Buffer.from("${Buffer.from(secret).toString("hex")}", "hex") };
+import("${ours}").then(({ updateZone }) => updateZone("${this.server}", key, zone, [{ change, name, text, ttl: 1 }]));
+`;
+    await writeFile(file, text, { mode: 0o755 });
   }
 
   async stop(): Promise<void> {

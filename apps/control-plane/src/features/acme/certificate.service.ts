@@ -15,7 +15,7 @@ import { checkCount } from "../certificates/request-input.js";
 import { DnsZoneService } from "../dns-zones/dns-zone.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { IntentService } from "../intents/intent.service.js";
-import { checkWindow, opensAt, shownWindow, type WindowInput, windowColumns, windowOf } from "../rotations/window.js";
+import { checkWindow, movedInto, shownWindow, type WindowInput, windowColumns, windowOf } from "../rotations/window.js";
 import { AcmeAccountService } from "./account.service.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ORDER } from "./jobs.js";
@@ -115,10 +115,13 @@ export class AcmeCertificateService {
     return this.changes.commit(context, async (tx) => {
       const before = await this.#get(tx, organizationId, checkUuid(rawId, "input.id"), "input.id");
       const { id, renewAt } = before;
-      const moved = window && renewAt ? opensAt(window, renewAt) : undefined;
       const announce = hours === undefined ? {} : { announceHours: hours };
-      const kept = input.renewalWindow === undefined ? {} : windowColumns(window ?? undefined);
-      const data = { ...kept, ...announce, ...(moved && { renewAt: moved }) };
+      const columns = input.renewalWindow === undefined ? before : windowColumns(window ?? undefined);
+      const { windowDays, windowFrom, windowMinutes, windowZone } = columns;
+      const data = {
+        ...{ windowDays, windowFrom, windowMinutes, windowZone, ...announce },
+        renewAt: renewAt && movedInto(columns, renewAt),
+      };
       const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
       const target = { kind: "acmeCertificate", id };
       const told = { action: "updateAcmeCertificate", target, before: facts(before), after: facts(after) };

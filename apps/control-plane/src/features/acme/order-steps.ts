@@ -9,6 +9,7 @@ import { AgentCommands } from "../agents/agent-commands.service.js";
 import { DnsRecordService } from "../dns-zones/dns-record.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { EventService } from "../events/event.service.js";
+import { movedInto } from "../rotations/window.js";
 import { AcmeAccountService } from "./account.service.js";
 import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
@@ -202,7 +203,11 @@ export class OrderSteps {
     const now = new Date();
     await tx.acmeCertificate.update({
       where: { organizationId, id: acmeCertificateId },
-      data: { renewAt: renewalTime(certificate), askAt: now, alertAt: alertTime(certificate, now) ?? null },
+      data: {
+        renewAt: movedInto(acmeCertificate, renewalTime(certificate)),
+        askAt: now,
+        alertAt: alertTime(certificate, now) ?? null,
+      },
     });
     await tx.acmeOrder.update({ where: { organizationId, id: order.id }, data: { certificateId: certificate.id } });
     await this.events.record(tx, organizationId, {

@@ -16,7 +16,7 @@ import { Outbox } from "../../platform/outbox/outbox.js";
 import { Periodic } from "../../platform/periodic.js";
 import type { Certificate } from "../../platform/prisma/generated/client.js";
 import { EventService } from "../events/event.service.js";
-import { opensAt, windowOf } from "../rotations/window.js";
+import { movedInto, opensAt, windowOf } from "../rotations/window.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { ASK_RENEWAL, type AskRenewal } from "./jobs.js";
 import { renewalInfo } from "./renewal-info.js";
@@ -185,7 +185,7 @@ export class RenewalService
     }
     const now = Date.now();
     const askAt = info === undefined ? null : new Date(now + info.askAgainMs);
-    const renewAt = info && suggestedTime({ ...current, fingerprint: leaf.fingerprint }, info.window);
+    const renewAt = info && movedInto(row, suggestedTime({ ...current, fingerprint: leaf.fingerprint }, info.window));
     // An order that came to nothing has a time of its own.
     const recent = await this.database.client.acmeOrder.findFirst({
       where: {

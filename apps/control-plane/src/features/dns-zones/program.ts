@@ -41,7 +41,7 @@ export async function runProgram(
   const printed = foreignText(ended.output, MAX_OUTPUT);
   log[ended.why === undefined ? "debug" : "warn"](
     { program, change, name, why: ended.why, printed },
-    "a program changed a zone",
+    ended.why === undefined ? "a program changed a zone" : "a program did not change a zone",
   );
   if (ended.why === undefined) return;
   if (ended.missing) throw fault("dns/no-such-program", `${program} cannot be run: ${ended.why}`, { value: program });

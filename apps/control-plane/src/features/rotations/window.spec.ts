@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { checkWindow, isOpen, opensAt, shownWindow, windowColumns, windowOf } from "./window.js";
+import { checkWindow, isOpen, movedInto, opensAt, shownWindow, windowColumns, windowOf } from "./window.js";
 
 const at = (text: string) => new Date(text);
 
@@ -51,6 +51,7 @@ describe("a window", () => {
         const opening = opensAt(made, now) as Date;
         expect(isOpen(made, opening)).toBe(true);
         const between = new Date(now.getTime() + (opening.getTime() - now.getTime()) * share);
+        expect(movedInto(windowColumns(made), now)).toEqual(opening);
         if (opening > now) expect(isOpen(made, between)).toBe(false);
       }),
       { numRuns: 300 },

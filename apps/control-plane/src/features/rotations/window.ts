@@ -81,6 +81,12 @@ export function windowOf({ windowDays, windowFrom, windowMinutes, windowZone }: 
   return { days: windowDays, from: windowFrom, minutes: windowMinutes, zone: windowZone };
 }
 
+/** `at`, or when a row's window opens next after that. */
+export function movedInto(row: WindowColumns, at: Date): Date {
+  const window = windowOf(row);
+  return (window && opensAt(window, at)) ?? at;
+}
+
 export function windowColumns(window: Window | undefined): WindowColumns {
   const { days = [], from = null, minutes = null, zone = null } = window ?? {};
   return { windowDays: [...days], windowFrom: from, windowMinutes: minutes, windowZone: zone };
