@@ -19,6 +19,7 @@ import { checkWindow, movedInto, shownWindow, type WindowInput, windowColumns, w
 import { AcmeAccountService } from "./account.service.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ORDER } from "./jobs.js";
+import { pressingTime } from "./renewal-times.js";
 
 export interface CertificateWish {
   readonly gatewayId: string;
@@ -116,11 +117,12 @@ export class AcmeCertificateService {
       const before = await this.#get(tx, organizationId, checkUuid(rawId, "input.id"), "input.id");
       const { id, renewAt } = before;
       const announce = hours === undefined ? {} : { announceHours: hours };
+      const current = (await this.current({ organizationId }, [id])).get(id);
       const columns = input.renewalWindow === undefined ? before : windowColumns(window ?? undefined);
       const { windowDays, windowFrom, windowMinutes, windowZone } = columns;
       const data = {
         ...{ windowDays, windowFrom, windowMinutes, windowZone, ...announce },
-        renewAt: renewAt && movedInto(columns, renewAt),
+        renewAt: renewAt && current ? movedInto(columns, renewAt, pressingTime(current)) : renewAt,
       };
       const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
       const target = { kind: "acmeCertificate", id };

@@ -17,7 +17,7 @@ import type { Authorization, Challenge, Directory, Order } from "./directory.js"
 import { fault } from "./faults.js";
 import { problemFact, readProblem } from "./problem.js";
 import { renewalName } from "./renewal-info.js";
-import { alertTime, renewalTime } from "./renewal-times.js";
+import { alertTime, pressingTime, renewalTime } from "./renewal-times.js";
 
 export type OrderInHand = AcmeOrder & { acmeCertificate: AcmeCertificate & { gateway: Gateway } };
 
@@ -204,7 +204,7 @@ export class OrderSteps {
     await tx.acmeCertificate.update({
       where: { organizationId, id: acmeCertificateId },
       data: {
-        renewAt: movedInto(acmeCertificate, renewalTime(certificate)),
+        renewAt: movedInto(acmeCertificate, renewalTime(certificate), pressingTime(certificate)),
         askAt: now,
         alertAt: alertTime(certificate, now) ?? null,
       },

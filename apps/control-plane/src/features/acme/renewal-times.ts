@@ -53,9 +53,9 @@ export function showTime(shown: Validity, announceHours: number, now: Date): Dat
   return at > now.getTime() ? new Date(at) : undefined;
 }
 
-/** Whether so little of its life is left that nothing else counts. */
-export function isPressing(certificate: Validity, now: Date): boolean {
-  return certificate.notAfter.getTime() - now.getTime() <= lifeOf(certificate) * ALERTS[0];
+/** From when on so little of its life is left that nothing else counts. */
+export function pressingTime(certificate: Validity): Date {
+  return new Date(certificate.notAfter.getTime() - lifeOf(certificate) * ALERTS[0]);
 }
 
 /** How urgent it is. */

@@ -16,11 +16,11 @@ import { Outbox } from "../../platform/outbox/outbox.js";
 import { Periodic } from "../../platform/periodic.js";
 import type { Certificate } from "../../platform/prisma/generated/client.js";
 import { EventService } from "../events/event.service.js";
-import { movedInto, opensAt, windowOf } from "../rotations/window.js";
+import { movedInto } from "../rotations/window.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { ASK_RENEWAL, type AskRenewal } from "./jobs.js";
 import { renewalInfo } from "./renewal-info.js";
-import { alertSeverity, alertTime, isPressing, suggestedTime } from "./renewal-times.js";
+import { alertSeverity, alertTime, pressingTime, suggestedTime } from "./renewal-times.js";
 
 const EVERY_MS = 30_000;
 const BATCH = 50;
@@ -99,15 +99,13 @@ export class RenewalService
       where: { organizationId, id },
       include: { gateway: { select: { enrolledAt: true } }, orders: { orderBy: { id: "desc" }, take: 1 } },
     });
-    const window = windowOf(row);
-    if (window === undefined) return undefined;
     const { enrolledAt } = row.gateway;
     const [newest] = row.orders;
     if (enrolledAt && newest && enrolledAt > newest.createdAt) return undefined;
     const current = await this.#current(tx, organizationId, id);
-    if (current === undefined || isPressing(current, now)) return undefined;
-    const opening = opensAt(window, now);
-    return opening === undefined || opening <= now ? undefined : opening;
+    if (current === undefined) return undefined;
+    const begin = movedInto(row, now, pressingTime(current));
+    return begin <= now ? undefined : begin;
   }
 
   async #begin(tx: Tx, { id, organizationId }: Due, now: Date): Promise<void> {
@@ -185,7 +183,8 @@ export class RenewalService
     }
     const now = Date.now();
     const askAt = info === undefined ? null : new Date(now + info.askAgainMs);
-    const renewAt = info && movedInto(row, suggestedTime({ ...current, fingerprint: leaf.fingerprint }, info.window));
+    const certificate = { ...current, fingerprint: leaf.fingerprint };
+    const renewAt = info && movedInto(row, suggestedTime(certificate, info.window), pressingTime(current));
     // An order that came to nothing has a time of its own.
     const recent = await this.database.client.acmeOrder.findFirst({
       where: {

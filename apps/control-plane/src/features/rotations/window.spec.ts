@@ -51,7 +51,9 @@ describe("a window", () => {
         const opening = opensAt(made, now) as Date;
         expect(isOpen(made, opening)).toBe(true);
         const between = new Date(now.getTime() + (opening.getTime() - now.getTime()) * share);
-        expect(movedInto(windowColumns(made), now)).toEqual(opening);
+        expect(movedInto(windowColumns(made), now, opening)).toEqual(opening);
+        expect(movedInto(windowColumns(made), now, between)).toEqual(opening > now ? between : now);
+        expect(movedInto(windowColumns(made), now, new Date(0))).toEqual(now);
         if (opening > now) expect(isOpen(made, between)).toBe(false);
       }),
       { numRuns: 300 },

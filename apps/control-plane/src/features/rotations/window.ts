@@ -81,10 +81,12 @@ export function windowOf({ windowDays, windowFrom, windowMinutes, windowZone }: 
   return { days: windowDays, from: windowFrom, minutes: windowMinutes, zone: windowZone };
 }
 
-/** `at`, or when a row's window opens next after that. */
-export function movedInto(row: WindowColumns, at: Date): Date {
+/** `at`, or when a row's window opens next after that, but not after `latest`. */
+export function movedInto(row: WindowColumns, at: Date, latest: Date): Date {
   const window = windowOf(row);
-  return (window && opensAt(window, at)) ?? at;
+  const opening = (window && opensAt(window, at)) ?? at;
+  if (opening <= latest) return opening;
+  return at < latest ? latest : at;
 }
 
 export function windowColumns(window: Window | undefined): WindowColumns {
