@@ -11,6 +11,7 @@ import { query } from "../../apps/control-plane/test/database.js";
 import { AcmeLab, REQUEST, STATE, type State } from "./acme-lab.js";
 import { eventually } from "./harness.js";
 import { Knot } from "./knot.js";
+import type { PebbleOptions } from "./pebble.js";
 
 let lab: AcmeLab;
 
@@ -156,7 +157,7 @@ const UPDATE_ZONE = "mutation ($input: UpdateDnsZoneInput!) { updateDnsZone(inpu
 const DELETE_ZONE = "mutation ($id: ID!) { deleteDnsZone(id: $id) { id } }";
 
 /** A name server, and a Pebble that asks it. */
-async function named(algorithm: TsigAlgorithm) {
+async function named(algorithm: TsigAlgorithm, faults: PebbleOptions["faults"] = {}) {
   const key = { name: "acme-key", algorithm, secret: randomBytes(32) };
   const knot = await Knot.start(key);
   lab.ends(() => knot.stop());
@@ -166,11 +167,11 @@ async function named(algorithm: TsigAlgorithm) {
     algorithm: algorithm === "hmac-sha256" ? "HMAC_SHA256" : "HMAC_SHA512",
     secret: key.secret.toString("base64"),
   };
-  return { knot, update, at: await lab.pebble({ resolver: knot.server }) };
+  return { knot, update, at: await lab.pebble({ resolver: knot.server, faults }) };
 }
 
 it("a gateway that nobody reaches gets a certificate with a wildcard by DNS-01; the records go, also after a crash", async () => {
-  const { knot, update, at } = await named("hmac-sha512");
+  const { knot, update, at } = await named("hmac-sha512", { PEBBLE_AUTHZREUSE: "100" });
   const made = await lab.gateway(at);
   made.answers = false;
   const accountId = await lab.account(at);
@@ -197,6 +198,10 @@ it("a gateway that nobody reaches gets a certificate with a wildcard by DNS-01; 
   expect(await knot.texts("_acme-challenge.vpn.example.org")).toEqual([]);
   const rows = (text: string) => query(lab.plane.connection, text);
   expect(await rows("SELECT 1 FROM dns_records")).toEqual([]);
+
+  // The directory knows the names now and asks for no proof.
+  await lab.order(made, accountId, names, { challenge: "DNS_01" });
+  expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
 
   // As if the process had ended between the record and the end of its order.
   const { nest } = lab.plane.application;

@@ -30,6 +30,8 @@ export class DnsRecordService {
    * @throws dns/no-zone, dns/not-shown, and what `DnsZoneService.change` and `textsAt` throw
    */
   async publish(organizationId: string, orderId: string, wanted: readonly WantedRecord[]): Promise<void> {
+    // A directory that knows every name already wants no proof.
+    if (wanted.length === 0) return;
     const { client } = this.database;
     const names = wanted.map((record) => record.name);
     const zones = await this.zones.zonesOf(client, organizationId, names, "names");
