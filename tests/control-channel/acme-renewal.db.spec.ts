@@ -20,6 +20,12 @@ afterAll(() => lab.stop());
 
 const renewals = () => lab.plane.application.nest.get(RenewalService, { strict: false });
 const rows = (text: string, ...values: unknown[]) => query(lab.plane.connection, text, values);
+/** Until an order is there: a row that a job writes at the time of a tick is passed over, and due at the next one. */
+const begun = (id: string, orders: number, at?: Date) =>
+  eventually(async () => {
+    await renewals().tick(at);
+    return (await lab.certificateState(id))?.orders.length === orders;
+  });
 const eventKinds = async () =>
   (await rows("SELECT kind, severity FROM events WHERE kind LIKE 'acme/%'")).map((e) => `${e.kind} ${e.severity}`);
 
@@ -46,7 +52,7 @@ it("a renewal comes by itself at two thirds of a certificate's life, within the 
   expect((await lab.certificateState(id))?.orders).toHaveLength(1);
 
   await rows("UPDATE acme_accounts SET orders_per_week = 9 WHERE id = $1", accountId);
-  await renewals().tick(new Date(Date.now() + 3_700_000));
+  await begun(id, 2, new Date(Date.now() + 3_700_000));
   const second = await eventually(async () => {
     const state = await lab.certificateState(id);
     return state?.certificate?.fingerprint !== first?.certificate?.fingerprint && state;
@@ -84,7 +90,7 @@ it("a renewal of a gateway that was enrolled anew comes at once: the key is gone
   const id = await lab.order(made, await lab.account(at), ["anew.example.org"]);
   await lab.ended(id);
   await rows("UPDATE gateways SET enrolled_at = now() WHERE id = $1", made.id);
-  await renewals().tick();
+  await begun(id, 2);
   await eventually(
     async () => (await lab.certificateState(id))?.orders.filter((o) => o.state === "ISSUED").length === 2,
     30_000,
@@ -164,21 +170,12 @@ it("a renewal waits for its window, unless the certificate is about to expire", 
   await renewals().tick();
   expect(await orders()).toBe(1);
   expect((await lab.certificateState(id))?.renewAt).toBe(new Date(opening).toISOString());
-  await renewals().tick(new Date(opening + 1_000));
-  expect(await orders()).toBe(2);
+  await begun(id, 2, new Date(opening + 1_000));
   await lab.ended(id);
-  await eventually(
-    async () => (await rows("SELECT 1 FROM acme_orders WHERE finished_at IS NULL")).length === 0,
-    30_000,
-  );
   await rows("UPDATE certificates SET not_before = now() - interval '80 days', not_after = now() + interval '20 days'");
   await due();
-  await renewals().tick();
-  expect(await orders()).toBe(3);
-  await eventually(
-    async () => (await rows("SELECT 1 FROM acme_orders WHERE finished_at IS NULL")).length === 0,
-    30_000,
-  );
+  await begun(id, 3);
+  await lab.ended(id);
 }, 60_000);
 
 it("a renewed key is announced to peers who have pinned the old one, and shown after its time, or when they are ready (CERT-11)", async () => {

@@ -135,10 +135,11 @@ describe("messages", () => {
     );
   });
 
-  it("refuse pointers in circles and names that grow beyond their size", () => {
+  it("refuse pointers in circles, pointers into the header and names that grow beyond their size", () => {
     const head = "000080000001000000000000";
     const malformed = expect.objectContaining({ code: "dns/malformed" });
     expect(() => decodeMessage(octets(`${head}c00c00100001`))).toThrow(malformed);
+    expect(() => decodeMessage(octets(`${head}c00100100001`))).toThrow(malformed);
     expect(() => decodeMessage(octets(`${head}0161c00c00100001`))).toThrow(malformed);
     expect(() => decodeMessage(octets(`${head}${`3f${"61".repeat(63)}`.repeat(4)}0000100001`))).toThrow(malformed);
     expect(() => decodeMessage(octets(`0000800000010000ffff0000${"00".repeat(40)}`))).toThrow(malformed);

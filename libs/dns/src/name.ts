@@ -7,6 +7,8 @@ const MAX_LABEL = 63;
 /** A name that needs more jumps than it may have labels goes in circles. */
 const MAX_POINTERS = 127;
 const POINTER = 0xc0;
+/** No name begins in the header (RFC 1035 §4.1.1), whose counts a signature changes. */
+const HEADER = 12;
 
 /** What a label that needs no escapes consists of; more than host names may have, because records have names such as `_acme-challenge`. */
 const PLAIN = /^[A-Za-z0-9_*-]{1,63}$/;
@@ -57,7 +59,9 @@ export function readName(r: Reader, message: Uint8Array): string {
     if (length === 0) return labels.join(".");
     if ((length & POINTER) === POINTER) {
       const target = ((length & ~POINTER) << 8) | octet();
-      if (target >= here || ++pointers > MAX_POINTERS) throw malformed("name", "a pointer that does not point back");
+      if (target < HEADER || target >= here || ++pointers > MAX_POINTERS) {
+        throw malformed("name", "a pointer that does not point back to a name");
+      }
       at = target;
       continue;
     }
