@@ -50,16 +50,16 @@ export async function describeSites(plane: Plane, count: number): Promise<string
       n AS (SELECT * FROM unnest($2::int[], $3::text[], $4::bytea[]) AS n (i, prefix, hash)),
       s AS (
         INSERT INTO sites (id, organization_id, name, updated_at)
-        SELECT gen_random_uuid(), o.organization_id, 'Site ' || n.i, now() FROM original o, n RETURNING id, organization_id, name),
+        SELECT uuidv7(), o.organization_id, 'Site ' || n.i, now() FROM original o, n RETURNING id, organization_id, name),
       p AS (
         INSERT INTO subnets (id, organization_id, prefix, site_id)
-        SELECT gen_random_uuid(), s.organization_id, n.prefix::inet, s.id FROM s JOIN n ON s.name = 'Site ' || n.i),
+        SELECT uuidv7(), s.organization_id, n.prefix::inet, s.id FROM s JOIN n ON s.name = 'Site ' || n.i),
       g AS (
         INSERT INTO gateways (id, organization_id, site_id, name, identity, updated_at)
-        SELECT gen_random_uuid(), s.organization_id, s.id, s.name, 'copy-' || n.i || '-' || o.identity, now()
+        SELECT uuidv7(), s.organization_id, s.id, s.name, 'copy-' || n.i || '-' || o.identity, now()
         FROM original o, s JOIN n ON s.name = 'Site ' || n.i RETURNING id, organization_id, name)
       INSERT INTO enrolment_tokens (id, organization_id, gateway_id, hash, expires_at)
-      SELECT gen_random_uuid(), g.organization_id, g.id, n.hash, now() + interval '1 hour' FROM g JOIN n ON g.name = 'Site ' || n.i`,
+      SELECT uuidv7(), g.organization_id, g.id, n.hash, now() + interval '1 hour' FROM g JOIN n ON g.name = 'Site ' || n.i`,
       [
         createSite.gateway.id,
         copies,
