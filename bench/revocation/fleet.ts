@@ -83,7 +83,8 @@ export interface Passed {
 export class SimulatedAgent {
   readonly passed: Passed = { told: 0, written: 0 };
   #stop: () => Promise<void> = async () => {};
-  #settled: () => boolean = () => false;
+  #connected: () => boolean = () => false;
+  #hasIntent: () => boolean = () => false;
 
   readonly enrolment: Enrolment;
   readonly #state: string;
@@ -93,13 +94,17 @@ export class SimulatedAgent {
     this.enrolment = enrolment;
   }
 
-  /** It has a stream and, from a whole control plane, its intent. */
-  get settled(): boolean {
-    return this.#settled();
+  get connected(): boolean {
+    return this.#connected();
+  }
+
+  /** It has written down an intent that the control plane confirmed. */
+  get hasIntent(): boolean {
+    return this.#hasIntent();
   }
 
   /** Opens its stream to where `enrolment` says. */
-  connect(enrolment: Enrolment, needsIntent: boolean): void {
+  connect(enrolment: Enrolment): void {
     const reporter = new stream.Reporter();
     const intents = new stream.IntentKeeper({
       ...{ store: new IntentStore(this.#state), reporter, log },
@@ -131,7 +136,8 @@ export class SimulatedAgent {
       onCommand: async () => undefined,
     });
     this.#stop = () => channel.stop();
-    this.#settled = () => channel.connected && (!needsIntent || intents.confirmed > 0);
+    this.#connected = () => channel.connected;
+    this.#hasIntent = () => intents.confirmed > 0;
     channel.start();
   }
 

@@ -27,6 +27,8 @@ const AGENTS = Number(options.agents);
 const ROUNDS = Number(options.revocations);
 /** Milliseconds: until 99 of 100 gateways have confirmed, and that the control plane's event loop may be held. */
 const BARS = { confirmed: 1_000, held: 50 };
+/** Streams that are being opened at a time. */
+const ABREAST = 32;
 const WAIT_MS = 30_000;
 /** Between two rounds: what the one before left to do is done. */
 const REST_MS = 3_000;
@@ -38,8 +40,16 @@ const at = (values: readonly number[], share: number) =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 const median = (values: readonly number[]) => at(values, 0.5);
 
-async function settled(agents: readonly SimulatedAgent[]): Promise<void> {
-  while (!agents.every((agent) => agent.settled)) await sleep(50);
+/** Opens the stream of each: a few at a time, since all their handshakes have one core. */
+async function connect(agents: readonly SimulatedAgent[], open: (agent: SimulatedAgent) => void): Promise<void> {
+  const waiting = agents.values();
+  const some = async () => {
+    for (const agent of waiting) {
+      open(agent);
+      while (!agent.connected) await sleep(10);
+    }
+  };
+  await Promise.all(Array.from({ length: ABREAST }, some));
 }
 
 /** What the bare streams take: milliseconds from the question to the answer of each agent, by round. */
@@ -60,11 +70,8 @@ async function limit(agents: readonly SimulatedAgent[]): Promise<number[][]> {
     const ca = agents[0]?.enrolment.controlCa ?? "";
     const settings: Settings = { key: server.privateKey, cert: server.certificate, ca };
     const port: number = await ask(JSON.stringify(settings));
-    for (const agent of agents) {
-      const urls = [`https://127.0.0.1:${port}`];
-      agent.connect({ ...agent.enrolment, urls, controlCa: authority.certificate }, false);
-    }
-    await settled(agents);
+    const there = { urls: [`https://127.0.0.1:${port}`], controlCa: authority.certificate };
+    await connect(agents, (agent) => agent.connect({ ...agent.enrolment, ...there }));
     const rounds: number[][] = [];
     for (let i = 0; i < ROUNDS; i++) rounds.push(await ask("ask"));
     return rounds;
@@ -175,9 +182,10 @@ try {
   say(`bare streams: the last answer after ${bare.map((times) => Math.round(Math.max(...times))).join(", ")} ms`);
   writing = await writeTimes(home, 50);
   await plane.start("api,agents,jobs");
-  for (const agent of agents) agent.connect(agent.enrolment, true);
-  await settled(agents);
-  say("they are connected and have their intents");
+  await connect(agents, (agent) => agent.connect(agent.enrolment));
+  say("they are connected");
+  while (!agents.every((agent) => agent.hasIntent)) await sleep(50);
+  say("they have their intents");
   await sleep(REST_MS);
   for (const person of people) rounds.push(await revoke(plane, agents, person));
 } finally {

@@ -1,5 +1,5 @@
 import { Injectable } from "@nestjs/common";
-import { gatewayIdOf, readCertificate } from "@sallyport/pki";
+import { fingerprintOf, gatewayIdOf, readCertificate } from "@sallyport/pki";
 import { Database } from "../../platform/database/database.js";
 import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import { fault } from "./faults.js";
@@ -34,24 +34,12 @@ export class AgentPeerService {
         expected: "a gateway that was enrolled",
       });
     }
-    const certificate = readCertificate(presented.der);
-    const gatewayId = gatewayIdOf(certificate);
-    if (gatewayId === undefined) throw fault("agents/unauthenticated", "the certificate names no gateway");
-    const gateway = await this.#gatewayOf(certificate.fingerprint);
-    if (gateway === undefined || gateway.id !== gatewayId) {
-      throw fault("agents/revoked", "the certificate is revoked, or its gateway retired", {
-        value: certificate.serial,
-        expected: "to be enrolled again",
-      });
-    }
-    return {
-      gatewayId,
-      organizationId: gateway.organizationId,
-      name: gateway.name,
-      identity: gateway.identity,
-      fingerprint: certificate.fingerprint,
-      origin: presented.origin,
-    };
+    // The row of what we issued says whose it is: a fleet that comes at once is not kept waiting by taking certificates apart.
+    const fingerprint = fingerprintOf(presented.der);
+    const gateway = await this.#gatewayOf(fingerprint);
+    if (gateway === undefined) throw refusal(presented.der);
+    const { id: gatewayId, organizationId, name, identity } = gateway;
+    return { gatewayId, organizationId, name, identity, fingerprint, origin: presented.origin };
   }
 
   /** Whether a stream that was opened with this certificate may go on. */
@@ -72,4 +60,15 @@ export class AgentPeerService {
     });
     return row?.gateway ?? undefined;
   }
+}
+
+function refusal(der: Uint8Array) {
+  const certificate = readCertificate(der);
+  if (gatewayIdOf(certificate) === undefined) {
+    return fault("agents/unauthenticated", "the certificate names no gateway");
+  }
+  return fault("agents/revoked", "the certificate is revoked, or its gateway retired", {
+    value: certificate.serial,
+    expected: "to be enrolled again",
+  });
 }

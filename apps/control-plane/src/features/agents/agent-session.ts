@@ -20,6 +20,7 @@ import { TokenBucket } from "../../platform/token-bucket.js";
 import type { IntentService } from "../intents/intent.service.js";
 import type { Confirmations } from "../revocations/confirmations.js";
 import type { AgentPeer } from "./agent-peer.service.js";
+import type { Gate } from "./gate.js";
 import { MessageQueue } from "./message-queue.js";
 import type { ReportIngest, ReportSource } from "./report-ingest.js";
 import { commandProblem } from "./report-mapping.js";
@@ -47,9 +48,13 @@ export interface SessionDependencies {
   readonly ingest: ReportIngest;
   readonly register: ReadRegister;
   readonly confirmations: Pick<Confirmations, "take">;
+  /** What sessions write down goes through it: a fleet that comes at once leaves room for others. */
+  readonly gate: Pick<Gate, "run">;
   readonly log: Log;
   readonly version: string;
-  /** Called once, when the agent has said hello: makes it the gateway's one session. */
+  /** The agent has said hello: wake-ups reach it from now on. */
+  readonly greeted: (session: AgentSession) => void;
+  /** Makes it the gateway's one session, for all replicas. */
   readonly opened: (session: AgentSession, hello: Hello) => Promise<void>;
   readonly closed: (session: AgentSession) => void;
 }
@@ -147,7 +152,7 @@ export class AgentSession {
   async #deliverLoop(): Promise<void> {
     while (this.#again && !this.#ended && this.#mayServe) {
       this.#again = false;
-      await this.#persist("delivering an intent", () => this.#deliver());
+      await this.#persist("delivering an intent", () => this.dependencies.gate.run(() => this.#deliver()));
     }
   }
 
@@ -291,16 +296,19 @@ export class AgentSession {
     this.#hello = hello;
     this.#sent = hello.runningRevision;
     this.#watch(SESSION_LIMITS.silenceMs, GoodbyeReason.PROTOCOL_ERROR, "silence");
-    const { version: ours, opened, intents, ingest } = this.dependencies;
+    const { version: ours, greeted, opened, intents, ingest } = this.dependencies;
     const { revocationsUpTo: upTo } = hello;
     if (upTo !== undefined) {
-      const send = (value: Extract<Body, { case: "revocations" }>["value"]) =>
-        this.#send({ case: "revocations", value });
-      this.#revocations = new ToldRevocations(upTo, this.peer.organizationId, send);
+      this.#revocations = new ToldRevocations(upTo, this.peer.organizationId, (message) => this.#push(message));
     }
     const tellsRevocations = upTo !== undefined;
     const welcome = { version: ours, pingIntervalMs: SESSION_LIMITS.pingMs, sasApart: true, tellsRevocations };
     this.#send({ case: "welcome", value: welcome });
+    greeted(this);
+    // A gateway's start waits for it, and the register's news come by wake-ups from now on.
+    const told = this.#persist("a hello's place in the register of revocations", async () =>
+      this.#revocations?.tell(this.dependencies.register),
+    );
     const { runningRevision: running, confirmedRevision: confirmed } = hello;
     // It came back within its time after a change: the change did not cut it off.
     if (running > 0 && running !== confirmed) this.#send({ case: "confirm", value: { revision: running } });
@@ -315,12 +323,12 @@ export class AgentSession {
       if (running > 0) await intents.acked(this.peer.gatewayId, running);
       if (confirmed > 0) await intents.confirmed(this.peer.gatewayId, confirmed);
     });
-    this.#answer("a hello's place in the register of revocations", async () => {
-      await this.#revocations?.tell(this.dependencies.register);
+    this.#work = this.#work.then(async () => {
+      await told;
       this.#mayServe = true;
       if (upTo !== undefined && upTo > 0) this.#applied(upTo, []);
+      await this.deliver();
     });
-    this.#work = this.#work.then(() => this.deliver());
   }
 
   /** Writes down what the agent said, in order. An agent that says more than can be written is cut off, and tells it again in its hello. */
@@ -330,13 +338,13 @@ export class AgentSession {
       return;
     }
     this.#work = this.#work.then(async () => {
-      await this.#persist(what, write);
+      await this.#persist(what, () => this.dependencies.gate.run(async () => this.#ended || (await write())));
       this.#pending--;
     });
   }
 
   /** Tries until it is written, the stream ends, or the failure is not the database's absence. */
-  async #persist(what: string, write: () => Promise<void>): Promise<void> {
+  async #persist(what: string, write: () => Promise<unknown>): Promise<void> {
     while (!this.#ended) {
       try {
         await write();
@@ -353,8 +361,12 @@ export class AgentSession {
   }
 
   #send(body: Body): void {
+    if (!this.#ended) this.#push(create(ControlMessageSchema, { body }));
+  }
+
+  #push(own: ControlMessage): void {
     if (this.#ended) return;
-    if (!this.#out.push(create(ControlMessageSchema, { body }))) {
+    if (!this.#out.push(own)) {
       const message = "too many messages wait to be read";
       this.dependencies.log.warn({ gateway: this.peer.name }, `agent's stream ends: ${message}`);
       const value = { reason: GoodbyeReason.OVERLOADED, message, retryAfterMs: 5_000 };

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate as breathe } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Inject, Injectable } from "@nestjs/common";
 import { type AgentMessage, CommandSchema, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
@@ -9,16 +10,20 @@ import { Confirmations } from "../revocations/confirmations.js";
 import { RevocationService } from "../revocations/revocation.service.js";
 import { type AgentPeer, AgentPeerService } from "./agent-peer.service.js";
 import { AgentSession } from "./agent-session.js";
+import { Gate } from "./gate.js";
 import { ReportIngest } from "./report-ingest.js";
 import { SessionStore } from "./session.store.js";
-import { type ReadRegister, readOnce } from "./told-revocations.js";
+import { type ReadRegister, readOnce, readTogether, toldPart } from "./told-revocations.js";
 
 const SEEN_MS = 10_000;
 const REAP_MS = 15_000;
 /** How long a wake-up that got lost may cost. */
 const LOOK_MS = 60_000;
-/** Sessions that look for themselves at a time. */
+/** Sessions that look for themselves at a time, and that write down what their agents say. */
 const LOOKING = 4;
+const WRITING = 8;
+/** Streams that are told of a revocation in one turn. */
+const TOLD_AT_ONCE = 50;
 
 /** The streams that this replica holds, one a gateway, and what wake-ups mean to them. */
 @Injectable()
@@ -31,7 +36,10 @@ export class AgentSessions {
   readonly #timers: NodeJS.Timeout[] = [];
   /** Writes about one session happen one after another. */
   readonly #closing = new Set<Promise<void>>();
-  readonly #register: ReadRegister = (organizationId, after) => this.revocations.after(organizationId, after);
+  readonly #gate = new Gate(WRITING);
+  readonly #read: ReadRegister = async (organizationId, after) =>
+    toldPart(await this.revocations.after(organizationId, after));
+  readonly #register = readTogether(this.#read);
 
   constructor(
     private readonly store: SessionStore,
@@ -56,7 +64,7 @@ export class AgentSessions {
         const session = this.#byGateway.get(gatewayId);
         if (session) void this.#refuseRevoked(session);
       }),
-      bus.subscribe("revocation", ({ organizationId }) => this.#tellRevocations(organizationId)),
+      bus.subscribe("revocation", ({ organizationId }) => void this.#tellRevocations(organizationId)),
       bus.subscribe("command", (message) => this.#command(message)),
       bus.onReconnect(() => void this.#lookAtAll()),
     );
@@ -87,19 +95,25 @@ export class AgentSessions {
       ingest: this.ingest,
       register: this.#register,
       confirmations: this.confirmations,
+      gate: this.#gate,
       log: this.log,
       version,
+      greeted: (greeted) => this.#greeted(greeted),
       opened: (opened, hello) => this.#opened(opened, hello),
       closed: (closed) => this.#closed(closed),
     });
     return session.run(messages);
   }
 
-  async #opened(session: AgentSession, hello: Hello): Promise<void> {
-    const { gatewayId, organizationId, name, origin } = session.peer;
+  #greeted(session: AgentSession): void {
+    const { gatewayId } = session.peer;
     const older = this.#byGateway.get(gatewayId);
     this.#byGateway.set(gatewayId, session);
-    if (older !== session) older?.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+    older?.goodbye(GoodbyeReason.REPLACED, "a newer stream took its place");
+  }
+
+  async #opened(session: AgentSession, hello: Hello): Promise<void> {
+    const { gatewayId, organizationId, name, origin } = session.peer;
     await this.store.open({ id: session.id, replicaId: this.#replicaId }, session.peer, hello);
     this.#written.add(session);
     this.log.info(
@@ -169,18 +183,20 @@ export class AgentSessions {
   }
 
   /** Every session of an organization, or of all. */
-  #tellRevocations(organizationId?: string): void {
-    const read = readOnce(this.#register);
-    for (const session of this.#byGateway.values()) {
-      if (organizationId === undefined || session.peer.organizationId === organizationId) {
-        void session.tellRevocations(read);
-      }
+  async #tellRevocations(organizationId?: string): Promise<void> {
+    const read = readOnce(this.#read);
+    let told = 0;
+    // A session that comes meanwhile reads for itself.
+    for (const session of [...this.#byGateway.values()]) {
+      if (organizationId !== undefined && session.peer.organizationId !== organizationId) continue;
+      void session.tellRevocations(read);
+      if (++told % TOLD_AT_ONCE === 0) await breathe();
     }
   }
 
   /** Wake-ups may have been missed: every session looks for itself, a few at a time, since others want the database too. */
   async #lookAtAll(): Promise<void> {
-    this.#tellRevocations();
+    void this.#tellRevocations();
     const sessions = this.#byGateway.values();
     const look = async () => {
       for (const session of sessions) {

@@ -1,8 +1,6 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { RevocationsSchema } from "@sallyport/contract";
+import type { Revocations } from "@sallyport/contract";
 import type { Revocation } from "../../platform/prisma/generated/client.js";
-import type { RegisterPart } from "../revocations/revocation.service.js";
-import { readOnce, ToldRevocations } from "./told-revocations.js";
+import { type ReadRegister, readOnce, readTogether, ToldRevocations, toldPart } from "./told-revocations.js";
 
 const row = (number: number): Revocation => ({
   id: `r${number}`,
@@ -20,17 +18,19 @@ const row = (number: number): Revocation => ({
 function set(from: number) {
   const register: Revocation[] = [];
   let reads = 0;
-  const read = async (_: string, after: number): Promise<RegisterPart> => {
+  const read: ReadRegister = async (_, after) => {
     reads++;
     const all = register.filter((r) => r.number > after);
     const entries = all.slice(0, 2);
     const more = all.length > 2;
     const upTo = (more ? entries : register).at(-1)?.number ?? 0;
-    return { entries, upTo, anew: after === 0, more };
+    return toldPart({ entries, upTo, anew: after === 0, more });
   };
-  const sent: MessageInitShape<typeof RevocationsSchema>[] = [];
-  const told = new ToldRevocations(from, "o", (message) => sent.push(message));
-  const numbers = () => sent.splice(0).map((m) => [...(m.revocations ?? []).map((r) => r.number), m.more && "more"]);
+  const sent: Revocations[] = [];
+  const told = new ToldRevocations(from, "o", ({ body }) => {
+    if (body.case === "revocations") sent.push(body.value);
+  });
+  const numbers = () => sent.splice(0).map((m) => [...m.revocations.map((r) => r.number), m.more && "more"]);
   return { register, read, told, sent, numbers, reads: () => reads };
 }
 
@@ -80,5 +80,43 @@ describe("what an agent is told of revocations", () => {
     const agents = Array.from({ length: 1_000 }, () => set(0).told);
     await Promise.all(agents.map((agent) => agent.tell(once)));
     expect(reads()).toBe(1);
+  });
+
+  it("is read by one read for all who come while another runs, which began before them", async () => {
+    const { register, read } = set(0);
+    const open: (() => void)[] = [];
+    const together = readTogether(async (organization, after) => {
+      const part = await read(organization, after);
+      await new Promise<void>((resolve) => open.push(resolve));
+      return part;
+    });
+    const upTo: number[] = [];
+    const ask = async () => void upTo.push((await together("o", 0)).upTo);
+    const first = ask();
+    await new Promise(setImmediate);
+    register.push(row(1));
+    const others = [ask(), ask(), ask()];
+    for (let i = 0; i < 2; i++) {
+      await new Promise(setImmediate);
+      expect(open).toHaveLength(1);
+      open.shift()?.();
+    }
+    await Promise.all([first, ...others]);
+    expect(upTo).toEqual([0, 1, 1, 1]);
+    const last = ask();
+    await new Promise(setImmediate);
+    open.shift()?.();
+    await last;
+    expect(upTo).toHaveLength(5);
+  });
+
+  it("is asked for again by the next one when a read has failed", async () => {
+    const { register, read } = set(0);
+    register.push(row(1));
+    let away = true;
+    const together = readTogether((...asked) => (away ? Promise.reject(new Error("away")) : read(...asked)));
+    await expect(together("o", 0)).rejects.toThrow("away");
+    away = false;
+    expect((await together("o", 0)).upTo).toBe(1);
   });
 });

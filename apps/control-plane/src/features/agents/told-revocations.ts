@@ -1,13 +1,16 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { RevocationSchema, RevocationsSchema } from "@sallyport/contract";
+import { type ControlMessage, ControlMessageSchema, type RevocationSchema } from "@sallyport/contract";
 import type { Revocation } from "../../platform/prisma/generated/client.js";
 import type { RegisterPart } from "../revocations/revocation.service.js";
 
-type Message = MessageInitShape<typeof RevocationsSchema>;
+/** A part of the register as agents are told it: one message for all that stand at the same number. */
+export interface ToldPart extends Pick<RegisterPart, "upTo" | "more"> {
+  readonly message: ControlMessage;
+}
 
 /** Reads the register after a number. */
-export type ReadRegister = (organizationId: string, after: number) => Promise<RegisterPart>;
+export type ReadRegister = (organizationId: string, after: number) => Promise<ToldPart>;
 
 /** Up to where one agent was told the register on its stream, and the telling of the rest, one part after the other. */
 export class ToldRevocations {
@@ -19,7 +22,7 @@ export class ToldRevocations {
   constructor(
     upTo: number,
     private readonly organizationId: string,
-    private readonly send: (message: Message) => void,
+    private readonly send: (message: ControlMessage) => void,
   ) {
     this.#upTo = upTo;
   }
@@ -35,7 +38,7 @@ export class ToldRevocations {
     for (let more = true; more; ) {
       const part = await read(this.organizationId, this.#upTo);
       const isNews = part.upTo !== this.#upTo;
-      if (isNews || !this.#told) this.send(messageOf(part));
+      if (isNews || !this.#told) this.send(part.message);
       this.#told = true;
       this.#upTo = part.upTo;
       more = part.more;
@@ -43,12 +46,10 @@ export class ToldRevocations {
   }
 }
 
-const messageOf = ({ entries, upTo, anew, more }: RegisterPart): Message => ({
-  revocations: entries.map(entryOf),
-  upTo,
-  anew,
-  more,
-});
+export const toldPart = ({ entries, upTo, anew, more }: RegisterPart): ToldPart => {
+  const value = { revocations: entries.map(entryOf), upTo, anew, more };
+  return { upTo, more, message: create(ControlMessageSchema, { body: { case: "revocations", value } }) };
+};
 
 function entryOf({
   number,
@@ -68,11 +69,38 @@ function entryOf({
 
 /** The same part is read once for all who need it. For one round of telling. */
 export function readOnce(read: ReadRegister): ReadRegister {
-  const parts = new Map<string, Promise<RegisterPart>>();
+  const parts = new Map<string, Promise<ToldPart>>();
   return (organizationId, after) => {
     const key = `${organizationId} ${after}`;
     const part = parts.get(key) ?? read(organizationId, after);
     parts.set(key, part);
     return part;
+  };
+}
+
+/**
+ * One read at a time for all who stand at the same number, and one more for those who come meanwhile: each is told by a read that began
+ * after it asked.
+ */
+export function readTogether(read: ReadRegister): ReadRegister {
+  const running = new Map<string, Promise<unknown>>();
+  const next = new Map<string, Promise<ToldPart>>();
+  return (organizationId, after) => {
+    const key = `${organizationId} ${after}`;
+    const waiting = next.get(key);
+    if (waiting) return waiting;
+    const mine = (running.get(key) ?? Promise.resolve()).then(() => {
+      next.delete(key);
+      const part = read(organizationId, after);
+      const over = part
+        .catch(() => undefined)
+        .then(() => {
+          if (running.get(key) === over) running.delete(key);
+        });
+      running.set(key, over);
+      return part;
+    });
+    next.set(key, mine);
+    return mine;
   };
 }
