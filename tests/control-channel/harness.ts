@@ -216,8 +216,8 @@ export class TestControlPlane {
     );
     const serverCertificate = new ServerCertificateService(this.database, this.authorities);
     const endpoints = new AgentEndpoints(config);
-    const events = new EventService(this.database, new PrismaEventStore(this.database));
     const audit = new AuditService(new PrismaAuditStore(this.database));
+    const events = new EventService(this.database, new PrismaEventStore(this.database), audit);
     this.enrolments = new TokenEnrolmentService(
       this.database,
       this.bus,

@@ -137,6 +137,10 @@ interface About {
   readonly peer: string | undefined;
   readonly at: number;
 }
+interface MayRefuse extends About {
+  /** Set when it is this end that refuses: whom, as he was authenticated or as he calls himself. */
+  readonly refused?: string | undefined;
+}
 interface OfIke extends About {
   readonly ike: IkeStatus;
 }
@@ -161,8 +165,10 @@ export type IkeEvent =
       readonly child: string | undefined;
       readonly remote: Endpoint;
       readonly error: LastError;
-    } & About)
-  | ({ readonly event: "auth-failed"; readonly remote: Endpoint; readonly error: LastError } & About)
+    } & MayRefuse)
+  | ({ readonly event: "auth-failed"; readonly remote: Endpoint; readonly error: LastError } & MayRefuse)
+  /** The peer asked for an address by name that is not for it; it gets another one, if there is any. */
+  | ({ readonly event: "address-refused"; readonly remote: Endpoint; readonly error: LastError } & MayRefuse)
   | ({ readonly event: "peer-dead"; readonly remote: Endpoint } & About)
   | ({
       readonly event: "retrying";

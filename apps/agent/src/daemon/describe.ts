@@ -10,6 +10,8 @@ export interface Described {
   readonly code: string;
   readonly message: string;
   readonly facts: Readonly<Record<string, string>>;
+  /** Whom this gateway has refused, and where he came from. */
+  readonly refusal?: { readonly identity: string; readonly remote: string };
 }
 
 const ranges = (list: readonly Parameters<typeof selectorText>[0][]) => list.map(selectorText).join(", ");
@@ -80,18 +82,23 @@ export function describe(event: IkeEvent): Described {
       };
     }
     case "negotiation-failed":
-    case "auth-failed": {
-      const { error } = event;
+    case "auth-failed":
+    case "address-refused": {
+      const { error, refused: identity } = event;
+      const remote = endpointText(event.remote);
+      const lives = event.event === "address-refused";
       return {
-        severity: "error",
+        severity: lives ? "warning" : "error",
         code: error.code,
-        message: `${error.exchange} with ${endpointText(event.remote)} failed: ${error.message}`,
+        message: `${error.exchange} with ${remote}${lives ? "" : " failed"}: ${error.message}`,
         facts: {
           exchange: error.exchange,
-          remote: endpointText(event.remote),
+          remote,
           ...(error.ours !== undefined && { ours: error.ours }),
           ...(error.theirs !== undefined && { theirs: error.theirs }),
+          ...(identity !== undefined && { refused: identity }),
         },
+        ...(identity !== undefined && { refusal: { identity, remote } }),
       };
     }
     case "peer-dead":

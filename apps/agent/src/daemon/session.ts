@@ -1,4 +1,5 @@
 import { release } from "node:os";
+import { Repeats } from "@sallyport/base";
 import { Severity } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
@@ -19,6 +20,8 @@ import { RemoteCommands } from "./remote-commands.js";
 import { inSlices, timeInSlices } from "./slices.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
+/** Who is refused tries again: the same is told ever rarer, so that a flood of it pushes out nothing else. */
+const REFUSALS = { windowMs: 60_000, kinds: 64, subjects: 16 } as const;
 /** Changes that come together are told together. */
 const COALESCE_MS = 20;
 const RENEWAL_CHECK_MS = 3_600_000;
@@ -37,6 +40,7 @@ export class Session {
   readonly #revocations: RevocationKeeper;
   readonly #channel: ControlChannel;
   readonly #commands: RemoteCommands;
+  readonly #refusals = new Repeats(REFUSALS);
   #enrolment: Enrolment;
   /** What was told last. */
   #told: Snapshot = new Map();
@@ -123,13 +127,19 @@ export class Session {
   }
 
   #event(event: IkeEvent): void {
-    const { severity, ...described } = describe(event);
-    this.#reporter.event({
-      ...described,
-      severity: SEVERITY[severity],
-      tunnelId: event.peer,
-      at: Date.now(),
-    });
+    const { severity, refusal, ...described } = describe(event);
+    const at = Date.now();
+    const told = refusal && this.#refusals.add(`${event.peer ?? ""} ${described.code}`, refusal.identity, at);
+    if (!refusal || told) {
+      this.#reporter.event({
+        ...described,
+        severity: SEVERITY[severity],
+        tunnelId: event.peer,
+        // Of more than are told apart, nobody is named.
+        refusal: refusal && told && { ...refusal, identity: told.subject ?? "", times: told.fresh },
+        at,
+      });
+    }
     this.#tellSoon();
   }
 

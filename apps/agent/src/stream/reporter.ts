@@ -21,6 +21,7 @@ export interface NewEvent {
   readonly message: string;
   readonly tunnelId?: string | undefined;
   readonly facts?: Readonly<Record<string, string>> | undefined;
+  readonly refusal?: { readonly identity: string; readonly remote: string; readonly times: number } | undefined;
   /** Wall time, milliseconds since 1970. */
   readonly at: number;
 }
@@ -68,6 +69,7 @@ export class Reporter {
         message: event.message,
         tunnelId: event.tunnelId ?? "",
         facts: { ...event.facts },
+        ...(event.refusal && { refusal: event.refusal }),
       }),
     );
     this.#dropOldest();

@@ -1,5 +1,6 @@
 import type { Failure } from "../api.js";
 import { errorOf } from "./failures.js";
+import { whoIs } from "./identity.js";
 import { disown, ensure } from "./lifecycle.js";
 import type { Turn } from "./turn.js";
 
@@ -14,7 +15,8 @@ export function distrust(turn: Turn, certificate: string, failure: Failure): voi
     const sa = turn.edit(serial);
     if (!sa || sa.phase === "deleting") continue;
     const error = errorOf(turn, "", failure, { theirs: sa.subject ?? certificate });
-    turn.emit({ event: "auth-failed", peer: sa.peer?.id, remote: sa.remote, error, at: turn.now });
+    const refused = whoIs(sa);
+    turn.emit({ event: "auth-failed", peer: sa.peer?.id, remote: sa.remote, error, refused, at: turn.now });
     const state = turn.core.peers.get(sa.peer?.id ?? "");
     if (state) {
       state.lastError = error;

@@ -27,6 +27,9 @@ export const fault = faultTable({
   "ike/data-plane": { retry: true, expose: true },
   "ike/no-address": { retry: true, expose: true },
   "ike/address-required": { retry: false, expose: true },
+  /** An address that the peer asks for by name and that no pool of its connection has, or that is somebody else's. */
+  "ike/address-outside-pool": { retry: false, expose: true },
+  "ike/address-taken": { retry: false, expose: true },
 });
 
 /** The NOTIFY that tells the peer about a refusal of its request (RFC 7296 §2.21); the rest is INVALID_SYNTAX. */

@@ -78,6 +78,16 @@ export function identificationText(id: Identification): string {
   return `${kind}:${text ?? hex(id.data)}`;
 }
 
+/** Who is at the other end, as EAP has authenticated him or else as he calls himself in IKE. */
+export function whoIs({ user, remoteId }: Who): string {
+  return user ?? (remoteId ? identificationText(remoteId) : "?");
+}
+
+interface Who {
+  readonly user?: string | undefined;
+  readonly remoteId?: Identification | undefined;
+}
+
 function hex(data: Uint8Array): string {
   return Array.from(data, (b) => b.toString(16).padStart(2, "0")).join("");
 }

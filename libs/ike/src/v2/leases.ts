@@ -80,6 +80,11 @@ export class Leases {
     return undefined;
   }
 
+  /** Whether one of these pools has the address, free or not. */
+  isIn(address: IpAddress, pools: readonly string[]): boolean {
+    return pools.some((id) => this.#pools.get(id)?.has(address));
+  }
+
   #isHis(address: IpAddress, identity: string): boolean {
     const lease = this.#leases.get(address.toString());
     return lease === undefined || lease.identity === identity;

@@ -8,6 +8,7 @@ import { connect } from "./connect.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { isBelieved } from "./evidence.js";
 import { noResponse } from "./failures.js";
+import { whoIs } from "./identity.js";
 import { exchangeName } from "./message.js";
 import { enqueue } from "./queue.js";
 import { authenticatedNow, takePlace } from "./reauth.js";
@@ -82,7 +83,8 @@ function keepWhatLasts(sa: IkeSa): void {
 /** Our attempt has failed. `tell`: the peer thinks that it succeeded and has to hear otherwise. */
 export function connectFailed(turn: Turn, sa: IkeSa, error: LastError, tell = false): void {
   const state = turn.core.peers.get(sa.peer?.id ?? "");
-  const about = { peer: sa.peer?.id, remote: sa.remote, error, at: turn.now };
+  const refused = tell ? whoIs(sa) : undefined;
+  const about = { peer: sa.peer?.id, remote: sa.remote, error, refused, at: turn.now };
   const auth =
     error.exchange === "IKE_AUTH" &&
     /authentication|identity|pki|signature|certificate|eap|ppk|hash-and-url/.test(error.code);
@@ -130,10 +132,14 @@ export function withoutAddress(turn: Turn, sa: IkeSa): boolean {
   return true;
 }
 
-/** A CHILD SA could not be made; the IKE SA stays. `child` undefined: the peer asked for none that is configured. */
-export function childFailed(turn: Turn, sa: IkeSa, child: string | undefined, error: LastError): void {
+/**
+ * A CHILD SA could not be made; the IKE SA stays. `child` undefined: the peer asked for none that is configured. `refused`: it is this end
+ * that refuses it.
+ */
+export function childFailed(turn: Turn, sa: IkeSa, child: string | undefined, error: LastError, refused = false): void {
   const peer = sa.peer?.id;
-  turn.emit({ event: "negotiation-failed", peer, child, remote: sa.remote, error, at: turn.now });
+  const whom = refused ? whoIs(sa) : undefined;
+  turn.emit({ event: "negotiation-failed", peer, child, remote: sa.remote, error, refused: whom, at: turn.now });
   const state = turn.core.peers.get(peer ?? "");
   const runtime = child === undefined ? undefined : state?.children.get(child);
   if (!state) return;

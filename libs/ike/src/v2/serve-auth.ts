@@ -362,7 +362,7 @@ function authenticated(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
     else beginAnswer(turn, sa, judge(turn, sa, first, { ni, nr }, true, undefined), answer);
   } catch (error) {
     const notify = refusal(error);
-    if (isFault(error)) childFailed(turn, sa, undefined, errorOf(turn, "IKE_AUTH", error));
+    if (isFault(error)) childFailed(turn, sa, undefined, errorOf(turn, "IKE_AUTH", error), true);
     respond(turn, sa, [...before, notify]);
   }
 }

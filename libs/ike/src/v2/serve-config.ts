@@ -14,7 +14,9 @@ import {
 import { CFG, CFG_ATTRIBUTE } from "../wire/registry.js";
 import type { ConfigAttribute, ConfigPayload, Payload } from "../wire/types.js";
 import { sameValue } from "./equal.js";
+import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
+import { whoIs } from "./identity.js";
 import { find } from "./message.js";
 import type { IkeSa } from "./sa.js";
 import type { Turn } from "./turn.js";
@@ -96,15 +98,29 @@ function choose(
   const own = user?.addresses?.find((a) => a.family === family);
   // Of several IKE SAs of one identity the first has the address.
   const isLent = own !== undefined && sa.peer && sasAllowed(sa, sa.peer) > 1 && leases.holderOf(own) !== undefined;
-  return leases.choose({
+  const wanted = request.addresses.find((a) => a.family === family);
+  const given = leases.choose({
     family,
     identity: sa.identity ?? "",
     pools: facts.pools,
     fixed: isLent ? undefined : own,
-    wanted: request.addresses.find((a) => a.family === family),
+    wanted,
     // Where one identity may have several IKE SAs, each has an address of its own.
     again: sa.peer?.uniqueness !== "keep",
   });
+  if (wanted && !given?.equals(wanted)) refuseAddress(turn, sa, wanted, poolsText(facts, user), facts.pools);
+  return given;
+}
+
+/** It gets another one (RFC 7296 §3.15.1: what is asked for is a hint), and whoever looks after this end hears of it. */
+function refuseAddress(turn: Turn, sa: IkeSa, wanted: IpAddress, ours: string, pools: readonly string[]): void {
+  const facts = { ours, theirs: wanted.toString() };
+  const cause = turn.core.leases.isIn(wanted, pools)
+    ? fault("ike/address-taken", "the address that is asked for is somebody else's", { facts })
+    : fault("ike/address-outside-pool", "the address that is asked for is in no pool of the connection", { facts });
+  const error = errorOf(turn, "IKE_AUTH", cause);
+  const about = { peer: sa.peer?.id, remote: sa.remote, refused: whoIs(sa), at: turn.now };
+  turn.emit({ event: "address-refused", ...about, error });
 }
 
 function poolsText(facts: AddressingFacts, user: UserModeConfig | undefined): string {

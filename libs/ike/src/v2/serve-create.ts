@@ -30,7 +30,8 @@ export function serveCreate(turn: Turn, sa: IkeSa, payloads: readonly Payload[])
       return;
     }
     turn.count(isFault(error) ? error.code : "ike/unexpected");
-    if (isFault(error) && !quiet(error.code)) childFailed(turn, sa, undefined, errorOf(turn, "CREATE_CHILD_SA", error));
+    if (isFault(error) && !quiet(error.code))
+      childFailed(turn, sa, undefined, errorOf(turn, "CREATE_CHILD_SA", error), true);
     respond(turn, sa, [notify]);
   }
 }

@@ -6,7 +6,7 @@ import { notification, proposalsText } from "../wire/index.js";
 import type { Identification, Payload } from "../wire/types.js";
 import { errorOf, refusedStranger, sidesOf } from "./failures.js";
 import { fault } from "./faults.js";
-import { identificationText, identityAllowed } from "./identity.js";
+import { identificationText, identityAllowed, whoIs } from "./identity.js";
 import { respond } from "./message.js";
 import { expectedProof } from "./proof.js";
 import { ikeProposals } from "./proposals.js";
@@ -19,6 +19,12 @@ const REFUSED_MS = 10_000;
 
 export function isNamed({ remoteAuth: [round], remote }: PeerConfig, id: Identification): boolean {
   return identityAllowed(round.identity, round.method, remote.endpoint, id);
+}
+
+/** Whom EAP has authenticated, or is about to: IDi is often no more than the address that a device has behind its NAT. */
+function userOf({ user, handshake }: IkeSa): string | undefined {
+  const eap = handshake?.proving.eap;
+  return user ?? (eap?.role === "server" ? eap.state.claimed.text : undefined);
 }
 
 /** What status, events and counters say of it; the peer learns no reason (RFC 7296 §2.21.2). */
@@ -35,7 +41,8 @@ export function reportRefusal(
   const error = errorOf(turn, "IKE_AUTH", cause, { ...(ours === undefined ? {} : { ours }), theirs });
   const named = peer !== undefined && id !== undefined && isNamed(peer, id);
   refusedStranger(turn, peer, { remote: sa.remote, named }, error);
-  turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, at: turn.now });
+  const refused = whoIs({ user: userOf(sa), remoteId: id });
+  turn.emit({ event: "auth-failed", peer: peer?.id, remote: sa.remote, error, refused, at: turn.now });
   return error;
 }
 

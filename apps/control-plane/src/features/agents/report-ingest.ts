@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Inject, Injectable } from "@nestjs/common";
-import type { Fault } from "@sallyport/base";
+import { type Fault, Repeats } from "@sallyport/base";
 import type { CountersReport, EventsReport, StateReport } from "@sallyport/contract";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { TokenBucket } from "../../platform/token-bucket.js";
+import { REFUSAL_LIMITS } from "../audit/refusal.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
 import { type CounterReport, type StateBatch, TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { fault } from "./faults.js";
@@ -84,6 +85,7 @@ export class ReportIngest {
   readonly #writing = new Set<string>();
   /** They outlive streams: an agent that connects again has no more. */
   readonly #eventBuckets = new Map<string, TokenBucket>();
+  readonly #refusals = new Map<string, Repeats>();
   #stopped = false;
 
   constructor(
@@ -161,11 +163,20 @@ export class ReportIngest {
       this.#eventBuckets.get(gatewayId) ?? new TokenBucket(MAX_EVENTS, EVENTS_PER_SECOND, performance.now());
     this.#eventBuckets.set(gatewayId, bucket);
     const refused = report.events.length - bucket.takeUpTo(report.events.length, performance.now());
-    backlog.events.push(...report.events.slice(refused).map((e) => agentEvent(e, now)));
+    backlog.events.push(...report.events.slice(refused).map((e) => this.#judged(gatewayId, agentEvent(e, now))));
     const over = backlog.events.length - MAX_EVENTS;
     if (over > 0) backlog.events.splice(0, over);
     backlog.dropped += Math.max(over, 0) + refused + report.dropped;
     this.#start();
+  }
+
+  /** With whether it is to be audited. It is judged here, once, whatever becomes of the transaction that writes it. */
+  #judged(gatewayId: string, event: AgentEvent): AgentEvent {
+    if (event.refusal === undefined) return event;
+    const refusals = this.#refusals.get(gatewayId) ?? new Repeats(REFUSAL_LIMITS);
+    this.#refusals.set(gatewayId, refusals);
+    const { who = "", times } = event.refusal;
+    return { ...event, audit: refusals.add(event.kind, who, Date.now(), times) };
   }
 
   /** What was not written yet is lost; agents report everything anew when they connect again. */

@@ -153,6 +153,11 @@ export function agentEvent(event: Event, now: Date): AgentEvent {
     message: text(event.message),
     facts: Object.fromEntries(facts.map(([key, value]) => [text(key, 64), text(value)])),
     tunnelKey: optional(event.tunnelId),
+    refusal: event.refusal && {
+      who: optional(event.refusal.identity),
+      remote: text(event.refusal.remote, 64),
+      times: Math.max(event.refusal.times, 1),
+    },
     at: date(event.at) ?? now,
   };
 }

@@ -15,6 +15,9 @@ export interface Change {
 }
 
 const SECRET = /password|secret|token|psk|preSharedKey|privateKey|sealed|hash/i;
+/** Whether what is called so is never shown. */
+export const isSecretName = (name: string): boolean => SECRET.test(name);
+
 const MASK = "***";
 
 /** A copy for the record: secrets masked, dates and large numbers as text, octets left out. */

@@ -12,8 +12,8 @@ export interface EventFilter {
 }
 
 export abstract class EventStore {
-  /** Of two of one gateway with one source id, the first stays. */
-  abstract append(tx: Tx, events: Prisma.EventCreateManyInput[]): Promise<void>;
+  /** Of two of one gateway with one source id, the first stays. Gives the source ids of those that are new. */
+  abstract append(tx: Tx, events: Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>>;
   /** Newest first. */
   abstract page(organizationId: string, request: PageRequest, filter: EventFilter): Promise<Event[]>;
 }
@@ -24,8 +24,10 @@ export class PrismaEventStore extends EventStore {
     super();
   }
 
-  override async append(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<void> {
-    await tx.event.createMany({ data, skipDuplicates: true });
+  override async append(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>> {
+    const select = { sourceId: true } as const;
+    const rows = await tx.event.createManyAndReturn({ data, skipDuplicates: true, select });
+    return new Set(rows.map((row) => row.sourceId));
   }
 
   override page(organizationId: string, request: PageRequest, filter: EventFilter): Promise<Event[]> {
