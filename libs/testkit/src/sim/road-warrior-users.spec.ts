@@ -1,6 +1,6 @@
 import type { ModeConfig, PeerConfig, UserModeConfig } from "@sallyport/ike";
 import { childOf, range } from "./configs.js";
-import { gateway, ip, lab, text, virtual } from "./road-warrior.spec-helper.js";
+import { gateway, ip, lab, person, text, virtual } from "./road-warrior.spec-helper.js";
 import type { SimPeer } from "./sim-peer.js";
 
 const ANN = "ann@example.org";
@@ -131,5 +131,48 @@ describe("how many IKE SAs a user has at once", () => {
     expect(new Set(four).size).toBe(2);
     expect(four).toContain("10.9.0.200");
     expect(b.engine.status().peers[0]?.lastError).toMatchObject({ ours: "uniqueness keep, sasPerIdentity 2" });
+  });
+});
+
+describe("whom the gateway refuses, as it tells", () => {
+  const refusals = (b: SimPeer) =>
+    [...b.of("auth-failed"), ...b.of("address-refused"), ...b.of("negotiation-failed")].map(
+      ({ error, refused }) => `${error.code} ${refused}`,
+    );
+
+  it("is who is none of its users, and who has as many IKE SAs as he may", () => {
+    const { sim, b, join } = lab(gateway({ mode: only(user(ANN, { sas: 1 })) }, { uniqueness: "keep" }));
+    join(ANN, "203.0.113.1", { initialContact: false });
+    sim.run(2);
+    join(BOB, "203.0.113.2");
+    sim.addPeer("second", "203.0.113.3").configure(person(ANN, "203.0.113.3", { initialContact: false }));
+    sim.run(2);
+    expect(new Set(refusals(b))).toEqual(new Set([`ike/not-a-user ${BOB}`, `ike/too-many-sas ${ANN}`]));
+  });
+
+  it("is who asks by name for an address that no pool of it has, or that is somebody else's, and gets another one", () => {
+    const { sim, b, join } = lab(gateway({ mode: only(user(ANN), user(BOB)) }));
+    const ann = join(ANN, "203.0.113.1");
+    sim.run(3);
+    const comesBackTo = (config: ReturnType<typeof gateway>) => {
+      const had = text(virtual(ann)?.local)[0] as string;
+      ann.command({ command: "terminate", peer: "b" });
+      sim.run(15);
+      b.configure(config);
+      ann.command({ command: "initiate", peer: "b" });
+      sim.run(15);
+      const has = text(virtual(ann)?.local)[0];
+      expect(has).toMatch(/^10\.9\.0\./);
+      expect(has).not.toBe(had);
+      return had;
+    };
+    const four = Number(text(virtual(ann)?.local)[0]?.split(".")[3]);
+    comesBackTo(gateway({ mode: only(user(ANN), user(BOB)), last: `10.9.0.${four - 1}` }));
+    expect(refusals(b)).toEqual([`ike/address-outside-pool ${ANN}`]);
+    const mine = ip(text(virtual(ann)?.local)[0] as string);
+    const taken = comesBackTo(gateway({ mode: only(user(ANN), user(BOB, { addresses: [mine] })) }));
+    expect(refusals(b)).toEqual([`ike/address-outside-pool ${ANN}`, `ike/address-taken ${ANN}`]);
+    expect(b.of("address-refused")[1]?.error).toMatchObject({ theirs: taken, ours: "pool four, pool six" });
+    expect(b.of("auth-failed")).toEqual([]);
   });
 });

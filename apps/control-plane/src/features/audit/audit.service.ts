@@ -14,7 +14,7 @@ export interface Change {
   readonly after?: Readonly<Record<string, unknown>> | undefined;
 }
 
-const SECRET = /password|secret|token|psk|preSharedKey|privateKey|sealed|hash/i;
+const SECRET = /password|passphrase|secret|token|psk|preSharedKey|privateKey|sealed|hash/i;
 /** Whether what is called so is never shown. */
 export const isSecretName = (name: string): boolean => SECRET.test(name);
 

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { masked } from "./audit.service.js";
+import { isSecretName, masked } from "./audit.service.js";
 
 test("secrets are masked by their names, however deep; the rest becomes JSON", () => {
   const at = new Date("2026-01-01T00:00:00Z");
@@ -18,3 +18,9 @@ test("secrets are masked by their names, however deep; the rest becomes JSON", (
     secretId: null,
   });
 });
+
+test.each([
+  ["input.passphrase", true],
+  ["input.certificate.privateKey", true],
+  ["input.names[0]", false],
+])("of a refusal for %s the value is kept back: %s", (field, secret) => expect(isSecretName(field)).toBe(secret));

@@ -45,7 +45,11 @@ export class RefusedMutations implements NestInterceptor {
     const { organizationId, actor } = context;
     const caller = actor.id ?? actor.name;
     const shown = value === undefined || isSecretName(field ?? "") ? null : value.slice(0, MAX_TEXT);
-    const repeated = this.#of(`${organizationId} ${caller}`).add(`${mutation} ${code}`, shown ?? "", Date.now());
+    const repeated = this.#of(`${organizationId} ${caller}`).add(
+      `${mutation} ${code}`,
+      `${field} ${shown}`,
+      Date.now(),
+    );
     // What would be its target may not exist, or be another's.
     if (!repeated || actor.id === undefined) return;
     const action = `refuse${mutation.charAt(0).toUpperCase()}${mutation.slice(1)}`;

@@ -12,6 +12,8 @@ export const fault = faultTable({
   "certificates/wrong-state": { retry: false, expose: true },
   /** The installation has no PKCS#11 token, or its PIN cannot be read. */
   "certificates/no-token": { retry: false, expose: true },
+  /** The request, or whoever makes it, asks for a name that is not the holder's. */
+  "certificates/other-name": { retry: false, expose: true },
   /** This very certificate is known already. */
   "certificates/known": { retry: false, expose: true },
 });

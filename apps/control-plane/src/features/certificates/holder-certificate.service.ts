@@ -83,7 +83,10 @@ export class HolderCertificateService {
   /** For a key that the holder has: the request proves it. */
   signCsr(context: TenantContext, input: HolderRequest & { readonly csr: string }): Promise<HandedOver> {
     const asked = checkRequest(requestFromPem(input.csr, "input.csr"), "input.csr");
-    const names = input.names?.length ? input.names : namesAsked(asked.names);
+    const wanted = namesAsked(asked.names);
+    const names = input.names?.length ? input.names : wanted;
+    const other = wanted.find((name) => !names.some((n) => isSame(n, name)));
+    if (other) throw otherName("input.csr", other.value, names.map((n) => n.value).join(", "));
     return this.#issue(context, "signCsr", input, names, asked);
   }
 
@@ -110,6 +113,7 @@ export class HolderCertificateService {
     const names = checkNames(rawNames, "input.names");
     return this.changes.commit(context, async (tx) => {
       const profile = await this.profiles.get(tx, context.organizationId, profileId, "input.profileId");
+      if (profile.kind === "ROAD_WARRIOR") requireOwn(holder, names);
       const validDays = checkCount(input.validDays ?? profile.validDays, "input.validDays", 1, 3650);
       return this.#certify(tx, context, action, profile, { holder, names, validDays, spki, kind });
     });
@@ -330,6 +334,21 @@ export class HolderCertificateService {
     const row = await tx.certificate.findFirst({ where: { organizationId, id } });
     if (row !== null) return row;
     throw apiFault("api/not-found", "there is no such certificate", { field: "id", value: id });
+  }
+}
+
+const isSame = (a: SubjectName, b: SubjectName) => a.type === b.type && a.value.toLowerCase() === b.value.toLowerCase();
+
+const otherName = (field: string, value: string, expected: string) =>
+  fault("certificates/other-name", "this is somebody else's name", { field, value, expected });
+
+/** Who is called by a mailbox proves no other one. */
+function requireOwn(holder: string, names: readonly SubjectName[]): void {
+  if (!holder.includes("@")) return;
+  for (const [i, { type, value }] of names.entries()) {
+    if (type === "email" && value.toLowerCase() !== holder.toLowerCase()) {
+      throw otherName(`input.names[${i}]`, value, holder);
+    }
   }
 }
 
