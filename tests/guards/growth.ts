@@ -45,6 +45,16 @@ export const GROWTH: readonly (readonly [what: string, file: string, bound: stri
     "the pools; the remembered ones by a number, the longest unused go",
   ],
   ["refusals that status tells", "libs/ike/src/v2/failures.ts", "16"],
+  [
+    "refusals that are told again",
+    "libs/base/src/repeats.ts",
+    "kinds, and subjects of each; cleared with every window",
+  ],
+  [
+    "refusals in the audit log",
+    "apps/control-plane/src/features/audit/refusal.ts",
+    "of one gateway or caller 32 codes and 32 peers of each an hour, each told at the 1st, 10th, 100th time; the events of one gateway besides",
+  ],
   ["counters by name", "libs/ike/src/v2/core.ts", "names are those of the code"],
   ["verified chains and their issuers", "libs/pki/src/verify.ts", "4,096 and 256; only good ones"],
   [

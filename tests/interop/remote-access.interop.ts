@@ -7,6 +7,7 @@ import {
   type Credential,
   createAuthority,
   eventually,
+  type PeerConnection,
   ping,
   type Strongswan,
 } from "@sallyport/testkit";
@@ -21,12 +22,22 @@ let ann: Strongswan;
 let guest: Strongswan;
 
 const lab = new Lab(TOPOLOGY);
-const device = (namespace: string, person: string, password: string, to: string, from: string) =>
+const device = (
+  namespace: string,
+  person: string,
+  password: string,
+  to: string,
+  from: string,
+  ...more: readonly PeerConnection[]
+) =>
   lab.strongswan(namespace, {
     plugins: ["eap-identity", "eap-mschapv2", "eap-tls"],
     authorities: [authority.certificate],
-    secrets: [{ type: "EAP", owners: [mailbox(person)], secret: password }],
-    connections: [caller(person, to, from)],
+    secrets: [
+      { type: "EAP", owners: [mailbox(person)], secret: password },
+      { type: "EAP", owners: [mailbox("ann")], secret: PASSWORDS.ann },
+    ],
+    connections: [caller(person, to, from), ...more],
     settings: { install_virtual_ip: "yes" },
   });
 
@@ -35,10 +46,32 @@ lab.forFile(async () => {
   own = await authority.issue(GATEWAY, "rsa");
   [ann, guest] = await Promise.all([
     device(NS.ann, "ann", PASSWORDS.ann, "192.0.2.1", "192.0.2.2"),
-    device(NS.guest, "guest", PASSWORDS.guest, "192.0.2.5", "192.0.2.6"),
+    device(NS.guest, "guest", PASSWORDS.guest, "192.0.2.5", "192.0.2.6", ...GREEDY),
   ]);
   gateway = await lab.agent(NS.gateway, { credential: own, intent: intentOf(authority, own) });
 });
+
+const GUEST = caller("guest", "192.0.2.5", "192.0.2.6");
+/** The guest's device asks for an address of nobody's pool, for Ann's own, and for a second session in Ann's name. */
+const GREEDY: readonly PeerConnection[] = [
+  {
+    ...GUEST,
+    name: "elsewhere",
+    vips: ["10.99.0.9"],
+    children: [{ name: "elsewhere-all", remoteTs: ["10.1.0.0/16"], proposals: ["aes256gcm16"] }],
+  },
+  {
+    ...GUEST,
+    name: "hers",
+    vips: ["10.9.0.200"],
+    children: [{ name: "hers-all", remoteTs: ["10.1.0.0/16"], proposals: ["aes256gcm16"] }],
+  },
+  {
+    ...caller("ann", "192.0.2.5", "192.0.2.6"),
+    ...{ name: "second", unique: "never" },
+    children: [{ name: "second-all", remoteTs: ["10.1.0.0/16"], proposals: ["aes256gcm16"] }],
+  },
+];
 
 /** What a device's strongSwan has: its address, and what it reaches. */
 async function has(peer: Strongswan) {
@@ -79,6 +112,35 @@ describe("remote access as the control plane compiles it", () => {
       await reaches(NS.ann, first.vip, BEHIND.guests);
       await reaches(NS.guest, second.vip, BEHIND.guests);
       expect(await ping(NS.guest, BEHIND.office, { source: second.vip, count: 2 })).toMatchObject({ received: 0 });
+    },
+    40_000,
+  );
+
+  scenario(
+    { proves: [7, 8, 14], role: "responder" },
+    "refuses an address outside its share, one that is another's, and a session above the limit, and says whom",
+    async () => {
+      const says = (code: string, who: string) =>
+        eventually(`the gateway says ${code}`, async () => {
+          const lines = (await gateway.log(60)).split("\n");
+          return lines.some((line) => line.includes(code) && line.includes(`"refused":"${mailbox(who)}"`)) || undefined;
+        });
+      for (const [name, code] of [
+        ["elsewhere", "ike/address-outside-pool"],
+        ["hers", "ike/address-taken"],
+      ] as const) {
+        await guest.terminate({ ike: "home" }).catch(() => undefined);
+        await guest.initiate(`${name}-all`);
+        const [sa] = await guest.listSas(name);
+        expect(Number(sa?.localVips[0]?.split(".")[3])).toBeGreaterThanOrEqual(128);
+        expect(sa?.localVips).not.toContain("10.9.0.200");
+        await says(code, "guest");
+        await guest.terminate({ ike: name });
+      }
+      await expect(guest.initiate("second-all")).rejects.toThrow();
+      await says("ike/too-many-sas", "ann");
+      await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+      await guest.initiate("home-all");
     },
     40_000,
   );

@@ -167,6 +167,9 @@ describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins"
           const error = await fails(t, by);
           expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
           if (policy === "strict") expect(error.exchange).toBe("IKE_AUTH");
+          // What the control plane audits (docs/audit.md).
+          const told = (await lab.agent.log(60)).split("\n").findLast((line) => line.includes(`"${code}"`));
+          expect(told).toContain(`"refused":"${THEIRS}"`);
           expect(await lab.peer.listSas(t.id)).toEqual([]);
         },
         30_000,

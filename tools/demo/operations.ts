@@ -89,6 +89,24 @@ export interface RevokeRoadWarrior {
   };
 }
 
+export const AFTER_THEFT = `query afterTheft($person: ID!, $address: String!) {
+  leases(first: 1, filter: { roadWarriorId: $person, address: $address }) { edges { node { identity endedAt } } }
+  auditEntries(first: 20) { edges { node { action after } } }
+}`;
+export interface AfterTheft {
+  readonly leases: {
+    readonly edges: readonly { readonly node: { readonly identity: string; readonly endedAt: string | null } }[];
+  };
+  readonly auditEntries: {
+    readonly edges: readonly {
+      readonly node: {
+        readonly action: string;
+        readonly after: { readonly code?: string; readonly who?: string } | null;
+      };
+    }[];
+  };
+}
+
 export const HEALTH = `query health {
   fleetHealth { gateways gatewaysConnected tunnels tunnelsUp }
   tunnels(first: 10) {

@@ -3,6 +3,8 @@ import path from "node:path";
 import { eventually, firstReply, type Strongswan, startStrongswan } from "@sallyport/testkit";
 import type { Api } from "./api.ts";
 import {
+  AFTER_THEFT,
+  type AfterTheft,
   CREATE_HANDOVER,
   CREATE_POOL,
   CREATE_PROFILE,
@@ -20,12 +22,23 @@ import { HEADQUARTERS, NS } from "./world.ts";
 /** Addresses that people get. */
 const POOL = "10.30.0.0/24";
 
+export interface Theft {
+  /** From the mutation until the laptop's own strongSwan has no IKE SA any more: milliseconds. */
+  readonly toDropMs: number;
+  readonly refusedAgain: boolean;
+  /** Whether the lease was the person's, and has ended. */
+  readonly leaseEnded: boolean;
+  /** The code by which the audit log has the refusal. */
+  readonly audited: string;
+}
+
 /** Whoever travels with a laptop: remote access as an operator sets it up, and the laptop as its holder does. */
 export class RoadWarrior {
   readonly #api: Api;
   readonly #home: string;
   #laptop: Strongswan | undefined;
   #connection = "";
+  #address = "";
   #ids: { readonly person: string; readonly service: string; readonly profile: string } | undefined;
 
   constructor(api: Api, home: string) {
@@ -85,12 +98,13 @@ export class RoadWarrior {
     await this.#initiate();
     const [sa] = await laptop.listSas();
     const address = sa?.localVips[0] ?? "";
+    this.#address = address;
     await firstReply(NS.laptop, HEADQUARTERS.host, { source: address });
     return { toPingMs: performance.now() - since, address };
   }
 
-  /** The laptop was stolen. From the mutation until the laptop's own strongSwan has no IKE SA any more: milliseconds. */
-  async revoke(tell: (what: string) => void): Promise<{ readonly toDropMs: number; readonly refusedAgain: boolean }> {
+  /** The laptop was stolen. */
+  async revoke(tell: (what: string) => void): Promise<Theft> {
     const [ids, laptop] = this.#ready();
     const since = performance.now();
     tell("mutation revokeRoadWarrior");
@@ -110,7 +124,19 @@ export class RoadWarrior {
       () => false,
       () => true,
     );
-    return { toDropMs, refusedAgain };
+    const [leaseEnded, audited] = await this.#aftermath(ids.person);
+    return { toDropMs, refusedAgain, leaseEnded, audited };
+  }
+
+  /** What the control plane has on record: that the lease ended, and by what code the thief was refused. */
+  #aftermath(person: string): Promise<readonly [boolean, string]> {
+    return eventually("the control plane has it on record", async () => {
+      const { leases, auditEntries } = await this.#api.run<AfterTheft>(AFTER_THEFT, { person, address: this.#address });
+      const [lease] = leases.edges;
+      const refused = auditEntries.edges.find(({ node }) => node.action === "refusePeer")?.node.after;
+      const done = lease && lease.node.endedAt !== null && refused?.code !== undefined;
+      return done ? ([lease.node.identity === "ann@example.org", refused.code ?? ""] as const) : undefined;
+    });
   }
 
   /** As the page tells its reader to. */

@@ -21,6 +21,10 @@ export interface Outcome {
   readonly revokeToDropMs: number;
   /** Whether the laptop was refused when it tried again. */
   readonly revokedIsRefused: boolean;
+  /** Whether GraphQL has the laptop's lease as one that ended. */
+  readonly leaseEnded: boolean;
+  /** By what code the audit log has the refusal. */
+  readonly refusalAudited: string;
 }
 
 const WAYS = [
@@ -76,7 +80,7 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
   say.note("", say.green(`${seconds(branch.toPingMs)} from the mutation to the first ping across the tunnel`));
   await say.step("Partner: added with a pre-shared key, answered by strongSwan", (d) => fleet.addPartner(d));
 
-  const { issueToPingMs, revokeToDropMs, revokedIsRefused } = await roadWarrior(fleet, say);
+  const laptop = await roadWarrior(fleet, say);
 
   const pings = await say.step("Hosts ping each other across", () =>
     Promise.all(
@@ -98,7 +102,7 @@ export async function tell(fleet: Fleet, say: Narrator, setupStartedAt: number):
   });
   return {
     ...{ setupMs, onboardToPingMs: Math.round(branch.toPingMs), tunnels },
-    ...{ issueToPingMs, revokeToDropMs, revokedIsRefused },
+    ...laptop,
   };
 }
 
@@ -112,14 +116,17 @@ async function roadWarrior(fleet: Fleet, say: Narrator) {
   );
   say.note("its address", address);
   say.note("", say.green(`${seconds(toPingMs)} from the certificate to the first ping from the laptop`));
-  const { toDropMs, refusedAgain } = await say.step("The laptop is stolen: revoked everywhere", (d) =>
-    laptop.revoke(d),
+  const { toDropMs, refusedAgain, leaseEnded, audited } = await say.step(
+    "The laptop is stolen: revoked everywhere",
+    (d) => laptop.revoke(d),
   );
   say.note("", say.green(`${Math.round(toDropMs)} ms from the mutation until its SA was gone`));
   return {
     issueToPingMs: Math.round(toPingMs),
     revokeToDropMs: Math.round(toDropMs),
     revokedIsRefused: refusedAgain,
+    leaseEnded,
+    refusalAudited: audited,
   };
 }
 
@@ -148,9 +155,17 @@ function showHealth({ fleetHealth, tunnels }: Health, say: Narrator): void {
 const DROP_MS = 1_000;
 
 /** What is not as it should be, or undefined. */
-export function complaint({ tunnels, revokeToDropMs, revokedIsRefused }: Outcome): string | undefined {
+export function complaint({
+  tunnels,
+  revokeToDropMs,
+  revokedIsRefused,
+  leaseEnded,
+  refusalAudited,
+}: Outcome): string | undefined {
   if (revokeToDropMs > DROP_MS) return `the revoked laptop was dropped after ${revokeToDropMs} ms only`;
   if (!revokedIsRefused) return "the revoked laptop got in again";
+  if (!leaseEnded) return "the laptop's lease is somebody else's";
+  if (refusalAudited !== "pki/revoked") return `the refusal of the revoked laptop is audited as ${refusalAudited}`;
   if (tunnels.length !== WAYS.length) return `${tunnels.length} tunnels instead of ${WAYS.length}`;
   const bad = tunnels.find((t) => t.state !== "UP" || t.lossPct > 0);
   return bad && `the tunnel ${bad.name} is ${bad.state} and lost ${bad.lossPct} % of the pings`;

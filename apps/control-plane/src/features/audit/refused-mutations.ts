@@ -11,7 +11,7 @@ import { AuditService, isSecretName } from "./audit.service.js";
 import { REFUSAL_LIMITS, refusalEntry } from "./refusal.js";
 
 /** Refusals by what the organization permits, as against slips of the pen. */
-const AUDITED = /^(pki|certificates|pool|handover|remote-access|intent)\//;
+const AUDITED = /^(pki|certificates|pool|handover)\//;
 /** Callers whose refusals are counted; whoever was refused longest ago is forgotten first. */
 const MOST_CALLERS = 1_000;
 const MAX_TEXT = 200;
