@@ -1,4 +1,5 @@
 import { KERNEL, LIBRESWAN_NEEDS, NETWORK, STRONGSWAN, UNPACKED } from "../bootstrap/commands.mjs";
+import type { Place } from "./lanes.ts";
 
 export interface Count {
   passed: number;
@@ -6,8 +7,7 @@ export interface Count {
   skipped: number;
 }
 
-export interface Stage {
-  readonly name: string;
+export interface Stage extends Place {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly limitSeconds: number;
@@ -38,7 +38,7 @@ function jest(output: string, code: number): Count {
 }
 
 /** The line `N passed, N failed` with which a runner of our own ends. */
-function closingLine(output: string): Count {
+export function closingLine(output: string): Count {
   const [, passed, failed] = /^(\d+) passed, (\d+) failed$/m.exec(output) ?? [];
   return { passed: Number(passed ?? 0), failed: Number(failed ?? 0), skipped: 0 };
 }

@@ -38,8 +38,8 @@ export function processorsOf(list: string): number[] {
   });
 }
 
-/** Guests of one process take turns; those of several begin anywhere. */
-let turn = process.pid;
+/** Guests of one process take turns; those of several begin where their lane of the test run says, or anywhere. */
+let turn = Number(process.env.SALLYPORT_LANE ?? process.pid);
 
 /**
  * The processor that the next guest stays on. Its kernel and its programs run by turns, several times for each system call, and
