@@ -33,7 +33,13 @@ const TOPOLOGY: Topology = {
   ],
 };
 
-const lab = againstStrongswan(NS, TOPOLOGY).forEachTest(async () => {
+const OURS = "ours.test";
+const THEIRS = "theirs.test";
+const PSK = "no wrapping";
+const ID = "direct";
+
+/** Daemons take a guest longer to start than everything that a test does with them: each test gives them its own connection. */
+const lab = againstStrongswan(NS, TOPOLOGY).forFile(async () => {
   // Without a tunnel device a kernel needs some way towards the far network.
   for (const [end, via] of [
     ["ours", V4.theirs],
@@ -42,12 +48,37 @@ const lab = againstStrongswan(NS, TOPOLOGY).forEachTest(async () => {
     await ip(NS[end], "route", "add", "default", "via", via);
     await ip(NS[end], "-6", "route", "add", "default", "via", end === "ours" ? V6.theirs : V6.ours);
   }
+  return { peer: { secrets: [{ owners: [OURS, THEIRS], secret: PSK }] }, agent: { intent: gatewayIntent(OURS, []) } };
 });
+
+/** Devices of tests, which take them away again. */
+const devices: (readonly [namespace: string, device: string])[] = [];
+
+afterEach(async () => {
+  await lab.peer.unload(ID);
+  await lab.agent.change({ intent: gatewayIntent(OURS, []) });
+  await eventually("the peer has no SA", async () => (await lab.peer.listSas()).length === 0 || undefined);
+  for (const [namespace, device] of devices.splice(0)) await ip(namespace, "link", "del", device);
+}, 60_000);
 
 async function ip(namespace: string, ...args: string[]): Promise<void> {
   const child = spawn("ip", ["-n", namespace, ...args], { stdio: ["ignore", "ignore", "inherit"] });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`ip -n ${namespace} ${args.join(" ")} failed`);
+}
+
+/** A tunnel of the kernel's own between the ends, with an address at each. */
+async function addDevice(kind: "gre" | "ipip", addresses: Readonly<Record<"ours" | "theirs", string>>) {
+  const device = `${kind}1`;
+  for (const [end, other] of [
+    ["ours", "theirs"],
+    ["theirs", "ours"],
+  ] as const) {
+    await ip(NS[end], "link", "add", device, "type", kind, "local", V4[end], "remote", V4[other], "ttl", "64");
+    devices.push([NS[end], device]);
+    await ip(NS[end], "addr", "add", addresses[end], "dev", device);
+    await ip(NS[end], "link", "set", device, "mtu", "1442", "up");
+  }
 }
 
 interface Wanted {
@@ -61,15 +92,15 @@ interface Wanted {
 function tunnelOf(outer: 4 | 6): TunnelCase {
   const at = outer === 4 ? V4 : V6;
   const end = (name: "ours" | "theirs") => ({
-    name: `${name}.test`,
+    name: name === "ours" ? OURS : THEIRS,
     address: at[name],
     subnet: NETS[4][name],
     host: INSIDE[4][name],
   });
   return {
-    id: "direct",
+    id: ID,
     auth: "psk",
-    psk: "no wrapping",
+    psk: PSK,
     ike: ["aes256gcm16-prfsha256-x25519"],
     esp: ["aes256gcm16-x25519"],
     ours: end("ours"),
@@ -82,13 +113,9 @@ async function connect({ outer, child, theirs, initiator }: Wanted): Promise<{ p
   const base = peerConnection(tunnel);
   const intent = connectionIntent(tunnel);
   const connection: ConnectionIntent = { ...intent, children: intent.children.map((c) => ({ ...c, ...child })) };
-  const pair = await lab.start({
-    peer: {
-      secrets: [{ owners: [tunnel.ours.name, tunnel.theirs.name], secret: tunnel.psk ?? "" }],
-      connections: [{ ...base, children: base.children.map((c) => ({ ...c, ...theirs })) }],
-    },
-    agent: { intent: { ...gatewayIntent(tunnel.ours.name, []), connections: [connection] } },
-  });
+  const { pair } = lab;
+  await lab.peer.load({ connections: [{ ...base, children: base.children.map((c) => ({ ...c, ...theirs })) }] });
+  await lab.agent.change({ intent: { ...gatewayIntent(OURS, []), connections: [connection] } });
   if (initiator) await pair.up(tunnel, initiator);
   return { pair, tunnel };
 }
@@ -129,14 +156,7 @@ describe("transport mode", () => {
       `GRE inside, started by the first packet of ${starter === "ours" ? "our" : "the peer's"} side; nothing leaves before`,
       async () => {
         const gre = (end: "ours" | "theirs") => `${V4[end]}/32[gre]`;
-        for (const [end, other, address] of [
-          ["ours", "theirs", "10.9.0.1/30"],
-          ["theirs", "ours", "10.9.0.2/30"],
-        ] as const) {
-          await ip(NS[end], "link", "add", "gre1", "type", "gre", "local", V4[end], "remote", V4[other], "ttl", "64");
-          await ip(NS[end], "addr", "add", address, "dev", "gre1");
-          await ip(NS[end], "link", "set", "gre1", "mtu", "1442", "up");
-        }
+        await addDevice("gre", { ours: "10.9.0.1/30", theirs: "10.9.0.2/30" });
         const { pair, tunnel } = await connect({
           outer: 4,
           child: {
@@ -168,14 +188,7 @@ describe("transport mode", () => {
     "IPIP inside",
     async () => {
       const ipip = (end: "ours" | "theirs") => `${V4[end]}/32[4]`;
-      for (const [end, other, address] of [
-        ["ours", "theirs", "10.8.0.1/30"],
-        ["theirs", "ours", "10.8.0.2/30"],
-      ] as const) {
-        await ip(NS[end], "link", "add", "ipip1", "type", "ipip", "local", V4[end], "remote", V4[other]);
-        await ip(NS[end], "addr", "add", address, "dev", "ipip1");
-        await ip(NS[end], "link", "set", "ipip1", "up");
-      }
+      await addDevice("ipip", { ours: "10.8.0.1/30", theirs: "10.8.0.2/30" });
       const { pair, tunnel } = await connect({
         outer: 4,
         child: {

@@ -77,7 +77,7 @@ written by the test run itself; do not edit it. Each test compares both ends' vi
 through it. libreswan needs a kernel with ESP, so its tests are in the last column.
 
 \`\`\`
-npm test -- interop "interop in a kernel" "interop table"
+npm test -- interop "interop in a kernel" "interop with libreswan" "interop table"
 \`\`\`
 
 "userspace ESP": our own ESP over TUN and the peer's in user space, both in UDP. "kernel ESP": both ends' ESP is a Linux kernel's,

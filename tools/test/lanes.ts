@@ -1,5 +1,8 @@
-/** What of this machine a run of stages shares; two stages that use the same thing never run at the same time. */
-export type Shared = "namespaces" | "postgres";
+/**
+ * Of what this machine has only one; two stages that use the same never run at the same time. "namespaces": those of the machine's own
+ * kernel, whose names are fixed. "guest": a processor for a User Mode Linux guest, which takes one whole one.
+ */
+export type Shared = "namespaces" | "guest";
 
 /** Of a stage, what decides when it runs. */
 export interface Place {

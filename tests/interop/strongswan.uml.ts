@@ -1,0 +1,3 @@
+import { inGuest } from "./guest.js";
+
+await inGuest("kernel-|matrix|nat|moving|narrow-path|lifetimes|traps|templates|dead-peer|selectors|road-warrior", 100);
