@@ -8,7 +8,6 @@ const MAIN = path.join(import.meta.dirname, "tcp-main.ts");
 const node = (namespace: string, ...args: readonly (string | number)[]) =>
   spawnIn(namespace, process.execPath, [MAIN, ...args.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env.PATH },
   });
 
 /** A server that answers as many octets as it is sent; end it with `endProcess`. */

@@ -62,28 +62,22 @@ interface State {
   readonly ike: string | undefined;
 }
 
-/** What pluto says of its SAs, by its commands' names. */
+/** What pluto says of its SAs. */
 export interface Shown {
-  readonly showstates: string;
-  /** With counters that are not rounded to units. */
-  readonly trafficstatus: string;
+  /** Of whack's `--showstates`, and of its `--trafficstatus`, whose counters are not rounded to units. */
+  readonly status: string;
   readonly log: string;
 }
 
 /** Joins what was shown; `ikeOf` gives the name under which a connection's IKE SA goes. */
-export function readStates(
-  { showstates, trafficstatus, log }: Shown,
-  ikeOf: (connection: string) => string,
-): IkeView[] {
+export function readStates({ status, log }: Shown, ikeOf: (connection: string) => string): IkeView[] {
   const { states, identities } = readLog(log);
   const found: State[] = [];
   const spis = new Map<string, { out: string; in: string }>();
   const counters = new Map<string, { in: number; out: number }>();
-  for (const line of trafficstatus.split("\n")) {
-    const [, number = "", inward, out] = /#(\d+): .*inBytes=(\d+), outBytes=(\d+)/.exec(line) ?? [];
-    counters.set(number, { in: Number(inward), out: Number(out) });
-  }
-  for (const line of showstates.split("\n")) {
+  for (const line of status.split("\n")) {
+    const counted = /#(\d+): .*inBytes=(\d+), outBytes=(\d+)/.exec(line);
+    if (counted) counters.set(counted[1] ?? "", { in: Number(counted[2]), out: Number(counted[3]) });
     const state = /#(\d+): "([^"]+)".* (STATE_\w+) .*?(?:IKE SA #(\d+);)?[^#]*$/.exec(line);
     if (state) {
       const [, number = "", connection = "", name = "", ike] = state;

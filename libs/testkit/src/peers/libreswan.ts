@@ -189,8 +189,8 @@ export class Libreswan implements Peer {
 
   async listSas(ike?: string): Promise<readonly IkeView[]> {
     const shown = {
-      showstates: await this.whack(["--showstates"]),
-      trafficstatus: await this.whack(["--trafficstatus"]),
+      // Both at once: what is waited for asks this often, and to start a program takes a guest long.
+      status: await this.whack(["--showstates", "--trafficstatus"]),
       log: await this.log(Number.POSITIVE_INFINITY),
     };
     const all = readStates(shown, (name) => this.#connections.get(name)?.ike ?? name);
