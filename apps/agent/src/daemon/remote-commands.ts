@@ -11,7 +11,10 @@ type Action = NonNullable<Command["action"]>;
 export class RemoteCommands {
   readonly #challenges: ChallengeResponder;
 
-  constructor(private readonly daemon: Daemon) {
+  constructor(
+    private readonly daemon: Daemon,
+    private readonly useControlCertificate: (chain: readonly Uint8Array[]) => Promise<void>,
+  ) {
     this.#challenges = new ChallengeResponder(daemon.log);
   }
 
@@ -37,6 +40,9 @@ export class RemoteCommands {
       case "reauthenticate":
         gateway.reauthenticate(gateway.tunnel(action.value.tunnelId));
         return undefined;
+      case "useControlCertificate":
+        await this.useControlCertificate(action.value.chain);
+        return undefined;
       default:
         throw fault("agent/unknown-command", "this agent does not know the command", { field: "action" });
     }
@@ -48,15 +54,13 @@ export class RemoteCommands {
 }
 
 /** Keys of the certificates that an intent brings. */
-function namedKeys(intent: GatewayIntent | undefined): ReadonlySet<string> {
+export function namedKeys(intent: GatewayIntent | undefined): ReadonlySet<string> {
   const locals = (intent?.connections ?? []).flatMap(({ local, localRounds = [] }) => [local, ...localRounds]);
+  const named = [
+    ...(intent?.certificate ? [intent.certificate] : []),
+    ...locals.flatMap((local) => (local.method === "certificate" ? (local.certificates ?? []) : [])),
+  ];
   return new Set(
-    locals.flatMap((local) =>
-      local.method === "certificate"
-        ? (local.certificates ?? []).flatMap(({ leaf }) =>
-            leaf === undefined ? [] : keyName(readCertificate(Buffer.from(leaf, "base64")).spki),
-          )
-        : [],
-    ),
+    named.flatMap(({ leaf }) => (leaf === undefined ? [] : keyName(readCertificate(Buffer.from(leaf, "base64")).spki))),
   );
 }

@@ -3,7 +3,7 @@ import { Repeats } from "@sallyport/base";
 import { Severity } from "@sallyport/contract";
 import type { IkeEvent } from "@sallyport/ike";
 import type { GatewayIntent } from "@sallyport/intent";
-import { renew, renewalDue } from "../enrol/index.js";
+import { renew, renewalDue, withControl } from "../enrol/index.js";
 import { type Enrolment, type EnrolmentStore, IntentStore, RevocationStore } from "../store/index.js";
 import {
   ControlChannel,
@@ -25,6 +25,8 @@ const REFUSALS = { windowMs: 60_000, kinds: 64, subjects: 16 } as const;
 /** Changes that come together are told together. */
 const COALESCE_MS = 20;
 const RENEWAL_CHECK_MS = 3_600_000;
+/** Within which an answer is on its way. */
+const ANSWER_MS = 200;
 
 export interface SessionOptions {
   readonly daemon: Daemon;
@@ -42,6 +44,8 @@ export class Session {
   readonly #commands: RemoteCommands;
   readonly #refusals = new Repeats(REFUSALS);
   #enrolment: Enrolment;
+  /** Changes of the enrolment come one after the other: each writes all of it. */
+  #enrolling: Promise<void> = Promise.resolve();
   /** What was told last. */
   #told: Snapshot = new Map();
   /** States are told of all SAs, of which there may be thousands. */
@@ -51,11 +55,12 @@ export class Session {
   #stateTimer: NodeJS.Timeout | undefined;
   #countersTimer: NodeJS.Timeout | undefined;
   #renewalTimer: NodeJS.Timeout | undefined;
+  #reconnectTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: SessionOptions) {
     const { daemon, agentVersion } = options;
     this.#enrolment = options.enrolment;
-    this.#commands = new RemoteCommands(daemon);
+    this.#commands = new RemoteCommands(daemon, (chain) => this.#inTurn(() => this.#useControl(chain)));
     this.#keeper = new IntentKeeper({
       store: new IntentStore(daemon.options.stateDir),
       reporter: this.#reporter,
@@ -97,14 +102,15 @@ export class Session {
     this.#channel.start();
     await inForce;
     this.#scheduleCounters();
-    this.#renewalTimer = setInterval(() => void this.#renewWhenDue(), RENEWAL_CHECK_MS).unref();
-    await this.#renewWhenDue();
+    this.#renewalTimer = setInterval(() => void this.#inTurn(() => this.#renewWhenDue()), RENEWAL_CHECK_MS).unref();
+    await this.#inTurn(() => this.#renewWhenDue());
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.#stateTimer);
     clearTimeout(this.#countersTimer);
     clearInterval(this.#renewalTimer);
+    clearTimeout(this.#reconnectTimer);
     await this.#channel.stop();
     await this.#commands.close();
   }
@@ -194,6 +200,23 @@ export class Session {
     } catch (err) {
       log.warn({ err }, "the counters could not be read");
     }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#enrolling.then(work);
+    this.#enrolling = done.catch(() => {});
+    return done;
+  }
+
+  /** The stream is opened anew with it as soon as the answer is out. */
+  async #useControl(chain: readonly Uint8Array[]): Promise<void> {
+    const { daemon, store } = this.options;
+    const changed = withControl(this.#enrolment, chain, daemon.requested);
+    if (changed === undefined) return;
+    await store.save(changed);
+    this.#enrolment = changed;
+    this.#reconnectTimer = setTimeout(() => this.#channel.reconnect(), ANSWER_MS).unref();
+    daemon.log.info("the control channel's certificate was replaced");
   }
 
   async #renewWhenDue(): Promise<void> {

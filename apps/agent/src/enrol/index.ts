@@ -1,2 +1,2 @@
 export { type EnrolOptions, enrol } from "./enrol.js";
-export { type RenewalOptions, renew, renewalDue } from "./renew.js";
+export { type RenewalOptions, renew, renewalDue, withControl } from "./renew.js";

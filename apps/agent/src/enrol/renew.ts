@@ -1,3 +1,4 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type Fault, isFault } from "@sallyport/base";
@@ -68,4 +69,25 @@ export async function renew({ enrolment, store }: RenewalOptions): Promise<Enrol
     }
   }
   throw failure;
+}
+
+/**
+ * The enrolment with another certificate of the control channel (DER, leaf first); undefined when it has that one already.
+ * @throws enrol/bad-answer when its key was not made here, pki/*
+ */
+export function withControl(
+  enrolment: Enrolment,
+  chain: readonly Uint8Array[],
+  keys: { find(spki: Uint8Array): KeyObject | undefined },
+): Enrolment | undefined {
+  const [leaf = new Uint8Array()] = chain;
+  const { spki, fingerprint } = readCertificate(leaf, "chain");
+  const [present] = certificatesFromPem(enrolment.control.certificates) as [Uint8Array];
+  if (readCertificate(present).fingerprint === fingerprint) return undefined;
+  const privateKey = keys.find(spki);
+  if (privateKey === undefined) {
+    throw fault("enrol/bad-answer", "chain: the key of this certificate was not made here", { field: "chain" });
+  }
+  const pair = { privateKey, publicKey: createPublicKey(privateKey) };
+  return { ...enrolment, control: pairUp(pair, chain, "chain") };
 }

@@ -106,10 +106,14 @@ export function takesUser({ user = "*" }: { readonly user?: string | undefined }
   return wanted.startsWith("*") ? name.toLowerCase().endsWith(wanted.slice(1)) : name.toLowerCase() === wanted;
 }
 
-/** Name of the pre-shared key by which the peer proved itself in its first round, as long as that key is accepted and has one. */
+/**
+ * What the peer proved itself by in its first round: the fingerprint of a certificate, or the name of a pre-shared key as long as that
+ * key is accepted and has one.
+ */
 export function provenKeyId({ evidence, peer }: Pick<IkeSa, "evidence" | "peer">): string | undefined {
   const [auth] = peer?.remoteAuth ?? [];
-  const proof = evidence.find((e) => e.by === "psk" && e.round === 0);
+  const proof = evidence.find((e) => (e.by === "psk" || e.by === "certificate") && e.round === 0);
+  if (proof?.by === "certificate") return proof.fingerprint;
   if (auth?.method !== "psk" || proof?.by !== "psk") return undefined;
   return auth.keyIds?.[auth.secrets.findIndex((s) => sameSecret(s, proof.secret))];
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as breathe } from "node:timers/promises";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Inject, Injectable } from "@nestjs/common";
 import { type AgentMessage, CommandSchema, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
 import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
@@ -150,7 +150,7 @@ export class AgentSessions {
   #command({ commandId, gatewayId, action }: Message<"command">): void {
     const session = this.#byGateway.get(gatewayId);
     if (session === undefined) return;
-    const command = create(CommandSchema, { id: commandId, action });
+    const command = create(CommandSchema, { id: commandId, action: onTheWire(action) });
     session.command(command, (problem, csr) => {
       const { name } = session.peer;
       this.log.info({ gateway: name, ...told(action), problem }, "an agent answered a command");
@@ -223,6 +223,12 @@ export class AgentSessions {
     };
     this.#timers.push(setInterval(() => void run(), ms).unref());
   }
+}
+
+/** As the contract has it: octets are text between replicas. */
+function onTheWire(action: Message<"command">["action"]): MessageInitShape<typeof CommandSchema>["action"] {
+  if (action.case !== "useControlCertificate") return action;
+  return { case: action.case, value: { chain: action.value.chain.map((der) => Buffer.from(der, "base64")) } };
 }
 
 /** What of a command may stand in a log: the answer to a challenge is for its authority alone. */

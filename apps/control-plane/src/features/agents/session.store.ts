@@ -38,6 +38,7 @@ export class PrismaSessionStore extends SessionStore {
       replicaId: session.replicaId,
       contractVersion: hello.contractVersion,
       origin: peer.origin ?? null,
+      fingerprint: peer.fingerprint,
       openedAt: now,
       seenAt: now,
     };

@@ -80,6 +80,18 @@ export class AuthorityService {
     return { id, authority: open(row, await above(tx, row)), store: this.keys(tx, organizationId) };
   }
 
+  /** Certificates (DER) of a CA and of those above it, the root last. */
+  async chain(tx: Tx, organizationId: string | null, id: string): Promise<readonly Uint8Array[]> {
+    const row = await tx.certificateAuthority.findFirstOrThrow({ where: { organizationId, id } });
+    return [row, ...(await above(tx, row))].map((r) => r.certificate);
+  }
+
+  /** The id of the root above a CA, its own when it is one. */
+  async rootOf(tx: Tx, organizationId: string | null, id: string): Promise<string> {
+    const row = await tx.certificateAuthority.findFirstOrThrow({ where: { organizationId, id } });
+    return (await above(tx, row)).at(-1)?.id ?? row.id;
+  }
+
   /** The CA that issues now. */
   async issuing(tx: Tx, scope: AuthorityScope): Promise<OpenAuthority> {
     const rows = await this.#rows(tx, scope);

@@ -17,18 +17,22 @@ export class IssuedCredentials extends GatewayCredentials {
   override async load(tx: Tx, organizationId: string): Promise<Credentials> {
     const roots = await this.authorities.roots(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
     const issued = await tx.certificate.findMany({
-      where: { organizationId, purpose: "GATEWAY_IDENTITY", supersededAt: null, revokedAt: null },
+      where: { organizationId, purpose: "GATEWAY_IDENTITY", standby: false, supersededAt: null, revokedAt: null },
       select: {
         gatewayId: true,
         fingerprint: true,
+        certificate: true,
+        replacesId: true,
         authority: { select: { level: true, certificate: true } },
       },
     });
     const certificates = new Map<string, CertificateReference>();
-    for (const { gatewayId, fingerprint, authority } of issued) {
+    for (const { gatewayId, fingerprint, authority, certificate, replacesId } of issued) {
       if (gatewayId === null || authority === null) continue;
       const intermediates = authority.level === "ROOT" ? [] : [base64(authority.certificate)];
-      certificates.set(gatewayId, { fingerprint, intermediates });
+      // The agent has those that it asked for itself; one of a rotation comes with the intent.
+      const leaf = replacesId === null ? {} : { leaf: base64(certificate) };
+      certificates.set(gatewayId, { fingerprint, intermediates, ...leaf });
     }
     return {
       certificates,

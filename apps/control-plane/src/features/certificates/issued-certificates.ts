@@ -21,6 +21,10 @@ export interface Issuance {
   readonly profileId?: string;
   /** The one that it was renewed or re-keyed from. */
   readonly replacesId?: string;
+  /** Chosen beforehand, so that who does it twice finds what the first time has made. */
+  readonly id?: string;
+  /** It waits beside the one that its gateway shows. */
+  readonly standby?: boolean;
 }
 
 /** Rows of certificates that our CAs issued. Every way to issue or revoke one leads through here, and so into the log. */

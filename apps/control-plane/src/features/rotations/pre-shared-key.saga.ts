@@ -1,18 +1,17 @@
 import { Injectable } from "@nestjs/common";
-import type { ConnectionIntent } from "@sallyport/intent";
+import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
 import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
-import type { Gateway, IkeSa, Tunnel } from "../../platform/prisma/generated/client.js";
+import type { Gateway, Tunnel } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { StoredIntentService } from "../intents/stored-intent.service.js";
 import { SecretService, type TunnelKeys } from "../secrets/secret.service.js";
 import { fault } from "./faults.js";
+import { IntentWatch } from "./intent-watch.js";
+import { ReportedSas } from "./reported-sas.js";
 import type { Guard, Saga, SagaStep, Subject } from "./saga.js";
 
 type Target = Tunnel & { readonly left: Gateway; readonly right: Gateway | null };
-
-/** States of IKE SAs that carry what is negotiated from now on; others are on their way in or out. */
-const LIVE: readonly string[] = ["established", "rekeying"];
 
 /** An attempt that comes to nothing is followed by another after so many seconds: IKE SAs may take 30 s to make room for the new. */
 const REAUTHENTICATE_AGAIN = 60;
@@ -62,12 +61,9 @@ export class PreSharedKeySaga implements Saga {
     perform: (subject, guard) => this.#drop(subject, guard),
     // What they run may be from before the new key was introduced, with that still on its way to them.
     waitsFor: (subject) =>
-      this.#bothRun(
-        subject,
-        "forget the new key",
-        ({ peer }) => isOnly(peer, (id) => id !== subject.id),
-        (gatewayId) => this.intents.isUpToDate(subject.organizationId, gatewayId),
-      ),
+      this.#bothRun(subject, "forget the new key", ({ peer }) => isOnly(peer, (id) => id !== subject.id), {
+        settled: true,
+      }),
   };
 
   constructor(
@@ -76,6 +72,8 @@ export class PreSharedKeySaga implements Saga {
     private readonly secrets: SecretService,
     private readonly intents: StoredIntentService,
     private readonly commands: AgentCommands,
+    private readonly watch: IntentWatch,
+    private readonly sas: ReportedSas,
   ) {}
 
   async isSwitched(subject: Subject): Promise<boolean> {
@@ -124,22 +122,9 @@ export class PreSharedKeySaga implements Saga {
   }
 
   async #unproven(subject: Subject): Promise<string | undefined> {
-    const { left, right } = await this.#find(this.database.client, subject);
-    for (const gateway of [left, right]) {
-      if (!gateway) continue;
-      const sas = await this.database.client.ikeSa.findMany({
-        where: {
-          organizationId: subject.organizationId,
-          end: { organizationId: subject.organizationId, tunnelId: subject.subjectId, gatewayId: gateway.id },
-        },
-      });
-      const proven = (sa: IkeSa) => sa.keyId === subject.id;
-      if (
-        sas.some((sa) => LIVE.includes(sa.state) && proven(sa)) &&
-        sas.every((sa) => sa.keyId === null || proven(sa))
-      ) {
-        continue;
-      }
+    const tunnel = await this.#find(this.database.client, subject);
+    for (const gateway of [tunnel.left, tunnel.right]) {
+      if (!gateway || (await this.sas.provenBy(tunnel, gateway, subject.id)) === "proven") continue;
       return `${gateway.name} has not reported that its IKE SAs rest on the new key`;
     }
     return undefined;
@@ -150,18 +135,13 @@ export class PreSharedKeySaga implements Saga {
     subject: Subject,
     what: string,
     is: (connection: ConnectionIntent) => boolean,
-    settled: (gatewayId: string) => Promise<boolean> = async () => true,
+    options: { readonly settled?: boolean } = {},
   ): Promise<string | undefined> {
-    const { organizationId } = subject;
     const { key, left, right } = await this.#find(this.database.client, subject);
+    const has = ({ connections }: GatewayIntent) => connections.some((c) => c.id === key && is(c));
     for (const gateway of [left, right]) {
-      if (!gateway) continue;
-      const intent = await this.intents.inForce(organizationId, gateway.id);
-      const connection = intent?.connections.find((c) => c.id === key);
-      if (connection && is(connection) && (await settled(gateway.id))) continue;
-      const refusal = await this.intents.refusal(organizationId, gateway.id);
-      if (refusal !== undefined) throw fault("rotation/refused", `${gateway.name} refuses: ${refusal}`);
-      return `${gateway.name} does not ${what} yet`;
+      const waitsFor = gateway && (await this.watch.waitsFor(gateway, what, has, options));
+      if (waitsFor) return waitsFor;
     }
     return undefined;
   }

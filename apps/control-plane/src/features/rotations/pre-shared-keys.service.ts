@@ -1,16 +1,13 @@
 import { Injectable } from "@nestjs/common";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
-import { checkUuid } from "../../platform/input.js";
 import type { Rotation } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
-import { type NewItem, type RotationInput, RotationService } from "./rotation.service.js";
+import { checkIds, type NewItem, type RotationInput, RotationService } from "./rotation.service.js";
 
 export interface PreSharedKeysInput extends RotationInput {
   readonly tunnelIds?: readonly string[] | null | undefined;
 }
-
-const MAX_TUNNELS = 1_000;
 
 /** Begins rotations of tunnels' pre-shared keys. */
 @Injectable()
@@ -19,14 +16,7 @@ export class PreSharedKeyRotations {
 
   /** Of these tunnels, or of every one whose two gateways are ours, are enrolled and use a pre-shared key. */
   begin(context: TenantContext, input: PreSharedKeysInput): Promise<Rotation> {
-    const ids = input.tunnelIds?.map((id, i) => checkUuid(id, `input.tunnelIds[${i}]`));
-    if (ids && (ids.length > MAX_TUNNELS || new Set(ids).size < ids.length)) {
-      throw apiFault("api/bad-input", "too many tunnels, or one of them twice", {
-        field: "input.tunnelIds",
-        value: `${ids.length} ids`,
-        expected: `at most ${MAX_TUNNELS} tunnels, each once`,
-      });
-    }
+    const ids = checkIds(input.tunnelIds, "input.tunnelIds");
     return this.rotations.begin(context, "rotatePreSharedKeys", "PRE_SHARED_KEY", input, (tx) =>
       find(tx, context.organizationId, ids),
     );

@@ -11,9 +11,11 @@ import { LOG, type Log } from "../../platform/log/log.js";
 import type { Rotation } from "../../platform/prisma/generated/client.js";
 import { RotationState } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
+import { GatewayCertificateRotations } from "./gateway-certificates.service.js";
 import { PreSharedKeyRotations } from "./pre-shared-keys.service.js";
 import { RotationService } from "./rotation.service.js";
 import {
+  RotateGatewaysInput,
   RotatePreSharedKeysInput,
   RotationConnection,
   RotationEventConnection,
@@ -30,6 +32,7 @@ export class RotationResolver {
   constructor(
     private readonly service: RotationService,
     private readonly preSharedKeys: PreSharedKeyRotations,
+    private readonly gatewayCertificates: GatewayCertificateRotations,
     private readonly sagas: Sagas,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -62,6 +65,29 @@ export class RotationResolver {
     @Args("input", { description: "Which keys, and when." }) input: RotatePreSharedKeysInput,
   ) {
     return this.preSharedKeys.begin(context, input);
+  }
+
+  @Mutation(() => RotationType, {
+    description:
+      "Has gateways make new keys, certifies them, and moves their tunnels to them without losing a packet; the old certificates are revoked.",
+  })
+  @Allow("secret:write")
+  rotateGatewayCertificates(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "Which gateways, and when." }) input: RotateGatewaysInput,
+  ) {
+    return this.gatewayCertificates.begin(context, "GATEWAY_CERTIFICATE", input);
+  }
+
+  @Mutation(() => RotationType, {
+    description: "Has agents make new keys for their channel to the control plane; the old certificates are revoked.",
+  })
+  @Allow("secret:write")
+  rotateAgentCertificates(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "Which gateways, and when." }) input: RotateGatewaysInput,
+  ) {
+    return this.gatewayCertificates.begin(context, "AGENT_CERTIFICATE", input);
   }
 
   @Mutation(() => RotationType, { description: "Holds a rotation between two steps." })

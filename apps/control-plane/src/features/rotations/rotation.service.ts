@@ -38,6 +38,8 @@ export interface Progress {
   readonly skipped: number;
 }
 
+/** That one rotation may be told by their ids. */
+const MAX_ITEMS = 1_000;
 const MAX_BATCH = 100;
 const MAX_PATIENCE = 86_400;
 /** How far away a start may lie. */
@@ -187,6 +189,17 @@ export class RotationService {
       skipped: of("SKIPPED"),
     };
   }
+}
+
+/** Which of them, when they are named. @throws api/bad-input */
+export function checkIds(given: readonly string[] | null | undefined, field: string): readonly string[] | undefined {
+  const ids = given?.map((id, i) => checkUuid(id, `${field}[${i}]`));
+  if (ids === undefined || (ids.length <= MAX_ITEMS && new Set(ids).size === ids.length)) return ids;
+  throw apiFault("api/bad-input", "too many ids, or one of them twice", {
+    field,
+    value: `${ids.length} ids`,
+    expected: `at most ${MAX_ITEMS}, each once`,
+  });
 }
 
 function checked({ batch, patienceSeconds, startAt, window }: RotationInput) {

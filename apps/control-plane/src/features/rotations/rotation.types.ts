@@ -7,7 +7,14 @@ import { MaintenanceWindowInput } from "./window.types.js";
 registerEnumType(RotationKind, {
   name: "RotationKind",
   description: "What is rotated.",
-  valuesMap: { PRE_SHARED_KEY: { description: "Pre-shared keys of tunnels between our gateways." } },
+  valuesMap: {
+    PRE_SHARED_KEY: { description: "Pre-shared keys of tunnels between our gateways." },
+    GATEWAY_CERTIFICATE: { description: "Keys and certificates that gateways show their IKE peers." },
+    AGENT_CERTIFICATE: { description: "Keys and certificates that gateways' agents show the control plane." },
+    MASTER_KEY: { description: "The master key that what is secret is sealed under in the database." },
+    ISSUING_AUTHORITY: { description: "The authority that certifies gateways, below the same root." },
+    ROOT_AUTHORITY: { description: "The root that gateways trust, and the issuing authority below it." },
+  },
 });
 
 registerEnumType(RotationState, {
@@ -185,14 +192,8 @@ export class RotationType {
 @ObjectType("RotationConnection", { description: "A page of rotations." })
 export class RotationConnection extends connectionType(RotationType, "Rotation") {}
 
-@InputType({ description: "Which pre-shared keys are rotated, and when." })
-export class RotatePreSharedKeysInput {
-  @Field(() => [ID], {
-    nullable: true,
-    description: "Which tunnels; absent: every one between enrolled gateways in networks with pre-shared keys.",
-  })
-  tunnelIds?: string[] | null;
-
+@InputType({ description: "How and when a rotation goes." })
+export class RotationInput {
   @Field(() => Int, { defaultValue: 1, description: "How many at once, 1 to 100." })
   batch!: number;
 
@@ -207,4 +208,19 @@ export class RotatePreSharedKeysInput {
 
   @Field(() => MaintenanceWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
   window?: MaintenanceWindowInput | null;
+}
+
+@InputType({ description: "Which pre-shared keys are rotated, and when." })
+export class RotatePreSharedKeysInput extends RotationInput {
+  @Field(() => [ID], {
+    nullable: true,
+    description: "Which tunnels; absent: every one between enrolled gateways in networks with pre-shared keys.",
+  })
+  tunnelIds?: string[] | null;
+}
+
+@InputType({ description: "Which gateways' keys and certificates are rotated, and when." })
+export class RotateGatewaysInput extends RotationInput {
+  @Field(() => [ID], { nullable: true, description: "Which gateways; absent: every one that is enrolled." })
+  gatewayIds?: string[] | null;
 }

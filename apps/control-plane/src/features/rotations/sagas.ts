@@ -1,5 +1,7 @@
 import { Injectable } from "@nestjs/common";
 import type { RotationKind } from "../../platform/prisma/generated/enums.js";
+import { AgentCertificateSaga } from "./agent-certificate.saga.js";
+import { GatewayCertificateSaga } from "./gateway-certificate.saga.js";
 import { PreSharedKeySaga } from "./pre-shared-key.saga.js";
 import type { Saga } from "./saga.js";
 
@@ -8,8 +10,16 @@ import type { Saga } from "./saga.js";
 export class Sagas {
   readonly #sagas: Readonly<Record<RotationKind, Saga>>;
 
-  constructor(preSharedKey: PreSharedKeySaga) {
-    this.#sagas = { PRE_SHARED_KEY: preSharedKey };
+  constructor(
+    preSharedKey: PreSharedKeySaga,
+    gatewayCertificate: GatewayCertificateSaga,
+    agentCertificate: AgentCertificateSaga,
+  ) {
+    this.#sagas = {
+      PRE_SHARED_KEY: preSharedKey,
+      GATEWAY_CERTIFICATE: gatewayCertificate,
+      AGENT_CERTIFICATE: agentCertificate,
+    };
   }
 
   of(kind: RotationKind): Saga {

@@ -113,7 +113,7 @@ export class IkeSaType {
   @Field(() => String, {
     nullable: true,
     description:
-      "Id of the pre-shared key by which the other end proved itself; null: by something else, or not known.",
+      "What the other end proved itself by: the id of a pre-shared key, or the SHA-256 of a certificate; null: something else, or not known.",
   })
   keyId!: string | null;
 

@@ -16,6 +16,7 @@ const agentAction = z.discriminatedUnion("case", [
     case: z.literal("presentChallenge"),
     value: z.object({ type: z.string(), name: z.string(), token: z.string(), keyAuthorization: z.string() }),
   }),
+  z.object({ case: z.literal("useControlCertificate"), value: z.object({ chain: z.array(z.string()) }) }),
   z.object({ case: z.literal("withdrawChallenge"), value: z.object({ token: z.string() }) }),
 ]);
 

@@ -1,0 +1,158 @@
+import { Injectable } from "@nestjs/common";
+import type { GatewayIntent } from "@sallyport/intent";
+import { Database } from "../../platform/database/database.js";
+import type { Gateway, Tunnel } from "../../platform/prisma/generated/client.js";
+import { AgentCommands } from "../agents/agent-commands.service.js";
+import { AuthorityService } from "../certificates/authority.service.js";
+import { IntentWatch } from "./intent-watch.js";
+import { ReportedSas } from "./reported-sas.js";
+import type { Saga, SagaStep, Subject } from "./saga.js";
+import { WaitingCertificates } from "./waiting-certificates.js";
+
+type Joined = Tunnel & { readonly left: Gateway; readonly right: Gateway };
+
+/** An attempt that comes to nothing is followed by another after so many seconds: IKE SAs may take 30 s to make room for the new. */
+const REAUTHENTICATE_AGAIN = 60;
+/** Tunnels that are authenticated anew at a time; the others wait for the next time. */
+const AT_ONCE = 64;
+const PURPOSE = "GATEWAY_IDENTITY";
+
+/** What a gateway shows its IKE peers. The new certificate has the id of the rotation's item. */
+@Injectable()
+export class GatewayCertificateSaga implements Saga {
+  readonly kind = "GATEWAY_CERTIFICATE";
+  readonly pivot = "switch";
+  readonly steps: readonly [SagaStep, ...SagaStep[]] = [
+    {
+      name: "introduce",
+      does: "The gateway makes a new key, which is certified; it still shows the old certificate, and its peers take both.",
+      impact: "UNTOUCHED",
+      perform: (subject, guard) => this.certificates.issue(subject, PURPOSE, guard),
+      waitsFor: (subject) => this.#notTrusting(subject),
+    },
+    {
+      name: "switch",
+      does: "The gateway shows the new certificate from the next authentication on.",
+      impact: "UNTOUCHED",
+      perform: (subject, guard) => this.certificates.switch(subject, PURPOSE, guard),
+      waitsFor: (subject) => this.#notShown(subject),
+    },
+    {
+      name: "prove",
+      does: "Its tunnels are authenticated anew beside the SAs that stand, until every IKE SA of its peers rests on the new certificate.",
+      impact: "REKEYED",
+      repeat: REAUTHENTICATE_AGAIN,
+      perform: (subject) => this.#reauthenticate(subject),
+      waitsFor: (subject) => this.#unproven(subject),
+    },
+    {
+      name: "retire",
+      does: "The old certificate is revoked.",
+      impact: "UNTOUCHED",
+      perform: (subject, guard) => this.certificates.revokeOld(subject, PURPOSE, guard),
+      waitsFor: async () => undefined,
+    },
+  ];
+  readonly undo: SagaStep = {
+    name: "undo",
+    does: "The new certificate is revoked, which nobody has seen.",
+    impact: "UNTOUCHED",
+    perform: (subject, guard) => this.certificates.takeBack(subject, guard),
+    waitsFor: async () => undefined,
+  };
+
+  constructor(
+    private readonly database: Database,
+    private readonly certificates: WaitingCertificates,
+    private readonly authorities: AuthorityService,
+    private readonly commands: AgentCommands,
+    private readonly watch: IntentWatch,
+    private readonly sas: ReportedSas,
+  ) {}
+
+  isSwitched(subject: Subject): Promise<boolean> {
+    return this.certificates.isSwitched(subject);
+  }
+
+  /** Peers that do not take what both certificates lead to. */
+  async #notTrusting(subject: Subject): Promise<string | undefined> {
+    const { present, made } = await this.certificates.find(subject, PURPOSE);
+    const { client } = this.database;
+    const rows = [present, made].flatMap((c) => (c?.authorityId ? [c.authorityId] : []));
+    const roots = await Promise.all(
+      [...new Set(rows)].map((id) => this.authorities.rootOf(client, subject.organizationId, id)),
+    );
+    for (const { peer, key } of await this.#tunnels(subject)) {
+      const takes = (intent: GatewayIntent) => trusts(intent, key, roots);
+      const waitsFor = await this.watch.waitsFor(peer, "accept the new certificate", takes);
+      if (waitsFor !== undefined) return waitsFor;
+    }
+    return undefined;
+  }
+
+  async #notShown(subject: Subject): Promise<string | undefined> {
+    const { gateway, present } = await this.certificates.find(subject, PURPOSE);
+    const shows = ({ certificate }: GatewayIntent) => certificate?.fingerprint === present.fingerprint;
+    return this.watch.waitsFor(gateway, "show the new certificate", shows);
+  }
+
+  /** Who cannot be reached now is asked again later; what is missing, `#unproven` tells. */
+  async #reauthenticate(subject: Subject): Promise<void> {
+    const { organizationId } = subject;
+    const { present } = await this.certificates.find(subject, PURPOSE);
+    const wanting: Joined[] = [];
+    for (const { tunnel, peer } of await this.#tunnels(subject)) {
+      if (wanting.length >= AT_ONCE) break;
+      if ((await this.sas.provenBy(tunnel, peer, present.fingerprint)) !== "proven") wanting.push(tunnel);
+    }
+    await Promise.allSettled(
+      wanting.map(({ key: tunnelId, leftGatewayId: gatewayId }) =>
+        this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value: { tunnelId, childId: "" } }),
+      ),
+    );
+  }
+
+  /** A peer that is away and has no SA has nothing to lose: the next that it makes shows it the new certificate. */
+  async #unproven(subject: Subject): Promise<string | undefined> {
+    const { present } = await this.certificates.find(subject, PURPOSE);
+    for (const { tunnel, peer } of await this.#tunnels(subject)) {
+      const proof = await this.sas.provenBy(tunnel, peer, present.fingerprint);
+      if (proof === "proven") continue;
+      const { organizationId, id: gatewayId } = peer;
+      if (proof === "none" && !(await this.commands.reaches({ organizationId, gatewayId }))) continue;
+      return `${peer.name} has not reported that its IKE SAs rest on the new certificate`;
+    }
+    return undefined;
+  }
+
+  /** To our other gateways, by certificate. */
+  async #tunnels({ organizationId, subjectId }: Subject) {
+    const enrolled = { is: { organizationId, state: "ENROLLED" } } as const;
+    const rows = await this.database.client.tunnel.findMany({
+      where: {
+        organizationId,
+        OR: [{ leftGatewayId: subjectId }, { rightGatewayId: subjectId }],
+        network: { is: { organizationId, authentication: "CERTIFICATE" } },
+        left: enrolled,
+        right: enrolled,
+      },
+      orderBy: { id: "asc" },
+      include: { left: true, right: true },
+    });
+    return rows.flatMap(({ right, ...row }) => {
+      if (right === null) return [];
+      const tunnel: Joined = { ...row, right };
+      return [{ tunnel, key: row.key, peer: row.leftGatewayId === subjectId ? right : row.left }];
+    });
+  }
+}
+
+/** Whether this connection of an intent takes certificates below all of these roots. */
+export function trusts(
+  { connections }: Pick<GatewayIntent, "connections">,
+  key: string,
+  roots: readonly string[],
+): boolean {
+  const peer = connections.find((c) => c.id === key)?.peer;
+  return peer?.method === "certificate" && roots.every((id) => peer.trustAnchorIds.includes(id));
+}
