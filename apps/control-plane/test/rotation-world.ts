@@ -1,12 +1,14 @@
 import { jest } from "@jest/globals";
 import { type ConnectionIntent, type GatewayIntent, parseIntent } from "@sallyport/intent";
+import { createRequest, generateKeys, readCertificate, spkiOf } from "@sallyport/pki";
 import { AgentCommands } from "../src/features/agents/agent-commands.service.js";
 import { IntentService } from "../src/features/intents/intent.service.js";
 import { Prover } from "../src/features/intents/prover.js";
-import { PreSharedKeySaga } from "../src/features/rotations/pre-shared-key.saga.js";
 import { RotationStore } from "../src/features/rotations/rotation.store.js";
-import type { Saga, SagaStep } from "../src/features/rotations/saga.js";
+import type { SagaStep } from "../src/features/rotations/saga.js";
+import { Sagas } from "../src/features/rotations/sagas.js";
 import { Jobs } from "../src/platform/outbox/jobs.js";
+import { type NetworkAuthentication, RotationKind } from "../src/platform/prisma/generated/enums.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -27,6 +29,12 @@ export interface ShownRotation {
   readonly history: { readonly edges: readonly { readonly node: Readonly<Record<string, string | null>> }[] };
 }
 
+const MUTATIONS = {
+  PRE_SHARED_KEY: ["rotatePreSharedKeys", "RotatePreSharedKeysInput"],
+  GATEWAY_CERTIFICATE: ["rotateGatewayCertificates", "RotateGatewaysInput"],
+  AGENT_CERTIFICATE: ["rotateAgentCertificates", "RotateGatewaysInput"],
+} as const;
+
 class Killed extends Error {}
 
 /** What a change of an item tells, as part of a point's name. */
@@ -35,11 +43,12 @@ function told(argument: unknown): string[] {
   return [`${argument.what}`, ...("step" in argument ? [`${argument.step}`] : [])];
 }
 
-/** An agent that has nothing but its intent, and the IKE SA of each tunnel: the key that proved the other end. */
+/** An agent that has nothing but its intent, keys by what asked for them, and the IKE SA of each tunnel: what proved the other end. */
 class Agent {
   revision = 0;
   intent: GatewayIntent | undefined;
   readonly proven = new Map<string, string>();
+  readonly keys = new Map<string, Awaited<ReturnType<typeof generateKeys>>>();
 
   constructor(readonly gatewayId: string) {}
 
@@ -49,12 +58,24 @@ class Agent {
 
   own(key: string): string {
     const local = this.connection(key)?.local;
-    return local?.method === "psk" ? local.keyId : "";
+    return local?.method === "psk" ? local.keyId : (this.intent?.certificate?.fingerprint ?? "");
   }
 
   accepted(key: string): string[] {
     const peer = this.connection(key)?.peer;
     return peer?.method === "psk" ? [peer.keyId, ...(peer.alsoAccepted ?? []).map((k) => k.keyId)] : [];
+  }
+
+  anchors(key: string): readonly string[] {
+    const peer = this.connection(key)?.peer;
+    return peer?.method === "certificate" ? peer.trustAnchorIds : [];
+  }
+
+  /** A request with the key that this id stands for. */
+  async request(id: string): Promise<Uint8Array> {
+    const pair = this.keys.get(id) ?? (await generateKeys());
+    this.keys.set(id, pair);
+    return createRequest(pair, "ignored");
   }
 }
 
@@ -64,7 +85,8 @@ export class RotationWorld {
   /** What must never be. */
   readonly broken: string[] = [];
   tunnels: { readonly id: string; readonly key: string; readonly left: string; readonly right: string }[] = [];
-  readonly #saga: Saga;
+  /** Of gateways' certificates, by fingerprint: the root above, and whether it is revoked. */
+  readonly #certificates = new Map<string, { readonly root: string; readonly revoked: boolean }>();
   /** Points that a process is still to die at; at every one, when undefined. */
   #fatal: ReadonlySet<string> | "every" = new Set();
   readonly #passed = new Set<string>();
@@ -75,12 +97,17 @@ export class RotationWorld {
     jest
       .spyOn(get(Prover), "judge")
       .mockImplementation(async (claims) => new Map(claims.map((c) => [c.digest, undefined])));
-    jest.spyOn(get(AgentCommands), "give").mockImplementation(async (_, action) => {
+    jest.spyOn(get(AgentCommands), "give").mockImplementation(async ({ gatewayId }, action) => {
       if (action.case === "reauthenticate") await this.reauthenticate(action.value.tunnelId);
+      if (action.case === "requestCertificate") return this.agents.get(gatewayId)?.request(action.value.id);
+      if (action.case === "useControlCertificate") await this.connect(gatewayId, action.value.chain);
       return undefined;
     });
-    this.#saga = get(PreSharedKeySaga);
-    for (const step of [...this.#saga.steps, this.#saga.undo]) this.#mortal(step, "perform");
+    jest.spyOn(get(AgentCommands), "reaches").mockResolvedValue(true);
+    const sagas = get(Sagas);
+    for (const saga of Object.values(RotationKind).map((kind) => sagas.of(kind))) {
+      for (const step of [...saga.steps, saga.undo]) this.#mortal(step, "perform");
+    }
     const store = get(RotationStore);
     for (const method of ["claim", "change", "nextTick", "move"] as const) this.#mortal(store, method);
     const release = store.release.bind(store);
@@ -88,7 +115,7 @@ export class RotationWorld {
     jest.spyOn(store, "release").mockImplementation(async (...args) => (this.#dead ? undefined : release(...args)));
   }
 
-  static async start(spokes: number): Promise<RotationWorld> {
+  static async start(spokes: number, authentication: NetworkAuthentication): Promise<RotationWorld> {
     const world = new RotationWorld(await startControlPlane({ SALLYPORT_ROLES: "api" }));
     const { cp } = world;
     const site = async (name: string, subnet: string, host?: string) => {
@@ -103,7 +130,7 @@ export class RotationWorld {
     const hub = await site("Hub", "10.1.0.0/16", "198.51.100.1");
     const ids: string[] = [];
     for (let i = 0; i < spokes; i++) ids.push(await site(`Spoke ${i}`, `10.${i + 2}.0.0/16`));
-    const input = { name: "Keyed", hubGatewayIds: [hub], spokeGatewayIds: ids, authentication: "PRE_SHARED_KEY" };
+    const input = { name: "Keyed", hubGatewayIds: [hub], spokeGatewayIds: ids, authentication };
     await cp.get(CREATE_NETWORK, { input });
     const rows = await query(
       cp.connection,
@@ -155,6 +182,7 @@ export class RotationWorld {
       await jobs.run({ id: `outbox-${id}`, name: "", data: {} }).catch((error: unknown) => {
         if (!(error instanceof Killed)) throw error;
       });
+      await this.#look();
       if (!this.#dead) continue;
       this.#dead = false;
       await query(
@@ -162,6 +190,37 @@ export class RotationWorld {
         "UPDATE rotations SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL",
       );
     }
+  }
+
+  async #look(): Promise<void> {
+    const rows = await query(
+      this.cp.connection,
+      `WITH RECURSIVE above AS (
+         SELECT id AS below, id, parent_id FROM certificate_authorities
+         UNION ALL SELECT a.below, c.id, c.parent_id FROM above a JOIN certificate_authorities c ON c.id = a.parent_id)
+       SELECT c.fingerprint, c.revoked_at IS NOT NULL AS revoked, a.id AS root
+       FROM certificates c JOIN above a ON a.below = c.authority_id AND a.parent_id IS NULL`,
+    );
+    for (const { fingerprint, revoked, root } of rows) {
+      this.#certificates.set(`${fingerprint}`, { root: `${root}`, revoked: revoked === true });
+    }
+    this.check();
+  }
+
+  /** The agent opens a stream with this certificate. */
+  async connect(gatewayId: string, [leaf = ""]: readonly string[]): Promise<void> {
+    const { fingerprint, spki } = readCertificate(Buffer.from(leaf, "base64"));
+    const keys = [...(this.agents.get(gatewayId)?.keys.values() ?? [])];
+    if (!keys.some(({ publicKey }) => Buffer.compare(spkiOf(publicKey), spki) === 0)) {
+      this.broken.push(`${gatewayId} has no key for its certificate`);
+    }
+    await query(
+      this.cp.connection,
+      `INSERT INTO agent_sessions (gateway_id, organization_id, session_id, replica_id, contract_version, fingerprint)
+       SELECT id, organization_id, id, id, 1, $2 FROM gateways WHERE id = $1
+       ON CONFLICT (gateway_id) DO UPDATE SET fingerprint = $2`,
+      [gatewayId, fingerprint],
+    );
   }
 
   /** The agent takes its newest intent, as its engine would. */
@@ -175,6 +234,7 @@ export class RotationWorld {
     await intents.acked(gatewayId, latest.revision);
     await intents.confirmed(gatewayId, latest.revision);
     for (const [key, keyId] of agent.proven) {
+      if (agent.anchors(key).length > 0) continue;
       if (!agent.accepted(key).includes(keyId)) this.broken.push(`${gatewayId} ends an IKE SA of ${key}`);
     }
     this.check();
@@ -189,6 +249,19 @@ export class RotationWorld {
     for (const { key, left, right } of this.tunnels) {
       const [a, b] = [this.agents.get(left) as Agent, this.agents.get(right) as Agent];
       if (!a.connection(key) || !b.connection(key)) continue;
+      if (a.anchors(key).length > 0) {
+        for (const [end, far] of [
+          [a, b],
+          [b, a],
+        ] as const) {
+          for (const fingerprint of [far.own(key), end.proven.get(key)]) {
+            const known = this.#certificates.get(fingerprint ?? "");
+            if (known?.revoked) this.broken.push(`what ${far.gatewayId} shows or has shown is revoked`);
+            if (known && !end.anchors(key).includes(known.root)) this.broken.push(`${end.gatewayId} does not trust it`);
+          }
+        }
+        continue;
+      }
       if (!b.accepted(key).includes(a.own(key)) || !a.accepted(key).includes(b.own(key))) {
         this.broken.push(`the ends of ${key} share no key`);
       }
@@ -208,9 +281,10 @@ export class RotationWorld {
     }
   }
 
-  async rotate(input: object = {}): Promise<ShownRotation> {
-    const mutation = `mutation ($input: RotatePreSharedKeysInput!) { rotatePreSharedKeys(input: $input) { ${ROTATION} } }`;
-    return (await this.cp.get<{ rotatePreSharedKeys: ShownRotation }>(mutation, { input })).rotatePreSharedKeys;
+  async rotate(input: object = {}, kind: keyof typeof MUTATIONS = "PRE_SHARED_KEY"): Promise<ShownRotation> {
+    const [name, type] = MUTATIONS[kind];
+    const mutation = `mutation ($input: ${type}!) { rotation: ${name}(input: $input) { ${ROTATION} } }`;
+    return (await this.cp.get<{ rotation: ShownRotation }>(mutation, { input })).rotation;
   }
 
   async shown(id: string): Promise<ShownRotation> {
@@ -233,6 +307,24 @@ export class RotationWorld {
       await this.everybody();
     }
     throw new Error(`it does not come to an end: ${JSON.stringify(await this.shown(id))}`);
+  }
+
+  /** Fingerprints of a gateway's certificates that are good: the one that it shows first, then those that wait or were. */
+  async certificatesOf(gatewayId: string, purpose: "GATEWAY_IDENTITY" | "CONTROL_CHANNEL"): Promise<string[]> {
+    const rows = await query(
+      this.cp.connection,
+      `SELECT fingerprint FROM certificates WHERE gateway_id = $1 AND purpose::text = $2 AND revoked_at IS NULL
+       ORDER BY standby OR superseded_at IS NOT NULL, id`,
+      [gatewayId, purpose],
+    );
+    return rows.map((row) => `${row.fingerprint}`);
+  }
+
+  async sessionOf(gatewayId: string): Promise<unknown> {
+    const [row] = await query(this.cp.connection, "SELECT fingerprint FROM agent_sessions WHERE gateway_id = $1", [
+      gatewayId,
+    ]);
+    return row?.fingerprint;
   }
 
   /** The tunnel's keys in the database, the used one first. */

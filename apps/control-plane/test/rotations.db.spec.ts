@@ -8,7 +8,7 @@ jest.setTimeout(120_000);
 
 let world: RotationWorld;
 beforeAll(async () => {
-  world = await RotationWorld.start(3);
+  world = await RotationWorld.start(3, "PRE_SHARED_KEY");
 }, 60_000);
 afterAll(() => world?.close());
 

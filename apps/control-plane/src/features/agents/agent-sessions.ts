@@ -226,7 +226,9 @@ export class AgentSessions {
 }
 
 /** As the contract has it: octets are text between replicas. */
-function onTheWire(action: Message<"command">["action"]): MessageInitShape<typeof CommandSchema>["action"] {
+function onTheWire(
+  action: Message<"command">["action"],
+): NonNullable<MessageInitShape<typeof CommandSchema>["action"]> {
   if (action.case !== "useControlCertificate") return action;
   return { case: action.case, value: { chain: action.value.chain.map((der) => Buffer.from(der, "base64")) } };
 }

@@ -95,20 +95,20 @@ export class AuthorityService {
   /** The CA that issues now. */
   async issuing(tx: Tx, scope: AuthorityScope): Promise<OpenAuthority> {
     const rows = await this.#rows(tx, scope);
-    const row = rows.find((r) => r.level === "ISSUING" && r.retiredAt === null);
+    const row = rows.find(issuesNow);
     const store = this.keys(tx, organizationOf(scope));
     if (row !== undefined) return { id: row.id, authority: open(row, rows), store };
     return this.#make(tx, scope, store);
   }
 
-  /** Roots that are trusted in this scope, retired ones too, newest first. */
+  /** Roots that are trusted in this scope, newest first: those that issue no more too, until nobody needs them. */
   async roots(tx: Tx, scope: AuthorityScope): Promise<readonly CertificateAuthority[]> {
     const rows = await this.#rows(tx, scope);
     if (rows.length === 0) {
       await this.issuing(tx, scope);
       return this.roots(tx, scope);
     }
-    return rows.filter((r) => r.level === "ROOT");
+    return rows.filter((r) => r.level === "ROOT" && r.distrustedAt === null);
   }
 
   async #rows(tx: Tx, scope: AuthorityScope): Promise<CertificateAuthority[]> {
@@ -123,7 +123,7 @@ export class AuthorityService {
     // Replicas that start at the same time must end up with one CA.
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`authority/${scope.purpose}/${organizationId}`}, 0))`;
     const rows = await this.#rows(tx, scope);
-    const made = rows.find((r) => r.level === "ISSUING" && r.retiredAt === null);
+    const made = rows.find(issuesNow);
     if (made !== undefined) return { id: made.id, authority: open(made, rows), store };
 
     const owner = await ownerName(tx, organizationId);
@@ -157,7 +157,10 @@ export class AuthorityService {
   }
 }
 
-async function ownerName(tx: Tx, organizationId: string | null): Promise<string> {
+const issuesNow = ({ level, standby, retiredAt }: CertificateAuthority) =>
+  level === "ISSUING" && !standby && retiredAt === null;
+
+export async function ownerName(tx: Tx, organizationId: string | null): Promise<string> {
   if (organizationId === null) return "Sallyport";
   const organization = await tx.organization.findUniqueOrThrow({ where: { id: organizationId } });
   return organization.name;

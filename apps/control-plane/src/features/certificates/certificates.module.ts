@@ -6,6 +6,7 @@ import { OrganizationFounder } from "../organizations/organization-founder.js";
 import { RevocationRegisterModule } from "../revocations/revocation-register.module.js";
 import { AuthorityService } from "./authority.service.js";
 import { AuthorityAdminService } from "./authority-admin.service.js";
+import { AuthoritySuccession } from "./authority-succession.service.js";
 import { CertificateService } from "./certificate.service.js";
 import { CertificatesResolver } from "./certificates.resolver.js";
 import { IssuedCredentials } from "./gateway-credentials.service.js";
@@ -31,6 +32,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
   providers: [
     AuthorityService,
     AuthorityAdminService,
+    AuthoritySuccession,
     CertificateService,
     HardwareKeys,
     HolderCertificateService,
@@ -50,6 +52,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
   ],
   exports: [
     AuthorityService,
+    AuthoritySuccession,
     CertificateService,
     HolderCertificateService,
     IssuedCertificates,

@@ -23,13 +23,14 @@ export class IssuedCredentials extends GatewayCredentials {
         fingerprint: true,
         certificate: true,
         replacesId: true,
-        authority: { select: { level: true, certificate: true } },
+        authority: { select: { level: true, certificate: true, crossCertificate: true } },
       },
     });
     const certificates = new Map<string, CertificateReference>();
     for (const { gatewayId, fingerprint, authority, certificate, replacesId } of issued) {
       if (gatewayId === null || authority === null) continue;
-      const intermediates = authority.level === "ROOT" ? [] : [base64(authority.certificate)];
+      const { level, crossCertificate: cross } = authority;
+      const intermediates = level === "ROOT" ? [] : [...(cross ? [base64(cross)] : []), base64(authority.certificate)];
       // The agent has those that it asked for itself; one of a rotation comes with the intent.
       const leaf = replacesId === null ? {} : { leaf: base64(certificate) };
       certificates.set(gatewayId, { fingerprint, intermediates, ...leaf });

@@ -1,5 +1,7 @@
 import { Module } from "@nestjs/common";
+import { RotationsModule } from "../rotations/rotations.module.js";
 import { MasterKeyService } from "./master-key.service.js";
+import { ResealingModule } from "./resealing.module.js";
 
-@Module({ providers: [MasterKeyService] })
+@Module({ imports: [ResealingModule, RotationsModule], providers: [MasterKeyService] })
 export class MasterKeyModule {}

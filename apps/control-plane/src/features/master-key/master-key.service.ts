@@ -1,77 +1,65 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from "@nestjs/common";
+import { isFault } from "@sallyport/base";
 import { CONFIG, type Config } from "../../platform/config/config.js";
 import { Database } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
-import { Vault } from "../../platform/vault/vault.js";
-import { SEALED_TABLES, type SealedTable } from "./sealed-tables.js";
+import { Periodic } from "../../platform/periodic.js";
+import { systemContext } from "../../platform/tenancy.js";
+import { MasterKeyRotations } from "../rotations/master-key.service.js";
+import { Resealing } from "./resealing.js";
+import { SEALED_TABLES } from "./sealed-tables.js";
 
 const FIRST_MS = 10_000;
 const EVERY_MS = 3_600_000;
-/** Rows in one transaction. */
-const BATCH = 100;
+const AUTOMATIC = { batch: 1, patienceSeconds: 3_600, hold: false };
 
-/**
- * Seals again, under the first master key, what others sealed. It may stop anywhere and be done again, on several replicas at the same
- * time; both keys have to be configured until it is through.
- */
+/** Notices that another master key is the first one, and has everything sealed under it. Replicas may do it at the same time. */
 @Injectable()
 export class MasterKeyService implements OnApplicationBootstrap, OnApplicationShutdown {
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #periodic: Periodic;
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
     private readonly database: Database,
-    private readonly vault: Vault,
-  ) {}
+    private readonly resealing: Resealing,
+    private readonly rotations: MasterKeyRotations,
+  ) {
+    this.#periodic = new Periodic(async () => void (await this.run()), log);
+  }
 
   onApplicationBootstrap(): void {
-    if (this.config.roles.has("jobs")) this.#later(FIRST_MS);
+    if (this.config.roles.has("jobs")) this.#periodic.start(FIRST_MS, EVERY_MS);
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#running;
+  onApplicationShutdown(): Promise<void> {
+    return this.#periodic.stop();
   }
 
-  /** Gives how many values were sealed again. @throws platform/unsealable when an old key is not configured any more */
+  /**
+   * Seals again what is the installation's, and begins a rotation in every organization that has something to be sealed again. Gives how
+   * many values of the installation were sealed.
+   * @throws platform/unsealable when an old key is not configured any more
+   */
   async run(): Promise<number> {
-    let all = 0;
+    let sealed = 0;
     for (const table of SEALED_TABLES) {
-      for (let some = 1; some > 0 && !this.#stopped; all += some) some = await this.#batch(table);
-    }
-    return all;
-  }
-
-  #batch(table: SealedTable): Promise<number> {
-    return this.database.transaction(async (tx) => {
-      let written = 0;
-      for (const row of await table.stale(tx, this.vault.keyId, BATCH)) {
-        const plain = this.vault.unseal(row.place, row);
-        try {
-          written += (await table.write(tx, row, this.vault.seal(row.place, plain))).count;
-        } finally {
-          plain.fill(0);
-        }
+      for (let some = 1; some > 0 && !this.#periodic.stopped; sealed += some) {
+        some = await this.resealing.some(table, null);
       }
-      return written;
-    });
+    }
+    if (sealed > 0) this.log.info({ sealed }, "the installation's keys are sealed under the first master key");
+    for (const { id } of await this.database.client.organization.findMany({ select: { id: true } })) {
+      await this.#begin(id);
+    }
+    return sealed;
   }
 
-  #later(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#running = this.run().then(
-        (sealed) => {
-          if (sealed > 0) this.log.info({ sealed, keyId: this.vault.keyId }, "sealed again under the first master key");
-        },
-        (err: unknown) => this.log.error({ err }, "not everything could be sealed again; it will be tried again"),
-      );
-      void this.#running.finally(() => {
-        if (!this.#stopped) this.#later(EVERY_MS);
-      });
-    }, ms).unref();
+  async #begin(organizationId: string): Promise<void> {
+    try {
+      await this.rotations.begin(systemContext(organizationId, "master key"), AUTOMATIC);
+    } catch (error) {
+      if (!isFault(error, "rotation/nothing-to-do") && !isFault(error, "rotation/under-way")) throw error;
+    }
   }
 }

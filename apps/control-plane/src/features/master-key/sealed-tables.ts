@@ -1,5 +1,4 @@
 import type { Tx } from "../../platform/database/database.js";
-import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import type { Sealed } from "../../platform/vault/vault.js";
 import { accountPlace } from "../acme/account.service.js";
 import { authorityKeyPlace } from "../certificates/database-key-store.js";
@@ -19,14 +18,17 @@ export interface SealedRow {
   readonly keyId: string;
 }
 
+/** An organization by its id; null: the installation. */
+export type Owner = string | null;
+
 type Octets = Uint8Array<ArrayBuffer>;
 
 /** A table with a column of sealed values. */
 export interface SealedTable {
   /** Prisma's name of the model. */
   readonly model: string;
-  /** Rows that another master key sealed, oldest first. */
-  stale(tx: Tx, keyId: string, take: number): Promise<SealedRow[]>;
+  /** Rows of an owner that another master key sealed, oldest first. */
+  stale(tx: Tx, owner: Owner, keyId: string, take: number): Promise<SealedRow[]>;
   /** Writes the row's new envelope where the old one still stands; a value that was changed meanwhile stays. Gives how many were written. */
   write(tx: Tx, row: SealedRow, sealed: Sealed): Promise<{ count: number }>;
 }
@@ -42,8 +44,9 @@ const of = ({ id, organizationId, sealed }: SealedRow, owner = organizationId ??
 export const SEALED_TABLES: readonly SealedTable[] = [
   {
     model: "Secret",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId } };
       const rows = await tx.secret.findMany({ where, select, orderBy, take });
       return rows.map((row) => ({ ...row, place: secretPlace(row.id) }));
     },
@@ -51,8 +54,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "IntentRevision",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId } };
       const more = { ...select, gatewayId: true, number: true } as const;
       const rows = await tx.intentRevision.findMany({ where, select: more, orderBy, take });
       return rows.map((row) => ({ ...row, place: revisionPlace(row.gatewayId, row.number) }));
@@ -61,11 +65,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "AuthorityKey",
-    async stale(tx, keyId, take) {
-      // The installation's keys belong to no organization.
-      const read = (organizationId: typeof ANY_ORGANIZATION | null) =>
-        tx.authorityKey.findMany({ where: { organizationId, keyId: { not: keyId } }, select, orderBy, take });
-      const rows = [...(await read(null)), ...(await read(ANY_ORGANIZATION))].slice(0, take);
+    async stale(tx, owner, keyId, take) {
+      const where = { organizationId: owner, keyId: { not: keyId } };
+      const rows = await tx.authorityKey.findMany({ where, select, orderBy, take });
       return rows.map((row) => ({ ...row, place: authorityKeyPlace(row.id) }));
     },
     write: (tx, row, data) =>
@@ -73,8 +75,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "AcmeAccount",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId } };
       const rows = await tx.acmeAccount.findMany({ where, select, orderBy, take });
       return rows.map((row) => ({ ...row, place: accountPlace(row.id) }));
     },
@@ -93,8 +96,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "RoadWarrior",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId }, sealed: { not: null } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId }, sealed: { not: null } };
       const rows = await tx.roadWarrior.findMany({ where, select, orderBy, take });
       return rows.flatMap(({ sealed, keyId: by, ...row }) =>
         sealed && by ? [{ ...row, sealed, keyId: by, place: verifierPlace(row.id) }] : [],
@@ -104,8 +108,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "Handover",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId }, sealed: { not: null } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId }, sealed: { not: null } };
       const rows = await tx.handover.findMany({ where, select, orderBy, take });
       return rows.flatMap(({ sealed, keyId: by, ...row }) =>
         sealed && by ? [{ ...row, sealed, keyId: by, place: handoverPlace(row.id) }] : [],

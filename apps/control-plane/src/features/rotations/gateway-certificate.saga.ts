@@ -20,7 +20,7 @@ const PURPOSE = "GATEWAY_IDENTITY";
 /** What a gateway shows its IKE peers. The new certificate has the id of the rotation's item. */
 @Injectable()
 export class GatewayCertificateSaga implements Saga {
-  readonly kind = "GATEWAY_CERTIFICATE";
+  readonly kind = "GATEWAY_CERTIFICATE" as const;
   readonly pivot = "switch";
   readonly steps: readonly [SagaStep, ...SagaStep[]] = [
     {

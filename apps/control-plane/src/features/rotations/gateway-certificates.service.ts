@@ -3,7 +3,8 @@ import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import type { Rotation } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
-import { checkIds, type NewItem, type RotationInput, RotationService } from "./rotation.service.js";
+import { checkIds, type RotationInput, RotationService } from "./rotation.service.js";
+import type { NewItem } from "./rotation-starter.js";
 
 export interface GatewaysInput extends RotationInput {
   readonly gatewayIds?: readonly string[] | null | undefined;

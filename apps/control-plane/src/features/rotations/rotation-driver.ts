@@ -171,7 +171,7 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
     const waitingFor = await step.waitsFor(item);
     if (waitingFor !== undefined) {
       const late = await this.#wait(rotation, item, waitingFor);
-      if (late) throw late;
+      if (late && !step.lasting) throw late;
       return undefined;
     }
     const next = stepAfter(saga, step.name);

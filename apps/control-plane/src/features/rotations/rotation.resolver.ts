@@ -11,7 +11,9 @@ import { LOG, type Log } from "../../platform/log/log.js";
 import type { Rotation } from "../../platform/prisma/generated/client.js";
 import { RotationState } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
+import { AuthorityRotations } from "./authorities.service.js";
 import { GatewayCertificateRotations } from "./gateway-certificates.service.js";
+import { MasterKeyRotations } from "./master-key.service.js";
 import { PreSharedKeyRotations } from "./pre-shared-keys.service.js";
 import { RotationService } from "./rotation.service.js";
 import {
@@ -19,6 +21,7 @@ import {
   RotatePreSharedKeysInput,
   RotationConnection,
   RotationEventConnection,
+  RotationInput,
   RotationItemConnection,
   RotationPlanStep,
   RotationProgress,
@@ -33,6 +36,8 @@ export class RotationResolver {
     private readonly service: RotationService,
     private readonly preSharedKeys: PreSharedKeyRotations,
     private readonly gatewayCertificates: GatewayCertificateRotations,
+    private readonly authorities: AuthorityRotations,
+    private readonly masterKey: MasterKeyRotations,
     private readonly sagas: Sagas,
     private readonly bus: WakeUpBus,
     @Inject(LOG) private readonly log: Log,
@@ -88,6 +93,42 @@ export class RotationResolver {
     @Args("input", { description: "Which gateways, and when." }) input: RotateGatewaysInput,
   ) {
     return this.gatewayCertificates.begin(context, "AGENT_CERTIFICATE", input);
+  }
+
+  @Mutation(() => RotationType, {
+    description:
+      "Has a new authority below the same root certify gateways, and moves them to it in batches; the old one still publishes its lists.",
+  })
+  @Allow("secret:write")
+  rotateIssuingAuthority(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "How and when." }) input: RotationInput,
+  ) {
+    return this.authorities.begin(context, "ISSUING", input);
+  }
+
+  @Mutation(() => RotationType, {
+    description:
+      "Has gateways trust a new root beside the old, moves them below it in batches, and then has them forget the old one.",
+  })
+  @Allow("secret:write")
+  rotateRootAuthority(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "How and when." }) input: RotationInput,
+  ) {
+    return this.authorities.begin(context, "ROOT", input);
+  }
+
+  @Mutation(() => RotationType, {
+    description:
+      "Has what the organization has sealed in the database sealed under the first master key that is configured; that happens by itself too.",
+  })
+  @Allow("secret:write")
+  rotateMasterKey(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "How and when." }) input: RotationInput,
+  ) {
+    return this.masterKey.begin(context, input);
   }
 
   @Mutation(() => RotationType, { description: "Holds a rotation between two steps." })

@@ -4,14 +4,13 @@ import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
 import { checkUuid } from "../../platform/input.js";
-import { Outbox } from "../../platform/outbox/outbox.js";
 import type { Rotation, RotationEvent, RotationItem } from "../../platform/prisma/generated/client.js";
 import type { RotationItemState, RotationKind, RotationState } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { fault } from "./faults.js";
-import { ADVANCE_ROTATION } from "./jobs.js";
 import { RotationStore } from "./rotation.store.js";
+import { type NewItem, RotationStarter } from "./rotation-starter.js";
 import { Sagas } from "./sagas.js";
 import { checkWindow, type WindowInput, windowColumns } from "./window.js";
 
@@ -22,11 +21,6 @@ export interface RotationInput {
   readonly hold: boolean;
   readonly startAt?: Date | null | undefined;
   readonly window?: WindowInput | null | undefined;
-}
-
-export interface NewItem {
-  readonly subjectId: string;
-  readonly name: string;
 }
 
 export interface Progress {
@@ -52,7 +46,7 @@ export class RotationService {
     private readonly changes: Changes,
     private readonly store: RotationStore,
     private readonly sagas: Sagas,
-    private readonly outbox: Outbox,
+    private readonly starter: RotationStarter,
     private readonly audit: AuditService,
   ) {}
 
@@ -83,16 +77,8 @@ export class RotationService {
       }
       const [first] = this.sagas.of(kind).steps;
       const state = input.hold ? "PAUSED" : "RUNNING";
-      const rotation = await this.store.create(tx, {
-        ...columns,
-        organizationId,
-        kind,
-        state,
-        requestedBy: actor.name,
-        items: { create: items.map((item, position) => ({ ...item, organizationId, position, step: first.name })) },
-      });
-      await this.store.tell(tx, { organizationId, rotationId: rotation.id }, { what: "requested", note: actor.name });
-      if (state === "RUNNING") await this.#kick(tx, rotation);
+      const row = { ...columns, organizationId, kind, state, requestedBy: actor.name } as const;
+      const rotation = await this.starter.start(tx, row, first.name, items);
       const target = { kind: "rotation", id: rotation.id };
       const after = { kind, ...columns, items: items.map((item) => item.name) };
       await this.audit.record(tx, context, { action: mutation, target, after });
@@ -143,7 +129,7 @@ export class RotationService {
       }
       if (to !== "PAUSED") {
         await this.store.restartSteps(tx, rotation);
-        await this.#kick(tx, rotation);
+        await this.starter.kick(tx, rotation);
       }
       await this.audit.record(tx, context, {
         action,
@@ -153,12 +139,6 @@ export class RotationService {
       });
       return { ...rotation, state: to, failure: null };
     });
-  }
-
-  async #kick(tx: Tx, rotation: Rotation): Promise<void> {
-    const tick = await this.store.nextTick(tx, rotation);
-    if (tick === undefined) return;
-    await this.outbox.add(tx, rotation.organizationId, ADVANCE_ROTATION, { rotationId: rotation.id, tick });
   }
 
   async get({ organizationId }: TenantContext, id: string): Promise<Rotation | null> {

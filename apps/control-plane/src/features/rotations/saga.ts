@@ -22,6 +22,8 @@ export interface SagaStep {
   readonly impact: StepImpact;
   /** Seconds after which it is carried out again while it is not confirmed; absent: once is enough. */
   readonly repeat?: number;
+  /** It lasts as long as the rotation that it consists of, which has its own patience. */
+  readonly lasting?: true;
   /**
    * Carries it out. It may have been carried out before: who did may not have lived to tell. A `Fault` that may be tried again is waited
    * for, another one stops the rotation.
