@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { Vault } from "../src/platform/vault/vault.js";
+import { query } from "./database.js";
 import { RotationWorld } from "./rotation-world.js";
 
 // Many rotations, on machines that do other things too.
@@ -99,4 +101,105 @@ describe.each([
     expect(await world.finish(id)).toMatchObject({ state: "DONE", progress: { total: 3, done: 3 } });
     await settled();
   });
+});
+
+describe.each(["ISSUING_AUTHORITY", "ROOT_AUTHORITY"] as const)("%s", (kind) => {
+  interface AuthorityRow {
+    readonly id: string;
+    readonly level: string;
+    readonly retired: boolean;
+    readonly distrusted: boolean;
+    readonly crossed: boolean;
+    readonly standby: boolean;
+    readonly lists: string;
+  }
+
+  const authorities = async () =>
+    (await query(
+      world.cp.connection,
+      `SELECT id, level, retired_at IS NOT NULL AS retired, distrusted_at IS NOT NULL AS distrusted,
+         cross_certificate IS NOT NULL AS crossed, standby, list_number AS lists
+       FROM certificate_authorities WHERE purpose = 'GATEWAY_IDENTITY' ORDER BY id`,
+    )) as unknown as AuthorityRow[];
+
+  /** Every gateway shows one certificate, of the one CA that issues, and trusts the roots that stand. */
+  async function settled(): Promise<AuthorityRow> {
+    const all = await authorities();
+    const issuing = all.filter((a) => a.level === "ISSUING" && !a.retired);
+    expect(issuing).toEqual([expect.objectContaining({ standby: false, crossed: false })]);
+    const roots = all.filter((a) => a.level === "ROOT" && !a.distrusted).map((a) => a.id);
+    expect(roots).toHaveLength(1);
+    for (const [id, { intent }] of world.agents) {
+      expect(intent?.trustAnchors.map((anchor) => anchor.id)).toEqual(roots);
+      const [shown, ...others] = await world.certificatesOf(id, "GATEWAY_IDENTITY");
+      expect(others).toEqual([]);
+      expect(intent?.certificate?.fingerprint).toBe(shown);
+      expect(await world.issuerOf(shown ?? "")).toBe(issuing[0]?.id);
+    }
+    expect(world.broken).toEqual([]);
+    return issuing[0] as AuthorityRow;
+  }
+
+  test("gateways are moved in batches, and the old one stops issuing but not telling", async () => {
+    const before = await settled();
+    const begun = await world.rotate({ batch: 2 }, kind);
+    expect(begun.plan.map(({ name, reversible }) => [name, reversible])).toEqual([
+      ["introduce", true],
+      ["switch", false],
+      ["reissue", false],
+      ["retire", false],
+    ]);
+    expect(await world.finish(begun.id)).toMatchObject({ kind, state: "DONE", failure: null });
+    const after = await settled();
+    expect(after.id).not.toBe(before.id);
+    const old = (await authorities()).find(({ id }) => id === before.id);
+    expect(old).toMatchObject({ retired: true, lists: expect.not.stringMatching(/^0$/) });
+    const [part] = await query(
+      world.cp.connection,
+      `SELECT r.kind, r.state, r.batch FROM rotations r JOIN rotation_items i ON r.part_of_id = i.id WHERE i.rotation_id = $1`,
+      [begun.id],
+    );
+    expect(part).toEqual({ kind: "GATEWAY_CERTIFICATE", state: "DONE", batch: 2 });
+  });
+
+  test("killed at every point that it comes by, it ends right, forwards and backwards", async () => {
+    const before = await settled();
+    const forward = await world.rotate({ batch: 3 }, kind);
+    world.dieAt("every");
+    expect(await world.finish(forward.id)).toMatchObject({ state: "DONE" });
+    const died = world.dieAt(new Set());
+    for (const step of ["introduce", "switch", "reissue", "retire"]) {
+      expect(died).toEqual(expect.arrayContaining([`before ${step} perform`, `after ${step} perform`]));
+    }
+    const after = await settled();
+    expect(after.id).not.toBe(before.id);
+
+    const backward = await world.rotate({}, kind);
+    world.dieAt(new Set(["after introduce perform"]));
+    await world.turn();
+    await world.steer("abort", backward.id);
+    world.dieAt("every");
+    expect(await world.finish(backward.id)).toMatchObject({ state: "ABORTED", progress: { rolledBack: 1 } });
+    world.dieAt(new Set());
+    await world.everybody();
+    expect((await settled()).id).toBe(after.id);
+  });
+});
+
+test("the master key: what another one sealed is sealed again, table by table, killed at every point", async () => {
+  const stale = () => query(world.cp.connection, "SELECT 1 FROM intent_revisions WHERE key_id = 'other'");
+  // The same key by another name: what is sealed can still be opened.
+  const vault = world.cp.application.nest.get(Vault, { strict: false });
+  jest.spyOn(vault, "unseal").mockImplementation(function (this: Vault, place, sealed) {
+    return Vault.prototype.unseal.call(this, place, { ...sealed, keyId: this.keyId });
+  });
+  await query(world.cp.connection, "UPDATE intent_revisions SET key_id = 'other'");
+  const { id, items } = await world.rotate({}, "MASTER_KEY");
+  expect(items.edges.map(({ node }) => node.name)).toEqual(["IntentRevision"]);
+  world.dieAt("every");
+  expect(await world.finish(id)).toMatchObject({ state: "DONE", progress: { done: 1 } });
+  expect(world.dieAt(new Set())).toEqual(expect.arrayContaining(["before reseal perform", "after reseal perform"]));
+  expect(await stale()).toEqual([]);
+  const { errors } = await world.cp.send("mutation { rotateMasterKey(input: {}) { id } }");
+  expect(errors?.[0]?.extensions.code).toBe("rotation/nothing-to-do");
 });

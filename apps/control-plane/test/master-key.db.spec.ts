@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { type RunningApplication, startApplication } from "../src/application.js";
 import { MasterKeyService } from "../src/features/master-key/master-key.service.js";
@@ -85,7 +86,13 @@ test("a new master key takes over: what the old one sealed is sealed again, twic
   const both = await start(`${next}\n${old}`);
   const service = both.nest.get(MasterKeyService);
   await Promise.all([service.run(), service.run()]);
-  expect(await keyIds()).toEqual(everywhere(new Vault(next).keyId));
+  await eventually(keyIds, (ids) => isDeepStrictEqual(ids, everywhere(new Vault(next).keyId)));
+  const told = await cp.get<{ rotations: { edges: { node: object }[] } }>(
+    "{ rotations(first: 5) { edges { node { kind requestedBy plan { name } } } } }",
+  );
+  expect(told.rotations.edges.map(({ node }) => node)).toEqual([
+    { kind: "MASTER_KEY", requestedBy: "master key", plan: [{ name: "reseal" }] },
+  ]);
   expect(await service.run()).toBe(0);
 
   const alone = await start(next);

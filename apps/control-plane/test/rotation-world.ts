@@ -33,6 +33,9 @@ const MUTATIONS = {
   PRE_SHARED_KEY: ["rotatePreSharedKeys", "RotatePreSharedKeysInput"],
   GATEWAY_CERTIFICATE: ["rotateGatewayCertificates", "RotateGatewaysInput"],
   AGENT_CERTIFICATE: ["rotateAgentCertificates", "RotateGatewaysInput"],
+  MASTER_KEY: ["rotateMasterKey", "RotationInput"],
+  ISSUING_AUTHORITY: ["rotateIssuingAuthority", "RotationInput"],
+  ROOT_AUTHORITY: ["rotateRootAuthority", "RotationInput"],
 } as const;
 
 class Killed extends Error {}
@@ -318,6 +321,14 @@ export class RotationWorld {
       [gatewayId, purpose],
     );
     return rows.map((row) => `${row.fingerprint}`);
+  }
+
+  /** The CA that issued it. */
+  async issuerOf(fingerprint: string): Promise<unknown> {
+    const [row] = await query(this.cp.connection, "SELECT authority_id FROM certificates WHERE fingerprint = $1", [
+      fingerprint,
+    ]);
+    return row?.authority_id;
   }
 
   async sessionOf(gatewayId: string): Promise<unknown> {

@@ -37,6 +37,11 @@ export class Resealing {
     });
   }
 
+  /** Of the first master key. */
+  get keyId(): string {
+    return this.vault.keyId;
+  }
+
   /** The tables in which the owner has something that another key sealed. */
   async stale(tx: Tx, owner: Owner): Promise<SealedTable[]> {
     const tables: SealedTable[] = [];

@@ -11,6 +11,8 @@ export const fault = faultTable({
   "rotation/not-confirmed": { retry: false, expose: true },
   /** A gateway refuses what a step asks of it. */
   "rotation/refused": { retry: false, expose: true },
+  /** This replica seals under another master key than the one that the rotation is for. */
+  "rotation/other-master-key": { retry: true, expose: true },
   /** A rotation that is a step of this one stopped, or came to nothing. */
   "rotation/part-failed": { retry: false, expose: true },
   /** What was to be rotated is there no more. */

@@ -9,9 +9,9 @@ import type { Guard, Saga, SagaStep, Subject } from "./saga.js";
 /** Transactions of one turn. */
 const AT_ONCE = 10;
 
-/** Stands for a table among a rotation's items. */
-export function tableId({ model }: SealedTable): string {
-  const hex = createHash("sha256").update(`sealed-table/${model}`).digest("hex");
+/** Stands for a table that is to be sealed under a master key, among a rotation's items. */
+export function tableId({ model }: SealedTable, keyId: string): string {
+  const hex = createHash("sha256").update(`sealed-table/${model}/${keyId}`).digest("hex");
   // A UUID of a form of its own (RFC 9562 §5.8).
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `a${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
     "-",
@@ -53,19 +53,23 @@ export class MasterKeySaga implements Saga {
   }
 
   async #reseal(subject: Subject, guard: Guard): Promise<void> {
-    const table = tableOf(subject);
+    const table = this.#tableOf(subject);
     for (let i = 0; i < AT_ONCE; i++) {
       if ((await this.resealing.some(table, subject.organizationId, guard)) === 0) return;
     }
   }
 
   #isStale(subject: Subject): Promise<boolean> {
-    return this.resealing.isStale(this.database.client, tableOf(subject), subject.organizationId);
+    return this.resealing.isStale(this.database.client, this.#tableOf(subject), subject.organizationId);
   }
-}
 
-function tableOf({ subjectId, name }: Subject): SealedTable {
-  const table = SEALED_TABLES.find((t) => tableId(t) === subjectId);
-  if (table) return table;
-  throw fault("rotation/subject-gone", `there is no table ${name} any more`);
+  /** Replicas may be configured one after the other: those that seal under another key leave it to the rest. */
+  #tableOf({ subjectId, name }: Subject): SealedTable {
+    const table = SEALED_TABLES.find((t) => tableId(t, this.resealing.keyId) === subjectId);
+    if (table) return table;
+    throw fault(
+      "rotation/other-master-key",
+      `${name} is to be sealed under a master key that is not the first one here`,
+    );
+  }
 }

@@ -17,7 +17,7 @@ export class MasterKeyRotations {
   begin(context: TenantContext, input: RotationInput): Promise<Rotation> {
     return this.rotations.begin(context, "rotateMasterKey", "MASTER_KEY", input, async (tx) => {
       const tables = await this.resealing.stale(tx, context.organizationId);
-      return tables.map((table) => ({ subjectId: tableId(table), name: table.model }));
+      return tables.map((table) => ({ subjectId: tableId(table, this.resealing.keyId), name: table.model }));
     });
   }
 }
