@@ -88,6 +88,8 @@ const command = (name: string) => async () => {
   await cp.get(COMMAND(name), { input: { tunnelId: world.tunnelId } });
 };
 
+const heldRotation = (name: string, type: string, input: object = {}) =>
+  cp.get(`mutation ($input: ${type}!) { ${name}(input: $input) { id } }`, { input: { ...input, hold: true } });
 const BY_ID = (name: string) => `mutation ($id: ID!) { ${name}(id: $id) { id } }`;
 const remoteAccessGateway = (name: string) => () =>
   cp.get(`mutation ($id: ID!, $gatewayId: ID!) { ${name}(id: $id, gatewayId: $gatewayId) { id } }`, {
@@ -249,6 +251,18 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
       { input: { tunnelIds: [world.tunnelId] } },
     );
     world.rotationId = made.rotatePreSharedKeys.id;
+  },
+  rotateGatewayCertificates: () =>
+    heldRotation("rotateGatewayCertificates", "RotateGatewaysInput", { gatewayIds: [world.hub.gateway.id] }),
+  rotateAgentCertificates: () =>
+    heldRotation("rotateAgentCertificates", "RotateGatewaysInput", { gatewayIds: [world.branch.gateway.id] }),
+  rotateIssuingAuthority: () => heldRotation("rotateIssuingAuthority", "RotationInput"),
+  rotateRootAuthority: () => heldRotation("rotateRootAuthority", "RotationInput"),
+  rotateMasterKey: async () => {
+    const keys = await query(cp.connection, "SELECT DISTINCT key_id FROM intent_revisions");
+    await query(cp.connection, "UPDATE intent_revisions SET key_id = 'another'");
+    await heldRotation("rotateMasterKey", "RotationInput");
+    await query(cp.connection, "UPDATE intent_revisions SET key_id = $1", [keys[0]?.key_id]);
   },
   pauseRotation: () => cp.get(BY_ID("pauseRotation"), { id: world.rotationId }),
   resumeRotation: () => cp.get(BY_ID("resumeRotation"), { id: world.rotationId }),
