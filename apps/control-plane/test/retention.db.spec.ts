@@ -6,7 +6,10 @@ import { query } from "./database.js";
 import { describeFleet } from "./fleet.js";
 
 const DAY = 86_400_000;
-const GENEROUS = { eventDays: 30, events: 1_000_000, revisions: 1_000_000, leaseDays: 90, leases: 1_000_000 };
+const GENEROUS = {
+  ...{ eventDays: 30, events: 1_000_000, revisions: 1_000_000, leaseDays: 90, leases: 1_000_000 },
+  ...{ rotationDays: 365, rotations: 1_000_000 },
+};
 let cp: TestControlPlane;
 let retention: RetentionService;
 let gatewayId: string;
@@ -126,4 +129,26 @@ test("leases go some time after their end, and there are only so many that ended
   expect((await retention.run({ ...GENEROUS, leases: 5 })).leases).toBe(82);
   const left = await query(cp.connection, "SELECT identity FROM leases ORDER BY identity::int");
   expect(left.map((row) => row.identity)).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
+});
+
+test("rotations go with their history some time after their end, and there are only so many; those that are not over stay", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO rotations (id, organization_id, kind, state, batch, patience, requested_by, created_at, finished_at)
+     SELECT gen_random_uuid(), o.id, 'PRE_SHARED_KEY', CASE WHEN n > 30 THEN 'FAILED' ELSE 'DONE' END::rotation_state, 1, 600, n::text,
+       now() - interval '400 days', CASE WHEN n <= 30 THEN now() - n * interval '20 days' END
+     FROM organizations o, generate_series(1, 31) n`,
+  );
+  await query(
+    cp.connection,
+    `INSERT INTO rotation_events (id, organization_id, rotation_id, what)
+     SELECT gen_random_uuid(), organization_id, id, 'requested' FROM rotations`,
+  );
+  expect((await retention.run(GENEROUS)).rotations).toBe(12);
+  expect((await retention.run({ ...GENEROUS, rotations: 5 })).rotations).toBe(13);
+  const left = await query(
+    cp.connection,
+    `SELECT r.requested_by FROM rotations r JOIN rotation_events e ON e.rotation_id = r.id ORDER BY requested_by::int`,
+  );
+  expect(left.map((row) => row.requested_by)).toEqual(["1", "2", "3", "4", "5", "31"]);
 });

@@ -15,15 +15,24 @@ export interface RetentionLimits {
   readonly leaseDays: number;
   /** That ended, of one organization. */
   readonly leases: number;
+  /** After their end. */
+  readonly rotationDays: number;
+  /** That are over, of one organization. */
+  readonly rotations: number;
 }
 
-const LIMITS: RetentionLimits = { eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 };
+const LIMITS: RetentionLimits = {
+  ...{ eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 },
+  ...{ rotationDays: 365, rotations: 2_000 },
+};
 
 const FIRST_MS = 60_000;
 const EVERY_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** Rows that one statement deletes, so that nobody waits for it. */
 const BATCH = 2_000;
+/** Each has a history of many rows. */
+const ROTATIONS = 10;
 
 /** Deletes what nobody needs any more. Replicas may do it at the same time, and as often as they like. */
 @Injectable()
@@ -36,7 +45,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     private readonly store: RetentionStore,
   ) {
     this.#periodic = new Periodic(async () => {
-      log.info(await this.run(LIMITS), "old events, revisions, revocations and leases deleted");
+      log.info(await this.run(LIMITS), "old events, revisions, revocations, leases and rotations deleted");
     }, log);
   }
 
@@ -52,9 +61,10 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
   async run(
     limits: RetentionLimits,
     now = Date.now(),
-  ): Promise<{ events: number; revisions: number; revocations: number; leases: number }> {
-    const gone = { events: 0, revisions: 0, revocations: 0, leases: 0 };
+  ): Promise<{ events: number; revisions: number; revocations: number; leases: number; rotations: number }> {
+    const gone = { events: 0, revisions: 0, revocations: 0, leases: 0, rotations: 0 };
     const ended = new Date(now - limits.leaseDays * DAY_MS);
+    const over = new Date(now - limits.rotationDays * DAY_MS);
     const before = new Date(now - limits.eventDays * DAY_MS);
     for (const id of await this.store.organizations()) {
       gone.events += await this.#all(() => this.store.deleteEvents(id, { before, keep: limits.events, batch: BATCH }));
@@ -63,16 +73,20 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
       gone.leases += await this.#all(() =>
         this.store.deleteLeases(id, { before: ended, keep: limits.leases, batch: BATCH }),
       );
+      gone.rotations += await this.#all(
+        () => this.store.deleteRotations(id, { before: over, keep: limits.rotations, batch: ROTATIONS }),
+        ROTATIONS,
+      );
     }
     return gone;
   }
 
-  async #all(deleteSome: () => Promise<number>): Promise<number> {
+  async #all(deleteSome: () => Promise<number>, batch = BATCH): Promise<number> {
     let all = 0;
     while (!this.#periodic.stopped) {
       const some = await deleteSome();
       all += some;
-      if (some < BATCH) break;
+      if (some < batch) break;
     }
     return all;
   }

@@ -29,6 +29,14 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly before: Date; readonly keep: number; readonly batch: number },
   ): Promise<number>;
+  /**
+   * Deletes at most `batch` rotations that are over, with their history: those that ended before the time, and the first to end beyond
+   * `keep`. Gives how many it deleted.
+   */
+  abstract deleteRotations(
+    organizationId: string,
+    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -116,6 +124,23 @@ export class PrismaRetentionStore extends RetentionStore {
               SELECT ended_at FROM leases WHERE organization_id = ${organizationId}::uuid AND ended_at IS NOT NULL
               ORDER BY ended_at DESC OFFSET ${keep} LIMIT 1))
           ORDER BY ended_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteRotations(
+    organizationId: string,
+    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM rotations WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM rotations
+          WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL AND (
+            finished_at < ${before}
+            OR finished_at <= (
+              SELECT finished_at FROM rotations WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL
+              ORDER BY finished_at DESC OFFSET ${keep} LIMIT 1))
+          ORDER BY finished_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }
