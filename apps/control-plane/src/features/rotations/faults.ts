@@ -3,6 +3,8 @@ import { faultTable } from "@sallyport/base";
 export const fault = faultTable({
   /** What is to be rotated is being rotated already. */
   "rotation/under-way": { retry: false, expose: true },
+  /** As many schedules as an organization may have are there. */
+  "rotation/too-many-schedules": { retry: false, expose: true },
   /** Nothing that is to be rotated was found. */
   "rotation/nothing-to-do": { retry: false, expose: true },
   /** What an operator asks for does not fit the state that the rotation is in. */

@@ -21,6 +21,8 @@ export interface RotationInput {
   readonly hold: boolean;
   readonly startAt?: Date | null | undefined;
   readonly window?: WindowInput | null | undefined;
+  /** Called in the transaction that begins it, before anything else. */
+  readonly first?: ((tx: Tx) => Promise<void>) | undefined;
 }
 
 export interface Progress {
@@ -64,6 +66,7 @@ export class RotationService {
     const { organizationId, actor } = context;
     const columns = checked(input);
     return this.changes.commit(context, async (tx) => {
+      await input.first?.(tx);
       const items = await find(tx);
       if (items.length === 0) throw fault("rotation/nothing-to-do", "there is nothing to rotate");
       const ids = items.map((item) => item.subjectId);
@@ -182,15 +185,15 @@ export function checkIds(given: readonly string[] | null | undefined, field: str
   });
 }
 
-function checked({ batch, patienceSeconds, startAt, window }: RotationInput) {
-  const bounded = (value: number, max: number, field: string) => {
-    if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-    throw apiFault("api/bad-input", `${field}: expected 1 to ${max}`, {
-      field,
-      value: String(value),
-      expected: `1 to ${max}`,
-    });
-  };
+/** @throws api/bad-input */
+export function bounded(value: number, max: number, field: string): number {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+  const expected = `1 to ${max}`;
+  throw apiFault("api/bad-input", `${field}: expected ${expected}`, { field, value: String(value), expected });
+}
+
+/** How a rotation goes, or those of a schedule, as columns. @throws api/bad-input */
+export function checked({ batch, patienceSeconds, startAt, window }: Omit<RotationInput, "hold">) {
   if (startAt && !(startAt.getTime() < Date.now() + MAX_AHEAD_MS)) {
     throw apiFault("api/bad-input", "too far away", { field: "input.startAt", expected: "a time within a year" });
   }

@@ -19,10 +19,14 @@ import { PreSharedKeyRotations } from "./pre-shared-keys.service.js";
 import { Reissue } from "./reissue.js";
 import { ReportedSas } from "./reported-sas.js";
 import { RootAuthoritySaga } from "./root-authority.saga.js";
+import { Rotatables } from "./rotatables.js";
 import { RotationResolver } from "./rotation.resolver.js";
 import { RotationService } from "./rotation.service.js";
 import { RotationStore } from "./rotation.store.js";
 import { RotationDriver } from "./rotation-driver.js";
+import { RotationScheduleResolver } from "./rotation-schedule.resolver.js";
+import { RotationScheduleService } from "./rotation-schedule.service.js";
+import { RotationScheduler } from "./rotation-scheduler.js";
 import { RotationStarter } from "./rotation-starter.js";
 import { Sagas } from "./sagas.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
@@ -46,6 +50,10 @@ import { WaitingCertificates } from "./waiting-certificates.js";
     RotationDriver,
     RotationResolver,
     RotationService,
+    Rotatables,
+    RotationScheduler,
+    RotationScheduleResolver,
+    RotationScheduleService,
     RotationStarter,
     RotationStore,
     Sagas,
