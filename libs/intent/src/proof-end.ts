@@ -237,8 +237,8 @@ export class ProofEnd {
   /** By the real intermediates where the intent has them. */
   #chainsTo(anchor: string): boolean {
     const { intent, anchors } = this.options;
-    const top = intent.certificate?.intermediates.at(-1);
-    if (top !== undefined) return issuedBy(top, anchor);
+    const above = intent.certificate?.intermediates ?? [];
+    if (above.length > 0) return above.some((der) => issuedBy(der, anchor));
     return anchors === undefined || anchors.has(anchor);
   }
 }

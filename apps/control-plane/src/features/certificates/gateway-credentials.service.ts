@@ -29,8 +29,9 @@ export class IssuedCredentials extends GatewayCredentials {
     const certificates = new Map<string, CertificateReference>();
     for (const { gatewayId, fingerprint, authority, certificate, replacesId } of issued) {
       if (gatewayId === null || authority === null) continue;
+      // Who trusts both roots takes the first way that he finds, which has to stand when the old root goes.
       const { level, crossCertificate: cross } = authority;
-      const intermediates = level === "ROOT" ? [] : [...(cross ? [base64(cross)] : []), base64(authority.certificate)];
+      const intermediates = level === "ROOT" ? [] : [base64(authority.certificate), ...(cross ? [base64(cross)] : [])];
       // The agent has those that it asked for itself; one of a rotation comes with the intent.
       const leaf = replacesId === null ? {} : { leaf: base64(certificate) };
       certificates.set(gatewayId, { fingerprint, intermediates, ...leaf });
