@@ -29,6 +29,7 @@ interface World {
   spare: MadeSite;
   branch: MadeSite;
   rotationId: string;
+  scheduleId: string;
   networkId: string;
   peerId: string;
   tokenId: string;
@@ -264,6 +265,14 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     await heldRotation("rotateMasterKey", "RotationInput");
     await query(cp.connection, "UPDATE intent_revisions SET key_id = $1", [keys[0]?.key_id]);
   },
+  createRotationSchedule: async () => {
+    const made = await cp.get<{ createRotationSchedule: { id: string } }>(
+      "mutation ($input: CreateRotationScheduleInput!) { createRotationSchedule(input: $input) { id } }",
+      { input: { kind: "PRE_SHARED_KEY", everyDays: 90 } },
+    );
+    world.scheduleId = made.createRotationSchedule.id;
+  },
+  deleteRotationSchedule: () => cp.get(BY_ID("deleteRotationSchedule"), { id: world.scheduleId }),
   pauseRotation: () => cp.get(BY_ID("pauseRotation"), { id: world.rotationId }),
   resumeRotation: () => cp.get(BY_ID("resumeRotation"), { id: world.rotationId }),
   abortRotation: () => cp.get(BY_ID("abortRotation"), { id: world.rotationId }),
