@@ -156,12 +156,19 @@ function addressIdentity(address: string): PeerIdentity {
   return { type: ip.family === 4 ? "ipv4" : "ipv6", address: ip };
 }
 
-/** The root is one of those by which gateways accept each other. */
+/** The root is one of those by which gateways accept each other. While it is rotated there are two ways up: the first is the new one's. */
 function chainAbove(leaf: Certificate, intermediates: readonly Certificate[], fleet: FleetModel) {
-  const last = intermediates.at(-1) ?? leaf;
   const roots = fleet.trustAnchors.filter((a) => fleet.internalAnchorIds.includes(a.id)).map((a) => der(a.der));
-  const root = roots.find((r) => r.subject.text === last.issuer.text);
-  return root && [...intermediates, root];
+  const path: Certificate[] = [];
+  for (let top: Certificate | undefined = leaf; top && path.length <= intermediates.length; ) {
+    const { issuer } = top;
+    const above = (c: Certificate) => c.subject.text === issuer.text;
+    const root = roots.find(above);
+    if (root) return [...path, root];
+    top = intermediates.find(above);
+    if (top) path.push(top);
+  }
+  return undefined;
 }
 
 function toldTo({ modeConfig }: ConnectionIntent, username: string): Told | undefined {
