@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import fc from "fast-check";
 import { Vault } from "../src/platform/vault/vault.js";
 import { query } from "./database.js";
-import { RotationWorld } from "./rotation-world.js";
+import { RotationWorld, type ShownRotation } from "./rotation-world.js";
 
 // Many rotations, on machines that do other things too.
 jest.setTimeout(120_000);
@@ -310,8 +310,12 @@ describe("certificates, authorities and the master key", () => {
       expect(await settled()).not.toBe(before);
     });
 
-    test("all gateways go in batches", async () => {
+    test("all gateways go in batches, and each tells its tunnels", async () => {
       const { id } = await fleet.rotate({ batch: 2 }, kind);
+      const asked = "query ($id: ID!) { rotation(id: $id) { items { edges { node { subjectId tunnels } } } } }";
+      const { rotation } = await fleet.cp.get<{ rotation: ShownRotation }>(asked, { id });
+      const node = rotation.items.edges.find((edge) => edge.node.subjectId === hub())?.node;
+      expect(node?.tunnels).toHaveLength(purpose === "GATEWAY_IDENTITY" ? 2 : 0);
       expect(await fleet.finish(id)).toMatchObject({ state: "DONE", progress: { total: 3, done: 3 } });
       await settled();
     });

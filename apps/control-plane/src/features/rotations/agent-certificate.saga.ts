@@ -60,6 +60,10 @@ export class AgentCertificateSaga implements Saga {
     private readonly commands: AgentCommands,
   ) {}
 
+  async tunnels(): Promise<readonly string[]> {
+    return [];
+  }
+
   isSwitched(subject: Subject): Promise<boolean> {
     return this.certificates.isSwitched(subject);
   }

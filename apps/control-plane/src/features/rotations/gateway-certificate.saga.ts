@@ -1,15 +1,13 @@
 import { Injectable } from "@nestjs/common";
 import type { GatewayIntent } from "@sallyport/intent";
 import { Database } from "../../platform/database/database.js";
-import type { Gateway, Tunnel } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { AuthorityService } from "../certificates/authority.service.js";
+import { certificateTunnels, type Joined } from "./certificate-tunnels.js";
 import { IntentWatch } from "./intent-watch.js";
 import { ReportedSas } from "./reported-sas.js";
 import type { Saga, SagaStep, Subject } from "./saga.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
-
-type Joined = Tunnel & { readonly left: Gateway; readonly right: Gateway };
 
 /** An attempt that comes to nothing is followed by another after so many seconds: IKE SAs may take 30 s to make room for the new. */
 const REAUTHENTICATE_AGAIN = 60;
@@ -70,6 +68,10 @@ export class GatewayCertificateSaga implements Saga {
     private readonly sas: ReportedSas,
   ) {}
 
+  async tunnels(subject: Subject): Promise<readonly string[]> {
+    return (await this.#tunnels(subject)).map(({ tunnel }) => tunnel.name);
+  }
+
   isSwitched(subject: Subject): Promise<boolean> {
     return this.certificates.isSwitched(subject);
   }
@@ -125,25 +127,14 @@ export class GatewayCertificateSaga implements Saga {
     return undefined;
   }
 
-  /** To our other gateways, by certificate. */
+  /** To our other gateways. */
   async #tunnels({ organizationId, subjectId }: Subject) {
-    const enrolled = { is: { organizationId, state: "ENROLLED" } } as const;
-    const rows = await this.database.client.tunnel.findMany({
-      where: {
-        organizationId,
-        OR: [{ leftGatewayId: subjectId }, { rightGatewayId: subjectId }],
-        network: { is: { organizationId, authentication: "CERTIFICATE" } },
-        left: enrolled,
-        right: enrolled,
-      },
-      orderBy: { id: "asc" },
-      include: { left: true, right: true },
-    });
-    return rows.flatMap(({ right, ...row }) => {
-      if (right === null) return [];
-      const tunnel: Joined = { ...row, right };
-      return [{ tunnel, key: row.key, peer: row.leftGatewayId === subjectId ? right : row.left }];
-    });
+    const tunnels = await certificateTunnels(this.database.client, organizationId, subjectId);
+    return tunnels.map((tunnel) => ({
+      tunnel,
+      key: tunnel.key,
+      peer: tunnel.leftGatewayId === subjectId ? tunnel.right : tunnel.left,
+    }));
   }
 }
 

@@ -2,6 +2,7 @@ import { Injectable } from "@nestjs/common";
 import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { AuthoritySuccession, type OrganizationAuthority } from "../certificates/authority-succession.service.js";
+import { certificateTunnels } from "./certificate-tunnels.js";
 import { fault } from "./faults.js";
 import { Reissue } from "./reissue.js";
 import type { Guard, Saga, SagaStep, Subject } from "./saga.js";
@@ -63,6 +64,10 @@ export class IssuingAuthoritySaga implements Saga {
         },
       },
     ];
+  }
+
+  async tunnels({ organizationId }: Subject): Promise<readonly string[]> {
+    return (await certificateTunnels(this.database.client, organizationId)).map(({ name }) => name);
   }
 
   async isSwitched(subject: Subject): Promise<boolean> {

@@ -48,6 +48,10 @@ export class MasterKeySaga implements Saga {
     private readonly resealing: Resealing,
   ) {}
 
+  async tunnels(): Promise<readonly string[]> {
+    return [];
+  }
+
   async isSwitched(subject: Subject): Promise<boolean> {
     return !(await this.#isStale(subject));
   }

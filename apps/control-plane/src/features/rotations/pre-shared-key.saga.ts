@@ -76,6 +76,10 @@ export class PreSharedKeySaga implements Saga {
     private readonly sas: ReportedSas,
   ) {}
 
+  async tunnels({ name }: Subject): Promise<readonly string[]> {
+    return [name];
+  }
+
   async isSwitched(subject: Subject): Promise<boolean> {
     const tunnel = await this.#find(this.database.client, subject);
     return (await this.#keys(this.database.client, tunnel)).usedId === subject.id;

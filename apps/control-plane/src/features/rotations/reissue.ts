@@ -56,12 +56,8 @@ export class Reissue {
         ...{ windowDays, windowFrom, windowMinutes, windowZone },
       } as const;
       const [{ name: first }] = this.gateways.steps;
-      await this.starter.start(
-        tx,
-        row,
-        first,
-        found.map(({ id: subjectId, name }) => ({ subjectId, name })),
-      );
+      const items = found.map(({ id: subjectId, name }) => ({ subjectId, name }));
+      await this.starter.start(tx, row, first, items);
     });
   }
 
@@ -69,15 +65,26 @@ export class Reissue {
     const { client } = this.database;
     const ids = await this.succession.leftBehind(client, subject.organizationId);
     const part = await this.#part(client, subject);
-    if (part?.state === "FAILED" || part?.state === "PAUSED") {
-      throw fault("rotation/part-failed", `the rotation ${part.id} is ${part.state}: ${part.failure ?? "resume it"}`);
-    }
+    if (part?.state === "FAILED") throw stopped(part);
     if (ids.length === 0 && !(part && OPEN.includes(part.state))) return undefined;
-    return `${ids.length} gateways still show certificates of an authority that issues no more`;
+    const paused = part?.state === "PAUSED" ? `, and the rotation ${part.id} is paused` : "";
+    return `${ids.length} gateways still show certificates of an authority that issues no more${paused}`;
   }
 
-  /** The newest. */
-  #part(tx: Tx, { organizationId, id }: Subject): Promise<Rotation | null> {
-    return tx.rotation.findFirst({ where: { organizationId, partOfId: id }, orderBy: { id: "desc" } });
+  /**
+   * The newest.
+   * @throws rotation/part-failed when an operator has aborted it, and has not resumed the whole since
+   */
+  async #part(tx: Tx, { organizationId, id }: Subject): Promise<Rotation | null> {
+    const part = await tx.rotation.findFirst({ where: { organizationId, partOfId: id }, orderBy: { id: "desc" } });
+    if (part?.state !== "ABORTED") return part;
+    const { stepAt } = await tx.rotationItem.findUniqueOrThrow({ where: { organizationId, id } });
+    if (part.finishedAt && part.finishedAt > stepAt) throw stopped(part);
+    return part;
   }
 }
+
+const stopped = ({ id, state, failure }: Rotation) =>
+  fault("rotation/part-failed", `the rotation ${id} is ${state}${failure === null ? "" : `: ${failure}`}`, {
+    facts: { rotation: id },
+  });

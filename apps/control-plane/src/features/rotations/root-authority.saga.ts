@@ -4,6 +4,7 @@ import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { AuthoritySuccession, type OrganizationAuthority } from "../certificates/authority-succession.service.js";
 import { StoredIntentService } from "../intents/stored-intent.service.js";
+import { certificateTunnels } from "./certificate-tunnels.js";
 import { fault } from "./faults.js";
 import { IntentWatch } from "./intent-watch.js";
 import { Reissue } from "./reissue.js";
@@ -65,6 +66,10 @@ export class RootAuthoritySaga implements Saga {
         waitsFor: (subject) => this.#trusting(subject, subject.subjectId),
       },
     ];
+  }
+
+  async tunnels({ organizationId }: Subject): Promise<readonly string[]> {
+    return (await certificateTunnels(this.database.client, organizationId)).map(({ name }) => name);
   }
 
   async isSwitched(subject: Subject): Promise<boolean> {

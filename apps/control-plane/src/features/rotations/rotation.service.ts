@@ -156,6 +156,12 @@ export class RotationService {
     return page(args, (request) => this.store.items(organizationId, id, request));
   }
 
+  /** Names of the tunnels that an item is about. */
+  async tunnels({ organizationId }: TenantContext, item: RotationItem): Promise<readonly string[]> {
+    const rotation = await this.store.byId(organizationId, item.rotationId);
+    return rotation ? this.sagas.of(rotation.kind).tunnels(item) : [];
+  }
+
   history({ organizationId, id }: Rotation, args: PageArgs): Promise<Connection<RotationEvent>> {
     return page(args, (request) => this.store.history(organizationId, id, request));
   }

@@ -24,6 +24,7 @@ import { RotationResolver } from "./rotation.resolver.js";
 import { RotationService } from "./rotation.service.js";
 import { RotationStore } from "./rotation.store.js";
 import { RotationDriver } from "./rotation-driver.js";
+import { RotationItemResolver } from "./rotation-item.resolver.js";
 import { RotationScheduleResolver } from "./rotation-schedule.resolver.js";
 import { RotationScheduleService } from "./rotation-schedule.service.js";
 import { RotationScheduler } from "./rotation-scheduler.js";
@@ -51,6 +52,7 @@ import { WaitingCertificates } from "./waiting-certificates.js";
     RotationResolver,
     RotationService,
     Rotatables,
+    RotationItemResolver,
     RotationScheduler,
     RotationScheduleResolver,
     RotationScheduleService,

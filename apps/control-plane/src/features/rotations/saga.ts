@@ -41,6 +41,8 @@ export interface Saga {
   readonly pivot: string;
   /** Takes back what the steps before the switch have made. */
   readonly undo: SagaStep;
+  /** Names of the tunnels that the steps' impact is about. */
+  tunnels(subject: Subject): Promise<readonly string[]>;
   /** Whether the item is switched, by what was committed. */
   isSwitched(subject: Subject): Promise<boolean>;
 }
