@@ -101,30 +101,32 @@ export class GatewayCertificateSaga implements Saga {
   /** Who cannot be reached now is asked again later; what is missing, `#unproven` tells. */
   async #reauthenticate(subject: Subject): Promise<void> {
     const { organizationId } = subject;
-    const { present } = await this.certificates.find(subject, PURPOSE);
-    const wanting: Joined[] = [];
-    for (const { tunnel, peer } of await this.#tunnels(subject)) {
-      if (wanting.length >= AT_ONCE) break;
-      if ((await this.sas.provenBy(tunnel, peer, present.fingerprint)) !== "proven") wanting.push(tunnel);
-    }
-    await Promise.allSettled(
-      wanting.map(({ key: tunnelId, leftGatewayId: gatewayId }) =>
-        this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value: { tunnelId, childId: "" } }),
-      ),
-    );
+    const wanting = (await this.#judged(subject)).filter(({ verdict }) => verdict !== "proven");
+    const give = ({ key: tunnelId, leftGatewayId: gatewayId }: Joined) => {
+      const value = { tunnelId, childId: "" };
+      return this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value });
+    };
+    await Promise.allSettled(wanting.slice(0, AT_ONCE).map(({ tunnel }) => give(tunnel)));
   }
 
   /** A peer that is away and has no SA has nothing to lose: the next that it makes shows it the new certificate. */
   async #unproven(subject: Subject): Promise<string | undefined> {
-    const { present } = await this.certificates.find(subject, PURPOSE);
-    for (const { tunnel, peer } of await this.#tunnels(subject)) {
-      const proof = await this.sas.provenBy(tunnel, peer, present.fingerprint);
-      if (proof === "proven") continue;
+    for (const { peer, verdict } of await this.#judged(subject)) {
+      if (verdict === "proven") continue;
       const { organizationId, id: gatewayId } = peer;
-      if (proof === "none" && !(await this.commands.reaches({ organizationId, gatewayId }))) continue;
+      if (verdict === "none" && !(await this.commands.reaches({ organizationId, gatewayId }))) continue;
       return `${peer.name} has not reported that its IKE SAs rest on the new certificate`;
     }
     return undefined;
+  }
+
+  /** By what the peers have reported. */
+  async #judged(subject: Subject) {
+    const { present } = await this.certificates.find(subject, PURPOSE);
+    const tunnels = await this.#tunnels(subject);
+    const ends = tunnels.map(({ tunnel, peer }) => ({ tunnelId: tunnel.id, gatewayId: peer.id }));
+    const verdicts = await this.sas.verdicts(subject.organizationId, ends, present.fingerprint);
+    return tunnels.map((tunnel, i) => ({ ...tunnel, verdict: verdicts[i] ?? "none" }));
   }
 
   /** To our other gateways. */

@@ -126,12 +126,12 @@ export class PreSharedKeySaga implements Saga {
   }
 
   async #unproven(subject: Subject): Promise<string | undefined> {
-    const tunnel = await this.#find(this.database.client, subject);
-    for (const gateway of [tunnel.left, tunnel.right]) {
-      if (!gateway || (await this.sas.provenBy(tunnel, gateway, subject.id)) === "proven") continue;
-      return `${gateway.name} has not reported that its IKE SAs rest on the new key`;
-    }
-    return undefined;
+    const { id: tunnelId, left, right } = await this.#find(this.database.client, subject);
+    const gateways = right ? [left, right] : [left];
+    const ends = gateways.map(({ id: gatewayId }) => ({ tunnelId, gatewayId }));
+    const verdicts = await this.sas.verdicts(subject.organizationId, ends, subject.id);
+    const missing = gateways.find((_, i) => verdicts[i] !== "proven");
+    return missing && `${missing.name} has not reported that its IKE SAs rest on the new key`;
   }
 
   /** Whether the intents that both gateways run, and would run after a restart, have a connection like this. */

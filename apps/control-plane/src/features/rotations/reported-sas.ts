@@ -1,32 +1,45 @@
 import { Injectable } from "@nestjs/common";
 import { Database } from "../../platform/database/database.js";
-import type { Gateway, IkeSa, Tunnel } from "../../platform/prisma/generated/client.js";
+import type { IkeSa } from "../../platform/prisma/generated/client.js";
 
 /** States of IKE SAs that carry what is negotiated from now on; others are on their way in or out. */
 const LIVE: readonly string[] = ["established", "rekeying"];
 
-/** What gateways have reported of the IKE SAs of a tunnel. */
+/** `proven`: an IKE SA that carries traffic rests on the key, and none on another; `none`: there is no IKE SA; `other`: one rests on another. */
+export type Verdict = "proven" | "none" | "other";
+
+/** One end of a tunnel. */
+export interface End {
+  readonly tunnelId: string;
+  readonly gatewayId: string;
+}
+
+type Judged = Pick<IkeSa, "state" | "keyId">;
+
+const nameOf = ({ tunnelId, gatewayId }: End) => `${tunnelId} ${gatewayId}`;
+
+/** What gateways have reported of the IKE SAs of tunnels. */
 @Injectable()
 export class ReportedSas {
   constructor(private readonly database: Database) {}
 
-  /**
-   * Whether the other end proved itself to this gateway by `keyId` alone: `proven`, with an IKE SA that carries traffic; `none`, there
-   * is no IKE SA at all; `other`, one rests on something else.
-   */
-  async provenBy(
-    { organizationId, id: tunnelId }: Pick<Tunnel, "organizationId" | "id">,
-    gateway: Pick<Gateway, "id">,
-    keyId: string,
-  ): Promise<"proven" | "none" | "other"> {
-    const sas = await this.database.client.ikeSa.findMany({
-      where: { organizationId, end: { organizationId, tunnelId, gatewayId: gateway.id } },
+  /** Whether the other end has proved itself to each of these by `keyId` alone: in their order. */
+  async verdicts(organizationId: string, ends: readonly End[], keyId: string): Promise<Verdict[]> {
+    const end = {
+      organizationId,
+      tunnelId: { in: [...new Set(ends.map((e) => e.tunnelId))] },
+      gatewayId: { in: [...new Set(ends.map((e) => e.gatewayId))] },
+    };
+    const rows = await this.database.client.ikeSa.findMany({
+      where: { organizationId, end },
+      select: { state: true, keyId: true, end: { select: { tunnelId: true, gatewayId: true } } },
     });
-    return verdict(sas, keyId);
+    const sas = Map.groupBy(rows, (row) => nameOf({ ...row.end, tunnelId: row.end.tunnelId ?? "" }));
+    return ends.map((e) => verdict(sas.get(nameOf(e)) ?? [], keyId));
   }
 }
 
-export function verdict(sas: readonly Pick<IkeSa, "state" | "keyId">[], keyId: string): "proven" | "none" | "other" {
+export function verdict(sas: readonly Judged[], keyId: string): Verdict {
   if (sas.some((sa) => sa.keyId !== null && sa.keyId !== keyId)) return "other";
   return sas.some((sa) => LIVE.includes(sa.state) && sa.keyId === keyId) ? "proven" : "none";
 }
