@@ -24,7 +24,7 @@ export class RotationScheduler implements OnApplicationBootstrap, OnApplicationS
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    @Inject(LOG) log: Log,
+    @Inject(LOG) private readonly log: Log,
     private readonly database: Database,
     private readonly rotatables: Rotatables,
     private readonly events: EventService,
@@ -48,7 +48,16 @@ export class RotationScheduler implements OnApplicationBootstrap, OnApplicationS
       take: BATCH,
     });
     let begun = 0;
-    for (const schedule of due) if (await this.#begin(schedule, now)) begun++;
+    for (const schedule of due) {
+      try {
+        if (await this.#begin(schedule, now)) begun++;
+      } catch (err) {
+        this.log.warn(
+          { err, schedule: schedule.id },
+          "a scheduled rotation could not be begun; it will be tried again",
+        );
+      }
+    }
     return begun;
   }
 
