@@ -135,9 +135,10 @@ test("rotations go with their history some time after their end, and there are o
   await query(
     cp.connection,
     `INSERT INTO rotations (id, organization_id, kind, state, batch, patience, requested_by, created_at, finished_at)
-     SELECT gen_random_uuid(), o.id, 'PRE_SHARED_KEY', CASE WHEN n > 30 THEN 'FAILED' ELSE 'DONE' END::rotation_state, 1, 600, n::text,
+     SELECT gen_random_uuid(), $1, 'PRE_SHARED_KEY', CASE WHEN n > 30 THEN 'FAILED' ELSE 'DONE' END::rotation_state, 1, 600, n::text,
        now() - interval '400 days', CASE WHEN n <= 30 THEN now() - n * interval '20 days' END
-     FROM organizations o, generate_series(1, 31) n`,
+     FROM generate_series(1, 31) n`,
+    [organizationId],
   );
   await query(
     cp.connection,
