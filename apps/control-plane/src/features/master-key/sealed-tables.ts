@@ -85,8 +85,9 @@ export const SEALED_TABLES: readonly SealedTable[] = [
   },
   {
     model: "DnsZone",
-    async stale(tx, keyId, take) {
-      const where = { organizationId: ANY_ORGANIZATION, keyId: { not: keyId }, sealed: { not: null } };
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId }, sealed: { not: null } };
       const rows = await tx.dnsZone.findMany({ where, select, orderBy, take });
       return rows.flatMap(({ sealed, keyId: by, ...row }) =>
         sealed && by ? [{ ...row, sealed, keyId: by, place: zonePlace(row.id) }] : [],

@@ -4,8 +4,9 @@ import { listComplexity } from "../../platform/graphql/connection.js";
 import type { RotationSchedule } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { RotationScheduleService } from "./rotation-schedule.service.js";
-import { CreateRotationScheduleInput, RotationScheduleType, RotationWindow } from "./rotation-schedule.types.js";
+import { CreateRotationScheduleInput, RotationScheduleType } from "./rotation-schedule.types.js";
 import { shownWindow, windowOf } from "./window.js";
+import { MaintenanceWindowType } from "./window.types.js";
 
 @Resolver(() => RotationScheduleType)
 export class RotationScheduleResolver {
@@ -38,7 +39,10 @@ export class RotationScheduleResolver {
     return this.service.delete(context, id);
   }
 
-  @ResolveField(() => RotationWindow, { nullable: true, description: "When items may begin; null: at any time." })
+  @ResolveField(() => MaintenanceWindowType, {
+    nullable: true,
+    description: "When items may begin; null: at any time.",
+  })
   window(@Parent() row: RotationSchedule) {
     const window = windowOf(row);
     return window ? shownWindow(window) : null;

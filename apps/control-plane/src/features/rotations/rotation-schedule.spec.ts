@@ -1,6 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
 import { nextTime } from "./rotation-schedule.service.js";
-import { checkWindow, shownWindow, windowOf } from "./window.js";
 
 const at = (text: string) => new Date(text);
 
@@ -13,13 +12,4 @@ describe("the next time of a schedule", () => {
   ])("is %s", (_, now, expected) => {
     expect(nextTime(at("2026-01-05T02:00:00Z"), 7, at(now)).toISOString()).toBe(at(expected).toISOString());
   });
-});
-
-test("a window that went through columns is the one that was asked for", () => {
-  const asked = { days: [6, 0], from: "02:05", minutes: 90, timeZone: "Europe/Vienna" };
-  const { days, from, minutes, zone } = checkWindow(asked, "window");
-  const row = { windowDays: days, windowFrom: from, windowMinutes: minutes, windowZone: zone };
-  const window = windowOf(row);
-  expect(window && shownWindow(window)).toEqual(asked);
-  expect(windowOf({ ...row, windowFrom: null })).toBeUndefined();
 });

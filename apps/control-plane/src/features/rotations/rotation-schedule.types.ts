@@ -1,21 +1,6 @@
 import { Field, ID, InputType, Int, ObjectType } from "@nestjs/graphql";
 import { RotationKind } from "../../platform/prisma/generated/enums.js";
-import { RotationWindowInput } from "./rotation.types.js";
-
-@ObjectType({ description: "When items of a rotation may begin." })
-export class RotationWindow {
-  @Field(() => [Int], { description: "On which days: 0 (Sunday) to 6 (Saturday); none: every day." })
-  days!: readonly number[];
-
-  @Field({ description: "From which time of the day on, e.g. `02:30`." })
-  from!: string;
-
-  @Field(() => Int, { description: "For how many minutes." })
-  minutes!: number;
-
-  @Field({ description: "On whose clocks, e.g. `Europe/Vienna`." })
-  timeZone!: string;
-}
+import { MaintenanceWindowInput } from "./window.types.js";
 
 @ObjectType("RotationSchedule", { description: "Rotations of everything of a kind that begin by themselves." })
 export class RotationScheduleType {
@@ -61,6 +46,6 @@ export class CreateRotationScheduleInput {
   @Field(() => Int, { defaultValue: 600, description: "Seconds within which a step has to be confirmed, up to a day." })
   patienceSeconds!: number;
 
-  @Field(() => RotationWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
-  window?: RotationWindowInput | null;
+  @Field(() => MaintenanceWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
+  window?: MaintenanceWindowInput | null;
 }

@@ -119,23 +119,6 @@ export function checkWindow({ days, from, minutes, timeZone }: WindowInput, fiel
   return { days: [...new Set(days)], from: Number(hour) * 60 + Number(minute), minutes, zone: timeZone };
 }
 
-/** As it was asked for. */
-export function shownWindow({ days, from, minutes, zone }: Window): WindowInput {
-  const two = (n: number) => String(n).padStart(2, "0");
-  return { days, from: `${two(Math.floor(from / 60))}:${two(from % 60)}`, minutes, timeZone: zone };
-}
-
-/** What columns say; undefined: there is none, which is always open. */
-export function windowOf(row: {
-  readonly windowDays: readonly number[];
-  readonly windowFrom: number | null;
-  readonly windowMinutes: number | null;
-  readonly windowZone: string | null;
-}): Window | undefined {
-  const { windowDays: days, windowFrom: from, windowMinutes: minutes, windowZone: zone } = row;
-  return from === null || minutes === null || zone === null ? undefined : { days, from, minutes, zone };
-}
-
 function isZone(name: string): boolean {
   try {
     return new Intl.DateTimeFormat("en-US", { timeZone: name }).resolvedOptions().timeZone !== "";
