@@ -266,11 +266,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     await query(cp.connection, "UPDATE intent_revisions SET key_id = $1", [keys[0]?.key_id]);
   },
   createRotationSchedule: async () => {
-    const made = await cp.get<{ createRotationSchedule: { id: string } }>(
-      "mutation ($input: CreateRotationScheduleInput!) { createRotationSchedule(input: $input) { id } }",
-      { input: { kind: "PRE_SHARED_KEY", everyDays: 90 } },
-    );
-    world.scheduleId = made.createRotationSchedule.id;
+    const make =
+      "mutation ($input: CreateRotationScheduleInput!) { made: createRotationSchedule(input: $input) { id } }";
+    const { made } = await cp.get<{ made: { id: string } }>(make, { input: { kind: "PRE_SHARED_KEY", everyDays: 90 } });
+    world.scheduleId = made.id;
   },
   deleteRotationSchedule: () => cp.get(BY_ID("deleteRotationSchedule"), { id: world.scheduleId }),
   pauseRotation: () => cp.get(BY_ID("pauseRotation"), { id: world.rotationId }),
