@@ -266,10 +266,8 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
     await query(cp.connection, "UPDATE intent_revisions SET key_id = $1", [keys[0]?.key_id]);
   },
   createRotationSchedule: async () => {
-    const make =
-      "mutation ($input: CreateRotationScheduleInput!) { made: createRotationSchedule(input: $input) { id } }";
-    const { made } = await cp.get<{ made: { id: string } }>(make, { input: { kind: "PRE_SHARED_KEY", everyDays: 90 } });
-    world.scheduleId = made.id;
+    const make = "mutation { made: createRotationSchedule(input: { kind: PRE_SHARED_KEY, everyDays: 90 }) { id } }";
+    world.scheduleId = (await cp.get<{ made: { id: string } }>(make)).made.id;
   },
   deleteRotationSchedule: () => cp.get(BY_ID("deleteRotationSchedule"), { id: world.scheduleId }),
   pauseRotation: () => cp.get(BY_ID("pauseRotation"), { id: world.rotationId }),
