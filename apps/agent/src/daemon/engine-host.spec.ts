@@ -19,7 +19,7 @@ function setUp(
   now: () => number = () => performance.now(),
 ) {
   const inputs: Input[] = [];
-  const left = { ending: 0 };
+  const left = { backlog: 0 };
   const sent: Uint8Array[] = [];
   const calls: string[] = [];
   let datagram: DatagramListener = () => {};
@@ -63,8 +63,8 @@ function setUp(
         return { peers: [] } as unknown as EngineStatus;
       },
       stands: () => false,
-      get ending() {
-        return left.ending;
+      get backlog() {
+        return left.backlog;
       },
     },
     clock: { now, wall: () => 0 },
@@ -318,8 +318,8 @@ it("has carried a command out, applied a configuration and shut down when every 
   for (const wait of waits) {
     let rounds = 3;
     const t = setUp((input) => {
-      t.left.ending = input.on === "timer" ? --rounds : rounds;
-      return t.left.ending > 0 ? [{ do: "arm", timer: 0, at: 0 }] : [];
+      t.left.backlog = input.on === "timer" ? --rounds : rounds;
+      return t.left.backlog > 0 ? [{ do: "arm", timer: 0, at: 0 }] : [];
     });
     await wait(t);
     expect([rounds, kinds(t.inputs).slice(1)]).toEqual([0, ["timer", "timer", "timer"]]);
@@ -328,7 +328,7 @@ it("has carried a command out, applied a configuration and shut down when every 
 
 it("keeps nobody waiting for the ends of IKE SAs when it closes", async () => {
   const t = setUp(() => []);
-  t.left.ending = 1;
+  t.left.backlog = 1;
   const done = t.host.carriedOut(END);
   await new Promise(setImmediate);
   t.host.close();

@@ -32,7 +32,7 @@ export interface Engine {
   policySteps(): Generator<undefined, readonly PolicyStatus[]>;
   lessee(address: IpAddress): Lessee | undefined;
   virtualAddresses(): readonly IpAddress[];
-  readonly ending: number;
+  readonly backlog: number;
 }
 
 export interface EngineHostOptions {
@@ -166,7 +166,7 @@ export class EngineHost {
 
   /** Resolves when no IKE SA is left whose end is decided and not begun, and the data plane has done what came of it. */
   async #ended(): Promise<void> {
-    if (!this.#closed && this.options.engine.ending > 0) {
+    if (!this.#closed && this.options.engine.backlog > 0) {
       await new Promise<void>((resolve) => this.#endAwaited.push(resolve));
     }
     await this.#dataPlaneTail;
@@ -262,7 +262,7 @@ export class EngineHost {
     }
     this.#awaited.get(input)?.();
     this.#awaited.delete(input);
-    if (this.#endAwaited.length > 0 && this.options.engine.ending === 0) this.#tellEnded();
+    if (this.#endAwaited.length > 0 && this.options.engine.backlog === 0) this.#tellEnded();
   }
 
   #sendLate(effect: Extract<Effect, { do: "send" }>, input: Input): void {

@@ -1,11 +1,11 @@
 import type { DataPlaneEvent, Selector } from "@sallyport/dataplane";
 import type { Command } from "../api.js";
+import type { Chore } from "./backlog.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { distrust } from "./distrust.js";
 import { ensure } from "./lifecycle.js";
 import { movePeer } from "./moves.js";
 import { enqueue } from "./queue.js";
-import { reauthenticate } from "./reauth.js";
 import type { IkeSa } from "./sa.js";
 import { packetRanges } from "./selectors.js";
 import { clearTrap, release } from "./traps.js";
@@ -33,34 +33,25 @@ export function command(turn: Turn, c: Command): void {
       terminate(turn, state, c.child);
       return;
     case "rekey-child":
-      eachUp(turn, state, (sa) => {
-        for (const child of sa.children) {
-          if (child.config.id === c.child && child.state === "installed")
-            enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
-        }
-      });
+      deferUp(turn, state, { do: "rekey-child", child: c.child });
       return;
     case "rekey-ike":
-      eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "rekey-ike" }));
-      return;
     case "reauthenticate":
-      eachUp(turn, state, (sa) => reauthenticate(turn, sa, state));
+    case "probe":
+      deferUp(turn, state, { do: c.command });
       return;
     case "trace":
       if (c.on) turn.core.traced.add(c.peer);
       else turn.core.traced.delete(c.peer);
       return;
-    case "probe":
-      eachUp(turn, state, (sa) => enqueue(turn, sa, { kind: "probe" }));
-      return;
   }
 }
 
-function eachUp(turn: Turn, state: PeerState, act: (sa: IkeSa) => void): void {
-  for (const { serial, phase } of turn.ofPeer(state.config.id)) {
-    const sa = phase === "established" ? turn.edit(serial) : undefined;
-    if (sa) act(sa);
-  }
+/** There may be tens of thousands of them. */
+function deferUp(turn: Turn, state: PeerState, chore: Chore): void {
+  const { core } = turn;
+  for (const serial of core.table.ofPeer(state.config.id))
+    if (core.seen(serial)?.phase === "established") turn.defer(serial, chore);
 }
 
 function chosen(state: PeerState, child: string | undefined): ChildRuntime[] {
@@ -89,18 +80,17 @@ function terminate(turn: Turn, state: PeerState, child: string | undefined): voi
     c.packet = undefined;
   }
   if (child === undefined) {
-    for (const serial of turn.core.table.ofPeer(state.config.id)) turn.end(serial, "deleted-locally");
+    for (const serial of turn.core.table.ofPeer(state.config.id)) turn.defer(serial, LOCALLY);
     return;
   }
-  eachUp(turn, state, (sa) => {
-    const serials = sa.children.filter((c) => c.config.id === child).map((c) => c.serial);
-    if (serials.length > 0) enqueue(turn, sa, { kind: "delete-child", serials, reason: "deleted-locally" });
-  });
+  deferUp(turn, state, { do: "delete-child", child });
 }
+
+const LOCALLY: Chore = { do: "end", reason: "deleted-locally" };
 
 function shutdown(turn: Turn): void {
   turn.core.stopped = true;
-  for (const { serial } of turn.core.table.all()) turn.end(serial, "deleted-locally");
+  for (const { serial } of turn.core.table.all()) turn.defer(serial, LOCALLY);
   for (const state of turn.core.peers.values()) for (const child of state.children.values()) clearTrap(turn, child);
   for (const shunt of turn.core.shunts.values()) turn.apply(release(turn.core.holdings, shunt.entries));
   turn.core.shunts.clear();
@@ -142,9 +132,10 @@ function acquire(turn: Turn, reqid: number, selector: Selector): void {
 const HURRY_MS = 500;
 
 function eachOfReqid(turn: Turn, reqid: number, spi: number, act: (sa: IkeSa, serial: number) => void): void {
+  const of = (sa: IkeSa | undefined) => sa?.children.find((c) => c.spiIn === spi || c.spiOut === spi);
   for (const serial of turn.core.table.ofReqid(reqid)) {
-    const sa = turn.edit(serial);
-    const child = sa?.children.find((c) => c.spiIn === spi || c.spiOut === spi);
+    const sa = of(turn.look(serial)) && turn.edit(serial);
+    const child = of(sa);
     if (sa && child) act(sa, child.serial);
   }
 }

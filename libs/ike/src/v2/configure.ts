@@ -1,25 +1,18 @@
 import type { PolicySpec, SaState } from "@sallyport/dataplane";
 import type { ChildConfig, IkeConfig, PeerConfig } from "../config.js";
+import type { Chore } from "./backlog.js";
 import { childChange, peerChange } from "./changes.js";
-import { entriesFor } from "./child.js";
-import type { Child } from "./child-sa.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { sameValue } from "./equal.js";
-import { isBelieved, restsOnUsers } from "./evidence.js";
+import { restsOnUsers } from "./evidence.js";
 import type { Entries } from "./holdings.js";
-import { disown, ensure } from "./lifecycle.js";
+import { ensure } from "./lifecycle.js";
 import { PeerIndex } from "./peer-index.js";
-import { enqueue } from "./queue.js";
-import { changeAuthentication } from "./reauth.js";
 import { dropOrphanAddresses } from "./request-config.js";
-import { lookAgain } from "./roaming.js";
-import type { IkeSa } from "./sa.js";
 import { ownAddresses, sameAddressing } from "./serve-config.js";
 import { configureShunts } from "./shunts.js";
-import { hold, release, setTrap } from "./traps.js";
+import { release, setTrap } from "./traps.js";
 import type { Turn } from "./turn.js";
-import { retire } from "./unique.js";
-import { isMember, reachesNoFurther } from "./users.js";
 
 /** Makes the engine what `config` says and touches only what differs from before. */
 export function configure(turn: Turn, config: IkeConfig): void {
@@ -37,7 +30,7 @@ export function configure(turn: Turn, config: IkeConfig): void {
     if (!state) addPeer(turn, peer);
     else if (!sameValue(state.config, peer)) changePeer(turn, state, peer, gone);
   }
-  disownUsers(turn);
+  refreshUsers(turn, before);
   // Last, so that a policy that is wanted again is never away and no packet leaves in clear.
   for (const entries of gone) turn.apply(release(core.holdings, entries));
   dropStrangers(turn);
@@ -46,14 +39,11 @@ export function configure(turn: Turn, config: IkeConfig): void {
 }
 
 /** Users are no peer's own: who is gone, or has another password, has to authenticate anew wherever he is. */
-function disownUsers(turn: Turn): void {
+function refreshUsers(turn: Turn, before: IkeConfig): void {
   const { core } = turn;
-  for (const sa of [...core.table.all()]) {
-    const state = core.peers.get(sa.peer?.id ?? "");
-    if (!state || !restsOnUsers(sa) || isBelieved(sa, state.config, core.config)) continue;
-    const own = turn.edit(sa.serial);
-    if (own && own.phase !== "deleting") disown(turn, own);
-  }
+  if (sameValue(before.eapUsers, core.config.eapUsers)) return;
+  const chore: Chore = { do: "refresh", stale: [], rekey: false, moves: false };
+  for (const sa of core.table.all()) if (restsOnUsers(sa)) turn.defer(sa.serial, chore);
 }
 
 function addPeer(turn: Turn, config: PeerConfig): void {
@@ -103,7 +93,7 @@ function removeChild(turn: Turn, state: PeerState, child: ChildRuntime, gone: En
 
 function removePeer(turn: Turn, state: PeerState, gone: Entries[]): void {
   const { core } = turn;
-  for (const serial of core.table.ofPeer(state.config.id)) turn.end(serial, "config-changed");
+  for (const serial of core.table.ofPeer(state.config.id)) turn.defer(serial, { do: "end", reason: "config-changed" });
   for (const child of [...state.children.values()]) removeChild(turn, state, child, gone);
   core.peers.delete(state.config.id);
   core.byTimer.delete(state.timer);
@@ -119,34 +109,25 @@ function changePeer(turn: Turn, state: PeerState, config: PeerConfig, gone: Entr
     return;
   }
   state.config = config;
-  if (!sameValue(before.local, config.local)) relocate(turn, state, gone);
-  const stale = new Set<string>();
+  const moves = !sameValue(before.local, config.local);
+  if (moves) relocateTraps(turn, state, gone);
+  const stale: string[] = [];
   for (const child of [...state.children.values()]) {
     const next = config.children.find((c) => c.id === child.config.id);
     if (!next || childChange(child.config, next) === "replace") {
-      stale.add(child.config.id);
+      stale.push(child.config.id);
       removeChild(turn, state, child, gone);
     } else updateChild(turn, state, child, next, gone);
   }
   for (const child of config.children) if (!state.children.has(child.id)) addChild(turn, state, child);
-  for (const { serial } of turn.ofPeer(config.id)) {
-    const sa = turn.edit(serial);
-    if (sa) refresh(turn, sa, config, stale, gone);
-    if (sa && change === "rekey" && sa.phase === "established") enqueue(turn, sa, { kind: "rekey-ike" });
-  }
+  const chore: Chore = { do: "refresh", stale, rekey: change === "rekey", moves };
+  for (const serial of turn.core.table.ofPeer(config.id)) turn.defer(serial, chore);
 }
 
-/** This end has another address: IKE SAs that can move do, others have to be made anew from there. */
-function relocate(turn: Turn, state: PeerState, gone: Entries[]): void {
-  let moves = false;
-  for (const { serial } of turn.ofPeer(state.config.id)) {
-    const sa = turn.edit(serial);
-    if (sa && !sa.mobike) retire(turn, sa, "config-changed");
-    else if (sa?.mobike?.decides && sa.phase === "established") lookAgain(turn, sa);
-    moves ||= sa?.mobike !== undefined;
-  }
-  // Policies of SAs that move go with them.
-  if (moves) return;
+/** This end has another address: policies of IKE SAs that move go with them, others have to be made anew. */
+function relocateTraps(turn: Turn, state: PeerState, gone: Entries[]): void {
+  const { table } = turn.core;
+  for (const serial of table.ofPeer(state.config.id)) if (table.get(serial)?.mobike) return;
   for (const child of state.children.values()) {
     if (!child.trap) continue;
     gone.push(child.trap);
@@ -170,42 +151,6 @@ function updateChild(turn: Turn, state: PeerState, child: ChildRuntime, next: Ch
     child.trap = undefined;
     setTrap(turn, state, child);
   }
-}
-
-/** A standing IKE SA takes over the new configuration. */
-function refresh(turn: Turn, sa: IkeSa, config: PeerConfig, stale: ReadonlySet<string>, gone: Entries[]): void {
-  const before = sa.peer ?? config;
-  sa.peer = config;
-  const isIn = sa.phase !== "established" || isMember(sa, config);
-  if (!isIn || !isBelieved(sa, config, turn.core.config)) {
-    disown(turn, sa);
-    return;
-  }
-  if (sa.phase === "established") {
-    if (before.window !== config.window) enqueue(turn, sa, { kind: "window" });
-    changeAuthentication(turn, sa, before, config);
-  }
-  const { core } = turn;
-  const deleted: number[] = [];
-  const nextOf = (child: Child) => config.children.find((c) => c.id === child.config.id) ?? child.config;
-  sa.children = sa.children.map((child) => {
-    if (stale.has(child.config.id) || !reachesNoFurther(sa, child, nextOf(child))) {
-      deleted.push(child.serial);
-      return { ...child, state: "rekeyed", rekeyAt: undefined };
-    }
-    const next = nextOf(child);
-    const change = childChange(child.config, next);
-    const kept: Child = { ...child, config: next };
-    if (change === "rekey" && child.state === "installed")
-      enqueue(turn, sa, { kind: "rekey-child", serial: child.serial });
-    if (change === "keep") return kept;
-    turn.apply(hold(core.holdings, entriesFor(core, sa, kept)));
-    gone.push(entriesFor(core, sa, child));
-    return kept;
-  });
-  // Its heir is made first.
-  ensure(turn, config.id);
-  if (deleted.length > 0) enqueue(turn, sa, { kind: "delete-child", serials: deleted, reason: "config-changed" });
 }
 
 /** What the data plane kept from an earlier run. */

@@ -3,9 +3,9 @@ import type { AddressSpec, PolicySpec, SaId, SaState } from "@sallyport/dataplan
 import type { DataPlaneOp, EffectId, Millis } from "../api.js";
 import { type ChildConfig, type IkeConfig, NOTHING_DECIDED, type PeerConfig, type ShuntConfig } from "../config.js";
 import type { LastError, Refusal } from "../status.js";
+import { Backlog } from "./backlog.js";
 import type { PacketSelector } from "./child-sa.js";
 import { CookieJar } from "./cookie.js";
-import { Ending } from "./ending.js";
 import { type Entries, Holdings } from "./holdings.js";
 import { Leases } from "./leases.js";
 import { PeerIndex } from "./peer-index.js";
@@ -58,7 +58,7 @@ export interface Shunt {
 export class Core {
   config: IkeConfig = NOTHING_DECIDED;
   readonly table = new SaTable();
-  readonly ending = new Ending();
+  readonly backlog = new Backlog();
   readonly peers = new Map<string, PeerState>();
   readonly byTimer = new Map<number, PeerState>();
   /** Peers whose messages are told in words. */
@@ -96,7 +96,7 @@ export class Core {
   /** An IKE SA as others are to see it, to be read only. */
   seen(serial: number): IkeSa | undefined {
     const sa = this.table.get(serial);
-    return sa && this.ending.seen(sa);
+    return sa && this.backlog.seen(sa);
   }
 
   newSerial(): number {

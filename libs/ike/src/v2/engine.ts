@@ -2,11 +2,11 @@ import { Fault, type IpAddress, type Rng } from "@sallyport/base";
 import type { Effect, Input, Lessee } from "../api.js";
 import type { EngineStatus, PolicyStatus } from "../status.js";
 import { peekHeader } from "../wire/index.js";
+import { BACKLOG_TIMER } from "./backlog.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
 import { due } from "./due.js";
-import { ENDING_TIMER } from "./ending.js";
 import { resume } from "./exchanges.js";
 import { fault } from "./faults.js";
 import { closeSa, ensure } from "./lifecycle.js";
@@ -20,8 +20,10 @@ import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
 
 const INTERNAL_ERROR_MS = 1_000;
-/** IKE SAs whose end is begun between two inputs. */
-const ENDED_AT_ONCE = 32;
+/** IKE SAs whose chores are done between two inputs. */
+const CHORES_AT_ONCE = 32;
+/** Inputs that may decide on something for many IKE SAs. */
+const DECIDING: readonly Input["on"][] = ["command", "config", "network"];
 
 type Result = Extract<Input, { on: "crypto-done" | "dataplane-done" | "routed" | "failed" }>;
 
@@ -48,8 +50,8 @@ export class IkeEngine {
     }
     const effects = turn.commit();
     for (const { serial, early } of turn.touched()) if (early.length > 0) effects.push(...this.#early(serial, input));
-    const decides = input.on === "command" || input.on === "config";
-    if (decides || (input.on === "timer" && input.timer === ENDING_TIMER)) effects.push(...this.#end(input, decides));
+    const decides = DECIDING.includes(input.on);
+    if (decides || (input.on === "timer" && input.timer === BACKLOG_TIMER)) effects.push(...this.#work(input, decides));
     return effects;
   }
 
@@ -71,14 +73,14 @@ export class IkeEngine {
   }
 
   /**
-   * Begins the end of some IKE SAs that are to go, each in a step of its own, and comes back for the others. To decide on the ends of
-   * many was enough for one input.
+   * Does what is decided for some IKE SAs, each in a step of its own, and comes back for the others. To decide for many was enough for
+   * one input.
    */
-  #end(input: Input, decides: boolean): Effect[] {
-    const { ending } = this.#core;
+  #work(input: Input, decides: boolean): Effect[] {
+    const { backlog } = this.#core;
     const effects: Effect[] = [];
-    const count = decides && ending.size > ENDED_AT_ONCE ? 0 : ENDED_AT_ONCE;
-    for (const serial of ending.next(count)) {
+    const count = decides && backlog.size > CHORES_AT_ONCE ? 0 : CHORES_AT_ONCE;
+    for (const serial of backlog.next(count)) {
       const turn = new Turn(this.#core, input.now);
       try {
         turn.edit(serial);
@@ -86,19 +88,19 @@ export class IkeEngine {
       } catch (error) {
         turn.revert();
         this.#counted(turn, error, input);
-        ending.delete(serial);
+        backlog.delete(serial);
         this.#giveUp(turn, serial);
       }
       effects.push(...turn.commit());
-      ending.delete(serial);
+      backlog.delete(serial);
     }
-    if (ending.size > 0) effects.push({ do: "arm", timer: ENDING_TIMER, at: input.now });
+    if (backlog.size > 0) effects.push({ do: "arm", timer: BACKLOG_TIMER, at: input.now });
     return effects;
   }
 
-  /** IKE SAs whose end is decided and not begun yet; timers go on with it. */
-  get ending(): number {
-    return this.#core.ending.size;
+  /** IKE SAs for which something is decided and not done yet; timers go on with it. */
+  get backlog(): number {
+    return this.#core.backlog.size;
   }
 
   /**

@@ -49,6 +49,6 @@ test("a peer stands by an established IKE SA, not by one that is made or goes, o
     expect(stands(busyCore(phase), "p")).toBe(false);
   expect(stands(busyCore("established"), "q")).toBe(false);
   const core = busyCore("established");
-  for (let serial = 1; serial <= SAS; serial++) core.ending.add(serial, "deleted-locally");
+  for (let serial = 1; serial <= SAS; serial++) core.backlog.add(serial, { do: "end", reason: "deleted-locally" });
   expect(stands(core, "p")).toBe(false);
 });

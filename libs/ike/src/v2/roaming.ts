@@ -17,12 +17,14 @@ const TRIES_BEFORE_PROBING = 2;
 export function networkChanged(turn: Turn, addresses: readonly IpAddress[]): void {
   const { core } = turn;
   core.addresses = addresses;
-  for (const { serial, mobike, phase } of [...core.table.all()]) {
-    const sa = mobike && phase === "established" ? turn.edit(serial) : undefined;
-    if (sa?.phase !== "established") continue;
-    if (sa.mobike?.decides) lookAgain(turn, sa);
-    else announceAgain(turn, sa);
-  }
+  for (const { serial, mobike, phase } of core.table.all())
+    if (mobike && phase === "established") turn.defer(serial, { do: "look-again" });
+}
+
+/** What an established IKE SA does about it. */
+export function networkChangedFor(turn: Turn, sa: IkeSa): void {
+  if (sa.mobike?.decides) lookAgain(turn, sa);
+  else if (sa.mobike) announceAgain(turn, sa);
 }
 
 function has(addresses: readonly IpAddress[], one: IpAddress): boolean {

@@ -1,11 +1,12 @@
 import type { IpAddress } from "@sallyport/base";
 import type { CryptoJob, DataPlaneOp, Effect, Millis } from "../api.js";
 import { closeEap } from "../eap/index.js";
-import type { DownReason, IkeEvent } from "../status.js";
+import type { IkeEvent } from "../status.js";
 import { messageText } from "../wire/index.js";
 import type { Header, Payload } from "../wire/types.js";
+import type { Chore } from "./backlog.js";
+import { perform } from "./chores.js";
 import type { Core } from "./core.js";
-import { toBeDeleted } from "./ending.js";
 import type { Holder } from "./leases.js";
 import type { Asking, AskingThen, IkeSa, LookedThen, RoutedThen, ServingThen } from "./sa.js";
 import { nextDeadline } from "./timers.js";
@@ -42,24 +43,26 @@ export class Turn {
     readonly now: Millis,
   ) {}
 
-  /** The draft of an IKE SA, the same one each time. One whose end is decided is ended before anything else is done with it. */
+  /** The draft of an IKE SA, the same one each time. What is decided for it is done before anything else. */
   edit(serial: number): IkeSa | undefined {
     if (this.#drafts.has(serial)) return this.#drafts.get(serial);
     const sa = this.core.table.get(serial);
     if (sa === undefined) return undefined;
     const draft = { ...sa };
     this.#drafts.set(serial, draft);
-    const reason = this.core.ending.reasonOf(serial);
-    if (reason !== undefined && !toBeDeleted(draft, reason, this.now)) this.drop(draft);
+    for (const chore of this.core.backlog.of(serial)) this.#perform(draft, chore);
     return this.#drafts.get(serial);
   }
 
-  /** Decides that an IKE SA ends in good order, which is begun when its turn comes. */
-  end(serial: number, reason: DownReason): void {
+  /** Decides on something that is done when its turn comes. */
+  defer(serial: number, chore: Chore): void {
     const draft = this.#drafts.get(serial);
-    if (draft) {
-      if (!toBeDeleted(draft, reason, this.now)) this.drop(draft);
-    } else if (this.core.table.get(serial)?.phase !== "deleting") this.core.ending.add(serial, reason);
+    if (draft) this.#perform(draft, chore);
+    else if (this.core.table.get(serial)?.phase !== "deleting") this.core.backlog.add(serial, chore);
+  }
+
+  #perform(draft: IkeSa, chore: Chore): void {
+    if (this.#drafts.get(draft.serial) === draft) perform(this, draft, chore);
   }
 
   /** As it is now, to be read only. */
@@ -203,7 +206,7 @@ export class Turn {
     for (const secret of this.#wiped) secret.fill(0);
     for (const { id, serial } of this.#begun) if (!this.#drafts.get(serial)) this.core.forgetEffect(id);
     for (const [serial, draft] of this.#drafts) {
-      this.core.ending.delete(serial);
+      this.core.backlog.delete(serial);
       const old = this.core.table.get(serial);
       if (draft === undefined) {
         if (old === undefined) continue;

@@ -53,7 +53,7 @@ function office(more: Partial<PeerConfig> = {}) {
 /** Every IKE SA that stood is gone, each was told of once, and nothing of it is left. */
 function expectGone({ b }: ReturnType<typeof office>, ended = CALLERS): void {
   expect(b.engine.sizes()).toMatchObject({ ikeSas: 0, waiting: 0, halfOpen: 0 });
-  expect(b.engine.ending).toBe(0);
+  expect(b.engine.backlog).toBe(0);
   expect(b.dataPlane.sas.size).toBe(0);
   expect(b.of("ike-down")).toHaveLength(ended);
   expect(b.of("child-down")).toHaveLength(ended);
@@ -71,7 +71,7 @@ describe("the ends of many IKE SAs", () => {
     };
     o.down();
     expect(steps).toEqual([0]);
-    expect(o.b.engine.ending).toBe(CALLERS);
+    expect(o.b.engine.backlog).toBe(CALLERS);
     o.sim.run(0);
     expect(steps).toEqual([0, 32, 32, 6]);
     expect(o.answerAll()).toBe(CALLERS);
@@ -200,7 +200,7 @@ describe("what is wanted while many IKE SAs end", () => {
     const o = office({ passive: false });
     o.down();
     o.b.command({ command: "initiate", peer: "a" });
-    expect(o.b.engine.ending).toBeGreaterThan(0);
+    expect(o.b.engine.backlog).toBeGreaterThan(0);
     expect(o.b.engine.status().peers[0]?.sas.filter((sa) => sa.initiator)).toMatchObject([{ state: "connecting" }]);
     o.sim.run(0);
     expect(o.asked.filter(({ datagram }) => peekHeader(datagram)?.exchange === EXCHANGE.IKE_SA_INIT)).toHaveLength(1);
@@ -212,7 +212,7 @@ describe("what is wanted while many IKE SAs end", () => {
   test("a configuration that has the peer again lets newcomers in, and the others go all the same", () => {
     const o = office();
     o.b.configure(configOf());
-    expect(o.b.engine.ending).toBe(CALLERS);
+    expect(o.b.engine.backlog).toBe(CALLERS);
     o.b.configure(configOf(peerOf("b", o.config)));
     o.call();
     expect(o.b.established()).toHaveLength(1);
@@ -242,7 +242,7 @@ describe("what is wanted while many IKE SAs end", () => {
     const before = policies();
     expect(before.length).toBeGreaterThan(0);
     o.down();
-    while (o.b.engine.ending > 0) {
+    while (o.b.engine.backlog > 0) {
       expect(policies()).toEqual(before);
       o.sim.run(0);
     }
