@@ -74,6 +74,15 @@ function run(job: CryptoJob): CryptoResult {
   return result;
 }
 
+const spis = new Set<number>();
+/** All callers have one address: there, no SPI is given twice (RFC 4301 §4.1), and a responder takes none twice. */
+function newSpi(): number {
+  for (;;) {
+    const spi = randomInt(0x1000, 2 ** 32);
+    if (spis.size < spis.add(spi).size) return spi;
+  }
+}
+
 type Sent = Extract<Effect, { do: "send" }>;
 
 interface Handshake {
@@ -98,7 +107,7 @@ function carryOut(
     if (effect.do === "send") sent(effect);
     else if (effect.do === "crypto") give({ on: "crypto-done", now, id: effect.id, result: run(effect.job) });
     else if (effect.do === "dataplane" && effect.id !== 0) {
-      const values = effect.ops.map((op) => (op.op === "allocateSpi" ? randomInt(0x1000, 2 ** 32) : undefined));
+      const values = effect.ops.map((op) => (op.op === "allocateSpi" ? newSpi() : undefined));
       give({ on: "dataplane-done", now, id: effect.id, values });
     } else if (effect.do === "emit") {
       const { event } = effect;

@@ -3,6 +3,7 @@ export * from "./crypto/index.js";
 export * from "./eap/index.js";
 export { type CryptoKeys, failureOf, runCryptoJob } from "./runner-crypto.js";
 export { wipeHandedOver } from "./runner-wipe.js";
+export { BACKLOG_TIMER } from "./v2/backlog.js";
 export { dnFromText, dnText } from "./v2/dn.js";
 export { IkeEngine } from "./v2/engine.js";
 export { identificationText, toIdentification, toIdentity } from "./v2/identity.js";

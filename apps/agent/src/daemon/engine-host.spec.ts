@@ -1,7 +1,15 @@
 import { jest } from "@jest/globals";
-import { IpAddress } from "@sallyport/base";
+import { IpAddress, Prefix } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
-import type { CryptoJob, Effect, EngineStatus, IkeConfig, Input } from "@sallyport/ike";
+import {
+  BACKLOG_TIMER,
+  type CryptoJob,
+  type DataPlaneOp,
+  type Effect,
+  type EngineStatus,
+  type IkeConfig,
+  type Input,
+} from "@sallyport/ike";
 import pino from "pino";
 import { fault } from "../faults.js";
 import type { CryptoAnswer } from "./crypto-runner.js";
@@ -319,11 +327,24 @@ it("has carried a command out, applied a configuration and shut down when every 
     let rounds = 3;
     const t = setUp((input) => {
       t.left.backlog = input.on === "timer" ? --rounds : rounds;
-      return t.left.backlog > 0 ? [{ do: "arm", timer: 0, at: 0 }] : [];
+      return t.left.backlog > 0 ? [{ do: "arm", timer: BACKLOG_TIMER, at: 0 }] : [];
     });
     await wait(t);
     expect([rounds, kinds(t.inputs).slice(1)]).toEqual([0, ["timer", "timer", "timer"]]);
   }
+});
+
+it("tells what the data plane refused of a configuration, of IKE SAs too that take it over later", async () => {
+  const route = { op: "installRoute", args: [{ destination: Prefix.parse("10.0.0.0/8") }] } as unknown as DataPlaneOp;
+  let rounds = 3;
+  const t = setUp((input) => {
+    t.left.backlog = input.on === "timer" ? --rounds : rounds;
+    const more: Effect[] = t.left.backlog > 0 ? [{ do: "arm", timer: BACKLOG_TIMER, at: 0 }] : [];
+    return [...more, { do: "dataplane", id: 0, ops: [route] }];
+  });
+  expect((await t.host.configure(CONFIG)).failures).toHaveLength(4);
+  await t.host.carriedOut(END);
+  expect((await t.host.configure(CONFIG)).failures).toHaveLength(1);
 });
 
 it("keeps nobody waiting for the ends of IKE SAs when it closes", async () => {

@@ -1,6 +1,7 @@
 import type { Clock, Endpoint, IpAddress } from "@sallyport/base";
 import type { DataPlane, DataPlaneEvent } from "@sallyport/dataplane";
 import {
+  BACKLOG_TIMER,
   type Command,
   type CryptoJob,
   type DataPlaneOp,
@@ -53,9 +54,11 @@ const SLICE_MS = 5;
 /** Defects are logged this often at most. */
 const LOG_EVERY_MS = 1_000;
 
+type Refused = Failure & { readonly op: DataPlaneOp };
+
 /** What one configuration did to the data plane. */
 export interface ConfigOutcome {
-  readonly failures: readonly (Failure & { readonly op: DataPlaneOp })[];
+  readonly failures: readonly Refused[];
 }
 
 /** Gives the engine its inputs and carries out its effects. Nothing calls back into it: results come back as inputs. */
@@ -71,8 +74,10 @@ export class EngineHost {
   #dataPlaneTail: Promise<void> = Promise.resolve();
   /** Who waits for an input to be dealt with. */
   readonly #awaited = new Map<Input, () => void>();
-  /** Who waits until the end of every IKE SA that is to go is begun. */
-  #endAwaited: (() => void)[] = [];
+  /** Who waits until all that is decided for IKE SAs is done. */
+  #workAwaited: (() => void)[] = [];
+  /** What the data plane refused of the configuration that is being put in force. */
+  #refused: Refused[] | undefined;
   #dropped = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
 
@@ -124,8 +129,8 @@ export class EngineHost {
   }
 
   /**
-   * Resolves when the engine has carried the command out, after all that came before it, every IKE SA that is to go has been told so,
-   * and the data plane has done what came of it.
+   * Resolves when the engine has carried the command out on every IKE SA, after all that came before it, and the data plane has done
+   * what came of it.
    */
   async carriedOut(command: Command): Promise<void> {
     if (this.#closed) return;
@@ -133,7 +138,7 @@ export class EngineHost {
     const done = new Promise<void>((resolve) => this.#awaited.set(input, resolve));
     this.#feed(input);
     await done;
-    await this.#ended();
+    await this.#workDone();
   }
 
   /** Links, addresses or routes have changed. */
@@ -149,11 +154,13 @@ export class EngineHost {
       this.options.log.info({ sas: sas.length, policies: policies.length }, "took over SAs of an earlier run");
   }
 
-  /** Resolves when every policy and route of the configuration is in place or refused, and IKE SAs that it ends have been told so. */
+  /** Resolves when every policy and route of the configuration is in place or refused, and every IKE SA has taken it over. One at a time. */
   async configure(config: IkeConfig): Promise<ConfigOutcome> {
-    const failures: (Failure & { op: DataPlaneOp })[] = [];
-    this.#step({ on: "config", now: this.#now(), config }, failures);
-    await this.#ended();
+    const failures: Refused[] = [];
+    this.#refused = failures;
+    this.#step({ on: "config", now: this.#now(), config });
+    await this.#workDone();
+    this.#refused = undefined;
     return { failures };
   }
 
@@ -164,10 +171,10 @@ export class EngineHost {
     await this.#dataPlaneTail;
   }
 
-  /** Resolves when no IKE SA is left whose end is decided and not begun, and the data plane has done what came of it. */
-  async #ended(): Promise<void> {
+  /** Resolves when nothing is left that is decided for an IKE SA and not done, and the data plane has done what came of it. */
+  async #workDone(): Promise<void> {
     if (!this.#closed && this.options.engine.backlog > 0) {
-      await new Promise<void>((resolve) => this.#endAwaited.push(resolve));
+      await new Promise<void>((resolve) => this.#workAwaited.push(resolve));
     }
     await this.#dataPlaneTail;
   }
@@ -177,12 +184,12 @@ export class EngineHost {
     this.#timers.clear();
     for (const resolve of this.#awaited.values()) resolve();
     this.#awaited.clear();
-    this.#tellEnded();
+    this.#tellWorkDone();
   }
 
-  #tellEnded(): void {
-    const waiting = this.#endAwaited;
-    this.#endAwaited = [];
+  #tellWorkDone(): void {
+    const waiting = this.#workAwaited;
+    this.#workAwaited = [];
     for (const resolve of waiting) resolve();
   }
 
@@ -247,7 +254,8 @@ export class EngineHost {
   }
 
   /** One input must never end the process: what the engine throws is a defect, logged, and that input is lost. */
-  #step(input: Input, failures?: (Failure & { op: DataPlaneOp })[]): void {
+  #step(input: Input): void {
+    const refused = input.on === "config" || isBacklog(input) ? this.#refused : undefined;
     try {
       let changes = false;
       for (const effect of this.options.engine.handle(input)) {
@@ -255,14 +263,14 @@ export class EngineHost {
         // What a peer is told, e.g. that it may take an SA away, has to hold by then.
         if (changes && effect.do === "send")
           this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#sendLate(effect, input));
-        else this.#carryOut(effect, failures);
+        else this.#carryOut(effect, refused);
       }
     } catch (error) {
       this.#failed(error, input);
     }
     this.#awaited.get(input)?.();
     this.#awaited.delete(input);
-    if (this.#endAwaited.length > 0 && this.options.engine.backlog === 0) this.#tellEnded();
+    if (this.#workAwaited.length > 0 && this.options.engine.backlog === 0) this.#tellWorkDone();
   }
 
   #sendLate(effect: Extract<Effect, { do: "send" }>, input: Input): void {
@@ -279,7 +287,7 @@ export class EngineHost {
     this.options.log.error({ err: error, input: input.on }, "the engine failed on an input");
   }
 
-  #carryOut(effect: Effect, failures?: (Failure & { op: DataPlaneOp })[]): void {
+  #carryOut(effect: Effect, refused?: Refused[]): void {
     switch (effect.do) {
       case "send":
         this.options.transport.send(effect.local, effect.remote, effect.datagram);
@@ -306,7 +314,7 @@ export class EngineHost {
         this.#crypto(effect.id, effect.job);
         return;
       case "dataplane":
-        this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#dataPlane(effect.id, effect.ops, failures));
+        this.#dataPlaneTail = this.#dataPlaneTail.then(() => this.#dataPlane(effect.id, effect.ops, refused));
         return;
     }
   }
@@ -330,26 +338,22 @@ export class EngineHost {
     else done(answer);
   }
 
-  async #dataPlane(
-    id: number,
-    ops: readonly DataPlaneOp[],
-    failures?: (Failure & { op: DataPlaneOp })[],
-  ): Promise<void> {
+  async #dataPlane(id: number, ops: readonly DataPlaneOp[], refused: Refused[] | undefined): Promise<void> {
     try {
-      await this.#callAll(id, ops, failures);
+      await this.#callAll(id, ops, refused);
     } finally {
       wipeHandedOver(ops);
     }
   }
 
-  async #callAll(id: number, ops: readonly DataPlaneOp[], failures?: (Failure & { op: DataPlaneOp })[]): Promise<void> {
+  async #callAll(id: number, ops: readonly DataPlaneOp[], refused: Refused[] | undefined): Promise<void> {
     const values: unknown[] = [];
     for (const op of ops) {
       try {
         values.push(await call(this.options.dataPlane, op));
       } catch (error) {
         const failure = failureOf(error);
-        failures?.push({ ...failure, op });
+        refused?.push({ ...failure, op });
         this.options.log.warn({ op: op.op, ...failure }, `the data plane refused ${op.op}: ${failure.message}`);
         if (id === 0) continue;
         this.#feed({ on: "failed", now: this.#now(), id, at: values.length, failure });
@@ -358,6 +362,10 @@ export class EngineHost {
     }
     if (id !== 0) this.#feed({ on: "dataplane-done", now: this.#now(), id, values });
   }
+}
+
+function isBacklog(input: Input): boolean {
+  return input.on === "timer" && input.timer === BACKLOG_TIMER;
 }
 
 function call(dataPlane: DataPlane, op: DataPlaneOp): Promise<unknown> {
