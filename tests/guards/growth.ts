@@ -36,6 +36,11 @@ export const GROWTH: readonly (readonly [what: string, file: string, bound: stri
     "`childrenPerSa` and `selectorsPerSa`; reqids that selectors made are forgotten with their SAs",
   ],
   ["partial messages", "libs/ike/src/v2/partials.ts", "64 KiB a message, the window an IKE SA, `partialBytes` all"],
+  [
+    "what is decided for IKE SAs and not done yet",
+    "libs/ike/src/v2/backlog.ts",
+    "each thing once an IKE SA; 32 IKE SAs are worked off in each step, and forgotten with it",
+  ],
   ["requests ahead of their turn, answers kept", "libs/ike/src/v2/receive.ts", "the window"],
   ["effects that are awaited", "libs/ike/src/v2/core.ts", "one request at a time is served; forgotten with the IKE SA"],
   ["policies, routes and NATs that several hold", "libs/ike/src/v2/holdings.ts", "released with their CHILD SAs"],

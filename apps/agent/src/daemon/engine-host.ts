@@ -11,6 +11,7 @@ import {
   failureOf,
   type IkeConfig,
   type IkeEvent,
+  type IkeStatus,
   type Input,
   type Lessee,
   type PolicyStatus,
@@ -28,7 +29,7 @@ import { WorkBudget } from "./work-budget.js";
 export interface Engine {
   handle(input: Input): readonly Effect[];
   owner(datagram: Uint8Array): number | undefined;
-  statusSteps(): Generator<undefined, EngineStatus>;
+  statusSteps(visit?: (sa: IkeStatus) => void): Generator<undefined, EngineStatus>;
   stands(peer: string): boolean;
   policySteps(): Generator<undefined, readonly PolicyStatus[]>;
   lessee(address: IpAddress): Lessee | undefined;
@@ -103,6 +104,11 @@ export class EngineHost {
   /** Holds the event loop for a moment at a time only, however many SAs there are. */
   status(): Promise<EngineStatus> {
     return inSlices(this.options.engine.statusSteps());
+  }
+
+  /** The same for who goes on with interruptions of his own: IKE SAs of configured peers are handed to `visit` and not listed. */
+  statusSteps(visit: (sa: IkeStatus) => void): Generator<undefined, EngineStatus> {
+    return this.options.engine.statusSteps(visit);
   }
 
   stands(peer: string): boolean {

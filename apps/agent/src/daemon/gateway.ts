@@ -284,15 +284,16 @@ export class Gateway {
     this.#host.command({ command: "reauthenticate", peer });
   }
 
-  async states(): Promise<Snapshot> {
-    const status = await this.status();
+  /** What was told before and still is so is told again: nothing new is kept of it. */
+  async states(told: Snapshot): Promise<Snapshot> {
     const { intent } = this;
     if (!intent) return new Map();
     const ids = new Set(intent.connections.map((c) => c.id));
     for (const id of this.#since.keys()) if (!ids.has(id)) this.#since.delete(id);
     const steps = tunnelStates(
       intent,
-      status,
+      (visit) => this.#host.statusSteps(visit),
+      told,
       this.#applier.missing,
       (at) => Math.round(at + this.#wallOffset),
       (tunnel, status) => {
@@ -308,7 +309,7 @@ export class Gateway {
 
   async counters(): Promise<ChildCounters[]> {
     const listed = await this.carrier.dataPlane.listSas();
-    return inSlices(childCounters(await this.status(), listed, systemClock.wall()));
+    return inSlices(childCounters((visit) => this.#host.statusSteps(visit), listed, systemClock.wall()));
   }
 
   /** With `keep`, SAs and policies stay and go on carrying traffic where the data plane can; else all is deleted, here and at the peers. */

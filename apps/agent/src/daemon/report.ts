@@ -1,10 +1,11 @@
-import { create } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { endpointText } from "@sallyport/base";
 import {
   type ChildCounters,
   ChildCountersSchema,
   ChildSaSchema,
+  type IkeSa,
   IkeSaSchema,
   TunnelStateSchema,
   TunnelStatus,
@@ -14,7 +15,6 @@ import type { ChildStatus, EngineStatus, IkeStatus, LastError, PeerStatus } from
 import { type ConnectionIntent, type GatewayIntent, selectorText } from "@sallyport/intent";
 import { type Snapshot, saKey, type TunnelReport } from "../stream/index.js";
 import type { Missing } from "./applier.js";
-import { eachOf } from "./slices.js";
 
 /** Turns the engine's milliseconds into wall time. */
 export type ToWall = (millis: number) => number;
@@ -64,19 +64,27 @@ function ikeSa(sa: IkeStatus, wall: ToWall) {
 
 const isUp = (child: ChildStatus) => child.state !== "installing" && child.state !== "deleting";
 
-/** UP: every CHILD SA that the intent wants to stand is there; those that wait for a packet or for the peer count once they stand. */
-export function tunnelStatus(connection: ConnectionIntent, peer: PeerStatus | undefined): TunnelStatus {
-  const sas = peer?.sas ?? [];
-  const missing = new Set(connection.children.map((c) => c.id));
-  let established = false;
-  for (const sa of sas) {
-    if (sa.establishedAt === undefined || sa.state === "deleting") continue;
-    established = true;
-    for (const child of sa.children) if (isUp(child)) missing.delete(child.child);
-    if (missing.size === 0) return TunnelStatus.UP;
+/** What the engine reports, with its IKE SAs handed to `visit` one by one. */
+export type Reporting = (visit: (sa: IkeStatus) => void) => Generator<undefined, EngineStatus>;
+
+/** What was seen of the IKE SAs of one tunnel. */
+class Sight {
+  readonly sas = new Map<string, IkeSa>();
+  established = false;
+  /** Ids. */
+  readonly childrenUp = new Set<string>();
+
+  see({ establishedAt, state, children }: IkeStatus): void {
+    if (establishedAt === undefined || state === "deleting") return;
+    this.established = true;
+    for (const child of children) if (isUp(child)) this.childrenUp.add(child.child);
   }
-  if (established) return TunnelStatus.PARTIAL;
-  return sas.length > 0 ? TunnelStatus.CONNECTING : TunnelStatus.DOWN;
+}
+
+/** UP: every CHILD SA that the intent wants to stand is there; those that wait for a packet or for the peer count once they stand. */
+function tunnelStatus(connection: ConnectionIntent, { sas, established, childrenUp }: Sight): TunnelStatus {
+  if (!established) return sas.size > 0 ? TunnelStatus.CONNECTING : TunnelStatus.DOWN;
+  return connection.children.every((c) => childrenUp.has(c.id)) ? TunnelStatus.UP : TunnelStatus.PARTIAL;
 }
 
 /** The newest of what went wrong with the peer or one of its children, or before the engine was even asked. */
@@ -92,16 +100,30 @@ export const SAS_AT_ONCE = 32;
 /** What is told of each connection of the intent. `changedAt` is the wall time at which its status was first seen. */
 export function* tunnelStates(
   intent: GatewayIntent,
-  status: EngineStatus,
+  report: Reporting,
+  known: Snapshot,
   missing: ReadonlyMap<string, Missing>,
   wall: ToWall,
   changedAt: (tunnel: string, status: TunnelStatus) => number,
 ): Generator<undefined, Snapshot> {
+  const sights = new Map<string, Sight>();
+  const status = yield* report((sa) => {
+    const id = sa.peer ?? "";
+    const sight = sights.get(id) ?? new Sight();
+    sights.set(id, sight);
+    sight.see(sa);
+    const told = ikeSa(sa, wall);
+    const key = saKey(told);
+    const before = known.get(id)?.sas.get(key);
+    // Tens of thousands that stay as they are leave no garbage that lasts.
+    sight.sas.set(key, before && equals(IkeSaSchema, before, told) ? before : told);
+  });
   const peers = new Map(status.peers.map((p) => [p.peer, p]));
   const out = new Map<string, TunnelReport>();
   for (const connection of intent.connections) {
     const peer = peers.get(connection.id);
-    const state = tunnelStatus(connection, peer);
+    const sight = sights.get(connection.id) ?? new Sight();
+    const state = tunnelStatus(connection, sight);
     const error = newestError(peer, missing.get(connection.id));
     const told = create(TunnelStateSchema, {
       tunnelId: connection.id,
@@ -118,11 +140,7 @@ export function* tunnelStates(
         },
       }),
     });
-    const sas = yield* eachOf(peer?.sas ?? [], SAS_AT_ONCE, (sa) => {
-      const one = ikeSa(sa, wall);
-      return [saKey(one), one] as const;
-    });
-    out.set(connection.id, { state: told, sas: new Map(sas) });
+    out.set(connection.id, { state: told, sas: sight.sas });
     if (out.size % SAS_AT_ONCE === 0) yield;
   }
   return out;
@@ -137,22 +155,19 @@ export function* sasBySpi(listed: readonly SaState[]): Generator<undefined, Read
 
 /** Counters of every CHILD SA, by what the data plane has listed. */
 export function* childCounters(
-  status: EngineStatus,
+  report: Reporting,
   listed: readonly SaState[],
   now: number,
 ): Generator<undefined, ChildCounters[]> {
   const bySpi = yield* sasBySpi(listed);
   const out: ChildCounters[] = [];
-  for (const { peer, sas } of status.peers) {
-    const ofEach = yield* eachOf(sas, SAS_AT_ONCE, (sa) =>
-      sa.children.filter(isUp).flatMap((child) => {
-        const inbound = bySpi.get(`in ${child.spiIn}`);
-        const outbound = bySpi.get(`out ${child.spiOut}`);
-        return inbound || outbound ? countersOf(peer, child, inbound, outbound, now) : [];
-      }),
-    );
-    for (const counters of ofEach) out.push(...counters);
-  }
+  yield* report(({ peer = "", children }) => {
+    for (const child of children) {
+      const inbound = bySpi.get(`in ${child.spiIn}`);
+      const outbound = bySpi.get(`out ${child.spiOut}`);
+      if (isUp(child) && (inbound || outbound)) out.push(countersOf(peer, child, inbound, outbound, now));
+    }
+  });
   return out;
 }
 

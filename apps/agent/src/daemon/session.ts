@@ -164,7 +164,7 @@ export class Session {
 
   #tellAll(tell: (all: Snapshot) => Generator<undefined, void>): Promise<void> {
     return this.#inOrder(async () => {
-      const all = await this.options.daemon.gateway.states();
+      const all = await this.options.daemon.gateway.states(this.#told);
       await inSlices(tell(all));
       this.#told = all;
     });
@@ -177,7 +177,7 @@ export class Session {
   }
 
   async #tellChanges(): Promise<void> {
-    const now = await this.options.daemon.gateway.states();
+    const now = await this.options.daemon.gateway.states(this.#told);
     const changes = await inSlices(changesBetween(this.#told, now));
     await inSlices(this.#reporter.states(changes, now));
     this.#told = now;

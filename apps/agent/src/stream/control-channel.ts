@@ -301,6 +301,8 @@ class Outgoing implements AsyncIterable<AgentMessage> {
       const message = wait > 0 ? this.reporter.next() : undefined;
       if (message !== undefined) {
         yield message;
+        // Written without waiting where there is room: many in one turn would hold the event loop.
+        await new Promise(setImmediate);
       } else if (wait > 0) {
         await this.reporter.waiting(AbortSignal.any([this.signal, AbortSignal.timeout(Math.ceil(wait))]));
       } else {

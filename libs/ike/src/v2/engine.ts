@@ -14,7 +14,7 @@ import { settle } from "./moves.js";
 import { policyStatus } from "./policies.js";
 import { pump } from "./pump.js";
 import { forgetEarly, receive, refuseRequest, serveEarly } from "./receive.js";
-import { engineStatus, type Steps, stands, virtualAddresses } from "./report.js";
+import { engineStatus, type Steps, stands, type Visit, virtualAddresses } from "./report.js";
 import { networkChanged } from "./roaming.js";
 import type { Outcome, Wait } from "./sa.js";
 import { Turn } from "./turn.js";
@@ -116,9 +116,12 @@ export class IkeEngine {
     return atOnce(this.statusSteps());
   }
 
-  /** The same with interruptions, between which few IKE SAs are looked at; inputs may come in them. */
-  statusSteps(): Steps<EngineStatus> {
-    return engineStatus(this.#core);
+  /**
+   * The same with interruptions, between which few IKE SAs are looked at; inputs may come in them. With `visit`, IKE SAs of configured
+   * peers are handed to it and not listed.
+   */
+  statusSteps(visit?: Visit): Steps<EngineStatus> {
+    return engineStatus(this.#core, visit);
   }
 
   /** Whether an IKE SA with the peer of this id is established. */

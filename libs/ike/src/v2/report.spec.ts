@@ -43,6 +43,18 @@ test("a report over many IKE SAs can be interrupted after every few, and by what
   expect(interruptions).toBeGreaterThan(SAS / 64);
 });
 
+test("a report hands each IKE SA of a peer to who wants to take it, and keeps none", () => {
+  const core = busyCore("established");
+  core.table.replace(SAS, { ...core.table.get(SAS), peer: undefined } as IkeSa);
+  const serials: number[] = [];
+  const steps = engineStatus(core, (sa) => serials.push(sa.serial));
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  expect(serials).toEqual(Array.from({ length: SAS - 1 }, (_, i) => i + 1));
+  expect(step.value.peers[0]?.sas).toEqual([]);
+  expect(step.value.unknown).toHaveLength(1);
+});
+
 test("a peer stands by an established IKE SA, not by one that is made or goes, or whose end is decided", () => {
   expect(stands(busyCore("established"), "p")).toBe(true);
   for (const phase of ["init", "auth", "rekeyed", "deleting"] as const)

@@ -89,11 +89,17 @@ const SAS_AT_ONCE = 64;
 /** A report that can be interrupted: there may be tens of thousands of IKE SAs. */
 export type Steps<T> = Generator<undefined, T>;
 
-function* peerStatus(core: Core, state: PeerState): Steps<PeerStatus> {
+/** Takes an IKE SA of a configured peer as it is looked at. */
+export type Visit = (sa: IkeStatus) => void;
+
+function* peerStatus(core: Core, state: PeerState, visit: Visit | undefined): Steps<PeerStatus> {
   const sas: IkeStatus[] = [];
+  const take = visit ?? ((sa) => void sas.push(sa));
+  let seen = 0;
   for (const serial of core.table.ofPeer(state.config.id)) {
     const sa = core.seen(serial);
-    if (sa && sas.push(ikeStatus(sa)) % SAS_AT_ONCE === 0) yield;
+    if (sa) take(ikeStatus(sa));
+    if (++seen % SAS_AT_ONCE === 0) yield;
   }
   const childErrors: Record<string, NonNullable<PeerStatus["lastError"]>> = {};
   for (const [id, child] of state.children) if (child.lastError) childErrors[id] = child.lastError;
@@ -101,8 +107,11 @@ function* peerStatus(core: Core, state: PeerState): Steps<PeerStatus> {
   return { peer: state.config.id, name: state.config.name, sas, lastError, childErrors, retryAt };
 }
 
-/** What is told of an IKE SA is what it is when it is looked at. */
-export function* engineStatus(core: Core): Steps<EngineStatus> {
+/**
+ * What is told of an IKE SA is what it is when it is looked at. With `visit`, those of configured peers are handed to it and not listed: so
+ * many need not be kept.
+ */
+export function* engineStatus(core: Core, visit?: Visit): Steps<EngineStatus> {
   const unknown: IkeStatus[] = [];
   let seen = 0;
   for (const sa of core.table.all()) {
@@ -111,7 +120,7 @@ export function* engineStatus(core: Core): Steps<EngineStatus> {
   }
   const peers: PeerStatus[] = [];
   for (const state of core.peers.values()) {
-    peers.push(yield* peerStatus(core, state));
+    peers.push(yield* peerStatus(core, state, visit));
     if (peers.length % SAS_AT_ONCE === 0) yield;
   }
   return {
