@@ -3,6 +3,7 @@ import type { Effect, Input, Lessee } from "../api.js";
 import type { EngineStatus, PolicyStatus } from "../status.js";
 import { peekHeader } from "../wire/index.js";
 import { BACKLOG_TIMER } from "./backlog.js";
+import { perform } from "./chores.js";
 import { command, dataPlaneEvent } from "./commands.js";
 import { adopt, configure } from "./configure.js";
 import { Core } from "./core.js";
@@ -39,7 +40,7 @@ export class IkeEngine {
   }
 
   handle(input: Input): readonly Effect[] {
-    const turn = new Turn(this.#core, input.now);
+    const turn = new Turn(this.#core, input.now, perform);
     try {
       this.#step(turn, input);
       goOn(turn);
@@ -59,7 +60,7 @@ export class IkeEngine {
   #early(serial: number, input: Input): Effect[] {
     const effects: Effect[] = [];
     for (;;) {
-      const turn = new Turn(this.#core, input.now);
+      const turn = new Turn(this.#core, input.now, perform);
       try {
         if (!serveEarly(turn, serial)) return effects;
         goOn(turn);
@@ -81,7 +82,7 @@ export class IkeEngine {
     const effects: Effect[] = [];
     const count = decides && backlog.size > CHORES_AT_ONCE ? 0 : CHORES_AT_ONCE;
     for (const serial of backlog.next(count)) {
-      const turn = new Turn(this.#core, input.now);
+      const turn = new Turn(this.#core, input.now, perform);
       try {
         turn.edit(serial);
         goOn(turn);

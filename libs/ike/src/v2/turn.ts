@@ -5,7 +5,6 @@ import type { IkeEvent } from "../status.js";
 import { messageText } from "../wire/index.js";
 import type { Header, Payload } from "../wire/types.js";
 import type { Chore } from "./backlog.js";
-import { perform } from "./chores.js";
 import type { Core } from "./core.js";
 import type { Holder } from "./leases.js";
 import type { Asking, AskingThen, IkeSa, LookedThen, RoutedThen, ServingThen } from "./sa.js";
@@ -41,6 +40,8 @@ export class Turn {
   constructor(
     readonly core: Core,
     readonly now: Millis,
+    /** Does what was decided for an IKE SA. */
+    private readonly perform: (turn: Turn, sa: IkeSa, chore: Chore) => void,
   ) {}
 
   /** The draft of an IKE SA, the same one each time. What is decided for it is done before anything else. */
@@ -62,7 +63,7 @@ export class Turn {
   }
 
   #perform(draft: IkeSa, chore: Chore): void {
-    if (this.#drafts.get(draft.serial) === draft) perform(this, draft, chore);
+    if (this.#drafts.get(draft.serial) === draft) this.perform(this, draft, chore);
   }
 
   /** As it is now, to be read only. */
