@@ -92,7 +92,8 @@ export async function handOver(
   folder: string,
   authority: Authority,
   { connections }: GatewayIntent,
-  authentication: "certificate" | "eap-tls",
+  authentication: "certificate" | "eap-tls" | "certificate-and-eap-mschapv2",
+  password?: string,
 ): Promise<string> {
   const [connection] = connections;
   const root = readCertificate(authority.der);
@@ -123,10 +124,13 @@ export async function handOver(
   // Whoever types the passphrase at swanctl's prompt has a terminal, which a test has not.
   await writeFile(
     path.join(folder, "swanctl.conf"),
-    text.replace(/(file = ".*\.p12")/, `$1\n secret = "${passphrase}"`),
+    `${text.replace(/(file = ".*\.p12")/, `$1\n secret = "${passphrase}"`)}${password ? eapSecret(password) : ""}`,
   );
   return path.basename(conf as string, ".conf");
 }
+
+const eapSecret = (password: string) =>
+  `secrets {\n eap-ann {\n id = "${mailbox("ann")}"\n secret = "${password}"\n }\n}\n`;
 
 /** A device that asks for all of the office, whoever uses it. */
 export const caller = (person: string, to: string, from: string): PeerConnection => ({

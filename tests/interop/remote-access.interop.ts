@@ -194,4 +194,62 @@ describe("remote access as the control plane compiles it", () => {
       40_000,
     );
   }
+
+  describe("by a certificate and then a password (RFC 4739)", () => {
+    const wanted = { proves: [7, 8, 32], role: "responder" } as const;
+    let folder: string;
+    let revision = 5;
+    beforeAll(async () => {
+      folder = await mkdtemp(path.join(tmpdir(), "sallyport-swanctl-"));
+    });
+    afterAll(() => rm(folder, { recursive: true }));
+
+    /** Tries by a profile for `authentication`, as it is handed over; gives the name of its connection. */
+    async function tries(authentication: Parameters<typeof handOver>[3], password?: string): Promise<string> {
+      const changed = {
+        ...intentOf(authority, own, ["ann", "guest"], ["certificate-and-eap-mschapv2"]),
+        revision: ++revision,
+      };
+      await gateway.change({ intent: changed });
+      await eventually("nobody is there", async () => (await ann.listSas()).length === 0 || undefined);
+      const name = await handOver(folder, authority, changed, authentication, password);
+      const file = path.join(folder, "swanctl.conf");
+      await ann.swanctl(folder, "--load-all", "--clear", "--noprompt", "--file", file);
+      await ann.swanctl(folder, "--initiate", "--ike", name, "--child", "net", "--timeout", "10");
+      return name;
+    }
+    const says = (code: string) =>
+      eventually(`the gateway says ${code}`, async () => {
+        const lines = (await gateway.log(20)).split("\n");
+        return lines.findLast((line) => line.includes('"refused":'))?.includes(`"${code}"`) || undefined;
+      });
+
+    scenario(
+      wanted,
+      "a person who has only one of them stays out: another's password, a certificate alone, a password alone",
+      async () => {
+        await expect(tries("certificate-and-eap-mschapv2", "not hers")).rejects.toThrow();
+        await says("ike/eap-credentials");
+        await expect(tries("certificate")).rejects.toThrow();
+        await says("ike/authentication-failed");
+        await expect(guest.initiate("home-all")).rejects.toThrow();
+        await says("ike/authentication-failed");
+        expect(await users()).toEqual([]);
+      },
+      40_000,
+    );
+
+    scenario(
+      wanted,
+      "whoever has both gets in by the very profile that is handed over",
+      async () => {
+        const name = await tries("certificate-and-eap-mschapv2", PASSWORDS.ann);
+        expect(await users()).toEqual([mailbox("ann")]);
+        const [sa] = await ann.listSas(name);
+        expect(sa).toMatchObject({ localVips: ["10.9.0.200"], remoteId: GATEWAY });
+        await reaches(NS.ann, "10.9.0.200", BEHIND.office);
+      },
+      40_000,
+    );
+  });
 });

@@ -275,6 +275,20 @@ describe("stale profiles", () => {
   });
 });
 
+test("a certificate and a password together are for devices that can show one after the other", async () => {
+  const update = "mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { methods } }";
+  const methods = ["CERTIFICATE_AND_EAP_MSCHAPV2"];
+  await cp.get(update, { input: { id: ids.service, methods } });
+  const { handover, unavailable, link } = await made(certificate());
+  expect(handover.devices).toEqual(["ANDROID", "SWANCTL", "PKCS12_MODERN", "PKCS12_LEGACY"]);
+  expect(unavailable.map((u) => `${u.device} ${u.code}`)).toEqual(
+    ["APPLE", "WINDOWS", "NETWORK_MANAGER", "ROUTEROS"].map((device) => `${device} handover/not-offered`),
+  );
+  expect((await new Visitor(link).choose("swanctl")).status).toBe(303);
+  expect(await refusal(CREATE, { input: input() })).toMatchObject({ code: "handover/no-device" });
+  await cp.get(update, { input: { id: ids.service, methods: ["CERTIFICATE", "EAP_TLS", "EAP_MSCHAPV2"] } });
+});
+
 test("guessing is refused, audited where a link is known, and ended soon", async () => {
   const { handover, link } = await made(certificate());
   const wrong = `${link.slice(0, -3)}${link.endsWith("AAA") ? "BBB" : "AAA"}`;

@@ -229,6 +229,11 @@ describe("remote access", () => {
       [ids.service],
     );
     expect(entry).toMatchObject({ before: { networks: ["10.1.0.0/16"] }, after: { methods: ["CERTIFICATE"] } });
+    await cp.get(UPDATE, { input: { id: ids.service, methods: ["CERTIFICATE_AND_EAP_MSCHAPV2"] } });
+    expect((await intentOf(fleet.hub)).connection).toMatchObject({
+      peer: { method: "certificate" },
+      peerRounds: [{ method: "eap", methods: ["mschapv2"], samePerson: true }],
+    });
     await cp.get(UPDATE, { input: { id: ids.service, groups: [], people: [], methods: ["EAP_MSCHAPV2"] } });
     expect([...(await intentOf(fleet.hub)).users.keys()]).toEqual(
       ["ann", "guest", "stranger"].map((name) => `${name}@example.org`),

@@ -106,6 +106,8 @@ export type RemoteAuth =
       readonly eap?: EapServerConfig | undefined;
       /** Whom EAP has to authenticate: a name, `*`, or a `*` followed by the end of it; any user unless said (IDENT-14). */
       readonly user?: string | undefined;
+      /** Whether EAP has to authenticate the very name that every round before has proved. */
+      readonly samePerson?: boolean | undefined;
     };
 
 /** A password as octets (UTF-8), of which an empty one never matches; or the 16 octets that EAP-MSCHAPv2 alone verifies by (RFC 2759 §8.3). */

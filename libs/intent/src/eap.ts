@@ -45,6 +45,7 @@ export const peerEap = <I extends z.ZodType>(peerIdentity: I) =>
     ...shared,
     identity: peerIdentity,
     askIdentity: z.boolean().optional(),
+    samePerson: z.boolean().optional(),
     userSetId: id.optional(),
   });
 
@@ -128,11 +129,17 @@ export function checkUsers(
   const hashed = new Set(
     eapUsers.filter((set) => set.users.some((u) => u.verifier !== undefined)).map((set) => set.id),
   );
-  connections.forEach(({ peer }, i) => {
+  const check = (peer: PeerAuth, path: readonly (string | number)[]) => {
     if (peer.method !== "eap" || peer.userSetId === undefined) return;
-    if (!ids.has(peer.userSetId)) refuse(["connections", i, "peer", "userSetId"], "the id of one of eapUsers");
+    if (!ids.has(peer.userSetId)) refuse([...path, "userSetId"], "the id of one of eapUsers");
     if (hashed.has(peer.userSetId) && peer.methods?.some((m) => m === "md5" || m === "gtc")) {
-      refuse(["connections", i, "peer", "methods"], "mschapv2 or tls, since of users only the NT hash is known");
+      refuse([...path, "methods"], "mschapv2 or tls, since of users only the NT hash is known");
     }
+  };
+  connections.forEach(({ peer, peerRounds = [] }, i) => {
+    check(peer, ["connections", i, "peer"]);
+    peerRounds.forEach((round, j) => {
+      check(round, ["connections", i, "peerRounds", j]);
+    });
   });
 }

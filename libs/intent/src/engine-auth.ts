@@ -76,7 +76,10 @@ function remoteAuthOf(peer: PeerAuth, credential: Credential | undefined, anchor
     case "eap": {
       if (!peer.methods) return { method: "eap", identity };
       const eap = serverOf(peer, credential, anchors);
-      return eap && { method: "eap", identity, eap, ...(peer.user !== undefined && { user: peer.user }) };
+      const { user, samePerson } = peer;
+      return (
+        eap && { method: "eap", identity, eap, ...(user !== undefined && { user }), ...(samePerson && { samePerson }) }
+      );
     }
   }
 }

@@ -173,7 +173,7 @@ export interface RemoteAccessModel {
   readonly shares: number;
   /** In order of preference. */
   readonly poolIds: readonly string[];
-  readonly methods: readonly ("certificate" | "eap-tls" | "eap-mschapv2")[];
+  readonly methods: readonly ("certificate" | "eap-tls" | "eap-mschapv2" | "certificate-and-eap-mschapv2")[];
   /** What callers' certificates lead to. */
   readonly trustAnchorIds: readonly string[];
   /** What callers may reach, whatever they ask for. */

@@ -322,6 +322,8 @@ export interface PeerEap extends EapMethods {
   readonly askIdentity?: boolean | undefined;
   /** Whom EAP has to authenticate: a name, or `*` and the end of it; absent: any user. */
   readonly user?: string | undefined;
+  /** In a further round: whether it has to be whom the rounds before have proved, name by name; absent: no. */
+  readonly samePerson?: boolean | undefined;
   /** Names the users for methods with passwords (`GatewayIntent.eapUsers`). */
   readonly userSetId?: string | undefined;
   /** For `tls`: what a caller's certificate leads to. */

@@ -8,6 +8,7 @@ import type { FleetModel, RemoteAccessModel, RoadWarriorModel } from "./fleet-mo
 import type { LocalFacts } from "./local-facts.js";
 import { parseIntent } from "./parse.js";
 import { givenRanges, isGiven, rangesOverlap } from "./ranges.js";
+import { remoteAccessConnectionIds } from "./remote-access.js";
 import { maskIntent, serializeIntent } from "./serialize.js";
 
 const person = (name: string, more: Partial<RoadWarriorModel> = {}): RoadWarriorModel => ({
@@ -134,6 +135,29 @@ describe("remote access", () => {
     ]);
     expect(intent.trustAnchors.map((t) => t.id)).toEqual(["root"]);
     expect(arrived(served({ methods: ["eap-tls"] })).intent.eapUsers).toBeUndefined();
+  });
+
+  test("by both is a connection of two rounds, in which EAP has to prove the certificate's name", () => {
+    const verifier = mschapVerifier("correct horse");
+    const model = served({ methods: ["certificate-and-eap-mschapv2"] }, [person("ann", { verifier })]);
+    const { intent, people } = arrived(model);
+    expect(people.map(({ name, peer, peerRounds }) => ({ name, peer, peerRounds }))).toEqual([
+      {
+        name: "Staff (certificate and EAP)",
+        peer: { method: "certificate", identity: { type: "any" }, trustAnchorIds: ["root"] },
+        peerRounds: [
+          {
+            ...{ method: "eap", identity: { type: "any" }, methods: ["mschapv2"] },
+            ...{ userSetId: "people-ra", samePerson: true },
+          },
+        ],
+      },
+    ]);
+    expect(intent.eapUsers?.[0]?.users.map((u) => u.name)).toEqual(["ann@example.org"]);
+    const all = ["certificate", "eap-tls", "eap-mschapv2", "certificate-and-eap-mschapv2"] as const;
+    const every = arrived(served({ methods: all })).people;
+    expect(new Set(every.map((c) => c.id)).size).toBe(3);
+    expect(every.map((c) => c.id)).toEqual(remoteAccessConnectionIds("ra"));
   });
 
   test("is for the service's groups, each of which reaches what it says, and a person what is said of him", () => {

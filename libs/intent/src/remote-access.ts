@@ -2,15 +2,7 @@ import { IpAddress } from "@sallyport/base";
 import { fault } from "./faults.js";
 import { canonicalSubnets, DEFAULT_PORTS, type Fleet, gatewayIdentity, tunnelId, unknown } from "./fleet.js";
 import type { AddressPoolModel, GatewayModel, RemoteAccessModel, RoadWarriorModel, ToldModel } from "./fleet-model.js";
-import type {
-  ConnectionIntent,
-  EapUserSetIntent,
-  Identity,
-  LocalAuth,
-  PeerAuth,
-  PoolIntent,
-  UserIntent,
-} from "./model.js";
+import type { ConnectionIntent, EapUserSetIntent, Identity, LocalAuth, PoolIntent, UserIntent } from "./model.js";
 import { givenRanges, isGiven, poolSize, shareOf } from "./ranges.js";
 
 /** What remote access adds to a gateway's intent. */
@@ -23,9 +15,14 @@ export interface RemoteAccessPart {
 /** One octet counts the selectors of a TS payload (RFC 7296 §3.13). */
 const MAX_SELECTORS = 255;
 
-/** How callers prove themselves in one connection: those with certificates of IKE have another than those with EAP. */
-const WAYS = ["certificate", "eap"] as const;
+/** How callers prove themselves in one connection: by a certificate in IKE, by EAP, or by one after the other (RFC 4739). */
+const WAYS = ["certificate", "eap", "certificate-and-eap"] as const;
 type Way = (typeof WAYS)[number];
+const NAMED: Readonly<Record<Way, string>> = {
+  certificate: "",
+  eap: " (EAP)",
+  "certificate-and-eap": " (certificate and EAP)",
+};
 
 /**
  * The connections of the services that a gateway serves, with its shares of their pools and the people who get in.
@@ -77,13 +74,18 @@ function partOf(fleet: Fleet, service: RemoteAccessModel, gateway: GatewayModel,
     ),
   };
   const { methods } = service;
-  const byPassword = methods.includes("eap-mschapv2");
+  const [byPassword, byBoth] = [methods.includes("eap-mschapv2"), methods.includes("certificate-and-eap-mschapv2")];
   const ways: Way[] = [
     ...(methods.includes("certificate") ? (["certificate"] as const) : []),
     ...(byPassword || methods.includes("eap-tls") ? (["eap"] as const) : []),
+    ...(byBoth ? (["certificate-and-eap"] as const) : []),
   ];
   const shared = { fleet, service, gateway, pools, users, everything, setId: set.id };
-  return { pools, eapUsers: byPassword ? [set] : [], connections: ways.map((way) => connectionOf(shared, way)) };
+  return {
+    pools,
+    eapUsers: byPassword || byBoth ? [set] : [],
+    connections: ways.map((way) => connectionOf(shared, way)),
+  };
 }
 
 interface Shared {
@@ -111,12 +113,12 @@ function connectionOf(
   const { dns, splitDns } = service;
   return {
     id,
-    name: way === "eap" ? `${service.name} (EAP)` : service.name,
+    name: `${service.name}${NAMED[way]}`,
     role: "responder",
     remote: { ports: DEFAULT_PORTS },
     ikeProposals: profile.ikeProposals,
     local: shownBy(gateway),
-    peer: peerOf(service, way, setId),
+    ...provenBy(service, way, setId),
     ikeRekeySeconds: profile.lifetimes.ikeRekeySeconds,
     dpd: profile.dpd,
     uniqueness: "keep",
@@ -156,17 +158,28 @@ function shownBy(gateway: GatewayModel): LocalAuth {
   };
 }
 
-function peerOf({ methods, trustAnchorIds }: RemoteAccessModel, way: Way, userSetId: string): PeerAuth {
+function provenBy(
+  { methods, trustAnchorIds }: RemoteAccessModel,
+  way: Way,
+  userSetId: string,
+): Pick<ConnectionIntent, "peer" | "peerRounds"> {
   const identity = { type: "any" } as const;
   const trusted = { trustAnchorIds: [...new Set(trustAnchorIds)].sort() };
-  if (way === "certificate") return { method: "certificate", identity, ...trusted };
+  const certificate = { method: "certificate", identity, ...trusted } as const;
+  if (way === "certificate") return { peer: certificate };
+  if (way === "certificate-and-eap") {
+    const password = { method: "eap", identity, methods: ["mschapv2"], userSetId, samePerson: true } as const;
+    return { peer: certificate, peerRounds: [password] };
+  }
   const [tls, password] = [methods.includes("eap-tls"), methods.includes("eap-mschapv2")];
   return {
-    method: "eap",
-    identity,
-    methods: [...(tls ? (["tls"] as const) : []), ...(password ? (["mschapv2"] as const) : [])],
-    ...(tls ? trusted : {}),
-    ...(password ? { userSetId } : {}),
+    peer: {
+      method: "eap",
+      identity,
+      methods: [...(tls ? (["tls"] as const) : []), ...(password ? (["mschapv2"] as const) : [])],
+      ...(tls ? trusted : {}),
+      ...(password ? { userSetId } : {}),
+    },
   };
 }
 

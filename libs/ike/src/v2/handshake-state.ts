@@ -26,6 +26,8 @@ export interface Proving {
   /** Rounds of ours that have been sent, and rounds of the peer's that were verified. */
   readonly ours: number;
   readonly theirs: number;
+  /** Whom the peer's rounds before have proved. */
+  readonly proven: readonly string[];
   /** Whether the peer has another round to come. */
   readonly expected: boolean;
   /** The peer takes several rounds. */

@@ -20,6 +20,7 @@ export function handshakeOf(sa: IkeSa): Handshake {
 export const UNPROVEN: Proving = {
   ours: 0,
   theirs: 0,
+  proven: [],
   expected: true,
   multiple: false,
   authorities: [],

@@ -10,7 +10,7 @@ import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf, requestedAuthorities } from "./handshake.js";
 import type { AuthServing } from "./handshake-state.js";
-import { identityAllowed, localIdentification, sameIdentification } from "./identity.js";
+import { identificationText, identityAllowed, localIdentification, sameIdentification } from "./identity.js";
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
 import { agreeMobike, announceMobike } from "./mobike.js";
@@ -271,6 +271,7 @@ function proven(turn: Turn, sa: IkeSa, { peer, ppk, id, payloads }: AuthServing)
   }
   sa.peer = state.config;
   sa.remoteId = id;
+  changeProving(sa, { proven: [...handshakeOf(sa).proving.proven, identificationText(id)] });
   takePpk(sa, peer, ppk);
   if (counted(turn, sa, sa.peer, payloads)) answerRound(turn, sa, []);
 }

@@ -92,6 +92,12 @@ function admit(turn: Turn, sa: IkeSa, done: EapDone): boolean {
   if (!peer || !id) return false;
   const alike = candidates.filter((p) => isProvenAlike(sa, p, peer, id));
   const found = [peer, ...alike].find((p) => takesUser({ user: userOf(p, proving.theirs) }, done.identity));
+  const another = proving.proven.find((name) => name !== done.identity);
+  if (another !== undefined && eapRound(found, proving.theirs)?.samePerson) {
+    const facts = { ours: another, theirs: done.identity };
+    refuse(turn, sa, peer, id, fault("ike/identity-mismatch", "EAP and the round before prove two people", { facts }));
+    return false;
+  }
   sa.user = done.identity;
   if (found) {
     sa.peer = found;
@@ -115,7 +121,11 @@ function isProvenAlike(sa: IkeSa, other: PeerConfig, peer: PeerConfig, id: Ident
   );
 }
 
-function userOf({ remoteAuth }: PeerConfig, at: number): string {
-  const round = remoteAuth[at];
-  return (round?.method === "eap" ? round.user : undefined) ?? "*";
+function eapRound(peer: PeerConfig | undefined, at: number) {
+  const round = peer?.remoteAuth[at];
+  return round?.method === "eap" ? round : undefined;
+}
+
+function userOf(peer: PeerConfig, at: number): string {
+  return eapRound(peer, at)?.user ?? "*";
 }

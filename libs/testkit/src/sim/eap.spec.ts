@@ -181,3 +181,48 @@ describe("EAP alone (RFC 5998)", () => {
     expect(a.of("auth-failed")[0]?.error).toMatchObject({ code: "ike/eap-tls", exchange: "IKE_AUTH" });
   });
 });
+
+describe("a certificate and then EAP (RFC 4739)", () => {
+  const anywhere = { endpoint: undefined, accept: [Prefix.any(4)] };
+
+  /** A gateway that wants both, and a client that shows `name`'s certificate and knows alice's password, or one of them alone. */
+  function both(name: string, shows: "both" | "certificate" | "password" = "both") {
+    const all = lab();
+    const { a, b, keys, ofA, ofB, served } = all;
+    const [password] = ofA.localAuth;
+    const [round] = ofB.remoteAuth;
+    if (round.method !== "eap") throw new Error("EAP is wanted");
+    const certificate = keys.issue(CA, { type: "fqdn", name });
+    const localAuth = { both: [certificate, password], certificate: [certificate], password: [password] } as const;
+    a.configure(configOf({ ...ofA, localAuth: localAuth[shows] }));
+    const first = { ...trusting({ type: "fqdn", name }, CA), identity: { match: "any" } } as const;
+    const remoteAuth = [first, { ...round, samePerson: true }] as const;
+    b.configure(served({ ...ofB, remote: anywhere, remoteAuth }));
+    // What the lab's own client has begun ends meanwhile.
+    all.sim.run(60);
+    return all;
+  }
+
+  test("lets in who proves the same name by both", () => {
+    const { a, b } = both("alice");
+    expect(disagreements(a, b)).toEqual([]);
+    expect(b.established()[0]).toMatchObject({ user: "alice", remoteCertificate: "alice" });
+  });
+
+  test("lets nobody in with one person's certificate and another's password", () => {
+    const { a, b } = both("bob");
+    expect([...a.established(), ...b.established()]).toEqual([]);
+    expect(b.of("auth-failed").at(-1)).toMatchObject({
+      error: { code: "ike/identity-mismatch", ours: "bob" },
+      refused: "alice",
+    });
+    expect(b.dataPlane.inbound()).toEqual([]);
+  });
+
+  test.each(["certificate", "password"] as const)("lets nobody in with the %s alone", (shows) => {
+    const { a, b } = both("alice", shows);
+    expect([...a.established(), ...b.established()]).toEqual([]);
+    expect(b.of("auth-failed").at(-1)?.error.code).toBe("ike/authentication-failed");
+    expect(b.dataPlane.inbound()).toEqual([]);
+  });
+});

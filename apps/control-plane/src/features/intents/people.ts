@@ -27,6 +27,7 @@ const METHODS = {
   CERTIFICATE: "certificate",
   EAP_TLS: "eap-tls",
   EAP_MSCHAPV2: "eap-mschapv2",
+  CERTIFICATE_AND_EAP_MSCHAPV2: "certificate-and-eap-mschapv2",
 } as const satisfies Record<RemoteAccessMethod, RemoteAccessModel["methods"][number]>;
 
 const hasProfile = ({ ikeProposals, espProposals }: RemoteAccess) => ikeProposals.length + espProposals.length > 0;

@@ -308,7 +308,7 @@ function checkShares(shares: number, gateways: number): number {
 type Columns = Pick<RemoteAccess, "methods" | "networks" | "dns" | "splitDns" | "ikeProposals" | "espProposals">;
 
 function checkColumns(input: { readonly [K in keyof Columns]: Readonly<Columns[K]> }): Columns {
-  checkCount(input.methods, 1, 3, "input.methods", "methods");
+  checkCount(input.methods, 1, 4, "input.methods", "methods");
   return {
     methods: [...new Set(input.methods)],
     networks: checkNetworks(input.networks, "input.networks"),

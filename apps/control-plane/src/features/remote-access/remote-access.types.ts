@@ -11,6 +11,10 @@ registerEnumType(RemoteAccessMethod, {
     CERTIFICATE: { description: "By a certificate, in IKE itself." },
     EAP_TLS: { description: "By a certificate, in EAP-TLS." },
     EAP_MSCHAPV2: { description: "By user name and password, in EAP-MSCHAPv2." },
+    CERTIFICATE_AND_EAP_MSCHAPV2: {
+      description:
+        "By both, one after the other (RFC 4739): a certificate in IKE, then the password of the same person.",
+    },
   },
 });
 
