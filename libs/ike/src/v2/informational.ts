@@ -11,7 +11,7 @@ import { change, finish } from "./queue.js";
 import { lifetimeNotifies, takeLifetime } from "./reauth.js";
 import type { Asking, IkeSa } from "./sa.js";
 import { answerConfig } from "./serve-config.js";
-import { switchOutbound } from "./switchover.js";
+import { passOn, switchOutbound } from "./switchover.js";
 import type { Turn } from "./turn.js";
 import { answerWindow, openWindow, takeWindow, windowNotifies } from "./window.js";
 
@@ -72,6 +72,8 @@ const MAX_NOTED = 64;
 
 function ikeDeleted(turn: Turn, sa: IkeSa): void {
   const superseded = sa.phase === "rekeyed" || sa.rivalSerial !== undefined;
+  // With the answer the peer takes its inbound SAs away.
+  for (const child of sa.children) passOn(turn, sa, child);
   respond(turn, sa, []);
   // Decided here and not told yet, or told: the peers' Deletes cross ours.
   const own = [...sa.asking.map((a) => a.task), ...(sa.phase === "rekeyed" ? sa.queue : [])];
@@ -130,6 +132,7 @@ export function deletedEarly(turn: Turn, sa: IkeSa, made: Child, deleted: readon
 function childDeleted(turn: Turn, sa: IkeSa, child: Child): void {
   const heir = childBySerial(sa, child.replacedBy);
   if (heir?.state === "installed" || heir?.state === "rekeying") switchOutbound(turn, sa, heir, child);
+  else passOn(turn, sa, child);
   const replaced = child.state === "rekeyed";
   if (!replaced) delayRestart(turn, sa, child);
   const now = childBySerial(sa, child.serial) ?? child;

@@ -15,6 +15,7 @@ import { authenticatedNow, takePlace } from "./reauth.js";
 import { ikeStatus } from "./report.js";
 import { releaseAddresses } from "./request-config.js";
 import type { Asking, IkeSa } from "./sa.js";
+import { passOn } from "./switchover.js";
 import type { Task } from "./task.js";
 import type { Turn } from "./turn.js";
 import { enforceUniqueness, identityKey, retire } from "./unique.js";
@@ -163,7 +164,10 @@ export function closeSa(turn: Turn, sa: IkeSa, reason: DownReason, echo = false)
   sa.waits = [];
   sa.phase = "deleting";
   const successor = reason === "replaced" ? successorOf(turn, sa) : undefined;
-  for (const child of sa.children) closeChild(turn, sa, child, reason, successor);
+  for (const child of sa.children) {
+    passOn(turn, sa, child);
+    closeChild(turn, sa, child, reason, successor);
+  }
   turn.apply(sa.fading.map((f) => removeIn(f)));
   sa.fading = [];
   freeOffers(turn, sa);

@@ -2,6 +2,7 @@ import type { SaState } from "@sallyport/dataplane";
 import type { DataPlaneOp } from "../api.js";
 import { changeChild, childBySerial, inboundId, removeOut } from "./child.js";
 import type { Child } from "./child-sa.js";
+import { sameRanges } from "./narrow.js";
 import type { IkeSa, Outcome } from "./sa.js";
 import type { Turn } from "./turn.js";
 
@@ -13,6 +14,29 @@ export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | u
   turn.apply(ops);
   changeChild(sa, to.serial, { heldOutbound: undefined, switchover: undefined, sending: true });
   if (from) changeChild(sa, from.serial, { sending: false });
+}
+
+/**
+ * `child` is about to go: the pair for the same packets under an IKE SA in the place of `sa` holds its outbound half back no longer. A
+ * peer that deletes the old one has the new one.
+ */
+export function passOn(turn: Turn, sa: IkeSa, child: Child): void {
+  if (!child.sending) return;
+  for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
+    if (serial === sa.serial || !heldFor(child, turn.look(serial))) continue;
+    const other = turn.edit(serial);
+    const held = heldFor(child, other);
+    if (other && held) switchOutbound(turn, other, held, undefined);
+  }
+}
+
+/** The pair of `sa` that will carry the packets of `child` and does not yet. */
+function heldFor({ config, local, remote }: Child, sa: IkeSa | undefined): Child | undefined {
+  const same = sa?.children.filter(
+    (c) => c.config.id === config.id && sameRanges(c.local, local) && sameRanges(c.remote, remote),
+  );
+  if (!same || same.some((c) => c.sending)) return undefined;
+  return same.find((c) => c.heldOutbound && (c.state === "installed" || c.state === "rekeying"));
 }
 
 /** Sends on the new SA when the time has come, or looks whether it may already. */

@@ -1,10 +1,10 @@
-import { EXCHANGE, NOTIFY, NOTIFY_DATA, type PeerConfig } from "@sallyport/ike";
+import { EXCHANGE, NOTIFY, NOTIFY_DATA, type PeerConfig, PROTOCOL } from "@sallyport/ike";
 import fc from "fast-check";
 import { disagreements, traffic } from "./agreement.js";
 import { childOf, configOf, peerOf, range } from "./configs.js";
 import type { SimPeer } from "./sim-peer.js";
 import { type Pair, pair } from "./simulation.js";
-import { childPayloads, SECRET, stage } from "./stage.spec-helper.js";
+import { childPayloads, deletion, SECRET, stage, stageUp } from "./stage.spec-helper.js";
 
 /** Lifetimes that no SA reaches, so that only authentication renews anything. */
 const LASTING = { soft: 360_000, jitter: 0, hard: 400_000 };
@@ -66,6 +66,36 @@ describe("reauthentication (RFC 7296 §2.8.3)", () => {
     expect(report.lost).toEqual([]);
     expect(disagreements(p.a, p.b, 3)).toEqual([]);
   });
+
+  test.each([
+    ["IKE SA", { kind: "D", protocol: PROTOCOL.IKE, spis: [] } as const],
+    ["CHILD SA", deletion(0x2000)],
+  ])(
+    "make before break by a peer that deletes the old %s at once: there is an SA to send on all the time",
+    (_, old) => {
+      const { sim, b, peer, another } = stageUp();
+      const anew = another(78n);
+      anew.ask(EXCHANGE.IKE_AUTH, anew.authPayloads("a.example", SECRET, childPayloads(0x3000)));
+      const sending = () => b.dataPlane.outbound().map((sa) => sa.spi);
+      expect(sending()).toEqual([0x2000]);
+      const seen: string[] = [];
+      b.dataPlane.refuse = () => {
+        seen.push(sending().join());
+        return undefined;
+      };
+      sim.network.taps.unshift((packet) => {
+        seen.push(`answered: ${sending()}`);
+        return packet;
+      });
+      peer.ask(EXCHANGE.INFORMATIONAL, [old]);
+      expect(seen[0]).toBe("8192");
+      expect(seen).not.toContain("");
+      expect(seen).toContainEqual(expect.stringMatching(/^answered: .*12288$/));
+      expect(sending()).toEqual([0x3000]);
+      sim.run(1);
+      expect(sending()).toEqual([0x3000]);
+    },
+  );
 
   test("break before make: the old IKE SA is gone before the new one comes", () => {
     const p = pair({
