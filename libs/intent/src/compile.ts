@@ -54,8 +54,16 @@ export function compileAll(
   model: FleetModel,
   gatewayIds: Iterable<string> = model.gateways.map((g) => g.id),
 ): Map<string, GatewayIntent> {
+  return new Map(compileEach(model, gatewayIds));
+}
+
+/** As `compileAll`, one gateway after the other: the caller may do something else in between. */
+export function* compileEach(
+  model: FleetModel,
+  gatewayIds: Iterable<string>,
+): Generator<readonly [id: string, intent: GatewayIntent]> {
   const fleet = new Fleet(model);
-  return new Map([...gatewayIds].map((id) => [id, compileIn(fleet, id, 0)]));
+  for (const id of gatewayIds) yield [id, compileIn(fleet, id, 0)];
 }
 
 function compileIn(fleet: Fleet, gatewayId: string, revision: number): GatewayIntent {

@@ -1,4 +1,4 @@
-export { compile, compileAll, emptyIntent } from "./compile.js";
+export { compile, compileAll, compileEach, emptyIntent } from "./compile.js";
 export {
   type ChildDiff,
   type ConnectionDiff,

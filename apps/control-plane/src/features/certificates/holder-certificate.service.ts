@@ -26,7 +26,7 @@ import type { RevocationReason } from "../../platform/prisma/generated/enums.js"
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { EventService } from "../events/event.service.js";
-import { COMPILE_INTENTS } from "../intents/jobs.js";
+import { afterRevocation, COMPILE_INTENTS } from "../intents/jobs.js";
 import { AuthorityService } from "./authority.service.js";
 import { fault } from "./faults.js";
 import { IssuedCertificates } from "./issued-certificates.js";
@@ -327,7 +327,8 @@ export class HolderCertificateService {
       gatewayId: row.gatewayId ?? undefined,
     });
     // What a gateway shows and what others take from it are parts of intents.
-    if (row.gatewayId !== null) await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
+    const notBefore = after.revokedAt === null ? undefined : afterRevocation();
+    if (row.gatewayId !== null) await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {}, notBefore);
   }
 
   async #get(tx: Tx, organizationId: string, id: string): Promise<Certificate> {

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from "@nestjs/common";
 import { faultTable } from "@sallyport/base";
 import {
   compile,
-  compileAll,
+  compileEach,
   type FleetModel,
   type GatewayIntent,
   listTunnels,
@@ -14,6 +14,7 @@ import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import type { JobContext, JobRunner } from "../../platform/outbox/job.js";
 import { Jobs } from "../../platform/outbox/jobs.js";
+import { Slice } from "../../platform/slices.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { EventService } from "../events/event.service.js";
 import { FleetStore } from "./fleet.store.js";
@@ -26,10 +27,16 @@ interface Written {
   readonly revision: number;
 }
 
+interface Changed {
+  readonly intent: GatewayIntent;
+  readonly hash: string;
+  readonly revision: number;
+}
+
 /** What the model, as it was read, asks for. */
 interface Plan {
   /** By gateway id; those whose newest revision says something else. */
-  readonly changed: ReadonlyMap<string, { intent: GatewayIntent; hash: string; name: string; revision: number }>;
+  readonly changed: ReadonlyMap<string, Changed>;
   /** Tunnels that have to be proved before those are written. */
   readonly claims: readonly Claim[];
 }
@@ -76,10 +83,12 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
   /** Proofs take their time, so they are made before the lock; under it only what was proved is written. */
   async #compile(organizationId: string): Promise<readonly Written[]> {
     for (let round = 0; round < ROUNDS; round++) {
-      const { claims } = await this.database.transaction(async (tx) => {
+      const { changed, claims } = await this.database.transaction(async (tx) => {
         await tx.$executeRaw`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY`;
         return this.#plan(tx, organizationId);
       });
+      // What is committed after this look has a row of its own in the outbox.
+      if (changed.size === 0) return [];
       const verdicts = await this.prover.judge(claims);
       const written = await this.database.transaction((tx) => this.#write(tx, organizationId, verdicts));
       if (written) return written;
@@ -89,21 +98,18 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
 
   async #plan(tx: Tx, organizationId: string): Promise<Plan> {
     const model = await this.fleets.load(tx, organizationId);
-    const enrolled = model.gateways.filter((g) => g.certificate !== undefined);
-    const intents = compileAll(
-      model,
-      enrolled.map((g) => g.id),
-    );
+    const enrolled = model.gateways.flatMap((g) => (g.certificate === undefined ? [] : g.id));
     const newest = await this.revisions.newest(tx, organizationId);
-    const changed = new Map(
-      enrolled.flatMap(({ id, name }) => {
-        const intent = intents.get(id);
-        const last = newest.get(id);
-        const hash = intent && this.#hash(intent);
-        if (intent === undefined || hash === undefined || last?.hash === hash) return [];
-        return [[id, { intent, hash, name, revision: (last?.number ?? 0) + 1 }] as const];
-      }),
-    );
+    const intents = new Map<string, GatewayIntent>();
+    const changed = new Map<string, Changed>();
+    const slice = new Slice();
+    for (const [id, intent] of compileEach(model, enrolled)) {
+      intents.set(id, intent);
+      const last = newest.get(id);
+      const hash = this.#hash(intent);
+      if (last?.hash !== hash) changed.set(id, { intent, hash, revision: (last?.number ?? 0) + 1 });
+      if (slice.isOver) await slice.next();
+    }
     const before = await this.#bodies(tx, organizationId, [...changed.keys()]);
     return { changed, claims: claims(model, intents, new Set(changed.keys()), before) };
   }
@@ -119,7 +125,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     // Their agents keep what they have: half a tunnel is worse than the old one.
     const held = new Set(refused.flatMap(({ tunnel }) => [tunnel.a, tunnel.b]));
     const written: Written[] = [];
-    for (const [gatewayId, { intent, hash, name, revision }] of changed) {
+    for (const [gatewayId, { intent, hash, revision }] of changed) {
       if (held.has(gatewayId)) continue;
       await this.revisions.append(tx, {
         organizationId,
@@ -132,7 +138,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       await this.events.record(tx, organizationId, {
         kind: "intent/compiled",
         severity: "INFO",
-        message: `${name} gets revision ${revision}`,
+        message: `${intent.gateway.name} gets revision ${revision}`,
         facts: { revision: String(revision) },
         gatewayId,
       });

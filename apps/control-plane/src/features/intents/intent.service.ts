@@ -26,8 +26,8 @@ export interface Refusal {
  * revisions; an unknown revision is ignored.
  */
 export abstract class IntentService {
-  /** Asks, in the caller's transaction, for a new compilation of the organization's intents. */
-  abstract recompile(tx: Tx, organizationId: string): Promise<void>;
+  /** Asks, in the caller's transaction, for a new compilation of the organization's intents, without `notBefore` at once. */
+  abstract recompile(tx: Tx, organizationId: string, notBefore?: Date): Promise<void>;
   /** The newest revision of the gateway; where the agent refused it or went back from it, the newest that it had in force. */
   abstract latestFor(gatewayId: string): Promise<DeliverableIntent | undefined>;
   abstract pushed(gatewayId: string, revision: number): Promise<void>;

@@ -31,8 +31,8 @@ export class StoredIntentService extends IntentService {
     super();
   }
 
-  override async recompile(tx: Tx, organizationId: string): Promise<void> {
-    await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
+  override async recompile(tx: Tx, organizationId: string, notBefore?: Date): Promise<void> {
+    await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {}, notBefore);
   }
 
   override async latestFor(gatewayId: string): Promise<DeliverableIntent | undefined> {

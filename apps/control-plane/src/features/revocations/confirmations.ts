@@ -10,10 +10,13 @@ import { type Applied, type Confirmed, RevocationStore } from "./revocation.stor
 const RETRY_MS = 300;
 /** Agents that are written down at once. */
 const BATCH = 1_000;
+/** Between two batches. */
+const TICK_MS = 25;
 
 /**
- * Writes down which gateways have applied which revocations. A whole fleet confirms within a moment: what comes while the last ones are
- * being written is written together, and never waits for a timer. What is lost with the replica, agents say again in their hello.
+ * Writes down which gateways have applied which revocations. The first is written at once; a whole fleet confirms within a moment, and
+ * what comes while the last ones are being written, and a tick after, is written together. What is lost with the replica, agents say
+ * again in their hello.
  */
 @Injectable()
 export class Confirmations implements OnApplicationShutdown {
@@ -47,6 +50,7 @@ export class Confirmations implements OnApplicationShutdown {
       const batch = [...this.#waiting.values()].slice(0, BATCH);
       for (const { gatewayId } of batch) this.#waiting.delete(gatewayId);
       await this.#write(batch);
+      await sleep(TICK_MS);
     }
     this.#writing = false;
   }

@@ -9,6 +9,7 @@ import type { TenantContext } from "../../platform/tenancy.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { AuditService } from "../audit/audit.service.js";
 import { IntentService } from "../intents/intent.service.js";
+import { afterRevocation } from "../intents/jobs.js";
 import { RevocationRegister } from "../revocations/revocation-register.js";
 import { checkPassword, checkUsername, newPassword, sealVerifier } from "./credentials.js";
 import { personFault } from "./faults.js";
@@ -92,7 +93,7 @@ export class RoadWarriorService {
       });
       await this.#admit(tx, person);
       const groupIds = input.groupIds ? await this.#join(tx, organizationId, person.id, input.groupIds) : hadGroups;
-      await this.intents.recompile(tx, organizationId);
+      await this.#recompile(tx, person);
       const target = { kind: "roadWarrior", id: person.id };
       const [was, is] = [facts(before, hadGroups), facts(person, groupIds)];
       await this.audit.record(tx, context, { action: "updateRoadWarrior", target, before: was, after: is });
@@ -106,7 +107,7 @@ export class RoadWarriorService {
     const before = await this.getIn(tx, organizationId, rawId, "input.id");
     const person = await this.store.update(tx, organizationId, before.id, { enabled: false });
     await this.#admit(tx, person);
-    await this.intents.recompile(tx, organizationId);
+    await this.#recompile(tx, person);
     const target = { kind: "roadWarrior", id: person.id };
     const was = { enabled: before.enabled };
     await this.audit.record(tx, context, {
@@ -124,8 +125,9 @@ export class RoadWarriorService {
       const person = await this.getIn(tx, organizationId, rawId, "id");
       const groupIds = await this.store.groupIds(tx, organizationId, person.id);
       await this.store.remove(tx, organizationId, person.id);
-      await this.#admit(tx, { ...person, enabled: false });
-      await this.intents.recompile(tx, organizationId);
+      const gone = { ...person, enabled: false };
+      await this.#admit(tx, gone);
+      await this.#recompile(tx, gone);
       const target = { kind: "roadWarrior", id: person.id };
       await this.audit.record(tx, context, { action: "deleteRoadWarrior", target, before: facts(person, groupIds) });
       return person;
@@ -183,6 +185,10 @@ export class RoadWarriorService {
     const { organizationId } = person;
     const refused = await this.register.refuses(tx, organizationId, person);
     if (refused === person.enabled) await this.register.person(tx, organizationId, person, person.enabled);
+  }
+
+  #recompile(tx: Tx, { organizationId, enabled }: RoadWarrior): Promise<void> {
+    return this.intents.recompile(tx, organizationId, enabled ? undefined : afterRevocation());
   }
 
   async #join(tx: Tx, organizationId: string, personId: string, rawIds: readonly string[]): Promise<string[]> {
