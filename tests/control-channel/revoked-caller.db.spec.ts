@@ -87,8 +87,8 @@ beforeAll(async () => {
     input: profile,
   });
   profileId = createCertificateProfile.id;
-  for (const name of ["ann", "bob", "cora", "dan"]) ids.set(name, await person(cp, mailbox(name)));
-  for (const name of ["ann", "cora", "dan"]) certificates.set(name, await issue(cp, profileId, mailbox(name)));
+  for (const name of ["ann", "bob", "cora", "dan", "eve"]) ids.set(name, await person(cp, mailbox(name)));
+  for (const name of ["ann", "cora", "dan", "eve"]) certificates.set(name, await issue(cp, profileId, mailbox(name)));
   await cp.get(SET_PASSWORD, { id: ids.get("bob"), password: PASSWORD });
   const service = {
     name: "Staff",
@@ -211,6 +211,56 @@ describe("who is revoked", () => {
     // Bob by his name; Cora by either, once.
     expect(revocations.edges.reduce((n, { node }) => n + node.progress.endedSas, 0)).toBe(2);
   }, 60_000);
+});
+
+describe("a gateway that was away", () => {
+  it("hears who was revoked meanwhile before it answers anyone", async () => {
+    await people.initiate("eve-all");
+    expect(await inside()).toEqual([mailbox("eve")]);
+    await gateway.end();
+    await gone("eve");
+    const { revocation } = await mutate<{ revocation: Entry }>(
+      "revokeCertificate",
+      { id: certificates.get("eve")?.certificate.id },
+      "RevokeCertificateInput",
+      `revocation { ${ENTRY} }`,
+    );
+    const before = (await gateway.log(100_000)).length;
+    // She stands at the door while it opens.
+    let open = false;
+    const knocking = (async () => {
+      const refusals: string[] = [];
+      while (!open) {
+        refusals.push(
+          await people.initiate("eve-all").then(
+            () => "let in",
+            () => "refused",
+          ),
+        );
+      }
+      return refusals;
+    })();
+    try {
+      await gateway.run();
+      await serving();
+      expect(await confirmed(revocation.id)).toMatchObject({ endedSas: 0 });
+    } finally {
+      open = true;
+      await knocking;
+    }
+    expect(await knocking).not.toContain("let in");
+    await expect(people.initiate("eve-all")).rejects.toThrow();
+    const log = (await gateway.log(100_000)).slice(before);
+    const [heard, answers] = ["revocations applied", "the last good intent is in force"].map((what) =>
+      log.indexOf(what),
+    );
+    expect(heard).toBeGreaterThan(-1);
+    expect(answers).toBeGreaterThan(heard as number);
+    await people.initiate("dan-all");
+    expect(await inside()).toEqual([mailbox("dan")]);
+    await gateway.end();
+    await gone("dan");
+  }, 90_000);
 });
 
 async function startAndAsk(): Promise<void> {

@@ -6,6 +6,9 @@ import { query } from "./database.js";
 import { enrol } from "./enrol.js";
 import { describeFleet, type Fleet, type MadeSite, ONBOARD_SITE } from "./fleet.js";
 
+// Machines that test are busy.
+jest.setTimeout(30_000);
+
 const CREATE_ELSEWHERE = `mutation ($input: CreateSiteInput!) { createSite(input: $input) { site { id } } }`;
 
 let cp: TestControlPlane;
