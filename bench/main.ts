@@ -6,7 +6,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 
 const root = path.resolve(import.meta.dirname, "..");
-const ALL = ["footprint", "handshake", "memory", "reports", "rekey", "flood", "esp", "issuing", "ocsp"];
+const ALL = ["footprint", "handshake", "memory", "reports", "rekey", "flood", "esp", "issuing", "ocsp", "revocation"];
 
 /** The last line of a benchmark. The first row of `table` is its head. */
 interface Outcome {

@@ -28,16 +28,18 @@ export class PrismaEventStore extends EventStore {
   /** One statement whatever their number, so that it is prepared once: a fleet tells a thousand at a time. */
   override async append(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>> {
     if (data.length === 0) return new Set();
-    const all = data.map(({ id, at, facts, ...event }) => ({
+    // Pages are read by id: those of one moment keep their order.
+    const ids = data.map(() => randomUUIDv7()).sort();
+    const all = data.map(({ id, at, facts, ...event }, i) => ({
       ...event,
-      id: id ?? randomUUIDv7(),
+      id: id ?? ids[i],
       at: at ?? new Date(),
       facts: facts ?? {},
     }));
     const rows = await tx.$queryRaw<{ sourceId: string | null }[]>`
       INSERT INTO events (id, organization_id, kind, severity, message, facts, site_id, gateway_id, tunnel_id, source_id, at)
       SELECT e.id, e."organizationId", e.kind, e.severity, e.message, e.facts, e."siteId", e."gatewayId", e."tunnelId", e."sourceId", e.at
-      FROM jsonb_to_recordset(${JSON.stringify(all)}::jsonb) AS e (
+      FROM jsonb_to_recordset(${JSON.stringify(all, wellFormed)}::jsonb) AS e (
         id uuid, "organizationId" uuid, kind text, severity severity, message text, facts jsonb,
         "siteId" uuid, "gatewayId" uuid, "tunnelId" uuid, "sourceId" text, at timestamptz)
       ON CONFLICT DO NOTHING RETURNING source_id AS "sourceId"`;
@@ -49,3 +51,6 @@ export class PrismaEventStore extends EventStore {
     return this.database.client.event.findMany({ where: { organizationId, ...filter, ...where }, ...rest });
   }
 }
+
+/** Texts are cut at a length, which may be in the middle of a surrogate pair; PostgreSQL takes no half of one. */
+const wellFormed = (_: string, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value);

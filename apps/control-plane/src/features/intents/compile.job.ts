@@ -20,7 +20,7 @@ import { EventService } from "../events/event.service.js";
 import { FleetStore } from "./fleet.store.js";
 import { COMPILE_INTENTS, type CompileIntents, revisionPlace } from "./jobs.js";
 import { type Claim, claimOf, Prover, sameConnection, type Verdicts } from "./prover.js";
-import { RevisionStore } from "./revision.store.js";
+import { type NewRevision, RevisionStore } from "./revision.store.js";
 
 interface Written {
   readonly gatewayId: string;
@@ -124,27 +124,24 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     await this.#tellRefused(tx, organizationId, refused, verdicts);
     // Their agents keep what they have: half a tunnel is worse than the old one.
     const held = new Set(refused.flatMap(({ tunnel }) => [tunnel.a, tunnel.b]));
-    const written: Written[] = [];
-    for (const [gatewayId, { intent, hash, revision }] of changed) {
-      if (held.has(gatewayId)) continue;
-      await this.revisions.append(tx, {
-        organizationId,
-        gatewayId,
-        number: revision,
-        hash,
-        schemaVersion: intent.schema,
-        ...this.vault.seal(revisionPlace(gatewayId, revision), serializeIntent({ ...intent, revision })),
-      });
-      await this.events.record(tx, organizationId, {
-        kind: "intent/compiled",
-        severity: "INFO",
-        message: `${intent.gateway.name} gets revision ${revision}`,
-        facts: { revision: String(revision) },
-        gatewayId,
-      });
-      written.push({ gatewayId, revision });
+    const written = [...changed].filter(([gatewayId]) => !held.has(gatewayId));
+    const revisions: NewRevision[] = [];
+    const slice = new Slice();
+    for (const [gatewayId, { intent, hash, revision }] of written) {
+      const sealed = this.vault.seal(revisionPlace(gatewayId, revision), serializeIntent({ ...intent, revision }));
+      revisions.push({ gatewayId, number: revision, hash, schemaVersion: intent.schema, ...sealed });
+      if (slice.isOver) await slice.next();
     }
-    return written;
+    await this.revisions.append(tx, organizationId, revisions);
+    const events = written.map(([gatewayId, { intent, revision }]) => ({
+      kind: "intent/compiled",
+      severity: "INFO" as const,
+      message: `${intent.gateway.name} gets revision ${revision}`,
+      facts: { revision: String(revision) },
+      gatewayId,
+    }));
+    await this.events.record(tx, organizationId, ...events);
+    return written.map(([gatewayId, { revision }]) => ({ gatewayId, revision }));
   }
 
   async #tellRefused(tx: Tx, organizationId: string, refused: readonly Claim[], verdicts: Verdicts): Promise<void> {

@@ -26,13 +26,17 @@ export type Answer = Pick<
   | "nackExpected"
 >;
 
+export type NewRevision = Omit<Prisma.IntentRevisionCreateManyInput, "organizationId">;
+/** Revisions that one statement writes. */
+const AT_ONCE = 100;
+
 type Newest = Pick<IntentRevision, "gatewayId" | "number" | "hash">;
 
 export abstract class RevisionStore {
   /** The newest revision of each gateway, by gateway id. */
   abstract newest(tx: Tx, organizationId: string): Promise<ReadonlyMap<string, Newest>>;
-  /** Also marks the gateway's revisions that were not sent yet as superseded. */
-  abstract append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void>;
+  /** One of each gateway at most; also marks the gateways' revisions that were not sent yet as superseded. */
+  abstract append(tx: Tx, organizationId: string, revisions: readonly NewRevision[]): Promise<void>;
   /** The newest revision of the gateway; with `acked`, of those that its agent has in force or had. */
   abstract newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null>;
   /** The revision that the gateway's agent runs, if that is its last good one too: it cannot go back from it by itself. */
@@ -64,13 +68,16 @@ export class PrismaRevisionStore extends RevisionStore {
     return new Map(rows.map((row) => [row.gatewayId, row]));
   }
 
-  override async append(tx: Tx, data: Prisma.IntentRevisionUncheckedCreateInput): Promise<void> {
-    const { organizationId, gatewayId } = data;
-    await tx.intentRevision.updateMany({
-      where: { organizationId, gatewayId, status: "PENDING" },
-      data: { status: "SUPERSEDED" },
-    });
-    await tx.intentRevision.create({ data, select: { id: true } });
+  override async append(tx: Tx, organizationId: string, revisions: readonly NewRevision[]): Promise<void> {
+    for (let from = 0; from < revisions.length; from += AT_ONCE) {
+      const some = revisions.slice(from, from + AT_ONCE);
+      const gatewayId = { in: some.map((revision) => revision.gatewayId) };
+      await tx.intentRevision.updateMany({
+        where: { organizationId, gatewayId, status: "PENDING" },
+        data: { status: "SUPERSEDED" },
+      });
+      await tx.intentRevision.createMany({ data: some.map((revision) => ({ ...revision, organizationId })) });
+    }
   }
 
   override newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null> {
