@@ -2,11 +2,14 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { readCertificate } from "@sallyport/pki";
+import { IntentStore } from "../../apps/agent/src/store/index.js";
 import { AnnouncedKeys } from "../../apps/control-plane/src/features/acme/announced-keys.service.js";
 import { RenewalService } from "../../apps/control-plane/src/features/acme/renewal.service.js";
 import { renewalName } from "../../apps/control-plane/src/features/acme/renewal-info.js";
 import { query } from "../../apps/control-plane/test/database.js";
-import { AcmeLab } from "./acme-lab.js";
+import { CREATE_NETWORK } from "../../apps/control-plane/test/fleet.js";
+import { childReport, ikeReport, tell, upReport } from "../../apps/control-plane/test/reports.js";
+import { type AcmeGateway, AcmeLab } from "./acme-lab.js";
 import { eventually } from "./harness.js";
 import { loopbackTls } from "./pebble.js";
 
@@ -232,4 +235,80 @@ it("a renewed key is announced to peers who have pinned the old one, and shown a
   const fourth = await renewed();
   await lab.plane.get("mutation ($id: ID!) { showAnnouncedKey(id: $id) { id } }", { id });
   await shows(fourth?.certificate.fingerprint);
+}, 90_000);
+
+it("our gateways that have pinned a key take the renewed one before it is shown, and the old one until nothing rests on it (CERT-11)", async () => {
+  const at = await lab.pebble();
+  const [hub, spoke] = [await lab.gateway(at), await lab.gateway(at)];
+  await lab.plane.get(CREATE_NETWORK, {
+    input: {
+      name: "Pinned",
+      hubGatewayIds: [hub.id],
+      spokeGatewayIds: [spoke.id],
+      authentication: "PUBLIC_CERTIFICATE",
+    },
+  });
+  const [tunnel] = await rows("SELECT key FROM tunnels WHERE left_gateway_id IN ($1, $2)", hub.id, spoke.id);
+  const key = `${tunnel?.key}`;
+  const tunnelOf = async ({ agent }: AcmeGateway) =>
+    (await new IntentStore(agent.state).load()).intent?.connections.find((c) => c.id === key);
+  const pins = async () => {
+    const peer = (await tunnelOf(spoke))?.peer;
+    return peer?.method === "certificate" ? (peer.fingerprints ?? []) : [];
+  };
+  const shown = async () => {
+    const local = (await tunnelOf(hub))?.local;
+    return local?.method === "certificate" ? local.certificates?.[0]?.fingerprint : undefined;
+  };
+  const restsOn = (keyId: string) =>
+    tell(lab.plane, spoke.id, [
+      { ...upReport(key, "a0000001"), ikeSas: [ikeReport([childReport("a0000001")], { keyId })] },
+    ]);
+  const keys = lab.plane.application.nest.get(AnnouncedKeys, { strict: false });
+  /** At the next time that it is looked at. */
+  const look = async () => {
+    await rows("UPDATE acme_orders SET show_at = now() WHERE show_at IS NOT NULL AND shown_at IS NULL");
+    await rows("UPDATE acme_orders SET retire_at = now() WHERE retire_at IS NOT NULL");
+    await keys.tick(new Date(Date.now() + 1_000));
+  };
+  const accountId = await lab.account(at);
+  const order = async () => {
+    await lab.ended(await lab.order(hub, accountId, ["pinning.example.org"]));
+    const [row] = await rows(
+      "SELECT fingerprint FROM certificates WHERE gateway_id = $1 AND authority_id IS NULL ORDER BY id DESC LIMIT 1",
+      hub.id,
+    );
+    return `${row?.fingerprint}`;
+  };
+
+  const old = await order();
+  await eventually(async () => (await shown()) === old && `${await pins()}` === old);
+  await restsOn(old);
+
+  await spoke.agent.channel.stop();
+  const next = await order();
+  expect(next).not.toBe(old);
+  await look();
+  expect([await shown(), await pins()]).toEqual([old, [old]]);
+  spoke.agent.connect();
+  await eventually(async () => `${await pins()}` === `${[old, next].sort()}`);
+  expect(await shown()).toBe(old);
+  await eventually(async () => {
+    await look();
+    return (await shown()) === next;
+  });
+
+  // What rests on the old key makes room for what rests on the new one, before the old one is forgotten.
+  await eventually(async () => {
+    await look();
+    return hub.agent.commands.includes("reauthenticate");
+  });
+  expect(await pins()).toEqual([old, next].sort());
+  await restsOn(next);
+  await eventually(async () => {
+    await look();
+    return `${await pins()}` === next;
+  });
+  expect(await eventKinds()).toContain("acme/key-retired INFO");
+  expect(await shown()).toBe(next);
 }, 90_000);

@@ -52,6 +52,27 @@ describe("compile", () => {
     expect(hq.connections[0]?.remote.host).toBeUndefined();
   });
 
+  test("a certificate of a public authority proves a gateway where its network says so; peers take that one and those that they are told of", () => {
+    const reference = { fingerprint: "ab".repeat(32), intermediates: [], leaf: "MAA=" };
+    const pins = [reference.fingerprint, "12".repeat(32)];
+    const gateways = [
+      { ...gateway(0), publicCertificate: { name: "vpn.example.org", reference, pins } },
+      { ...gateway(1), host: undefined },
+    ];
+    const ends = (auth: "certificate" | "public-certificate") => {
+      const model = fleet({ gateways });
+      const networks = model.networks.map((network) => ({ ...network, auth }));
+      return ["gw-hq", "gw-branch"].map((id) => compile({ ...model, networks }, id).connections[0]);
+    };
+    const [hq, branch] = ends("public-certificate");
+    const [usual, plain] = ends("certificate");
+    expect(hq?.local).toEqual({ ...usual?.local, certificates: [reference] });
+    expect(hq?.peer).toEqual(usual?.peer);
+    expect(branch?.local).toEqual(plain?.local);
+    expect(branch?.peer).toEqual({ ...plain?.peer, fingerprints: [...pins].sort() });
+    expect([usual?.local, plain?.peer].some((x) => x && ("certificates" in x || "fingerprints" in x))).toBe(false);
+  });
+
   test("spokes reach each other through the hub, one family at a time; the reachable one may be called", () => {
     const hq = compile(three, "gw-hq");
     const selectors = hq.connections.map((c) => [

@@ -153,9 +153,15 @@ function networkAuth(fleet: Fleet, { network, tunnel }: Link, gateway: GatewayMo
     return keyAuth(fleet, keys, field, ours, theirs);
   }
   const trustAnchorIds = [...new Set(fleet.model.internalAnchorIds)].sort();
+  const [shown, pinned] =
+    network.auth === "public-certificate" ? [gateway.publicCertificate, peer.publicCertificate] : [];
   return {
-    local: { method: "certificate", identity: ours },
-    peer: { method: "certificate", identity: theirs, trustAnchorIds },
+    local: { method: "certificate", identity: ours, ...(shown ? { certificates: [shown.reference] } : {}) },
+    peer: {
+      ...{ method: "certificate", identity: theirs, trustAnchorIds },
+      // Anybody can have a certificate of a public authority: what counts is which one it is.
+      ...(pinned ? { fingerprints: [...pinned.pins].sort() } : {}),
+    },
   };
 }
 

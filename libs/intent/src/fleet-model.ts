@@ -36,6 +36,8 @@ export interface PublicCertificate {
   /** A DNS name that it certifies. */
   readonly name: string;
   readonly reference: CertificateReference;
+  /** SHA-256 of the certificates that peers take from it, which is this one and those before and after it while keys change. */
+  readonly pins: readonly string[];
 }
 
 /**
@@ -49,8 +51,11 @@ export interface NetworkModel {
   readonly spokes: readonly string[];
   /** Whether spokes reach each other; absent means yes. At most 255 subnets can be behind a hub then. */
   readonly transit?: boolean | undefined;
-  /** How its gateways prove themselves to each other; absent: by certificates of the built-in CA. */
-  readonly auth?: "certificate" | "psk" | undefined;
+  /**
+   * How its gateways prove themselves to each other; absent: by certificates of the built-in CA. `public-certificate`: those that have
+   * one of a public authority by that, and its peers take nothing else.
+   */
+  readonly auth?: "certificate" | "psk" | "public-certificate" | undefined;
   /** Absent: `DEFAULT_PROFILE`. */
   readonly profileId?: string | undefined;
 }

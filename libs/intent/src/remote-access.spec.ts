@@ -61,7 +61,7 @@ const usersIn = (model: FleetModel, id?: string) =>
 describe("remote access", () => {
   test("shows a certificate of a public authority under its own name, in IKE and in EAP; other connections keep the gateway's own", () => {
     const reference = { fingerprint: "ab".repeat(32), intermediates: ["MAA="], leaf: "MAA=" };
-    const publicCertificate = { name: "vpn.example.org", reference };
+    const publicCertificate = { name: "vpn.example.org", reference, pins: [reference.fingerprint] };
     const change = { methods: ["certificate", "eap-tls"] as const };
     const before = compile(served(change), "gw-hq");
     const model = served(change, undefined, {

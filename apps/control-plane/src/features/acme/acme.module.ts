@@ -11,6 +11,7 @@ import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { OrderJob } from "./order.job.js";
 import { OrderSteps } from "./order-steps.js";
+import { PinningPeers } from "./pinning-peers.js";
 import { RenewalService } from "./renewal.service.js";
 import { AcmeScheduler } from "./scheduler.js";
 
@@ -27,6 +28,7 @@ import { AcmeScheduler } from "./scheduler.js";
     AnnouncedKeys,
     OrderJob,
     OrderSteps,
+    PinningPeers,
     RenewalService,
   ],
 })

@@ -7,9 +7,12 @@ import type { Tx } from "../../platform/database/database.js";
 /** Read when they are needed for the first time: there are many. */
 let publicRoots: readonly X509Certificate[] | undefined;
 
+/** As many as an intent may name. */
+const MAX_PINS = 16;
+
 const base64 = (der: Uint8Array) => Buffer.from(der).toString("base64");
 
-/** What gateways show to road warriors, by gateway id. One that was enrolled anew since has lost the key. */
+/** What gateways show, by gateway id. One that was enrolled anew since has lost the key. */
 export async function loadPublicCertificates(
   tx: Tx,
   organizationId: string,
@@ -26,6 +29,7 @@ export async function loadPublicCertificates(
       acmeCertificate: { select: { gatewayId: true, gateway: { select: { enrolledAt: true } } } },
     },
   });
+  const taken = await loadPins(tx, organizationId);
   const found = new Map<string, PublicCertificate>();
   for (const { createdAt, names, intermediates, certificate, acmeCertificate } of rows) {
     const { gatewayId, gateway } = acmeCertificate;
@@ -35,9 +39,32 @@ export async function loadPublicCertificates(
     found.set(gatewayId, {
       name,
       reference: { fingerprint, intermediates: intermediates.map(base64), leaf: base64(leaf) },
+      pins: [...new Set([fingerprint, ...(taken.get(gatewayId) ?? [])])].slice(0, MAX_PINS),
     });
   }
   return found;
+}
+
+/** By gateway id: certificates that are announced, and those that were shown and that peers still need. */
+async function loadPins(tx: Tx, organizationId: string): Promise<ReadonlyMap<string, string[]>> {
+  const rows = await tx.acmeOrder.findMany({
+    where: {
+      organizationId,
+      OR: [{ showAt: { not: null }, shownAt: null }, { retireAt: { not: null } }],
+      certificate: { revokedAt: null },
+    },
+    orderBy: { id: "desc" },
+    select: {
+      createdAt: true,
+      certificate: { select: { fingerprint: true } },
+      acmeCertificate: { select: { gatewayId: true, gateway: { select: { enrolledAt: true } } } },
+    },
+  });
+  const good = rows.flatMap(({ createdAt, certificate, acmeCertificate: { gatewayId, gateway } }) =>
+    certificate && createdAt >= (gateway.enrolledAt ?? createdAt) ? [{ gatewayId, ...certificate }] : [],
+  );
+  const byGateway = Map.groupBy(good, (pin) => pin.gatewayId);
+  return new Map([...byGateway].map(([id, pins]) => [id, pins.map((pin) => pin.fingerprint)]));
 }
 
 /**

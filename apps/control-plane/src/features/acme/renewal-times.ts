@@ -46,10 +46,14 @@ export function alertTime(certificate: Validity, now: Date): Date | undefined {
   return times.find((at) => at > now);
 }
 
-/** Until when a new key is announced: while a tenth of the old certificate's life is left; undefined: there is no time for that. */
+/** When a certificate stops being shown at the latest, whoever does not know the next one yet: while a tenth of its life is left. */
+export function latestShowTime(shown: Validity): Date {
+  return new Date(shown.notAfter.getTime() - lifeOf(shown) * ALERTS[1]);
+}
+
+/** Until when a new key is announced; undefined: there is no time for that. */
 export function showTime(shown: Validity, announceHours: number, now: Date): Date | undefined {
-  const latest = shown.notAfter.getTime() - lifeOf(shown) * ALERTS[1];
-  const at = Math.min(now.getTime() + announceHours * HOUR_MS, latest);
+  const at = Math.min(now.getTime() + announceHours * HOUR_MS, latestShowTime(shown).getTime());
   return at > now.getTime() ? new Date(at) : undefined;
 }
 

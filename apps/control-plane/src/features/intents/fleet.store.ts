@@ -45,6 +45,8 @@ interface Proposals {
   readonly espProposals: readonly string[];
 }
 
+const AUTH = { CERTIFICATE: "certificate", PRE_SHARED_KEY: "psk", PUBLIC_CERTIFICATE: "public-certificate" } as const;
+
 const ownProfile = ({ ikeProposals, espProposals }: Proposals) => ikeProposals.length > 0 || espProposals.length > 0;
 const filled = (list: readonly string[], otherwise: readonly string[]) => (list.length > 0 ? list : otherwise);
 
@@ -78,8 +80,14 @@ function networkModel(network: Network & { members: NetworkMember[] }): NetworkM
       .toSorted((a, b) => a.preference - b.preference || (a.id < b.id ? -1 : 1))
       .map((m) => m.gatewayId);
   const { id, name, authentication } = network;
-  const auth = authentication === "PRE_SHARED_KEY" ? ({ auth: "psk" } as const) : {};
-  return { id, name, ...auth, hubs: of("HUB"), spokes: of("SPOKE"), ...(ownProfile(network) ? { profileId: id } : {}) };
+  return {
+    id,
+    name,
+    auth: AUTH[authentication],
+    hubs: of("HUB"),
+    spokes: of("SPOKE"),
+    ...(ownProfile(network) ? { profileId: id } : {}),
+  };
 }
 
 /** A key with the one that is accepted beside it. */

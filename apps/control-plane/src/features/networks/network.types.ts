@@ -17,6 +17,10 @@ registerEnumType(NetworkAuthentication, {
       description:
         "By a pre-shared key of 256 random bits, another one for every tunnel; `rotatePreSharedKeys` replaces them.",
     },
+    PUBLIC_CERTIFICATE: {
+      description:
+        "A gateway that has a certificate of a public authority (`requestAcmeCertificate`) proves itself by that, and the others take no other one from it; the rest as with CERTIFICATE. When it is renewed, they take the new key before the gateway uses it, and the old one no longer than they need it.",
+    },
   },
 });
 
