@@ -4,6 +4,7 @@ import { AuditModule } from "../audit/audit.module.js";
 import { DnsZonesModule } from "../dns-zones/dns-zones.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
+import { ReportedSas } from "../rotations/reported-sas.js";
 import { AccountJob } from "./account.job.js";
 import { AcmeAccountService } from "./account.service.js";
 import { AcmeAccountResolver, AcmeCertificateResolver, AcmeOrderResolver } from "./acme.resolver.js";
@@ -30,6 +31,7 @@ import { AcmeScheduler } from "./scheduler.js";
     OrderSteps,
     PinningPeers,
     RenewalService,
+    ReportedSas,
   ],
 })
 export class AcmeModule {}

@@ -1,8 +1,9 @@
 import { Injectable } from "@nestjs/common";
 import type { ConnectionIntent } from "@sallyport/intent";
-import { Database, type Tx } from "../../platform/database/database.js";
+import type { Tx } from "../../platform/database/database.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { StoredIntentService } from "../intents/stored-intent.service.js";
+import { ReportedSas } from "../rotations/reported-sas.js";
 
 /** A tunnel in which a gateway proves itself by its certificate of a public authority. */
 interface PinningTunnel {
@@ -18,16 +19,13 @@ interface Of {
   readonly gatewayId: string;
 }
 
-/** States of IKE SAs that carry what is negotiated from now on; others are on their way in or out. */
-const LIVE: readonly string[] = ["established", "rekeying"];
-
 /** Our gateways that have pinned the certificate of another one, and what they have confirmed. */
 @Injectable()
 export class PinningPeers {
   constructor(
-    private readonly database: Database,
     private readonly intents: StoredIntentService,
     private readonly commands: AgentCommands,
+    private readonly sas: ReportedSas,
   ) {}
 
   /** With enrolled gateways at the other end: others have pinned nothing yet. */
@@ -61,8 +59,9 @@ export class PinningPeers {
   /** Tunnels in which the other end does not rest on `next` alone yet, of which it has reported. */
   async unproven(tx: Tx, of: Of, next: string): Promise<PinningTunnel[]> {
     const tunnels = await this.tunnels(tx, of);
-    const proven = await Promise.all(tunnels.map((tunnel) => this.#isProven(of, tunnel, next)));
-    return tunnels.filter((_, i) => !proven[i]);
+    const ends = tunnels.map(({ id: tunnelId, peer }) => ({ tunnelId, gatewayId: peer.id }));
+    const verdicts = await this.sas.verdicts(of.organizationId, ends, next);
+    return tunnels.filter((_, i) => verdicts[i] !== "proven");
   }
 
   /** Authenticates the ends anew beside the SAs that stand; false: the gateway does not run the intent by which it shows `next` yet. */
@@ -71,13 +70,6 @@ export class PinningPeers {
     const shows = local?.method === "certificate" && local.certificates?.[0]?.fingerprint === next;
     if (shows) await this.commands.give(of, { case: "reauthenticate", value: { tunnelId: key, childId: "" } });
     return shows;
-  }
-
-  async #isProven({ organizationId }: Of, { id: tunnelId, peer }: PinningTunnel, next: string): Promise<boolean> {
-    const end = { organizationId, tunnelId, gatewayId: peer.id };
-    const sas = await this.database.client.ikeSa.findMany({ where: { organizationId, end } });
-    const rests = sas.filter((sa) => sa.keyId !== null);
-    return rests.every((sa) => sa.keyId === next) && rests.some((sa) => LIVE.includes(sa.state));
   }
 
   async #connection({ organizationId, gatewayId }: Of, key: string): Promise<ConnectionIntent | undefined> {
