@@ -2,17 +2,12 @@ import type { ConnectionIntent } from "@sallyport/intent";
 import type { PeerConnection, Topology } from "@sallyport/testkit";
 import { peerConnection, type TunnelCase } from "./lab.js";
 
-export const NS = { ours: "sp-exch-ours", peer: "sp-exch-peer", breaks: "sp-exch-breaks" };
+export const NS = { ours: "sp-exch-ours", peer: "sp-exch-peer", returns: "sp-exch-returns" };
 export const NAME = "exchanges.gateway.test";
 
-interface Case {
-  readonly tunnel: TunnelCase;
-  readonly ours?: Partial<ConnectionIntent>;
-}
-
-/** `breaks`: at the charon that breaks before it makes. */
-function tunnelCase(n: number, id: string, peer: Partial<PeerConnection> = {}, breaks = false): TunnelCase {
-  const net = breaks ? "198.51.100" : "192.0.2";
+/** `returns`: at the charon that is killed. */
+function tunnelCase(n: number, id: string, peer: Partial<PeerConnection> = {}, returns = false): TunnelCase {
+  const net = returns ? "198.51.100" : "192.0.2";
   return {
     id,
     auth: "psk",
@@ -25,30 +20,17 @@ function tunnelCase(n: number, id: string, peer: Partial<PeerConnection> = {}, b
   };
 }
 
-const soon = { over_time: "2s", rand_time: "0s" };
 export const CASES = {
-  make: {
-    tunnel: tunnelCase(1, "make"),
-    ours: { reauthentication: { seconds: 4, mode: "make-before-break" } },
-  },
-  break: {
-    tunnel: tunnelCase(2, "break"),
-    ours: { reauthentication: { seconds: 4, mode: "break-before-make" } },
-  },
-  theirs: { tunnel: tunnelCase(3, "theirs") },
-  asked: { tunnel: tunnelCase(4, "asked", { reauthSeconds: 12, extra: soon }) },
-  asks: { tunnel: tunnelCase(5, "asks", { extra: soon }), ours: { authLifetimeSeconds: 9 } },
   collide: { tunnel: tunnelCase(6, "collide") },
   unique: { tunnel: tunnelCase(7, "unique", { unique: "replace" }) },
-  breaks: { tunnel: tunnelCase(8, "breaks", {}, true) },
   returns: { tunnel: tunnelCase(9, "returns", {}, true) },
-} as const satisfies Record<string, Case>;
+} as const;
 export type CaseName = keyof typeof CASES;
 
-export const ALL = Object.values(CASES) as Case[];
 export const SEVERAL = tunnelCase(20, "several");
-export const BREAKS = [CASES.breaks.tunnel, CASES.returns.tunnel];
-export const MAKES = [...ALL.map((c) => c.tunnel).filter((t) => !BREAKS.includes(t)), SEVERAL];
+/** At the charon that is killed. */
+export const RETURNS = [CASES.returns.tunnel];
+export const STAYS = [CASES.collide.tunnel, CASES.unique.tunnel, SEVERAL];
 
 /** One child with selectors of both families, one of a port alone. */
 export const NETS = {
@@ -62,19 +44,19 @@ export const TOPOLOGY: Topology = {
   namespaces: [
     {
       name: NS.ours,
-      loopback: [...[...MAKES, ...BREAKS].map((t) => `${t.ours.host}/32`), "10.1.21.1/32", "fd00:1::1/128"],
+      loopback: [...[...STAYS, ...RETURNS].map((t) => `${t.ours.host}/32`), "10.1.21.1/32", "fd00:1::1/128"],
     },
-    { name: NS.peer, loopback: [...MAKES.map((t) => `${t.theirs.host}/32`), "10.2.21.1/32", "fd00:2::1/128"] },
-    { name: NS.breaks, loopback: BREAKS.map((t) => `${t.theirs.host}/32`) },
+    { name: NS.peer, loopback: [...STAYS.map((t) => `${t.theirs.host}/32`), "10.2.21.1/32", "fd00:2::1/128"] },
+    { name: NS.returns, loopback: RETURNS.map((t) => `${t.theirs.host}/32`) },
   ],
   cables: [
     [
-      { namespace: NS.ours, device: "makes", addresses: ["192.0.2.1/24"] },
-      { namespace: NS.peer, device: "wan", addresses: MAKES.map((t) => `${t.theirs.address}/24`) },
+      { namespace: NS.ours, device: "stays", addresses: ["192.0.2.1/24"] },
+      { namespace: NS.peer, device: "wan", addresses: STAYS.map((t) => `${t.theirs.address}/24`) },
     ],
     [
-      { namespace: NS.ours, device: "breaks", addresses: ["198.51.100.1/24"] },
-      { namespace: NS.breaks, device: "wan", addresses: BREAKS.map((t) => `${t.theirs.address}/24`) },
+      { namespace: NS.ours, device: "returns", addresses: ["198.51.100.1/24"] },
+      { namespace: NS.returns, device: "wan", addresses: RETURNS.map((t) => `${t.theirs.address}/24`) },
     ],
   ],
 };

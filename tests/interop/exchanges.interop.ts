@@ -1,15 +1,14 @@
 import { type Agent, eventually, ping, type Strongswan } from "@sallyport/testkit";
 import { Lab } from "./daemons.js";
 import {
-  ALL,
-  BREAKS,
   CASES,
   type CaseName,
-  MAKES,
   NAME,
   NETS,
   NS,
+  RETURNS,
   SEVERAL,
+  STAYS,
   severalConnection,
   severalIntent,
   TOPOLOGY,
@@ -19,132 +18,34 @@ import { STARTED_BY, scenario } from "./scenario.js";
 
 const daemons = new Lab(TOPOLOGY);
 let agent: Agent | undefined;
-const peers: Partial<Record<"makes" | "breaks", Strongswan>> = {};
+const peers: Partial<Record<"stays" | "returns", Strongswan>> = {};
 
-const startPeer = (which: "makes" | "breaks") => {
-  const tunnels = which === "makes" ? MAKES : BREAKS;
-  return daemons.strongswan(which === "makes" ? NS.peer : NS.breaks, {
-    settings: { make_before_break: which === "makes" ? "yes" : "no" },
+const startPeer = (which: "stays" | "returns") => {
+  const tunnels = which === "stays" ? STAYS : RETURNS;
+  return daemons.strongswan(which === "stays" ? NS.peer : NS.returns, {
     secrets: tunnels.map((t) => ({ owners: [t.theirs.name], secret: t.psk ?? "" })),
     connections: tunnels.map((t) => (t === SEVERAL ? severalConnection() : peerConnection(t))),
   });
 };
 
 daemons.forFile(async () => {
-  const intent = gatewayIntent(NAME, [...MAKES, ...BREAKS]);
-  const more = new Map(ALL.map((c) => [c.tunnel.id, c.ours]));
-  const connections = intent.connections.map((c) =>
-    c.id === SEVERAL.id ? severalIntent(c) : { ...c, ...more.get(c.id) },
-  );
-  [peers.makes, peers.breaks, agent] = await Promise.all([
-    startPeer("makes"),
-    startPeer("breaks"),
+  const intent = gatewayIntent(NAME, [...STAYS, ...RETURNS]);
+  const connections = intent.connections.map((c) => (c.id === SEVERAL.id ? severalIntent(c) : c));
+  [peers.stays, peers.returns, agent] = await Promise.all([
+    startPeer("stays"),
+    startPeer("returns"),
     daemons.agent(NS.ours, { intent: { ...intent, connections } }),
   ]);
 });
 
 function lab(name: CaseName) {
   const { tunnel } = CASES[name];
-  const which = BREAKS.includes(tunnel) ? "breaks" : "makes";
+  const which = RETURNS.includes(tunnel) ? "returns" : "stays";
   const peer = peers[which];
   if (!agent || !peer) throw new Error("the lab did not start");
-  const pair = new Pair(agent, peer, { ours: NS.ours, theirs: which === "makes" ? NS.peer : NS.breaks });
+  const pair = new Pair(agent, peer, { ours: NS.ours, theirs: which === "stays" ? NS.peer : NS.returns });
   return { tunnel, pair, agent, peer };
 }
-
-describe("reauthentication", () => {
-  const renewed = async (name: CaseName, from: "ours" | "theirs", timeoutMs: number) => {
-    const { tunnel, pair } = lab(name);
-    await pair.up(tunnel, from);
-    const before = await pair.both(tunnel);
-    return pair.settled(tunnel, (now) => now.theirs.uniqueId !== before.theirs.uniqueId, timeoutMs);
-  };
-
-  scenario(
-    { proves: 22, role: "initiator" },
-    "make before break, begun by us, loses no packet",
-    async () => {
-      const { tunnel, pair } = lab("make");
-      await pair.up(tunnel, "ours");
-      const before = await pair.both(tunnel);
-      const traffic = await pair.during(tunnel, async () => {
-        const after = await pair.settled(tunnel, (now) => now.theirs.uniqueId !== before.theirs.uniqueId, 15_000);
-        expect(after.child.theirs.spiIn).not.toBe(before.child.theirs.spiIn);
-        expect(after.theirs.initiator).toBe(false);
-      });
-      expect(traffic.lossPct).toBe(0);
-    },
-    30_000,
-  );
-
-  scenario(
-    { proves: 22, role: "initiator" },
-    "break before make, begun by us, comes back at once",
-    async () => {
-      const { tunnel, pair } = lab("break");
-      const after = await renewed("break", "ours", 15_000);
-      expect(after.ours.initiator).toBe(true);
-      expect((await pair.ping(tunnel, 5)).received).toBe(5);
-    },
-    30_000,
-  );
-
-  scenario(
-    { proves: 22, role: "responder" },
-    "make before break, begun by strongSwan, loses no packet",
-    async () => {
-      const { tunnel, pair, peer } = lab("theirs");
-      await pair.up(tunnel, "theirs");
-      const before = await pair.both(tunnel);
-      const traffic = await pair.during(tunnel, async () => {
-        await peer.reauthenticate(tunnel.id);
-        const after = await pair.settled(tunnel, (now) => now.theirs.uniqueId !== before.theirs.uniqueId);
-        expect(after.ours.initiator).toBe(false);
-      });
-      expect(traffic.lossPct).toBe(0);
-    },
-    30_000,
-  );
-
-  scenario(
-    { proves: 22, role: "responder" },
-    "break before make, begun by strongSwan",
-    async () => {
-      const { tunnel, pair, peer } = lab("breaks");
-      await pair.up(tunnel, "theirs");
-      const before = await pair.both(tunnel);
-      await peer.reauthenticate(tunnel.id);
-      await pair.settled(tunnel, (now) => now.theirs.uniqueId !== before.theirs.uniqueId);
-      expect((await pair.ping(tunnel, 5)).received).toBe(5);
-    },
-    30_000,
-  );
-
-  scenario(
-    { proves: 22, role: "initiator" },
-    "AUTH_LIFETIME of strongSwan: we authenticate anew before it is over",
-    async () => {
-      const { tunnel, pair, peer } = lab("asked");
-      await renewed("asked", "ours", 20_000);
-      expect(await peer.log(2_000)).toMatch(/AUTH_LFT|AUTH_LIFETIME/);
-      expect((await pair.ping(tunnel, 5)).received).toBe(5);
-    },
-    40_000,
-  );
-
-  scenario(
-    { proves: 22, role: "responder" },
-    "AUTH_LIFETIME of ours: strongSwan authenticates anew before it is over",
-    async () => {
-      const { tunnel, pair, peer, agent: ours } = lab("asks");
-      await renewed("asks", "theirs", 20_000);
-      expect(await peer.log(2_000)).toContain("received AUTH_LIFETIME of 9s");
-      expect((await ours.peer(tunnel.id)).lastError).toBeUndefined();
-      expect((await pair.ping(tunnel, 5)).received).toBe(5);
-    },
-    40_000,
-  );
-});
 
 describe("collisions", () => {
   const collide = async (act: (l: ReturnType<typeof lab>) => Promise<unknown>[]) => {
@@ -232,9 +133,9 @@ describe("collisions", () => {
 describe("several CHILD SAs", () => {
   const names = ["several-net", "several-port"];
   const childrenOf = async () => {
-    if (!agent || !peers.makes) throw new Error("the lab did not start");
+    if (!agent || !peers.stays) throw new Error("the lab did not start");
     const ours = (await agent.peer(SEVERAL.id)).sas.flatMap((sa) => sa.children.map((c) => c.child));
-    const theirs = (await peers.makes.listSas(SEVERAL.id)).flatMap((sa) => sa.children);
+    const theirs = (await peers.stays.listSas(SEVERAL.id)).flatMap((sa) => sa.children);
     return { ours: ours.sort(), theirs: theirs.map((c) => c.name).sort(), listed: theirs };
   };
   const settled = (wanted: readonly string[]) =>
@@ -248,10 +149,10 @@ describe("several CHILD SAs", () => {
       { proves: 24, role: STARTED_BY[by] },
       `IPv4 and IPv6 in one, a port in another; one is deleted and the other stays: by ${by}`,
       async () => {
-        if (!agent || !peers.makes) throw new Error("the lab did not start");
+        if (!agent || !peers.stays) throw new Error("the lab did not start");
         for (const child of names) {
           if (by === "ours") await agent.ask("up", { tunnel: SEVERAL.id, child });
-          else await peers.makes.initiate(child);
+          else await peers.stays.initiate(child);
         }
         const { listed } = await settled(names);
         const net = listed.find((c) => c.name === "several-net");
@@ -264,7 +165,7 @@ describe("several CHILD SAs", () => {
         ]);
         expect([four.received, six.received]).toEqual([10, 10]);
         if (by === "ours") await agent.ask("down", { tunnel: SEVERAL.id, child: "several-port" });
-        else await peers.makes.terminate({ child: "several-port" });
+        else await peers.stays.terminate({ child: "several-port" });
         await settled(["several-net"]);
         expect((await ping(NS.ours, "fd00:2::1", { source: "fd00:1::1", count: 5 })).received).toBe(5);
         await agent.ask("down", { tunnel: SEVERAL.id });
@@ -285,7 +186,7 @@ describe("crash and return", () => {
       const before = await pair.both(tunnel);
       await peer.kill();
       await peer.stop();
-      peers.breaks = await startPeer("breaks");
+      peers.returns = await startPeer("returns");
       const again = lab("returns");
       await again.pair.up(tunnel, "theirs");
       const after = await again.pair.both(tunnel);

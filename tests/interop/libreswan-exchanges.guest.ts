@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { eventually, ping } from "@sallyport/testkit";
+import { early } from "./counters.js";
 import { againstLibreswan } from "./daemons.js";
 import {
-  early,
   type LibreswanCase,
   libreswanCable,
   libreswanCase,

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { ChildIntent, ConnectionIntent } from "@sallyport/intent";
 import type {
   Authority,
@@ -9,6 +8,7 @@ import type {
   Topology,
 } from "@sallyport/testkit";
 import { type CableDifferences, cableTopology, cableTunnel } from "./cable.js";
+import { countersOf, early, type Process } from "./counters.js";
 import type { Ends, LibreswanLab, Setup } from "./daemons.js";
 import { connectionIntent, gatewayIntent, type TunnelCase } from "./lab.js";
 
@@ -205,18 +205,6 @@ export const wholeNet = (subnet: string) => {
 };
 
 export type LibreswanSa = IkeView;
-
-type Process = { readonly pid: number };
-
-/** The sum of some counters of `/proc/net/xfrm_stat` in the namespace of a process. */
-async function countersOf({ pid }: Process, names: RegExp): Promise<number> {
-  const text = await readFile(`/proc/${pid}/net/xfrm_stat`, "utf8");
-  const counts = [...text.matchAll(/^Xfrm(\w+)\s+(\d+)$/gm)].filter(([, name = ""]) => names.test(name));
-  return counts.reduce((sum, [, , count]) => sum + Number(count), 0);
-}
-
-/** Packets that reached our kernel before an answer of libreswan could be read: it uses a new CHILD SA before the answer that makes it. */
-export const early = (ours: Process) => countersOf(ours, /^AcquireError$/);
 
 /**
  * Packets that reached libreswan's kernel on a CHILD SA that it had taken away before its DELETE could be read. Its own clock waits for

@@ -1,6 +1,7 @@
 import { ping } from "@sallyport/testkit";
+import { early } from "./counters.js";
 import { againstLibreswan } from "./daemons.js";
-import { cutOff, early, libreswanCable, libreswanCase, libreswanSetup } from "./libreswan-lab.js";
+import { cutOff, libreswanCable, libreswanCase, libreswanSetup } from "./libreswan-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 import { kernelSa, ourInbound } from "./sequence-lab.js";
 
