@@ -14,7 +14,7 @@ import { CONTROL_PLANE_NAME } from "@sallyport/contract";
 import { type ConnectionIntent, type GatewayIntent, Secret, serializeIntent } from "@sallyport/intent";
 import { createAuthority, endProcess, eventually, layOut, remove, spawnIn } from "@sallyport/testkit";
 import type { Answer } from "../ike/generator.ts";
-import { AGENT_OPTIONS, credentials, place, program } from "../ike/lab.ts";
+import { AGENT_OPTIONS, credentials, median, place, program } from "../ike/lab.ts";
 import { CLIENT, ESP_PROPOSAL, ikeProposal, PORTS, type Scenario, SERVER } from "../ike/scenario.ts";
 import type { Heard, Settings } from "./control-plane.ts";
 import type { Held } from "./probe.ts";
@@ -34,8 +34,10 @@ const [{ EnrolmentStore, IntentStore }, { ask }, { controlSocketPath }] = (await
 const { values: options } = parseArgs({ options: { sas: { type: "string", default: "20000" } } });
 const SAS = Number(options.sas);
 const CHANGED = 100;
-/** Milliseconds that the event loop may be held: by what the agent does, and when a collection of the whole heap falls into it. */
-const BARS = { held: 20, collecting: 50 };
+/** What can be done again is done so often. */
+const ROUNDS = 3;
+/** Milliseconds that the event loop may be held: in the median of the rounds, and in any of them. */
+const BARS = { median: 20, longest: 50 };
 const PORT = 8444;
 const say = (text: string) => console.error(text);
 
@@ -101,10 +103,13 @@ async function enrol(state: string): Promise<Settings> {
   };
 }
 
-interface Row extends Held, Partial<Heard> {
+type Round = Held & Partial<Heard>;
+
+interface Row {
   readonly what: string;
   /** What calls take of the engine is another matter. */
   readonly barred: boolean;
+  readonly rounds: readonly Round[];
 }
 
 const where = place("rep");
@@ -143,13 +148,17 @@ async function measure(): Promise<Row[]> {
   const during = async (
     what: string,
     work: () => Promise<unknown>,
-    { wire = true, barred = true } = {},
+    { wire = true, barred = true, times = 1 } = {},
   ): Promise<void> => {
-    await held();
-    await tell("heard");
-    await work();
-    await delay(500);
-    const row = { what, barred, ...(await held()), ...(wire ? await tell<Heard>("heard") : {}) };
+    const rounds: Round[] = [];
+    while (rounds.length < times) {
+      await held();
+      await tell("heard");
+      await work();
+      await delay(500);
+      rounds.push({ ...(await held()), ...(wire ? await tell<Heard>("heard") : {}) });
+    }
+    const row = { what, barred, rounds };
     say(JSON.stringify(row));
     rows.push(row);
   };
@@ -167,25 +176,34 @@ async function measure(): Promise<Row[]> {
       },
       { barred: false },
     );
-    await during("a new stream: the first complete report", async () => {
-      await tell("hangUp");
-      await completed();
-      await told(SAS - CHANGED);
-    });
+    await during(
+      "a new stream: the first complete report",
+      async () => {
+        await tell("hangUp");
+        await completed();
+        await told(SAS - CHANGED);
+      },
+      { times: ROUNDS },
+    );
     await during(`${CHANGED} IKE SAs more`, async () => {
       await load(CHANGED);
       await told(SAS);
     });
-    await during("Resync: a complete report again", async () => {
-      await tell("resync");
-      await completed();
-      await told(SAS);
-    });
+    await during(
+      "Resync: a complete report again",
+      async () => {
+        await tell("resync");
+        await completed();
+        await told(SAS);
+      },
+      { times: ROUNDS },
+    );
     await during("counters, for 12 s", () => delay(12_000));
     for (const command of ["status", "sas"]) {
       for (const text of [false, true]) {
         await during(`\`${command}\` at the control socket, ${text ? "text" : "JSON"}`, () => control(command, text), {
           wire: false,
+          times: ROUNDS,
         });
       }
     }
@@ -211,31 +229,34 @@ try {
 }
 
 const ms = (value: number) => value.toFixed(1);
-const barOf = (markSweep: number) => (markSweep > 0 ? BARS.collecting : BARS.held);
+const ofRounds = (rounds: readonly Round[], of: (round: Round) => number) => ms(Math.max(...rounds.map(of)));
 const table = [
   [
-    "what",
-    "held ms",
-    "bar",
-    "held ms seen",
-    "collection ms, young",
-    "collection ms, all",
-    "messages",
-    "KiB",
-    "largest KiB",
+    ...["what", "rounds", "held ms, median", "bar", "longest", "bar", "longest seen"],
+    ...["collection ms, young", "collection ms, all", "messages", "KiB", "largest KiB"],
   ],
-  ...rows.map(({ what, barred, own, seen, scavenge, markSweep, messages, octets = 0, largest = 0 }) => [
-    ...[what, ms(own), barred ? `≤ ${barOf(markSweep)}` : "", ms(seen), ms(scavenge), ms(markSweep)],
-    ...(messages === undefined ? ["", "", ""] : [String(messages), (octets / 1024).toFixed(0), ms(largest / 1024)]),
-  ]),
+  ...rows.map(({ what, barred, rounds }) => {
+    const [{ messages, octets = 0, largest = 0 } = {}] = rounds;
+    return [
+      ...[what, String(rounds.length)],
+      ...[ms(median(rounds.map((r) => r.own))), barred && rounds.length > 1 ? `≤ ${BARS.median}` : ""],
+      ...[ofRounds(rounds, (r) => r.own), barred ? `≤ ${BARS.longest}` : "", ofRounds(rounds, (r) => r.seen)],
+      ...[ofRounds(rounds, (r) => r.scavenge), ofRounds(rounds, (r) => r.markSweep)],
+      ...(messages === undefined ? ["", "", ""] : [String(messages), (octets / 1024).toFixed(0), ms(largest / 1024)]),
+    ];
+  }),
 ];
 const notes = [
   `The agent as a process with the userspace data plane and ${SAS} IKE SAs of one tunnel, with a CHILD SA each; callers, control plane and the control socket's client are other processes on the other core.`,
-  `"held": the longest that its event loop was held between two firings of a timer of 1 ms, by CPU time of its thread, which the bar is for, and as seen by the clock. Collections of garbage are in it, and the longest ones stand by themselves, by the clock: where one of the whole heap falls into it, the bar is ${BARS.collecting}.`,
-  "No bar for handshakes and the collections of all garbage that they bring about. `down` is answered when every IKE SA has been told.",
-  "Messages: all that the agent sent meanwhile, events, counters and pings too.",
+  `"held": the longest that its event loop was held between two firings of a timer of 1 ms, by CPU time of its thread, which the bars are for, and as seen by the clock. Collections of garbage are in it, and the longest ones stand by themselves, by the clock.`,
+  "No bar for handshakes and the collections of all garbage that they bring about. `down` is answered when every IKE SA has been told, and can be measured once, as what follows it.",
+  "Messages of the first round: all that the agent sent meanwhile, events, counters and pings too.",
 ];
 for (const row of table) say(row.join("  "));
-const ok = rows.every(({ own, barred, markSweep }) => !barred || own <= barOf(markSweep));
+const within = ({ barred, rounds }: Row) => {
+  const held = rounds.map((r) => r.own);
+  return !barred || (Math.max(...held) <= BARS.longest && (held.length === 1 || median(held) <= BARS.median));
+};
+const ok = rows.every(within);
 console.log(JSON.stringify({ bench: "reports", ok, bars: BARS, sas: SAS, table, notes }));
 process.exitCode = ok ? 0 : 1;

@@ -131,8 +131,8 @@ export class SimulatedAgent {
         ...{ kind: "userspace", encryption: [], integrity: [] },
         ...{ esn: true, udpEncapsulation: true, kernelRelease: "" },
       },
-      restart: async (sasApart) => void [...reporter.restart(new Map(), sasApart)],
-      resync: async () => void [...reporter.resync(new Map())],
+      restart: async (sasApart) => reporter.restart(new Map(), sasApart),
+      resync: async () => reporter.resync(new Map()),
       onCommand: async () => undefined,
     });
     this.#stop = () => channel.stop();

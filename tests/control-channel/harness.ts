@@ -369,8 +369,8 @@ export class TestAgent {
       intents: this.keeper,
       revocations: this.revocations,
       reporter: this.reporter,
-      restart: (sasApart) => inSlices(this.reporter.restart(this.snapshot, sasApart)),
-      resync: () => inSlices(this.reporter.resync(this.snapshot)),
+      restart: async (sasApart) => this.reporter.restart(this.snapshot, sasApart),
+      resync: async () => this.reporter.resync(this.snapshot),
       onCommand: async (action) => {
         if (this.refuseCommand) throw this.refuseCommand;
         this.commands.push(action.case ?? "");

@@ -78,12 +78,12 @@ class Agent {
   async connect(): Promise<void> {
     const source = { gatewayId, streamId: randomUUID() };
     this.#stream = source.streamId;
-    await inSlices(this.queue.restart(this.now, true));
+    this.queue.restart(this.now, true);
     await query(cp.connection, "UPDATE gateways SET report_stream = $2 WHERE id = $1", [gatewayId, source.streamId]);
     this.to.opened(source, {
       resync: () => {
         this.resyncs++;
-        void inSlices(this.queue.restart(this.now));
+        this.queue.restart(this.now);
       },
       refused: ({ code }) => void this.refusals.push(code),
     });
@@ -151,7 +151,7 @@ describe("rows of SAs", () => {
               snapshot(step.to?.map((sa) => ikeSa(sa.n, sa.state, [sa.n, 16 + sa.child])) ?? undefined),
             );
           } else if (step.do === "send") agent.send(step.messages);
-          else if (step.do === "resync") await inSlices(agent.queue.restart(agent.now));
+          else if (step.do === "resync") agent.queue.restart(agent.now);
           else if (step.do === "write") await rows();
           else {
             agent.send(step.late, true);
@@ -182,8 +182,8 @@ describe("rows of SAs", () => {
 
   it("keep a child's counters when it moves to the SA that replaces its own", async () => {
     const agent = new Agent();
-    await agent.connect();
     await agent.becomes(snapshot([ikeSa(1, "established", [77])]));
+    await agent.connect();
     agent.send(9);
     await eventually(async () => (await rows()).length === 1);
     await query(cp.connection, "UPDATE child_sas SET bytes_in = 4242, counted_at = now()");
@@ -199,8 +199,8 @@ describe("rows of SAs", () => {
 
   it("of a tunnel that is made anew with the key of one before are asked for", async () => {
     const agent = new Agent();
-    await agent.connect();
     await agent.becomes(snapshot([ikeSa(1), ikeSa(2)]));
+    await agent.connect();
     agent.send(9);
     await eventually(async () => (await rows()).length === 2);
     // Of what was there before nothing is left, and for the agent nothing has changed.
@@ -288,7 +288,7 @@ describe("rows of SAs", () => {
     expect(Number((await query(cp.connection, marks))[0]?.n)).toBeLessThanOrEqual(before + 1);
     // All gone at once is more than one transaction has time for.
     agent.now = snapshot([]);
-    await inSlices(agent.queue.restart(agent.now));
+    agent.queue.restart(agent.now);
     agent.send(9);
     await eventually(async () => (await count()) === 0, 30_000);
     expect((await query(cp.connection, "SELECT count(*)::int AS n FROM leases WHERE open"))[0]?.n).toBe(0);

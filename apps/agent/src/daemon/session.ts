@@ -162,10 +162,10 @@ export class Session {
     return done;
   }
 
-  #tellAll(tell: (all: Snapshot) => Generator<undefined, void>): Promise<void> {
+  #tellAll(tell: (all: Snapshot) => void): Promise<void> {
     return this.#inOrder(async () => {
       const all = await this.options.daemon.gateway.states(this.#told);
-      await inSlices(tell(all));
+      tell(all);
       this.#told = all;
     });
   }

@@ -87,7 +87,7 @@ export class Reporter {
    * A new stream: everything that may not have been read is told again, states as a whole, IKE SAs apart from their tunnels where the
    * control plane asks for it.
    */
-  *restart(snapshot: Snapshot, sasApart: boolean): Generator<undefined, void> {
+  restart(snapshot: Snapshot, sasApart: boolean): void {
     const unread = [...this.#inFlight, this.#unpinged];
     this.#answers.unshift(...unread.flatMap((sent) => sent.answers));
     this.#answers.splice(0, this.#answers.length - REPORT_LIMITS.answers);
@@ -95,12 +95,12 @@ export class Reporter {
     this.#inFlight = [];
     this.#unpinged = { answers: [], events: [] };
     this.#dropOldest();
-    yield* this.#states.restart(snapshot, sasApart);
+    this.#states.restart(snapshot, sasApart);
   }
 
   /** The control plane lost states on the present stream: they are told as a whole again. */
-  *resync(snapshot: Snapshot): Generator<undefined, void> {
-    yield* this.#states.restart(snapshot);
+  resync(snapshot: Snapshot): void {
+    this.#states.restart(snapshot);
     this.#wake?.();
   }
 

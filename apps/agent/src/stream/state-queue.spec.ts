@@ -118,7 +118,7 @@ describe("states that are told as they change", () => {
         const queue = new StateQueue();
         const reader = new Reader();
         let now: Snapshot = new Map();
-        finish(queue.restart(now, apart));
+        queue.restart(now, apart);
         for (const step of list) {
           if (step.do === "change") {
             const to = snapshotOf(step.to);
@@ -131,7 +131,7 @@ describe("states that are told as they change", () => {
             }
           } else {
             for (let i = 0; step.do === "lose" && i < step.messages; i++) queue.next();
-            finish(queue.restart(now));
+            queue.restart(now);
           }
         }
         drain(queue, reader);
@@ -142,10 +142,31 @@ describe("states that are told as they change", () => {
     );
   });
 
+  it("that change while a complete report is told are told after it", () => {
+    const queue = new StateQueue();
+    const reader = new Reader();
+    const many = Array.from({ length: 300 }, (_, i) => ikeSa(i));
+    const before: Snapshot = new Map([tunnel("a", many), tunnel("b", [])]);
+    queue.restart(before, true);
+    const [first] = [queue.next()];
+    const after: Snapshot = new Map([tunnel("a", [...many.slice(0, -1), ikeSa(1_000)])]);
+    finish(queue.change(finish(changesBetween(before, after)), after));
+    const told: StateReport[] = [];
+    for (let report = queue.next(); report; report = queue.next()) told.push(create(StateReportSchema, report));
+    expect(told.map((r) => [r.complete, r.more, r.ikeSas.length, r.removedIkeSas.length, r.removedTunnelIds])).toEqual([
+      [false, true, 100, 0, []],
+      [false, true, 100, 0, []],
+      [false, false, 2, 0, []],
+      [false, false, 1, 1, ["b"]],
+    ]);
+    for (const report of [create(StateReportSchema, first), ...told]) reader.read(report);
+    expect(plain(reader.tunnels)).toEqual(plain(after));
+  });
+
   it("are bounded where nobody reads: SAs that came and went are not kept for ever", () => {
     const queue = new StateQueue();
     let now: Snapshot = new Map([tunnel("a", [])]);
-    finish(queue.restart(now, true));
+    queue.restart(now, true);
     queue.next();
     for (let i = 0; i < 200; i++) {
       const to = new Map([
@@ -222,7 +243,7 @@ describe("a message of states", () => {
     const before: Snapshot = new Map([tunnel("a", many)]);
     const queue = new StateQueue();
     const reader = new Reader();
-    finish(queue.restart(before, true));
+    queue.restart(before, true);
     const sent = drain(queue, reader);
     expect(reader.tunnels.get("a")?.sas.size).toBe(20_000);
     expect(Math.max(...sent.map((bytes) => bytes.length))).toBeLessThanOrEqual(STATE_LIMITS.octets);
@@ -240,8 +261,8 @@ describe("a message of states", () => {
     const all: Snapshot = new Map([tunnel("a", many)]);
     const none: Snapshot = new Map([tunnel("a", [])]);
     const queue = new StateQueue();
+    queue.restart(all, true);
     const interruptions = (work: Iterable<undefined>) => [...work].length;
-    expect(interruptions(queue.restart(all, true))).toBeGreaterThan(30);
     expect(interruptions(changesBetween(none, all))).toBeGreaterThan(500);
     expect(interruptions(changesBetween(all, none))).toBeGreaterThan(15);
     const changes = finish(changesBetween(none, all));

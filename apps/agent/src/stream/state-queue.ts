@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { IkeSa, StateReportSchema, TunnelState } from "@sallyport/contract";
-import { type Changes, type SaChange, type Snapshot, saChange, saKey } from "./changes.js";
+import { type Changes, type SaChange, type Snapshot, saKey } from "./changes.js";
 
 type Report = MessageInitShape<typeof StateReportSchema>;
 
@@ -60,13 +60,53 @@ class Room {
   }
 }
 
+interface NamedSa {
+  readonly tunnelId: string;
+  readonly sa: IkeSa;
+}
+
+/** What a complete report has still to name, of what there was when it was asked for. Tunnels come first: no SA before its own. */
+class Unnamed {
+  readonly #tunnels: Iterator<TunnelState>;
+  readonly #sas: Iterator<NamedSa>;
+  /** The next ones. */
+  tunnel: TunnelState | undefined;
+  sa: NamedSa | undefined;
+
+  constructor(snapshot: Snapshot) {
+    this.#tunnels = tunnelsOf(snapshot);
+    this.#sas = sasOf(snapshot);
+    this.nextTunnel();
+    this.nextSa();
+  }
+
+  nextTunnel(): void {
+    this.tunnel = this.#tunnels.next().value;
+  }
+
+  nextSa(): void {
+    this.sa = this.#sas.next().value;
+  }
+}
+
+function* tunnelsOf(snapshot: Snapshot): Generator<TunnelState, undefined> {
+  for (const { state } of snapshot.values()) yield state;
+  return undefined;
+}
+
+function* sasOf(snapshot: Snapshot): Generator<NamedSa, undefined> {
+  for (const [tunnelId, { sas }] of snapshot) for (const sa of sas.values()) yield { tunnelId, sa };
+  return undefined;
+}
+
 /** Tunnels and IKE SAs that are still to be told, the newest of each alone. */
 export class StateQueue {
   #snapshot: Snapshot = new Map();
   #sasApart = false;
-  /** While what a complete report names is being put together, nothing of it can be told. */
-  #filling = false;
-  #complete: "no" | "to-begin" | "begun" = "no";
+  /** The next message begins a complete report. */
+  #complete = false;
+  /** While a complete report with SAs apart is told; what changes meanwhile is told after it. */
+  #unnamed: Unnamed | undefined;
   /** Undefined: the intent has it no more. */
   readonly #tunnels = new Map<string, TunnelState | undefined>();
   readonly #sas = new Map<string, SaChange>();
@@ -74,59 +114,66 @@ export class StateQueue {
   #mostSas = SPARE_SAS;
 
   /** All that there is has to be told; whoever is told knows nothing yet. */
-  *restart(snapshot: Snapshot, sasApart = this.#sasApart): Generator<undefined, void> {
-    this.#filling = true;
+  restart(snapshot: Snapshot, sasApart = this.#sasApart): void {
     this.#snapshot = snapshot;
     this.#sasApart = sasApart;
     this.#tunnels.clear();
     this.#sas.clear();
-    let taken = 0;
-    for (const [id, { state, sas }] of snapshot) {
-      this.#tunnels.set(id, state);
-      for (const sa of sasApart ? sas.values() : []) {
-        this.#put(saChange(id, sa, sa));
-        if (++taken % AT_ONCE === 0) yield;
-      }
-    }
-    this.#mostSas = 2 * taken + SPARE_SAS;
-    this.#complete = "to-begin";
-    this.#filling = false;
+    this.#unnamed = sasApart ? new Unnamed(snapshot) : undefined;
+    if (!sasApart) for (const [id, { state }] of snapshot) this.#tunnels.set(id, state);
+    let sas = 0;
+    for (const tunnel of snapshot.values()) sas += tunnel.sas.size;
+    this.#mostSas = 2 * sas + SPARE_SAS;
+    this.#complete = true;
   }
 
   /** `snapshot` is what there is after the changes. */
   *change({ tunnels, removed, sas }: Changes, snapshot: Snapshot): Generator<undefined, void> {
     this.#snapshot = snapshot;
     for (const id of removed) {
-      if (this.#complete === "to-begin") this.#tunnels.delete(id);
+      if (this.#complete && !this.#sasApart) this.#tunnels.delete(id);
       else this.#tunnels.set(id, undefined);
     }
     for (const state of tunnels) this.#tunnels.set(state.tunnelId, state);
     for (const [i, change] of sas.entries()) {
-      if (this.#sasApart) this.#put(change);
+      if (this.#sasApart) this.#sas.set(`${change.tunnelId} ${saKey(change)}`, change);
       else this.#touch(change.tunnelId);
       if (i % AT_ONCE === AT_ONCE - 1) yield;
     }
-    if (this.#sas.size > this.#mostSas) yield* this.restart(snapshot);
+    if (this.#sas.size > this.#mostSas) this.restart(snapshot);
   }
 
   next(): Report | undefined {
-    if (this.#filling || (this.#complete === "no" && this.#tunnels.size + this.#sas.size === 0)) return undefined;
-    const complete = this.#complete === "to-begin";
-    const report = this.#sasApart ? this.#part() : this.#whole(complete);
-    const more = this.#sasApart && this.#complete !== "no" && this.#tunnels.size + this.#sas.size > 0;
-    this.#complete = more ? "begun" : "no";
-    return { ...report, complete, more };
-  }
-
-  #put(change: SaChange): void {
-    const key = `${change.tunnelId} ${saKey(change)}`;
-    if (change.sa === undefined && this.#complete === "to-begin") this.#sas.delete(key);
-    else this.#sas.set(key, change);
+    if (this.#unnamed) return this.#name(this.#unnamed);
+    const complete = this.#complete;
+    if (!complete && this.#tunnels.size + this.#sas.size === 0) return undefined;
+    this.#complete = false;
+    return { ...(this.#sasApart ? this.#part() : this.#whole(complete)), complete, more: false };
   }
 
   #touch(tunnelId: string): void {
     const state = this.#snapshot.get(tunnelId)?.state;
     if (state) this.#tunnels.set(tunnelId, state);
+  }
+
+  /** The next message of a complete report. */
+  #name(unnamed: Unnamed): Report {
+    const room = new Room();
+    const tunnels: TunnelState[] = [];
+    for (let { tunnel } = unnamed; tunnel && room.takes(tunnelOctets(tunnel)); { tunnel } = unnamed) {
+      tunnels.push(tunnel);
+      unnamed.nextTunnel();
+    }
+    const ikeSas: NamedSa[] = [];
+    for (let { sa } = unnamed; !unnamed.tunnel && sa && room.takes(saOctets(sa.tunnelId, sa.sa)); { sa } = unnamed) {
+      ikeSas.push(sa);
+      unnamed.nextSa();
+    }
+    const complete = this.#complete;
+    const more = unnamed.tunnel !== undefined || unnamed.sa !== undefined;
+    this.#complete = false;
+    if (!more) this.#unnamed = undefined;
+    return { sasApart: true, tunnels, ikeSas, complete, more };
   }
 
   #part(): Report {

@@ -40,6 +40,8 @@ const NONE: readonly Chore[] = [];
  */
 export class Backlog {
   readonly #chores = new Map<number, readonly Chore[]>();
+  /** The same for all that have nothing else to do. */
+  #alone: readonly Chore[] = NONE;
 
   /** IKE SAs. */
   get size(): number {
@@ -49,7 +51,10 @@ export class Backlog {
   /** Of several ends the first reason stands. */
   add(serial: number, chore: Chore): void {
     const before = this.of(serial);
-    if (!before.some((c) => (c.do === "end" && chore.do === "end") || sameValue(c, chore)))
+    if (before.length === 0) {
+      if (this.#alone[0] !== chore) this.#alone = [chore];
+      this.#chores.set(serial, this.#alone);
+    } else if (!before.some((c) => (c.do === "end" && chore.do === "end") || sameValue(c, chore)))
       this.#chores.set(serial, [...before, chore]);
   }
 
