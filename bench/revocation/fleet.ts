@@ -1,7 +1,8 @@
 /** Many gateways, each with as much of an agent as revocations need. */
 import { createHash, randomBytes } from "node:crypto";
 import path from "node:path";
-import { decodeToken, encodeToken } from "@sallyport/contract";
+import { create } from "@bufbuild/protobuf";
+import { decodeToken, encodeToken, IkeSaSchema, TunnelStateSchema, TunnelStatus } from "@sallyport/contract";
 import pg from "pg";
 import { pino } from "pino";
 import type { Plane } from "./plane.ts";
@@ -9,17 +10,20 @@ import type { Plane } from "./plane.ts";
 const root = path.resolve(import.meta.dirname, "../..");
 const compiled = (file: string) => import(path.join(root, "apps", file));
 /** The apps are compiled; their types are those of their source. */
-const [{ enrol }, { EnrolmentStore, IntentStore, RevocationStore }, stream, { EmbeddedPostgres }] = (await Promise.all([
-  compiled("agent/dist/enrol/index.js"),
-  compiled("agent/dist/store/index.js"),
-  compiled("agent/dist/stream/index.js"),
-  compiled("control-plane/dist/platform/database/embedded-postgres.js"),
-])) as [
-  typeof import("../../apps/agent/src/enrol/index.ts"),
-  typeof import("../../apps/agent/src/store/index.ts"),
-  typeof import("../../apps/agent/src/stream/index.ts"),
-  typeof import("../../apps/control-plane/src/platform/database/embedded-postgres.ts"),
-];
+const [{ enrol }, { EnrolmentStore, IntentStore, RevocationStore }, stream, { inSlices }, { EmbeddedPostgres }] =
+  (await Promise.all([
+    compiled("agent/dist/enrol/index.js"),
+    compiled("agent/dist/store/index.js"),
+    compiled("agent/dist/stream/index.js"),
+    compiled("agent/dist/daemon/slices.js"),
+    compiled("control-plane/dist/platform/database/embedded-postgres.js"),
+  ])) as [
+    typeof import("../../apps/agent/src/enrol/index.ts"),
+    typeof import("../../apps/agent/src/store/index.ts"),
+    typeof import("../../apps/agent/src/stream/index.ts"),
+    typeof import("../../apps/agent/src/daemon/slices.ts"),
+    typeof import("../../apps/control-plane/src/platform/database/embedded-postgres.ts"),
+  ];
 const log = pino({ level: "error" }, pino.destination(2));
 
 type Enrolment = Awaited<ReturnType<typeof enrol>>;
@@ -27,6 +31,14 @@ type Enrolment = Awaited<ReturnType<typeof enrol>>;
 /** Enrolments at a time. */
 const ABREAST = 16;
 const VERSION = "0.0.0";
+
+/** The control plane's own. */
+export async function databaseOf(plane: Plane): Promise<pg.Client> {
+  const server = await EmbeddedPostgres.start(plane.database, log);
+  const client = new pg.Client(server.connection);
+  await client.connect();
+  return client;
+}
 
 /**
  * Describes one site through the API and copies its rows: every site that is described is checked against all others, and that is another
@@ -41,9 +53,7 @@ export async function describeSites(plane: Plane, count: number): Promise<string
   const { urls, caPin } = decodeToken(token);
   const secrets = Array.from({ length: count - 1 }, () => randomBytes(32));
   const copies = secrets.map((_, i) => i + 1);
-  const server = await EmbeddedPostgres.start(plane.database, log);
-  const client = new pg.Client(server.connection);
-  await client.connect();
+  const client = await databaseOf(plane);
   try {
     await client.query(
       `WITH original AS (SELECT * FROM gateways WHERE id = $1),
@@ -85,6 +95,8 @@ export class SimulatedAgent {
   #stop: () => Promise<void> = async () => {};
   #connected: () => boolean = () => false;
   #hasIntent: () => boolean = () => false;
+  #tunnel: string | undefined;
+  #reporter = new stream.Reporter();
 
   readonly enrolment: Enrolment;
   readonly #state: string;
@@ -103,12 +115,36 @@ export class SimulatedAgent {
     return this.#hasIntent();
   }
 
+  /** Id of the tunnel that its intent describes. */
+  get tunnel(): string | undefined {
+    return this.#tunnel;
+  }
+
+  /** Tells of so many IKE SAs of its tunnel that have come up, with a CHILD SA each. */
+  async report(tunnelId: string, count: number): Promise<void> {
+    const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0");
+    const sas = Array.from({ length: count }, (_, n) =>
+      create(IkeSaSchema, {
+        ...{ initiatorSpi: hex(n + 1, 16), responderSpi: hex(n + 2, 16), ikeVersion: 2, state: "established" },
+        user: `person-${n}`,
+        children: [{ childId: "c", inboundSpi: hex(n + 256, 8), outboundSpi: hex(n + 256, 8), localTs: ["0.0.0.0/0"] }],
+      }),
+    );
+    const state = create(TunnelStateSchema, { tunnelId, status: TunnelStatus.UP });
+    const now = new Map([[tunnelId, { state, sas: new Map(sas.map((sa) => [stream.saKey(sa), sa])) }]]);
+    const changes = await inSlices(stream.changesBetween(new Map(), now));
+    await inSlices(this.#reporter.states(changes, now));
+  }
+
   /** Opens its stream to where `enrolment` says. */
   connect(enrolment: Enrolment): void {
     const reporter = new stream.Reporter();
+    this.#reporter = reporter;
     const intents = new stream.IntentKeeper({
       ...{ store: new IntentStore(this.#state), reporter, log },
-      apply: async () => {},
+      apply: async ({ connections }) => {
+        this.#tunnel = connections[0]?.id;
+      },
       clear: async () => {},
     });
     const revocations = new stream.RevocationKeeper({
