@@ -171,8 +171,12 @@ const SAS = 20_000;
 async function reportSas(plane: Plane, agent: SimulatedAgent): Promise<Held> {
   await plane.api.run(ADD_EXTERNAL_PEER, {
     input: {
-      ...{ name: "Partner", gatewayId: agent.enrolment.gatewayId, host: "198.51.100.7", remoteIdentity: "partner.example" },
-      ...{ preSharedKey: "correct horse battery staple", subnets: ["192.168.0.0/24"] },
+      name: "Partner",
+      gatewayId: agent.enrolment.gatewayId,
+      host: "198.51.100.7",
+      remoteIdentity: "partner.example",
+      preSharedKey: "correct horse battery staple",
+      subnets: ["192.168.0.0/24"],
     },
   });
   while (!agent.tunnel) await sleep(50);
