@@ -41,7 +41,7 @@ export const TOPOLOGY: Topology = {
   ],
 };
 
-/** Staff reaches all, guests one network; Ann has an address of her own. The gateway has the second of two shares. */
+/** Staff reaches all; guests reach one network, with a pool and a name server of their own; Ann has an address of hers. The gateway has the second of two shares. */
 export function intentOf(
   authority: Authority,
   own: Credential,
@@ -63,7 +63,10 @@ export function intentOf(
     internalAnchorIds: ["root"],
     trustAnchors: [{ id: "root", name: "root", der: authority.der.toString("base64") }],
     preSharedKeys: [],
-    pools: [{ id: "people", name: "people", addresses: ["10.9.0.0/24"] }],
+    pools: [
+      { id: "people", name: "people", addresses: ["10.9.0.0/24"] },
+      { id: "guests", name: "guests", addresses: ["10.8.0.0/24"] },
+    ],
     roadWarriors: people.map((person) => ({
       id: person,
       username: mailbox(person),
@@ -74,12 +77,21 @@ export function intentOf(
     })),
     remoteAccess: [
       {
-        ...{ id: "staff", name: "Staff", gateways: [{ gatewayId: "gw-hq", share: 1 }], shares: 2, poolIds: ["people"] },
+        ...{
+          id: "staff",
+          name: "Staff",
+          gateways: [{ gatewayId: "gw-hq", share: 1 }],
+          shares: 2,
+          poolIds: ["people", "guests"],
+        },
         ...{ methods, trustAnchorIds: ["root"], networks: ["10.1.0.0/16"], dns: ["10.1.0.53"] },
         ...{
           splitDns: [],
           people: [],
-          groups: [{ groupId: "staff" }, { groupId: "guests", networks: ["10.1.7.0/24"] }],
+          groups: [
+            { groupId: "staff", poolIds: ["people"] },
+            { groupId: "guests", networks: ["10.1.7.0/24"], dns: ["10.1.7.53"], poolIds: ["guests"] },
+          ],
         },
       },
     ],

@@ -5,7 +5,9 @@ import { eventually, startControlPlane, type TestControlPlane } from "./control-
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
 import { CREATE_SITE, describeFleet, type Fleet, type MadeSite } from "./fleet.js";
+import { handoverOf } from "./handover.js";
 import { ASSIGN, CREATE_GROUP, person, pool, SET_PASSWORD } from "./people.js";
+import { createPeople } from "./pki.js";
 
 const CREATE = "mutation ($input: CreateRemoteAccessInput!) { createRemoteAccess(input: $input) { id shares } }";
 const UPDATE = "mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { id networks } }";
@@ -238,6 +240,65 @@ describe("remote access", () => {
     expect([...(await intentOf(fleet.hub)).users.keys()]).toEqual(
       ["ann", "guest", "stranger"].map((name) => `${name}@example.org`),
     );
+  });
+
+  test("has pools for groups and persons, and believes the roots that it names, strictly if it is to", async () => {
+    const { root, profileId } = await createPeople(cp);
+    const guests = await pool(cp, "Guests", ["10.11.0.0/24"]);
+    const own = { groups: [{ groupId: ids.staff }, { groupId: ids.guests, poolIds: [guests] }], methods: ["EAP_TLS"] };
+    expect(await refusal(UPDATE, { input: { id: ids.service, ...own } })).toMatchObject({
+      ...{ code: "intent/unknown-reference", field: "input.poolIds", value: guests },
+    });
+    const people = [{ roadWarriorId: ids.ann, poolIds: [guests, ids.pool] }];
+    const trust = { authorityIds: [root.id], strictRevocation: true };
+    await cp.get(UPDATE, { input: { id: ids.service, ...own, people, poolIds: [ids.pool, guests], ...trust } });
+    const { intent, connection, users } = await intentOf(fleet.hub);
+    expect(connection?.modeConfig?.poolIds).toEqual([ids.pool, guests]);
+    expect(users.get("guest@example.org")?.poolIds).toEqual([guests]);
+    expect(users.get("ann@example.org")?.poolIds).toEqual([guests, ids.pool]);
+    const anchorId = `${root.id}.strict`;
+    expect(connection?.peer).toMatchObject({ method: "eap", trustAnchorIds: [anchorId] });
+    const anchors = new Map(intent.trustAnchors.map((t) => [t.id, t.revocation]));
+    expect(anchors.get(anchorId)).toBe("strict");
+    // Tunnels of the gateway trust what they did.
+    expect([...anchors.values()].filter((policy) => policy === undefined)).toHaveLength(anchors.size - 1);
+    const input = { roadWarriorId: ids.guest, remoteAccessId: ids.service, certificate: { profileId } };
+    expect((await handoverOf(cp, input)).handover.devices).toContain("SWANCTL");
+    const data = await cp.get(
+      "{ remoteAccess { edges { node { authorityIds strictRevocation groups { poolIds } people { poolIds } } } } }",
+    );
+    expect(data).toEqual({
+      remoteAccess: {
+        edges: [
+          {
+            node: {
+              ...{ ...trust, groups: [{ poolIds: null }, { poolIds: [guests] }] },
+              people: [{ poolIds: [guests, ids.pool] }],
+            },
+          },
+        ],
+      },
+    });
+    const rows = await query(
+      cp.connection,
+      "SELECT id FROM certificate_authorities WHERE purpose = 'GATEWAY_IDENTITY' AND level = 'ROOT'",
+    );
+    for (const [change, code, field] of [
+      [{ authorityIds: [ids.pool] }, "api/not-found", "input.authorityIds[0]"],
+      [{ authorityIds: [] }, "api/bad-input", "input.strictRevocation"],
+      [{ authorityIds: [root.id, rows[0]?.id] }, "api/bad-input", "input.strictRevocation"],
+      [{ groups: [{ groupId: ids.staff, poolIds: [] }] }, "api/bad-input", "input.groups[0].poolIds"],
+      [{ poolIds: [ids.pool] }, "intent/unknown-reference", "input.poolIds"],
+    ] as const) {
+      expect(await refusal(UPDATE, { input: { id: ids.service, ...change } })).toMatchObject({ code, field });
+    }
+    const both = { authorityIds: [rows[0]?.id, root.id], strictRevocation: false };
+    await cp.get(UPDATE, { input: { id: ids.service, ...both } });
+    expect((await intentOf(fleet.hub)).connection?.peer).toMatchObject({
+      trustAnchorIds: [String(rows[0]?.id), root.id].toSorted(),
+    });
+    const back = { groups: [], people: [], poolIds: [ids.pool], methods: ["EAP_MSCHAPV2"], authorityIds: [] };
+    await cp.get(UPDATE, { input: { id: ids.service, ...back } });
   });
 
   test("lets nobody in who is disabled, or has lost the password", async () => {

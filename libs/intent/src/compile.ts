@@ -86,7 +86,7 @@ function compileIn(fleet: Fleet, gatewayId: string, revision: number): GatewayIn
     ...(gateway.certificate ? { certificate: gateway.certificate } : {}),
     trustAnchors: [...wanted].sort().map((id) => {
       const anchor = fleet.trustAnchors.get(id) ?? unknown(id, "trustAnchors", "a trust anchor");
-      return { id, der: anchor.der };
+      return { id, der: anchor.der, ...(anchor.revocation && { revocation: anchor.revocation }) };
     }),
     ...(people.pools.length > 0 ? { pools: people.pools } : {}),
     ...(people.eapUsers.length > 0 ? { eapUsers: people.eapUsers } : {}),

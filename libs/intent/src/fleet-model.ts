@@ -131,6 +131,8 @@ export interface TrustAnchorModel {
   readonly name: string;
   /** DER, base64. */
   readonly der: string;
+  /** Of certificates that lead to it; absent: relaxed. */
+  readonly revocation?: "strict" | undefined;
 }
 
 export interface PreSharedKeyModel {
@@ -166,6 +168,8 @@ export interface ToldModel {
   readonly networks?: readonly string[] | undefined;
   readonly dns?: readonly string[] | undefined;
   readonly splitDns?: readonly string[] | undefined;
+  /** Of the service's pools, in order of preference. */
+  readonly poolIds?: readonly string[] | undefined;
 }
 
 /** Remote access as a service on one or more gateways. */

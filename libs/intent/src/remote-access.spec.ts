@@ -192,6 +192,26 @@ describe("remote access", () => {
     expect(users.get("boss@example.org")).toMatchObject({ reach: ["10.1.9.0/24"], dns: [] });
   });
 
+  test("gives a group, and before it a person, addresses of pools of its own, and believes other roots, strictly", () => {
+    const people = ["ann", "bob", "cid"].map((name) => person(name, { groupIds: name === "cid" ? [] : ["guests"] }));
+    const change: Partial<RemoteAccessModel> = {
+      methods: ["certificate"],
+      trustAnchorIds: ["people"],
+      groups: [{ groupId: "guests", poolIds: ["six"] }, { groupId: "staff" }],
+      people: [{ personId: "bob", poolIds: ["six", "four"] }],
+    };
+    const anchors = fleet({}).trustAnchors;
+    const own = { id: "people", name: "People", der: anchors[0]?.der ?? "", revocation: "strict" } as const;
+    const model = served(change, people, { trustAnchors: [...anchors, own] });
+    const users = usersIn(model);
+    expect(users?.get("ann@example.org")?.poolIds).toEqual(["six"]);
+    expect(users?.get("bob@example.org")?.poolIds).toEqual(["six", "four"]);
+    const { intent } = arrived(model);
+    expect(intent.trustAnchors.find((t) => t.id === "people")).toMatchObject({ revocation: "strict" });
+    const refused = served({ groups: [{ groupId: "guests", poolIds: ["elsewhere"] }] });
+    expect(() => compile(refused, "gw-hq")).toThrow(expect.objectContaining({ code: "intent/unknown-reference" }));
+  });
+
   test("cuts pools into shares that never meet; a person's own address is at the gateway whose share it lies in", () => {
     const gateways = [
       { gatewayId: "gw-hq", share: 0 },

@@ -54,6 +54,10 @@ function partOf(fleet: Fleet, service: RemoteAccessModel, gateway: GatewayModel,
     const pool = fleet.pools.get(id) ?? unknown(id, at, "an address pool");
     return shareIn(pool, service, share, at);
   });
+  for (const { poolIds = [] } of [...service.groups, ...service.people]) {
+    const strange = poolIds.find((id) => !service.poolIds.includes(id));
+    if (strange !== undefined) unknown(strange, `${field}.poolIds`, "one of the service's own pools");
+  }
   const members = membersOf(fleet.model.roadWarriors ?? [], service);
   const everything = canonicalSubnets([
     ...service.networks,
@@ -218,7 +222,7 @@ function userOf(
   const groups = service.groups.filter((g) => person.groupIds.includes(g.groupId));
   const own = service.people.find((p) => p.personId === person.id);
   const first = <K extends keyof ToldModel>(key: K) => [own, ...groups].find((told) => told?.[key])?.[key];
-  const [dns, splitDns] = [first("dns"), first("splitDns")];
+  const [dns, splitDns, poolIds] = [first("dns"), first("splitDns"), first("poolIds")];
   const networks = own?.networks ?? groups.flatMap((g) => g.networks ?? service.networks);
   const reach = canonicalSubnets(groups.length > 0 || own?.networks ? networks : service.networks);
   const isAll = reach.length === everything.length && reach.every((text, i) => text === everything[i]);
@@ -231,5 +235,6 @@ function userOf(
     ...(isAll ? {} : { reach, splitInclude: reach }),
     ...(dns ? { dns: [...dns] } : {}),
     ...(splitDns ? { splitDns: [...splitDns] } : {}),
+    ...(poolIds ? { poolIds: [...poolIds] } : {}),
   };
 }

@@ -137,7 +137,8 @@ export class HandoverService {
         {
           field: "input.certificate.profileId",
           value: root.subject.text,
-          expected: "a profile of an authority below the root of the organization's gateways",
+          expected:
+            "a profile of an authority below a root that the service trusts (authorityIds; usually that of the gateways)",
         },
       );
     }

@@ -160,7 +160,7 @@ export class PrismaFleetStore extends FleetStore {
       roadWarriors: people.roadWarriors,
       remoteAccess: people.remoteAccess,
       internalAnchorIds,
-      trustAnchors,
+      trustAnchors: [...trustAnchors, ...people.anchors],
       preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),
       tunnelKeys: new Map(keys.flatMap((key) => (key.tunnelKey ? [[key.tunnelKey, keysOf(key.id, keys)]] : []))),
       pools: pools.map(({ id, name, addresses, exclusions }) => ({ id, name, addresses, except: exclusions })),

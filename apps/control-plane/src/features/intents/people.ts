@@ -1,7 +1,14 @@
 import { IpAddress } from "@sallyport/base";
-import { DEFAULT_PROFILE, type ProfileModel, type RemoteAccessModel, type RoadWarriorModel } from "@sallyport/intent";
+import {
+  DEFAULT_PROFILE,
+  type ProfileModel,
+  type RemoteAccessModel,
+  type RoadWarriorModel,
+  type TrustAnchorModel,
+} from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
 import type {
+  CertificateAuthority,
   RemoteAccess,
   RemoteAccessGateway,
   RemoteAccessPool,
@@ -15,6 +22,8 @@ export interface People {
   readonly roadWarriors: RoadWarriorModel[];
   readonly remoteAccess: RemoteAccessModel[];
   readonly profiles: ProfileModel[];
+  /** Beside those of gateways. */
+  readonly anchors: TrustAnchorModel[];
 }
 
 type Service = RemoteAccess & {
@@ -32,8 +41,21 @@ const METHODS = {
 
 const hasProfile = ({ ikeProposals, espProposals }: RemoteAccess) => ikeProposals.length + espProposals.length > 0;
 
-function toldBy({ ownNetworks, networks, ownDns, dns, ownSplitDns, splitDns }: RemoteAccessRule) {
-  return { ...(ownNetworks && { networks }), ...(ownDns && { dns }), ...(ownSplitDns && { splitDns }) };
+function toldBy({ ownNetworks, networks, ownDns, dns, ownSplitDns, splitDns, ownPools, poolIds }: RemoteAccessRule) {
+  const own = { ...(ownNetworks && { networks }), ...(ownDns && { dns }), ...(ownSplitDns && { splitDns }) };
+  return { ...own, ...(ownPools && { poolIds }) };
+}
+
+/** An anchor of its own where it is strict: elsewhere another service may not be. A gateway serves one service. */
+const anchorId = (rootId: string, { strictRevocation }: RemoteAccess) =>
+  strictRevocation ? `${rootId}.strict` : rootId;
+
+/** Whom a service believes: of the roots that it names those that are still trusted; with the gateways' root, all of theirs. */
+function trustOf(service: RemoteAccess, roots: ReadonlyMap<string, CertificateAuthority>, internal: readonly string[]) {
+  const named = service.authorityIds.flatMap((id) => roots.get(id) ?? []);
+  const ofGateways = service.authorityIds.length === 0 || named.some((root) => root.purpose === "GATEWAY_IDENTITY");
+  const own = named.filter((root) => root.purpose !== "GATEWAY_IDENTITY" && root.distrustedAt === null);
+  return { own, ids: [...own.map(({ id }) => anchorId(id, service)), ...(ofGateways ? internal : [])] };
 }
 
 function serviceModel(service: Service, trustAnchorIds: readonly string[]): RemoteAccessModel {
@@ -45,13 +67,22 @@ function serviceModel(service: Service, trustAnchorIds: readonly string[]): Remo
       withdrawnAt === null ? [{ gatewayId, share }] : [],
     ),
     poolIds: service.pools.toSorted((a, b) => a.preference - b.preference).map((p) => p.poolId),
-    methods: service.methods.map((method) => METHODS[method]),
+    // Nobody's certificate leads to nothing.
+    methods: service.methods
+      .map((method) => METHODS[method])
+      .filter((method) => trustAnchorIds.length > 0 || method === "eap-mschapv2"),
     groups: rules.flatMap((rule) => (rule.groupId === null ? [] : [{ groupId: rule.groupId, ...toldBy(rule) }])),
     people: rules.flatMap((rule) =>
       rule.roadWarriorId === null ? [] : [{ personId: rule.roadWarriorId, ...toldBy(rule) }],
     ),
     ...(hasProfile(service) ? { profileId: id } : {}),
   };
+}
+
+function anchorOf(root: CertificateAuthority, service: RemoteAccess): TrustAnchorModel {
+  const der = Buffer.from(root.certificate).toString("base64");
+  const strict = service.strictRevocation ? ({ revocation: "strict" } as const) : {};
+  return { id: anchorId(root.id, service), name: root.name.slice(0, 200), der, ...strict };
 }
 
 function profileOf({ id, name, ikeProposals, espProposals }: RemoteAccess): ProfileModel {
@@ -67,12 +98,12 @@ export async function loadPeople(
   tx: Tx,
   vault: Vault,
   organizationId: string,
-  trustAnchorIds: readonly string[],
+  internalAnchorIds: readonly string[],
 ): Promise<People> {
   const where = { organizationId };
   // One after the other: a transaction has one connection.
   const rows = await tx.remoteAccess.findMany({ where });
-  if (rows.length === 0) return { roadWarriors: [], remoteAccess: [], profiles: [] };
+  if (rows.length === 0) return { roadWarriors: [], remoteAccess: [], profiles: [], anchors: [] };
   const gateways = Map.groupBy(await tx.remoteAccessGateway.findMany({ where }), (g) => g.remoteAccessId);
   const pools = Map.groupBy(await tx.remoteAccessPool.findMany({ where }), (p) => p.remoteAccessId);
   const rules = Map.groupBy(await tx.remoteAccessRule.findMany({ where }), (r) => r.remoteAccessId);
@@ -94,6 +125,16 @@ export async function loadPeople(
       ...(verifier && { verifier }),
     };
   });
-  const remoteAccess = services.map((service) => serviceModel(service, trustAnchorIds));
-  return { roadWarriors, remoteAccess, profiles: services.filter(hasProfile).map(profileOf) };
+  const ids = services.flatMap((service) => service.authorityIds);
+  const named =
+    ids.length === 0 ? [] : await tx.certificateAuthority.findMany({ where: { ...where, id: { in: ids } } });
+  const roots = new Map(named.map((root) => [root.id, root]));
+  const trusts = services.map((service) => ({ service, ...trustOf(service, roots, internalAnchorIds) }));
+  const anchors = trusts.flatMap(({ service, own }) => own.map((root) => anchorOf(root, service)));
+  return {
+    roadWarriors,
+    remoteAccess: trusts.map(({ service, ids: trusted }) => serviceModel(service, trusted)),
+    profiles: services.filter(hasProfile).map(profileOf),
+    anchors: [...new Map(anchors.map((anchor) => [anchor.id, anchor])).values()],
+  };
 }

@@ -199,5 +199,6 @@ function told(rule: RemoteAccessRule) {
     networks: rule.ownNetworks ? rule.networks : null,
     dns: rule.ownDns ? rule.dns : null,
     splitDns: rule.ownSplitDns ? rule.splitDns : null,
+    poolIds: rule.ownPools ? rule.poolIds : null,
   };
 }

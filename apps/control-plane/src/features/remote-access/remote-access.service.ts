@@ -40,6 +40,8 @@ export interface NewRemoteAccess {
   readonly people: readonly PersonRule[];
   readonly ikeProposals: readonly string[];
   readonly espProposals: readonly string[];
+  readonly authorityIds: readonly string[];
+  readonly strictRevocation: boolean;
 }
 
 type Changeable = Omit<NewRemoteAccess, "gatewayIds" | "shares">;
@@ -49,6 +51,7 @@ export type RemoteAccessChanges = { readonly id: string } & {
 
 const MAX_SHARES = 64;
 const MAX_POOLS = 16;
+const MAX_ROOTS = 16;
 const MAX_GROUPS = 64;
 const MAX_PEOPLE = 1_000;
 
@@ -59,9 +62,11 @@ const FIELDS = [
   [/^remoteAccess.*gateways/, "input.gatewayIds"],
 ] as const;
 
-const facts = ({ name, methods, shares, networks, dns, splitDns, ikeProposals, espProposals }: RemoteAccess) => ({
-  ...{ name, methods, shares, networks, dns, splitDns, ikeProposals, espProposals },
-});
+const facts = ({ name, methods, shares, networks, dns, splitDns, ...more }: RemoteAccess) => {
+  const { ikeProposals, espProposals, authorityIds, strictRevocation } = more;
+  const parts = { name, methods, shares, networks, dns, splitDns };
+  return { ...parts, ikeProposals, espProposals, authorityIds, strictRevocation };
+};
 
 @Injectable()
 export class RemoteAccessService {
@@ -83,7 +88,8 @@ export class RemoteAccessService {
     const columns = checkColumns(input);
     return this.changes.commit(context, async (tx) => {
       const name = await this.#freeName(tx, organizationId, input.name);
-      const service = await this.store.create(tx, { organizationId, shares, ...columns, name });
+      const trust = await this.#checkTrust(tx, organizationId, input);
+      const service = await this.store.create(tx, { organizationId, shares, ...columns, ...trust, name });
       for (const [i, id] of input.gatewayIds.entries()) {
         await this.#addGateway(tx, organizationId, service, id, `input.gatewayIds[${i}]`);
       }
@@ -110,7 +116,11 @@ export class RemoteAccessService {
         ikeProposals: input.ikeProposals ?? before.ikeProposals,
         espProposals: input.espProposals ?? before.espProposals,
       });
-      const service = await this.store.update(tx, organizationId, before.id, { ...columns, name });
+      const trust = await this.#checkTrust(tx, organizationId, {
+        authorityIds: input.authorityIds ?? before.authorityIds,
+        strictRevocation: input.strictRevocation ?? before.strictRevocation,
+      });
+      const service = await this.store.update(tx, organizationId, before.id, { ...columns, ...trust, name });
       await this.#setParts(tx, organizationId, service.id, input);
       await this.#settle(tx, organizationId, service.id);
       const after = { ...input, ...facts(service) };
@@ -182,6 +192,33 @@ export class RemoteAccessService {
 
   async rules(context: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, RemoteAccessRule[]>> {
     return Map.groupBy(await this.store.rules(context.organizationId, ids), (r) => r.remoteAccessId);
+  }
+
+  /** Whom gateways trust of each other is no matter of one service: what is strict is so for all that leads to an anchor. */
+  async #checkTrust(tx: Tx, organizationId: string, input: Pick<NewRemoteAccess, "authorityIds" | "strictRevocation">) {
+    const { strictRevocation } = input;
+    const at = "input.authorityIds";
+    checkCount(input.authorityIds, 0, MAX_ROOTS, at, "roots");
+    const purposes = new Set<string>(input.authorityIds.length === 0 ? ["GATEWAY_IDENTITY"] : []);
+    const authorityIds: string[] = [];
+    for (const [i, raw] of input.authorityIds.entries()) {
+      const field = `${at}[${i}]`;
+      const root = await this.store.root(tx, organizationId, checkUuid(raw, field));
+      if (!root) {
+        const expected = "the id of a root of the organization";
+        throw apiFault("api/not-found", "there is no such root", { field, value: raw, expected });
+      }
+      purposes.add(root.purpose);
+      authorityIds.push(root.id);
+    }
+    if (strictRevocation && purposes.has("GATEWAY_IDENTITY")) {
+      throw apiFault("api/bad-input", "the root of the gateways cannot be strict for people alone", {
+        field: "input.strictRevocation",
+        value: "true",
+        expected: "false, or roots in authorityIds that are not the gateways'",
+      });
+    }
+    return { authorityIds: [...new Set(authorityIds)], strictRevocation };
   }
 
   async #addGateway(tx: Tx, organizationId: string, service: RemoteAccess, rawId: string, field: string) {

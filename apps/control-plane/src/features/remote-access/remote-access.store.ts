@@ -2,6 +2,7 @@ import { Injectable } from "@nestjs/common";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { type PageRequest, pageQuery } from "../../platform/graphql/connection.js";
 import type {
+  CertificateAuthority,
   Prisma,
   RemoteAccess,
   RemoteAccessGateway,
@@ -23,6 +24,12 @@ export abstract class RemoteAccessStore {
   abstract byId(tx: Tx, organizationId: string, id: string): Promise<RemoteAccess | null>;
   abstract nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean>;
 
+  /** A root of the organization that is still trusted. */
+  abstract root(
+    tx: Tx,
+    organizationId: string,
+    id: string,
+  ): Promise<Pick<CertificateAuthority, "id" | "purpose"> | null>;
   /** Of all services; those that were withdrawn too. */
   abstract placeOf(tx: Tx, organizationId: string, gatewayId: string): Promise<RemoteAccessGateway | null>;
   abstract sharesTaken(tx: Tx, organizationId: string, remoteAccessId: string): Promise<number[]>;
@@ -75,6 +82,11 @@ export class PrismaRemoteAccessStore extends RemoteAccessStore {
   override async nameTaken(tx: Tx, organizationId: string, name: string): Promise<boolean> {
     const where = { organizationId, name: { equals: name, mode: "insensitive" as const } };
     return (await tx.remoteAccess.count({ where })) > 0;
+  }
+
+  override root(tx: Tx, organizationId: string, id: string) {
+    const where = { organizationId, id, level: "ROOT", distrustedAt: null } as const;
+    return tx.certificateAuthority.findFirst({ where, select: { id: true, purpose: true } });
   }
 
   override placeOf(tx: Tx, organizationId: string, gatewayId: string): Promise<RemoteAccessGateway | null> {

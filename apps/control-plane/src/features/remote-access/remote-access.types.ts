@@ -20,6 +20,12 @@ registerEnumType(RemoteAccessMethod, {
 
 const NETWORKS = "Prefixes that are reached, whatever a device asks for; it is told them as split networks.";
 const DNS = "Addresses of name servers, the preferred one first, at most 8.";
+const POOLS =
+  "Pools of the service that addresses are given from, the preferred one first; nobody else is kept out of them.";
+const AUTHORITIES =
+  "Roots of the organization that people's certificates lead to; empty, or with the root of its gateways: what its gateways trust of each other, also after a rotation.";
+const STRICT =
+  "Whether a certificate is refused of which nothing current is known: its list has expired or cannot be had. For roots of `authorityIds` alone.";
 const SPLIT_DNS = "Domains that are asked of these name servers; empty: not told.";
 
 @ObjectType("RemoteAccess", {
@@ -55,6 +61,12 @@ export class RemoteAccessType {
   @Field(() => [String], { description: "What its gateways take for ESP; empty: the defaults." })
   espProposals!: string[];
 
+  @Field(() => [ID], { description: AUTHORITIES })
+  authorityIds!: string[];
+
+  @Field({ description: STRICT })
+  strictRevocation!: boolean;
+
   @Field({ description: "When it was made." })
   createdAt!: Date;
 }
@@ -84,6 +96,9 @@ class ToldType {
 
   @Field(() => [String], { nullable: true, description: SPLIT_DNS })
   splitDns!: string[] | null;
+
+  @Field(() => [ID], { nullable: true, description: POOLS })
+  poolIds!: string[] | null;
 }
 
 @ObjectType("RemoteAccessGroup", { description: "A group that gets in, and what is different for it." })
@@ -108,6 +123,9 @@ class ToldInput {
 
   @Field(() => [String], { nullable: true, description: SPLIT_DNS })
   splitDns?: string[] | null;
+
+  @Field(() => [ID], { nullable: true, description: POOLS })
+  poolIds?: string[] | null;
 }
 
 @InputType({ description: "A group that gets in." })
@@ -170,6 +188,12 @@ export class CreateRemoteAccessInput {
 
   @Field(() => [String], { defaultValue: [], description: "What gateways take for ESP; empty: the defaults." })
   espProposals!: string[];
+
+  @Field(() => [ID], { defaultValue: [], description: `${AUTHORITIES} At most 16.` })
+  authorityIds!: string[];
+
+  @Field({ defaultValue: false, description: STRICT })
+  strictRevocation!: boolean;
 }
 
 @InputType({
@@ -208,4 +232,10 @@ export class UpdateRemoteAccessInput {
 
   @Field(() => [String], { nullable: true, description: "What gateways take for ESP; empty: the defaults." })
   espProposals?: string[] | null;
+
+  @Field(() => [ID], { nullable: true, description: `${AUTHORITIES} At most 16.` })
+  authorityIds?: string[] | null;
+
+  @Field(() => Boolean, { nullable: true, description: STRICT })
+  strictRevocation?: boolean | null;
 }

@@ -1,8 +1,10 @@
 import { IpAddress, Prefix } from "@sallyport/base";
 import { isHostName } from "@sallyport/intent";
 import { apiFault } from "../../platform/faults.js";
+import { checkUuid } from "../../platform/input.js";
 
 const MAX_NETWORKS = 64;
+const MAX_POOLS = 16;
 const MAX_SERVERS = 8;
 const MAX_DOMAINS = 32;
 
@@ -11,6 +13,7 @@ export interface Told {
   readonly networks?: readonly string[] | null | undefined;
   readonly dns?: readonly string[] | null | undefined;
   readonly splitDns?: readonly string[] | null | undefined;
+  readonly poolIds?: readonly string[] | null | undefined;
 }
 
 /** Columns of a rule: what is not its own is the service's. */
@@ -21,6 +24,8 @@ export interface RuleColumns {
   readonly dns: string[];
   readonly ownSplitDns: boolean;
   readonly splitDns: string[];
+  readonly ownPools: boolean;
+  readonly poolIds: string[];
 }
 
 const bad = (field: string, value: string, expected: string) =>
@@ -50,7 +55,14 @@ export function checkDomains(list: readonly string[], field: string): string[] {
   });
 }
 
-export function checkRule({ networks, dns, splitDns }: Told, field: string): RuleColumns {
+/** Whether they are the service's own is seen when its gateways' intents are compiled. */
+function checkPools(list: readonly string[] | null | undefined, field: string): string[] {
+  if (list?.length === 0) throw bad(field, "none", "at least one of the service's pools, or nothing");
+  atMost(list ?? [], MAX_POOLS, field, "pools");
+  return (list ?? []).map((id, i) => checkUuid(id, `${field}[${i}]`));
+}
+
+export function checkRule({ networks, dns, splitDns, poolIds }: Told, field: string): RuleColumns {
   return {
     ownNetworks: networks !== undefined && networks !== null,
     networks: checkNetworks(networks ?? [], `${field}.networks`),
@@ -58,5 +70,7 @@ export function checkRule({ networks, dns, splitDns }: Told, field: string): Rul
     dns: checkServers(dns ?? [], `${field}.dns`),
     ownSplitDns: splitDns !== undefined && splitDns !== null,
     splitDns: checkDomains(splitDns ?? [], `${field}.splitDns`),
+    ownPools: poolIds !== undefined && poolIds !== null,
+    poolIds: checkPools(poolIds, `${field}.poolIds`),
   };
 }
