@@ -3,7 +3,7 @@ import type { Repeated } from "@sallyport/base";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
-import type { Event } from "../../platform/prisma/generated/client.js";
+import type { Event, Prisma } from "../../platform/prisma/generated/client.js";
 import type { Severity } from "../../platform/prisma/generated/enums.js";
 import { systemContext, type TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
@@ -48,24 +48,7 @@ export class EventService {
   ) {}
 
   async record(tx: Tx, organizationId: string, ...events: readonly NewEvent[]): Promise<void> {
-    await this.#append(tx, organizationId, events);
-  }
-
-  /** Gives the source ids of those that are new. */
-  #append(tx: Tx, organizationId: string, events: readonly NewEvent[]): Promise<ReadonlySet<string | null>> {
-    return this.store.append(
-      tx,
-      events.map(({ message, facts = {}, siteId, gatewayId, tunnelId, sourceId, ...event }) => ({
-        ...event,
-        organizationId,
-        message: message.slice(0, MAX_TEXT),
-        facts,
-        siteId: siteId ?? null,
-        gatewayId: gatewayId ?? null,
-        tunnelId: tunnelId ?? null,
-        sourceId: sourceId ?? null,
-      })),
-    );
+    await this.store.append(tx, rowsOf(organizationId, events));
   }
 
   /** Events of a gateway's agent, in a transaction of their own. Of an unknown gateway, none are kept. */
@@ -90,7 +73,7 @@ export class EventService {
         gatewayId,
         tunnelId: tunnelKey === undefined ? undefined : tunnels.get(tunnelKey),
       }));
-      const fresh = await this.#append(tx, organizationId, own);
+      const fresh = await this.store.appendNew(tx, rowsOf(organizationId, own));
       for (const event of events) {
         if (event.audit === undefined || !fresh.has(event.sourceId)) continue;
         const origin = event.refusal?.remote;
@@ -110,4 +93,17 @@ function refusedPeer(gatewayId: string, { kind, message, refusal, tunnelKey }: A
   const target = { kind: "gateway", id: gatewayId };
   const facts = { remote: refusal?.remote, connection: tunnelKey, message };
   return { action: "refusePeer", target, code: kind, who: refusal?.who ?? null, facts };
+}
+
+function rowsOf(organizationId: string, events: readonly NewEvent[]): Prisma.EventCreateManyInput[] {
+  return events.map(({ message, facts = {}, siteId, gatewayId, tunnelId, sourceId, ...event }) => ({
+    ...event,
+    organizationId,
+    message: message.slice(0, MAX_TEXT),
+    facts,
+    siteId: siteId ?? null,
+    gatewayId: gatewayId ?? null,
+    tunnelId: tunnelId ?? null,
+    sourceId: sourceId ?? null,
+  }));
 }
