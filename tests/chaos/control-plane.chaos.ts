@@ -5,6 +5,7 @@ import { Refused } from "../../tools/demo/api.ts";
 import { Fleet } from "../../tools/demo/fleet.ts";
 import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
 import { CONTROL_PLANE_DEVICE, WORLD } from "../../tools/demo/world.ts";
+import { PublicAuthority } from "./public-authority.js";
 import { branchSpis, healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
 
 const HOME = path.resolve(import.meta.dirname, "../../.sallyport/chaos");
@@ -85,6 +86,42 @@ it("a pre-shared key is rotated at both ends: no packet lost", async () => {
   expect(newKey).not.toBe(oldKey);
   expect(new Set(await keyOf(fleet.headquarters))).toEqual(new Set([newKey]));
   await healthIsRight(fleet);
+}, 120_000);
+
+it("a public authority's certificate is issued over port 80 and renewed over port 443 with a new key, and used at once: no other tunnel sees it", async () => {
+  const { headquarters } = fleet;
+  const authority = await PublicAuthority.open(fleet);
+  try {
+    const laptop = await fleet.prepareRoadWarrior();
+    const shows = (fingerprint: string) =>
+      eventually("headquarters has it", async () => {
+        const known = await headquarters.ask<{ fingerprint: string; role: string }[]>("certs --json");
+        return known.some((c) => c.fingerprint === fingerprint) || undefined;
+      });
+    const old = await authority.issue({ challenge: "HTTP_01", keyType: "ECDSA_P256" });
+    await shows(old);
+    await laptop.connect(() => {});
+    const sas = async () =>
+      (await statusOf(headquarters)).peers.flatMap(({ sas }) =>
+        sas.map((sa) => [sa.spiInitiator, sa.children.map((c) => c.spiOut)]),
+      );
+    const [before, { pid }] = [await sas(), headquarters];
+    expect(before).toHaveLength(3);
+    const traffic = await underTraffic(async () => {
+      const renewed = await authority.issue({ challenge: "TLS_ALPN_01", keyType: "RSA_2048" });
+      expect(renewed).not.toBe(old);
+      await shows(renewed);
+    });
+    expect(traffic.lossPct).toBe(0);
+    expect(await sas()).toEqual(before);
+    expect(await laptop.callAgain()).toMatch(/RSA/);
+    const after = await sas();
+    expect(before.filter(([spi]) => after.some(([other]) => other === spi))).toHaveLength(2);
+    expect(headquarters.pid).toBe(pid);
+    await laptop.stop();
+  } finally {
+    await authority.close();
+  }
 }, 120_000);
 
 it("refuses before the push what would not negotiate, with both sides' values, and changes nothing", async () => {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { createRoot, EXTENDED_KEY_USAGE, generateKeys, issueLeaf, MemoryKeyStore, spkiOf, toPem } from "@sallyport/pki";
+import { spawnIn } from "@sallyport/testkit";
 import { eventually } from "./harness.js";
 
 export interface PebbleOptions {
@@ -16,6 +17,17 @@ export interface PebbleOptions {
   readonly bindings?: Readonly<Record<string, string>>;
   /** `host:port` of what it asks for names; absent: a server by which every name leads to 127.0.0.1. */
   readonly resolver?: string;
+  /** Where it runs; absent: here, on loopback, where it asks for answers on ports that are free. */
+  readonly place?: PebblePlace;
+}
+
+/** A network namespace in which Pebble asks for answers on the usual ports. */
+export interface PebblePlace {
+  readonly namespace: string;
+  /** An address of the namespace, at which it is reached. */
+  readonly address: string;
+  /** The address that every name leads to. */
+  readonly names: string;
 }
 
 /** Ports that are free now. */
@@ -32,8 +44,8 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A TLS server's key and certificate for 127.0.0.1, with what they lead to; PEM. */
-export async function loopbackTls(): Promise<{ key: string; cert: string; roots: string }> {
+/** A TLS server's key and certificate for an address, with what they lead to; PEM. */
+export async function loopbackTls(address = "127.0.0.1"): Promise<{ key: string; cert: string; roots: string }> {
   const store = new MemoryKeyStore();
   const root = await createRoot(store, { commonName: "Pebble's TLS root", organization: "Test" }, Date.now());
   const { publicKey, privateKey } = await generateKeys();
@@ -45,7 +57,7 @@ export async function loopbackTls(): Promise<{ key: string; cert: string; roots:
     extendedKeyUsage: [EXTENDED_KEY_USAGE.serverAuth],
     names: [
       { type: "dns", value: "localhost" },
-      { type: "ip", value: "127.0.0.1" },
+      { type: "ip", value: address },
     ],
   });
   return {
@@ -55,7 +67,7 @@ export async function loopbackTls(): Promise<{ key: string; cert: string; roots:
   };
 }
 
-/** Let's Encrypt's own test server with its DNS server, on loopback. */
+/** Let's Encrypt's own test server with its DNS server. */
 export class Pebble {
   readonly #processes: ChildProcess[] = [];
 
@@ -66,19 +78,22 @@ export class Pebble {
     readonly roots: string,
     /** Where it asks for the answers to challenges. */
     readonly ports: { readonly http: number; readonly tls: number },
-    private readonly management: number,
+    /** Of Pebble itself, as `host:port`. */
+    private readonly management: string,
   ) {}
 
-  static async start({ faults = {}, bindings = {}, resolver }: PebbleOptions = {}): Promise<Pebble> {
+  static async start({ faults = {}, bindings = {}, resolver, place }: PebbleOptions = {}): Promise<Pebble> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-pebble-"));
-    const [listen = 0, manage = 0, http = 0, tls = 0, dns = 0, management = 0] = await freePorts(6);
-    const server = await loopbackTls();
+    const [listen = 0, manage = 0, freeHttp = 0, freeTls = 0, dns = 0, management = 0] = await freePorts(6);
+    const [http, tls] = place ? [80, 443] : [freeHttp, freeTls];
+    const host = place?.address ?? "127.0.0.1";
+    const server = await loopbackTls(host);
     const file = (name: string) => path.join(directory, name);
     await writeFile(file("cert.pem"), server.cert);
     await writeFile(file("key.pem"), server.key);
     const pebble = {
-      listenAddress: `127.0.0.1:${listen}`,
-      managementListenAddress: `127.0.0.1:${manage}`,
+      listenAddress: `${host}:${listen}`,
+      managementListenAddress: `${host}:${manage}`,
       certificate: file("cert.pem"),
       privateKey: file("key.pem"),
       httpPort: http,
@@ -88,34 +103,48 @@ export class Pebble {
       externalAccountMACKeys: bindings,
     };
     await writeFile(file("config.json"), JSON.stringify({ pebble }));
-    const made = new Pebble(directory, `https://127.0.0.1:${listen}/dir`, server.roots, { http, tls }, manage);
-    made.#run("pebble-challtestsrv", [
-      ...["-dns01", `127.0.0.1:${dns}`, "-management", `127.0.0.1:${management}`],
+    const made = new Pebble(
+      directory,
+      `https://${host}:${listen}/dir`,
+      server.roots,
+      { http, tls },
+      `${host}:${manage}`,
+    );
+    made.#run(place, "pebble-challtestsrv", [
+      ...["-dns01", `${host}:${dns}`, "-management", `${host}:${management}`],
       ...["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""],
+      ...["-defaultIPv4", place?.names ?? "127.0.0.1"],
     ]);
-    made.#run("pebble", ["-strict", "-config", file("config.json"), "-dnsserver", resolver ?? `127.0.0.1:${dns}`], {
+    const resolvers = ["-dnsserver", resolver ?? `${host}:${dns}`];
+    made.#run(place, "pebble", ["-strict", "-config", file("config.json"), ...resolvers], {
       ...{ PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0", PEBBLE_AUTHZREUSE: "0" },
       ...faults,
     });
     await eventually(() =>
-      fetch(`http://127.0.0.1:${management}/`).then(
+      fetch(`http://${host}:${management}/`).then(
         () => true,
         () => false,
       ),
     );
-    await eventually(() => answers(listen));
+    await eventually(() => answers(host, listen));
     return made;
   }
 
-  #run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
-    const child = spawn(command, args, { stdio: "ignore", env: { ...process.env, ...env } });
+  #run(
+    place: PebblePlace | undefined,
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): void {
+    const options = { stdio: "ignore", env: { ...process.env, ...env } } as const;
+    const child = place ? spawnIn(place.namespace, command, args, options) : spawn(command, args, options);
     child.on("error", () => undefined);
     this.#processes.push(child);
   }
 
   /** The root of what it issues, PEM. */
   async issuingRoot(): Promise<string> {
-    const url = `https://127.0.0.1:${this.management}/roots/0`;
+    const url = `https://${this.management}/roots/0`;
     const [answer] = await once(get(url, { ca: this.roots }), "response");
     return text(answer);
   }
@@ -129,9 +158,9 @@ export class Pebble {
   }
 }
 
-async function answers(port: number): Promise<boolean> {
+async function answers(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => {
+    const socket = connect(port, host, () => {
       socket.destroy();
       resolve(true);
     });

@@ -103,6 +103,14 @@ export class RoadWarrior {
     return { toPingMs: performance.now() - since, address };
   }
 
+  /** Hangs up and calls again. Gives how the gateway has proved itself, in the words of the laptop's strongSwan. */
+  async callAgain(): Promise<string> {
+    const [, laptop] = this.#ready();
+    await laptop.swanctl(this.#home, "--terminate", "--ike", this.#connection, "--timeout", "20");
+    await this.#initiate();
+    return /.*authentication of \S+ with (\S+).* successful/s.exec(await laptop.log(500))?.[1] ?? "";
+  }
+
   /** The laptop was stolen. */
   async revoke(tell: (what: string) => void): Promise<Theft> {
     const [ids, laptop] = this.#ready();

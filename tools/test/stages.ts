@@ -129,6 +129,7 @@ export const STAGES: readonly Stage[] = [
     name: "chaos",
     ...jestStage("chaos", ...only("/(control-plane|flood)\\.")),
     ...NETWORK_LAB,
+    needs: [...NETWORK_LAB.needs, "pebble"],
     alone: true,
     limitSeconds: 900,
   },

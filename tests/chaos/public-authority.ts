@@ -1,0 +1,85 @@
+import { eventually } from "@sallyport/testkit";
+import type { Fleet } from "../../tools/demo/fleet.ts";
+import { HEADQUARTERS, NS } from "../../tools/demo/world.ts";
+import { Pebble } from "../control-channel/pebble.js";
+
+const GATEWAYS = "query gateways { gateways { edges { node { id name } } } }";
+const CREATE_ACCOUNT =
+  "mutation createAcmeAccount($input: CreateAcmeAccountInput!) { createAcmeAccount(input: $input) { id } }";
+const REQUEST =
+  "mutation requestAcmeCertificate($input: RequestAcmeCertificateInput!) { requestAcmeCertificate(input: $input) { id } }";
+const STATE = `query acmeCertificates { acmeCertificates { edges { node {
+  certificate { fingerprint deployedAt } orders { state failure { code message } }
+} } } }`;
+
+interface Gateways {
+  readonly gateways: { readonly edges: readonly { readonly node: { readonly id: string; readonly name: string } }[] };
+}
+interface State {
+  readonly acmeCertificates: {
+    readonly edges: readonly {
+      readonly node: {
+        readonly certificate: { readonly fingerprint: string } | null;
+        readonly orders: readonly { readonly state: string; readonly failure: object | null }[];
+      };
+    }[];
+  };
+}
+
+/** Where Pebble is in the demo's internet. */
+const ADDRESS = "198.18.0.2";
+export const NAME = "vpn.example.org";
+
+/** Pebble, which asks headquarters on the ports that the world would, and the account that headquarters has there. */
+export class PublicAuthority {
+  private constructor(
+    private readonly fleet: Fleet,
+    private readonly pebble: Pebble,
+    private readonly accountId: string,
+    private readonly gatewayId: string,
+  ) {}
+
+  static async open(fleet: Fleet): Promise<PublicAuthority> {
+    const place = { namespace: NS.internet, address: ADDRESS, names: HEADQUARTERS.address };
+    const pebble = await Pebble.start({ place });
+    const { api } = fleet.controlPlane;
+    const { gateways } = await api.run<Gateways>(GATEWAYS);
+    const gatewayId = gateways.edges.find(({ node }) => node.name === "Headquarters")?.node.id ?? "";
+    const { createAcmeAccount } = await api.run<{ createAcmeAccount: { id: string } }>(CREATE_ACCOUNT, {
+      input: {
+        ...{ name: "Pebble", directoryUrl: pebble.url, termsOfServiceAgreed: true, contacts: [] },
+        directoryRoots: `${pebble.roots}\n${await pebble.issuingRoot()}`,
+      },
+    });
+    return new PublicAuthority(fleet, pebble, createAcmeAccount.id, gatewayId);
+  }
+
+  close(): Promise<void> {
+    return this.pebble.stop();
+  }
+
+  /** Orders a certificate for headquarters, with a new key, and waits until it is there. Gives its fingerprint. */
+  async issue(more: { readonly challenge?: "HTTP_01" | "TLS_ALPN_01"; readonly keyType?: string }): Promise<string> {
+    const { api } = this.fleet.controlPlane;
+    const before = (await this.#state())?.orders.length ?? 0;
+    await api.run(REQUEST, {
+      input: { gatewayId: this.gatewayId, accountId: this.accountId, names: [NAME], ...more },
+    });
+    return eventually(
+      `the certificate of ${NAME} is there`,
+      async () => {
+        const state = await this.#state();
+        const [newest] = state?.orders ?? [];
+        if (newest?.failure) throw new Error(JSON.stringify(newest));
+        const issued = newest?.state === "ISSUED" && (state?.orders.length ?? 0) > before;
+        return (issued && state?.certificate?.fingerprint) || undefined;
+      },
+      30_000,
+    );
+  }
+
+  async #state() {
+    const { acmeCertificates } = await this.fleet.controlPlane.api.run<State>(STATE);
+    return acmeCertificates.edges[0]?.node;
+  }
+}
