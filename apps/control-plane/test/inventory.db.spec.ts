@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { ExpiryAlerts } from "../src/features/certificates/expiry-alerts.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -134,6 +135,41 @@ describe("the inventory", () => {
     expect((await all()).map((n) => n.id)).not.toContain(id);
     const [issued] = await all({ authorityId: people.issuing.id });
     expect((await cp.send(FORGET, { id: issued?.id })).errors?.[0]?.extensions.code).toBe("certificates/wrong-state");
+  });
+
+  test("tells operators of what was not renewed: at a quarter of its life, at a tenth, at its end, once each; not of what has a successor", async () => {
+    const alerts = cp.application.nest.get(ExpiryAlerts, { strict: false });
+    const days = (count: number) => new Date(Date.now() + count * 86_400_000);
+    await query(
+      cp.connection,
+      "UPDATE certificates SET not_before = now() - interval '60 days', not_after = now() + interval '40 days', alerts_told = 0",
+    );
+    const told = async () =>
+      (
+        await query(
+          cp.connection,
+          "SELECT kind || ' ' || severity AS what, count(*)::int AS n FROM events WHERE kind LIKE 'certificates/%' GROUP BY 1 ORDER BY 1",
+        )
+      ).map(({ what, n }) => `${what} ${n}`);
+    const [{ n: wanted } = { n: 0 }] = await query(
+      cp.connection,
+      `SELECT count(*)::int AS n FROM certificates c WHERE revoked_at IS NULL AND superseded_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.replaces_id = c.id)`,
+    );
+    expect(Number(wanted)).toBeGreaterThan(3);
+    const at = [days(0), days(16), days(20), days(31), days(39), days(41), days(90)];
+    const seen: string[][] = [];
+    for (const now of at) {
+      await alerts.tick(now);
+      seen.push(await told());
+    }
+    const [warning, error, over] = [
+      `certificates/expiring WARNING ${wanted}`,
+      `certificates/expiring ERROR ${wanted}`,
+      `certificates/expired ERROR ${wanted}`,
+    ];
+    const [first, second, third] = [[warning], [error, warning], [over, error, warning]];
+    expect(seen).toEqual([[], first, first, second, second, third, third]);
   });
 
   test("takes no cursor but its own, and no page that is too large", async () => {

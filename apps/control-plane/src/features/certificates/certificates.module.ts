@@ -9,6 +9,7 @@ import { AuthorityAdminService } from "./authority-admin.service.js";
 import { AuthoritySuccession } from "./authority-succession.service.js";
 import { CertificateService } from "./certificate.service.js";
 import { CertificatesResolver } from "./certificates.resolver.js";
+import { ExpiryAlerts } from "./expiry-alerts.js";
 import { IssuedCredentials } from "./gateway-credentials.service.js";
 import { HardwareKeys } from "./hardware-keys.js";
 import { HolderResolver } from "./holder.resolver.js";
@@ -34,6 +35,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     AuthorityAdminService,
     AuthoritySuccession,
     CertificateService,
+    ExpiryAlerts,
     HardwareKeys,
     HolderCertificateService,
     HolderResolver,

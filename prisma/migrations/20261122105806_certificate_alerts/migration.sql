@@ -1,0 +1,5 @@
+-- AlterTable
+ALTER TABLE "certificates" ADD COLUMN     "alerts_told" INTEGER NOT NULL DEFAULT 0;
+
+-- Of what ended before there were alerts nobody is told any more.
+UPDATE "certificates" SET "alerts_told" = 3 WHERE "not_after" < now();
