@@ -6,6 +6,7 @@ import { Database } from "../src/platform/database/database.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { CREATE_SITE, describeFleet } from "./fleet.js";
+import { subscribe } from "./subscribe.js";
 
 const ME = "{ me { operator { email role lastLoginAt } organization { slug } permissions } }";
 const SIGN_IN =
@@ -211,21 +212,11 @@ describe("tenancy", () => {
 });
 
 describe("subscriptions", () => {
-  const subscribe = (token: string | undefined, source: string) => {
-    const client = createClient({
-      url: `${cp.application.url.replace("http", "ws")}/graphql`,
-      webSocketImpl: WebSocket,
-      connectionParams: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    });
-    const news = client.iterate({ query: source });
-    return { next: () => news.next(), end: () => client.dispose() };
-  };
-
   test.each([
     ["no token", undefined],
     ["a token that nobody made", `sp_${"A".repeat(43)}`],
   ])("need more than %s", async (_, token) => {
-    const { next, end } = subscribe(token, "subscription { tunnelChanged { id } }");
+    const { next, end } = subscribe(cp, token, "subscription { tunnelChanged { id } }");
     const refused = await next().then(
       ({ value }) => JSON.stringify(value),
       (error: unknown) => JSON.stringify(error),
@@ -236,6 +227,7 @@ describe("subscriptions", () => {
 
   test("of something that is not there say so", async () => {
     const { next, end } = subscribe(
+      cp,
       cp.first.apiToken,
       'subscription { onboardingProgress(gatewayId: "x") { complete } }',
     );
@@ -251,6 +243,7 @@ describe("subscriptions", () => {
     );
     const gatewayId = gateways.edges[0]?.node.id ?? "";
     const { next, end } = subscribe(
+      cp,
       token,
       `subscription { onboardingProgress(gatewayId: "${gatewayId}") { complete } }`,
     );

@@ -1,7 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
+import { eventually } from "./control-plane.js";
 import { query } from "./database.js";
 import { RotationWorld } from "./rotation-world.js";
+import { subscribe } from "./subscribe.js";
 
 // Many rotations, on machines that do other things too.
 jest.setTimeout(120_000);
@@ -183,6 +186,43 @@ test("all of them go in batches, and stop at the first failure until somebody re
   await world.steer("resume", busy.id);
   expect(await world.finish(busy.id)).toMatchObject({ state: "DONE", progress: { done: 3 } });
   for (const { key } of world.tunnels) await settled(key);
+});
+
+test("whoever subscribes sees where it stands, each step and that it is over", async () => {
+  const { id } = await world.rotate({ ...one(), hold: true });
+  const of = (rotation: string) =>
+    subscribe(
+      world.cp,
+      world.cp.first.apiToken,
+      `subscription { rotationChanged(id: "${rotation}") { state items { edges { node { step } } } } }`,
+    );
+  const { next, end } = of(id);
+  expect((await next()).value).toMatchObject({ data: { rotationChanged: { state: "PAUSED" } } });
+  const seen: unknown[] = [];
+  const watched = (async () => {
+    for (let news = await next(); !news.done; news = await next()) seen.push(news.value.data?.rotationChanged);
+  })();
+  const sees = async (state: string, step: string) => {
+    const wanted = { state, items: { edges: [{ node: { step } }] } };
+    await eventually(
+      async () => seen.at(-1),
+      (last) => isDeepStrictEqual(last, wanted),
+    );
+  };
+  await world.steer("resume", id);
+  await world.turn();
+  await sees("RUNNING", "introduce");
+  await world.steer("pause", id);
+  await world.turn();
+  await sees("PAUSED", "introduce");
+  await world.steer("resume", id);
+  await world.finish(id);
+  await watched;
+  await sees("DONE", "retire");
+  await end();
+  const unknown = of("01920000-0000-7000-8000-000000000000");
+  await expect(unknown.next()).rejects.toMatchObject([{ extensions: { code: "api/not-found", field: "id" } }]);
+  await unknown.end();
 });
 
 test("two replicas that get the same job do it once, and an old job nothing", async () => {

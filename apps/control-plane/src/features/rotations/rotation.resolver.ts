@@ -149,7 +149,10 @@ export class RotationResolver {
     return this.service.abort(context, id);
   }
 
-  @Subscription(() => RotationType, { description: "A rotation whenever it takes a step, as it is then." })
+  @Subscription(() => RotationType, {
+    description:
+      "A rotation at once, and again whenever it takes a step or is steered. Ends when the rotation is over.",
+  })
   @Allow("fleet:read")
   rotationChanged(
     @Tenant() context: TenantContext,
@@ -168,11 +171,11 @@ export class RotationResolver {
     id: string,
     news: AsyncGenerator<Message<"rotation"> | undefined, void, undefined>,
   ) {
-    for await (const _ of news) {
-      if (!(await request.stillValid())) return;
+    for (;;) {
+      const rotation = await this.service.known(context, id);
+      yield { rotationChanged: rotation };
+      if (rotation.finishedAt || (await news.next()).done || !(await request.stillValid())) return;
       request.loaders.clear();
-      const rotation = await this.service.get(context, id);
-      if (rotation) yield { rotationChanged: rotation };
     }
   }
 

@@ -115,13 +115,7 @@ export class RotationService {
     const id = checkUuid(rawId, "id");
     return this.changes.commit(context, async (tx) => {
       const rotation = await this.store.lock(tx, organizationId, id);
-      if (!rotation) {
-        throw apiFault("api/not-found", "there is no such rotation", {
-          field: "id",
-          value: id,
-          expected: "the id of a rotation",
-        });
-      }
+      if (!rotation) throw notFound(id);
       const told = { what: to === "ABORTING" ? "aborting" : to === "PAUSED" ? "paused" : "resumed", note: actor.name };
       if (!(await this.store.move(tx, rotation, from, { state: to, failure: null }, told))) {
         throw fault("rotation/wrong-state", `the rotation is ${rotation.state}`, {
@@ -130,10 +124,9 @@ export class RotationService {
           expected: from.join(", "),
         });
       }
-      if (to !== "PAUSED") {
-        await this.store.restartSteps(tx, rotation);
-        await this.starter.kick(tx, rotation);
-      }
+      if (to !== "PAUSED") await this.store.restartSteps(tx, rotation);
+      // Also a pause: whoever comes by the rotation tells its subscribers.
+      await this.starter.kick(tx, rotation);
       await this.audit.record(tx, context, {
         action,
         target: { kind: "rotation", id },
@@ -146,6 +139,13 @@ export class RotationService {
 
   async get({ organizationId }: TenantContext, id: string): Promise<Rotation | null> {
     return this.store.byId(organizationId, checkUuid(id, "id"));
+  }
+
+  /** @throws api/not-found */
+  async known(context: TenantContext, id: string): Promise<Rotation> {
+    const rotation = await this.get(context, id);
+    if (!rotation) throw notFound(id);
+    return rotation;
   }
 
   list({ organizationId }: TenantContext, args: PageArgs, state?: RotationState): Promise<Connection<Rotation>> {
@@ -179,6 +179,9 @@ export class RotationService {
     };
   }
 }
+
+const notFound = (value: string) =>
+  apiFault("api/not-found", "there is no such rotation", { field: "id", value, expected: "the id of a rotation" });
 
 /** Which of them, when they are named. @throws api/bad-input */
 export function checkIds(given: readonly string[] | null | undefined, field: string): readonly string[] | undefined {
