@@ -198,6 +198,13 @@ const home = await mkdtemp(path.join(tmpdir(), "sallyport-revocation-"));
 const disks = await mkdtemp(path.join(existsSync(MEMORY) ? MEMORY : tmpdir(), "sallyport-revocation-"));
 const plane = new Plane(path.join(home, "plane"));
 let agents: SimulatedAgent[] = [];
+async function close(): Promise<void> {
+  await Promise.all(agents.map((agent) => agent.disconnect()));
+  await plane.stop();
+  await rm(home, { recursive: true, force: true });
+  await rm(disks, { recursive: true, force: true });
+}
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void close().finally(() => process.exit(1)));
 let bare: number[][] = [];
 const rounds: Round[] = [];
 let writing: number[] = [];
@@ -224,10 +231,7 @@ try {
   if (first) reporting = await reportSas(plane, first);
   say(`${SAS} IKE SAs are reported`);
 } finally {
-  await Promise.all(agents.map((agent) => agent.disconnect()));
-  await plane.stop();
-  await rm(home, { recursive: true, force: true });
-  await rm(disks, { recursive: true, force: true });
+  await close();
 }
 
 const ms = (value: number) => String(Math.round(value));
