@@ -198,7 +198,9 @@ const home = await mkdtemp(path.join(tmpdir(), "sallyport-revocation-"));
 const disks = await mkdtemp(path.join(existsSync(MEMORY) ? MEMORY : tmpdir(), "sallyport-revocation-"));
 const plane = new Plane(path.join(home, "plane"));
 let agents: SimulatedAgent[] = [];
-async function close(): Promise<void> {
+let closing: Promise<void> | undefined;
+const close = () => (closing ??= end());
+async function end(): Promise<void> {
   await Promise.all(agents.map((agent) => agent.disconnect()));
   await plane.stop();
   await rm(home, { recursive: true, force: true });
