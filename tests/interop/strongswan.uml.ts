@@ -1,3 +1,6 @@
 import { inGuest } from "./guest.js";
 
-await inGuest("kernel-|matrix|nat|moving|narrow-path|lifetimes|traps|templates|dead-peer|selectors|road-warrior", 100);
+await inGuest(
+  "kernel-|matrix|nat|moving|narrow-path|lifetimes|reauthentication|traps|templates|dead-peer|selectors|road-warrior",
+  100,
+);
