@@ -12,6 +12,8 @@ describe("what reported SAs prove", () => {
     ["one that carries traffic", [sa("established", "new")], "proven"],
     ["one beside another on its way out, both on the new", [sa("rekeyed", "new"), sa("rekeying", "new")], "proven"],
     ["one on the old beside it", [sa("established", "new"), sa("rekeyed", "old")], "other"],
+    ["a deleted one on the old beside it", [sa("established", "new"), sa("deleting", "old")], "proven"],
+    ["a deleted one on the new alone", [sa("deleting", "new")], "none"],
     ["one on the old alone", [sa("established", "old")], "other"],
     ["one that is not authenticated yet", [sa("connecting", null)], "none"],
     ["one on its way in beside it", [sa("established", "new"), sa("connecting", null)], "proven"],

@@ -5,7 +5,10 @@ import type { IkeSa } from "../../platform/prisma/generated/client.js";
 /** States of IKE SAs that carry what is negotiated from now on; others are on their way in or out. */
 const LIVE: readonly string[] = ["established", "rekeying"];
 
-/** `proven`: an IKE SA that carries traffic rests on the key, and none on another; `none`: there is no IKE SA; `other`: one rests on another. */
+/**
+ * `proven`: an IKE SA that carries traffic rests on the key, and none on another but such as are deleted; `none`: there is no IKE SA
+ * that does; `other`: one rests on another.
+ */
 export type Verdict = "proven" | "none" | "other";
 
 /** One end of a tunnel. */
@@ -39,7 +42,8 @@ export class ReportedSas {
   }
 }
 
+/** One that is deleted carries nothing; an end keeps it for half a minute to repeat its last answer. */
 export function verdict(sas: readonly Judged[], keyId: string): Verdict {
-  if (sas.some((sa) => sa.keyId !== null && sa.keyId !== keyId)) return "other";
+  if (sas.some((sa) => sa.state !== "deleting" && sa.keyId !== null && sa.keyId !== keyId)) return "other";
   return sas.some((sa) => LIVE.includes(sa.state) && sa.keyId === keyId) ? "proven" : "none";
 }
