@@ -74,6 +74,8 @@ export const STAGES: readonly Stage[] = [
   },
   { name: "contract", command: ["node", "tools/check-contract.mjs"], limitSeconds: 60, count: verdict },
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
+  { name: "unit", ...jestStage("unit", "--maxWorkers", "2"), limitSeconds: 600 },
+  { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 900, count: closingLine },
   {
     name: "interop with libreswan",
     ...jestStage("interop-kernel", ...only("/libreswan\\.")),
@@ -107,8 +109,6 @@ export const STAGES: readonly Stage[] = [
     needs: ["redis-server", "pebble", "knot", "softhsm2"],
     limitSeconds: 600,
   },
-  { name: "unit", ...jestStage("unit", "--maxWorkers", "2"), limitSeconds: 600 },
-  { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 900, count: closingLine },
   {
     name: "fuzz",
     command: ["node", "tests/fuzz/main.ts", "--seconds", "6"],
