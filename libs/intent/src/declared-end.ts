@@ -11,7 +11,7 @@ import type {
   RemoteEndpoint,
 } from "./model.js";
 import { INTENT_SCHEMA } from "./model.js";
-import { standIn } from "./proof-network.js";
+import { literal, standIn } from "./proof-network.js";
 import { Secret } from "./secret.js";
 
 const OTHER_ROLE = { initiator: "responder", responder: "initiator", both: "both" } as const;
@@ -97,7 +97,7 @@ export function declaredEnd(a: GatewayIntent, ours: ConnectionIntent, declared: 
     espProposals: declared.espProposals ?? c.espProposals,
   });
   const remote: RemoteEndpoint = {
-    host: standIn(undefined, 1, ours.remote.host?.includes(":") ? 6 : 4).toString(),
+    host: standIn(ours.remote.host?.includes(":") ? 6 : 4, literal(ours.remote.host)).toString(),
     ports: a.ports,
   };
   const connection: ConnectionIntent = {

@@ -81,12 +81,18 @@ export class ProofNetwork {
   }
 }
 
-/** Stand-in addresses of the proof's network: RFC 5737, RFC 3849. */
-export function standIn(host: string | undefined, side: 1 | 2, family: 4 | 6): IpAddress {
+/** `host` if it is an address: a DNS name may stand for any. */
+export function literal(host: string | undefined): IpAddress | undefined {
   try {
-    if (host !== undefined) return IpAddress.parse(host);
+    return host === undefined ? undefined : IpAddress.parse(host);
   } catch {
-    // A DNS name: any address serves.
+    return undefined;
   }
-  return IpAddress.parse(family === 4 ? `192.0.2.${side}` : `2001:db8::${side}`);
+}
+
+/** The address in the proof's network (RFC 5737, RFC 3849) of an end that nobody knows by one. `other` is the other end's. */
+export function standIn(family: 4 | 6, other?: IpAddress): IpAddress {
+  const prefix = family === 4 ? "192.0.2." : "2001:db8::";
+  const first = IpAddress.parse(`${prefix}1`);
+  return other && first.equals(other) ? IpAddress.parse(`${prefix}2`) : first;
 }

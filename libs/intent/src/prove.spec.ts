@@ -48,6 +48,11 @@ describe("the proof of a tunnel between two gateways", () => {
     expect(prove(branch, hq, id)).toEqual(proof);
   });
 
+  test.each(["192.0.2.1", "192.0.2.2", "2001:db8::1"])("takes %s as an end's address", (host) => {
+    const there = changed(branch, (c) => ({ ...c, remote: { ...c.remote, host } }));
+    expect(proven(prove(there, hq, id)).children).toHaveLength(1);
+  });
+
   test("is fast enough to precede every push", () => {
     for (let i = 0; i < 20; i++) proven(prove(branch, hq, id));
     const before = process.cpuUsage();
@@ -121,6 +126,11 @@ describe("the proof of a tunnel to an external peer", () => {
 
   test("takes what was not declared as a mirror of ours", () => {
     expect(proven(proveExternal(hq, id)).children).toHaveLength(1);
+  });
+
+  test.each(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"])("takes %s as a peer's address", (host) => {
+    const there = changed(hq, (c) => (c.id === id ? { ...c, remote: { ...c.remote, host } } : c));
+    expect(proven(proveExternal(there, id)).children).toHaveLength(1);
   });
 
   test("is made with what was declared", () => {

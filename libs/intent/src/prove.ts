@@ -7,7 +7,7 @@ import type { DeclaredPeer } from "./fleet-model.js";
 import { identityText } from "./identity.js";
 import type { ChildIntent, ConnectionIntent, GatewayIntent, LocalAuth, PeerAuth } from "./model.js";
 import { type EndOptions, ProofEnd } from "./proof-end.js";
-import { ProofNetwork, standIn } from "./proof-network.js";
+import { literal, ProofNetwork, standIn } from "./proof-network.js";
 import { selectorText } from "./selectors.js";
 
 export interface ProvenChild {
@@ -75,10 +75,12 @@ const anchorsOf = (intent: GatewayIntent) => new Set(intent.trustAnchors.map((t)
 /** The addresses that the two ends know each other by, or stand-ins of one family. */
 function addresses(a: ConnectionIntent, b: ConnectionIntent): readonly [IpAddress, IpAddress] {
   const family = [a.remote.host, b.remote.host].some((h) => h?.includes(":")) ? 6 : 4;
-  const pair = [standIn(b.remote.host, 1, family), standIn(a.remote.host, 2, family)] as const;
-  return pair[0].equals(pair[1]) || pair[0].family !== pair[1].family
-    ? [standIn(undefined, 1, family), standIn(undefined, 2, family)]
-    : pair;
+  const [ofA, ofB] = [literal(b.remote.host), literal(a.remote.host)];
+  const near = ofA ?? standIn(family, ofB);
+  const far = ofB ?? standIn(family, near);
+  if (near.family === far.family && !near.equals(far)) return [near, far];
+  const first = standIn(family);
+  return [first, standIn(family, first)];
 }
 
 /** Runs the whole life of a connection. `a` is the side whose view the result has. */
