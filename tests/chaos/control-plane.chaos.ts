@@ -5,7 +5,9 @@ import { Refused } from "../../tools/demo/api.ts";
 import { Fleet } from "../../tools/demo/fleet.ts";
 import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
 import { CONTROL_PLANE_DEVICE, WORLD } from "../../tools/demo/world.ts";
+import { DEPOT_TO_HEADQUARTERS, openDepot, provenBy, rotateHeadquarters } from "./depot.js";
 import { PublicAuthority } from "./public-authority.js";
+
 import { branchSpis, healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
 
 const HOME = path.resolve(import.meta.dirname, "../../.sallyport/chaos");
@@ -184,6 +186,25 @@ it("a tunnel that a peer refuses says why in the API as it does on the gateway, 
   await headquarters.ask(`up ${tunnel}`);
   await fleet.healthy(2);
 }, 60_000);
+
+it("a gateway's certificate is rotated, the control plane killed midway: no packet lost", async () => {
+  const depot = await openDepot(fleet, HOME);
+  try {
+    const before = await provenBy(depot);
+    const traffic = await underTraffic(
+      () =>
+        rotateHeadquarters(fleet, async () => {
+          await fleet.controlPlane.kill();
+          await fleet.controlPlane.start();
+        }),
+      DEPOT_TO_HEADQUARTERS,
+    );
+    expect(traffic.lossPct).toBe(0);
+    expect(await provenBy(depot, before)).toMatch(/^[0-9a-f]{64}$/);
+  } finally {
+    await depot.stop();
+  }
+}, 180_000);
 
 it("leaves nothing behind: namespaces, devices, processes, files", async () => {
   expect(await fleet.close()).toEqual([]);

@@ -37,13 +37,15 @@ export async function rekeyBranch(fleet: Fleet): Promise<void> {
 export interface Path {
   readonly from: string;
   readonly to: string;
+  readonly source?: string;
 }
 export const BRANCH_TO_HEADQUARTERS: Path = { from: NS.branchHost, to: HEADQUARTERS.host };
 export const HEADQUARTERS_TO_PARTNER: Path = { from: NS.headquartersHost, to: PARTNER.host };
 
 /** 100 pings a second between two hosts while `action` runs, and for a moment before and after. */
 export async function underTraffic(action: () => Promise<void>, path = BRANCH_TO_HEADQUARTERS): Promise<PingResult> {
-  const running = await startPing(path.from, path.to, { intervalMs: 10 });
+  const { from, to, ...source } = path;
+  const running = await startPing(from, to, { intervalMs: 10, ...source });
   try {
     await new Promise((resolve) => setTimeout(resolve, 300));
     await action();
