@@ -66,9 +66,11 @@ export class Reissue {
     const ids = await this.succession.leftBehind(client, subject.organizationId);
     const part = await this.#part(client, subject);
     if (part?.state === "FAILED") throw stopped(part);
-    if (ids.length === 0 && !(part && OPEN.includes(part.state))) return undefined;
-    const paused = part?.state === "PAUSED" ? `, and the rotation ${part.id} is paused` : "";
-    return `${ids.length} gateways still show certificates of an authority that issues no more${paused}`;
+    const open = part && OPEN.includes(part.state);
+    if (ids.length === 0 && !open) return undefined;
+    const left = `${ids.length} gateways still show certificates of an authority that issues no more`;
+    const under = open ? [`the rotation ${part.id} is ${part.state === "PAUSED" ? "paused" : "not over"}`] : [];
+    return [...(ids.length > 0 ? [left] : []), ...under].join(", and ");
   }
 
   /**
