@@ -56,6 +56,11 @@ export interface ModeConfig extends AddressingFacts {
   readonly users: readonly UserModeConfig[];
   /** Whether nobody but `users` gets in, whatever he proves; absent: no. Who is taken off the list is out at once. */
   readonly onlyUsers?: boolean;
+  /**
+   * Peers with the same one are for the same people, who prove themselves to each in another way: the IKE SAs of one identity count
+   * together, over all of them (`uniqueness`, `sasPerIdentity`, INITIAL_CONTACT). Absent: this peer alone.
+   */
+  readonly people?: string;
 }
 
 /** What an initiator asks for by CFG_REQUEST. A child without local selectors gets the address that was given (RFC 7296 §2.19). */

@@ -55,6 +55,7 @@ export const modeConfig = z.strictObject({
     .max(100_000)
     .optional(),
   onlyUsers: z.boolean().optional(),
+  peopleId: id.optional(),
 });
 
 export const addressRequest = z.strictObject({

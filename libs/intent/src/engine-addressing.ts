@@ -34,7 +34,7 @@ export function conflictOf(
 
 export function modeConfigOf({ modeConfig }: ConnectionIntent): Pick<PeerConfig, "modeConfig"> {
   if (!modeConfig) return {};
-  const { addressPrefixLength, required = true, users = [], onlyUsers } = modeConfig;
+  const { addressPrefixLength, required = true, users = [], onlyUsers, peopleId } = modeConfig;
   const config: ModeConfig = {
     pools: modeConfig.poolIds,
     required,
@@ -44,6 +44,7 @@ export function modeConfigOf({ modeConfig }: ConnectionIntent): Pick<PeerConfig,
     subnets: prefixesOf(modeConfig.splitInclude),
     users: users.map(userOf),
     ...(onlyUsers !== undefined && { onlyUsers }),
+    ...(peopleId !== undefined && { people: peopleId }),
   };
   return { modeConfig: config };
 }

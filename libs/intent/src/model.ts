@@ -142,6 +142,11 @@ export interface ModeConfigIntent extends ToldIntent {
   readonly users?: readonly UserIntent[] | undefined;
   /** Whether nobody but `users` gets in, whatever he proves; absent: no. Who is taken off the list is out at once. */
   readonly onlyUsers?: boolean | undefined;
+  /**
+   * Connections with the same one are for the same people, by several ways of proving who they are: what `uniqueness`, `sasPerIdentity` and
+   * `sessions` say of one identity counts over all of them. Absent: each connection by itself.
+   */
+  readonly peopleId?: string | undefined;
 }
 
 /** Asks the peer for addresses (`request-only`). Children without local subnets are for the addresses that it gives. */

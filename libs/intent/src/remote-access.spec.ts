@@ -158,6 +158,8 @@ describe("remote access", () => {
     const every = arrived(served({ methods: all })).people;
     expect(new Set(every.map((c) => c.id)).size).toBe(3);
     expect(every.map((c) => c.id)).toEqual(remoteAccessConnectionIds("ra"));
+    // Of one person the sessions of all of them count together.
+    expect(new Set(every.map((c) => c.modeConfig?.peopleId))).toEqual(new Set(["people-ra"]));
   });
 
   test("is for the service's groups, each of which reaches what it says, and a person what is said of him", () => {

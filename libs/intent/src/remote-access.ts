@@ -134,6 +134,7 @@ function connectionOf(
       splitInclude: canonicalSubnets(service.networks),
       users,
       onlyUsers: true,
+      peopleId: setId,
     },
     children: [
       {

@@ -8,7 +8,7 @@ const MAX_REMEMBERED = 16_384;
 
 interface Lease {
   readonly address: IpAddress;
-  readonly identity: string;
+  identity: string;
   /** Serials of the IKE SAs that use it: more than one while one takes another's place. */
   readonly holders: Set<number>;
 }
@@ -107,14 +107,33 @@ export class Leases {
     const known = this.#leases.get(text);
     if (known) {
       known.holders.add(serial);
+      if (known.holders.size === 1) this.#rename(known, identity);
       return;
     }
     const lease: Lease = { address, identity, holders: new Set([serial]) };
     this.#leases.set(text, lease);
-    const own = this.#ofIdentity.get(identity);
-    if (own) own.add(lease);
-    else this.#ofIdentity.set(identity, new Set([lease]));
+    this.#list(lease);
     for (const pool of this.#pools.values()) pool.take(address);
+  }
+
+  /** Its only holder goes by another name. */
+  #rename(lease: Lease, identity: string): void {
+    if (lease.identity === identity) return;
+    this.#unlist(lease);
+    lease.identity = identity;
+    this.#list(lease);
+  }
+
+  #list(lease: Lease): void {
+    const own = this.#ofIdentity.get(lease.identity);
+    if (own) own.add(lease);
+    else this.#ofIdentity.set(lease.identity, new Set([lease]));
+  }
+
+  #unlist(lease: Lease): void {
+    const own = this.#ofIdentity.get(lease.identity);
+    own?.delete(lease);
+    if (own?.size === 0) this.#ofIdentity.delete(lease.identity);
   }
 
   #release(serial: number, address: IpAddress): void {
@@ -122,9 +141,7 @@ export class Leases {
     const lease = this.#leases.get(text);
     if (!lease?.holders.delete(serial) || lease.holders.size > 0) return;
     this.#leases.delete(text);
-    const own = this.#ofIdentity.get(lease.identity);
-    own?.delete(lease);
-    if (own?.size === 0) this.#ofIdentity.delete(lease.identity);
+    this.#unlist(lease);
     if (this.#reserved.has(text)) return;
     for (const pool of this.#pools.values()) pool.free(address);
     this.#remember(`${address.family} ${lease.identity}`, address);

@@ -191,7 +191,8 @@ function successorOf(turn: Turn, sa: IkeSa): IkeSa | undefined {
   let last: IkeSa | undefined;
   for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
     const other = turn.look(serial);
-    if (other?.phase === "established" && serial !== sa.serial && serial > (last?.serial ?? -1)) last = other;
+    if (other?.phase !== "established" || other.peer?.id !== sa.peer?.id || serial === sa.serial) continue;
+    if (serial > (last?.serial ?? -1)) last = other;
   }
   return last && turn.edit(last.serial);
 }

@@ -11,7 +11,7 @@ import { lookAgain } from "./roaming.js";
 import type { IkeSa } from "./sa.js";
 import { hold, release } from "./traps.js";
 import type { Turn } from "./turn.js";
-import { retire } from "./unique.js";
+import { identityKey, retire } from "./unique.js";
 import { isMember, reachesNoFurther } from "./users.js";
 
 /** A standing IKE SA takes over the configuration of its peer; one that rests on what is not accepted any more goes. */
@@ -22,6 +22,7 @@ export function refresh(turn: Turn, sa: IkeSa, { stale, rekey, moves }: Refresh)
   if (moves) relocate(turn, sa);
   const before = sa.peer ?? config;
   sa.peer = config;
+  if (sa.identity !== undefined) sa.identity = identityKey(sa);
   const isIn = sa.phase !== "established" || isMember(sa, config);
   if (!isIn || !isBelieved(sa, config, core.config)) {
     disown(turn, sa);

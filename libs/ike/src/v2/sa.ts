@@ -239,7 +239,7 @@ export interface IkeSa {
   ppk: string | undefined;
   /** By what the peer has proved itself, round by round; EAP leaves none. */
   evidence: readonly Evidence[];
-  /** Peer and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
+  /** Peer, or peers for the same people, and remote identity as one text, once authenticated: what must be unique (RFC 7296 §2.4). */
   identity: string | undefined;
   /** What the configuration payload gave; shared by the IKE SAs of a rekey. */
   virtual: VirtualAddresses | undefined;

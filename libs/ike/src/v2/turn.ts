@@ -220,7 +220,8 @@ export class Turn {
           this.arm(serial, at);
         }
       }
-      if (old?.virtual !== draft?.virtual) this.core.leases.moved(serial, holderOf(old), holderOf(draft));
+      if (old?.virtual !== draft?.virtual || old?.identity !== draft?.identity)
+        this.core.leases.moved(serial, holderOf(old), holderOf(draft));
       this.#closeEap(old, draft);
       for (const reqid of this.core.table.replace(serial, draft)) this.#named.add(reqid);
     }

@@ -16,13 +16,14 @@ const DEFERENCE_MS = 10_000;
 /** IKE SAs of one identity that may be on their way out beyond `sasPerIdentity`. */
 const LEAVING = 64;
 
+/** Whose IKE SA it is: an identity, among those of the peer or of all peers that are for the same people. */
 export function identityKey(sa: IkeSa): string | undefined {
   // With EAP, IDi is often no more than the address that a device has behind its NAT.
   const who = sa.user ?? (sa.remoteId && identificationText(sa.remoteId));
-  return sa.peer && who && `${sa.peer.id} ${who}`;
+  return sa.peer && who && `${sa.peer.modeConfig?.people ?? sa.peer.id} ${who}`;
 }
 
-/** Established IKE SAs with the same peer and identity – or, before it is known, with the same peer. */
+/** Other established IKE SAs of the same identity – or, before it is known, with the same peer. */
 export function otherSas(turn: Turn, sa: IkeSa): IkeSa[] {
   const key = identityKey(sa);
   const serials = key === undefined ? turn.core.table.ofPeer(sa.peer?.id ?? "") : turn.core.table.ofIdentity(key);
