@@ -2,6 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
 const EVERY_MS = 50;
+/** How long the kernel may take to end what was killed. */
+const KILLED_MS = 5_000;
 
 interface Process {
   readonly pid: number;
@@ -41,7 +43,7 @@ function send(pid: number, signal: NodeJS.Signals): void {
 
 /**
  * Ends a process group with everything that descends from it, also what made itself a group of its own, as guests do: SIGTERM,
- * and SIGKILL for what is still there after `graceMs`. Resolves when all are gone or killed.
+ * and SIGKILL for what is still there after `graceMs`. Resolves when all are gone.
  */
 export async function endTree(leader: number, graceMs: number): Promise<void> {
   const known = new Map<string, Process>();
@@ -53,12 +55,18 @@ export async function endTree(leader: number, graceMs: number): Promise<void> {
   const first = await alive();
   send(-leader, "SIGTERM");
   for (const { pid, group } of first) if (group !== leader) send(pid, "SIGTERM");
-  const end = performance.now() + graceMs;
-  let left = await alive();
-  while (left.length > 0 && performance.now() < end) {
-    await delay(EVERY_MS);
-    left = await alive();
-  }
+  const gone = async (withinMs: number) => {
+    const end = performance.now() + withinMs;
+    let left = await alive();
+    while (left.length > 0 && performance.now() < end) {
+      await delay(EVERY_MS);
+      left = await alive();
+    }
+    return left;
+  };
+  const deaf = await gone(graceMs);
+  if (deaf.length === 0) return;
   send(-leader, "SIGKILL");
-  for (const { pid } of left) send(pid, "SIGKILL");
+  for (const { pid } of deaf) send(pid, "SIGKILL");
+  await gone(KILLED_MS);
 }
