@@ -4,7 +4,7 @@ import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
 import { describeFleet, type Fleet } from "./fleet.js";
-import { createPeople, HOLD, issue, OpenSsl, REVOKE } from "./pki.js";
+import { createAuthority, createPeople, HOLD, issue, OpenSsl, REVOKE } from "./pki.js";
 
 interface Node {
   id: string;
@@ -170,6 +170,45 @@ describe("the inventory", () => {
     ];
     const [first, second, third] = [[warning], [error, warning], [over, error, warning]];
     expect(seen).toEqual([[], first, first, second, second, third, third]);
+  });
+
+  test("tells of CAs in the same way, not of one that is retired or waits", async () => {
+    const alerts = cp.application.nest.get(ExpiryAlerts, { strict: false });
+    await createAuthority(cp, { name: "Old Root" });
+    await createAuthority(cp, { name: "Next Root" });
+    await query(
+      cp.connection,
+      `UPDATE certificate_authorities SET not_before = now() - interval '60 days', not_after = now() + interval '40 days',
+         alerts_told = 0, standby = name = 'Next Root', retired_at = CASE WHEN name = 'Old Root' THEN now() END`,
+    );
+    const told = () =>
+      query(
+        cp.connection,
+        `SELECT e.facts ->> 'authority' AS name, e.kind || ' ' || e.severity AS what, message FROM events e
+         WHERE e.facts ? 'authority' ORDER BY e.id`,
+      );
+    const names = (
+      await query(
+        cp.connection,
+        "SELECT name FROM certificate_authorities WHERE organization_id IS NOT NULL AND name NOT IN ('Old Root', 'Next Root')",
+      )
+    ).map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining([people.root.name, people.issuing.name]));
+    const seen: string[] = [];
+    for (const days of [0, 16, 20, 31, 39, 41, 90]) {
+      await alerts.tick(new Date(Date.now() + days * 86_400_000));
+      const all = await told();
+      for (const { name, what } of all.slice(seen.length)) seen.push(`${days} ${what} ${name}`);
+    }
+    const each = (what: string) => names.map((name) => `${what} ${name}`);
+    expect(seen.toSorted()).toEqual(
+      [
+        ...each("16 certificates/expiring WARNING"),
+        ...each("31 certificates/expiring ERROR"),
+        ...each("41 certificates/expired ERROR"),
+      ].toSorted(),
+    );
+    expect((await told())[0]?.message).toMatch(/^the certificate of the CA .* was not renewed yet and expires \(20/);
   });
 
   test("takes no cursor but its own, and no page that is too large", async () => {

@@ -6,9 +6,9 @@ import { ReportIngest } from "../src/features/agents/report-ingest.js";
 import { eventually, startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
-import { describeFleet, type MadeSite } from "./fleet.js";
+import { CREATE_SITE, describeFleet, type MadeSite } from "./fleet.js";
 import { handoverOf, serveAnn, Visitor } from "./handover.js";
-import { ASSIGN, person, pool } from "./people.js";
+import { ASSIGN, CREATE_POOL, person, pool } from "./people.js";
 import { createPeople, OpenSsl, SIGN_CSR } from "./pki.js";
 
 // A change of the fleet is proved by whole negotiations, on machines that do other things too.
@@ -42,6 +42,7 @@ interface Entry {
   readonly targetId: string;
   readonly after: Readonly<Record<string, unknown>>;
 }
+const TOKEN = 'mutation { createApiToken(input: { name: "narrow", permissions: ["fleet:read"] }) { token } }';
 const ENTRIES = `{ auditEntries(first: 50) { edges { node {
   action actorKind actorName origin targetKind targetId after
 } } } }`;
@@ -116,6 +117,29 @@ describe("refused, coded and audited", () => {
       "refuseAssignAddress",
       () => assign(ids.pool, "10.8.0.7"),
       { code: "pool/address-taken", field: "input.address", value: "10.8.0.7" },
+    ],
+    [
+      "what the caller's token does not permit",
+      "refuseAssignAddress",
+      async () => {
+        const { createApiToken } = await cp.get<{ createApiToken: { token: string } }>(TOKEN);
+        const input = { poolId: ids.pool, roadWarriorId: ids.bob, address: "10.8.0.9" };
+        const { errors } = await cp.send(ASSIGN, { input }, createApiToken.token);
+        return errors?.[0]?.extensions.code as string;
+      },
+      { code: "api/forbidden", field: "authorization", value: expect.any(String) },
+    ],
+    [
+      "a prefix that is another site's",
+      "refuseCreateSite",
+      () => code(CREATE_SITE, { input: { name: "Twin", subnets: ["10.1.7.0/24"], gateway: {} } }),
+      { code: "intent/overlap", field: "input.subnets[0]", value: "10.1.7.0/24" },
+    ],
+    [
+      "a pool within a site's network",
+      "refuseCreateAddressPool",
+      () => code(CREATE_POOL, { input: { name: "Within", addresses: ["10.1.8.0/24"] } }),
+      { code: "intent/overlap", field: "input.addresses[0]", value: "10.1.8.0/24" },
     ],
   ])("%s", async (_, action, ask, refusal) => {
     expect(await ask()).toBe(refusal.code);

@@ -101,6 +101,28 @@ describe("lists", () => {
     expect(verify(bad)).toContain("certificate revoked");
   });
 
+  test("and OCSP answers tell a revocation within a second, over HTTP, whatever was fetched before", async () => {
+    const issued = await issue(cp, profileId, "prompt@example.org");
+    const { serial } = issued.certificate;
+    await settled();
+    const number = async () => readCrl((await get(`crl/${issuing.id}`)).der).number;
+    const before = await number();
+    expect(await listed("crl", serial)).toBeUndefined();
+    expect(await ocsp(issued, "-no_nonce")).toMatch(/leaf\.pem: good/);
+    await revoke(issued, "KEY_COMPROMISE");
+    const at = Date.now();
+    await eventually(
+      () => listed("crl", serial),
+      (reason) => reason !== undefined,
+    );
+    const late = Date.now() - at;
+    expect(await listed("crl", serial)).toBe("keyCompromise");
+    expect(await listed("delta", serial)).toBe("keyCompromise");
+    expect(await number()).toBeGreaterThan(before);
+    expect(await ocsp(issued, "-no_nonce")).toMatch(/leaf\.pem: revoked[\s\S]*Reason: keyCompromise/);
+    expect(late).toBeLessThan(1_000);
+  });
+
   test("of a CA that is not here, or of none, there are none", async () => {
     expect((await get("crl/01900000-0000-7000-8000-000000000000")).status).toBe(404);
     expect((await get("crl/x'--")).status).toBe(404);

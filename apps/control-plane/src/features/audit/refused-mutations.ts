@@ -3,6 +3,7 @@ import { GqlExecutionContext } from "@nestjs/graphql";
 import { type Fault, isFault, Repeats } from "@sallyport/base";
 import type { GraphQLResolveInfo } from "graphql";
 import { catchError, type Observable } from "rxjs";
+import { RefusalAudit } from "../../platform/auth/refusal-audit.js";
 import { Database } from "../../platform/database/database.js";
 import type { GraphQLRequestContext } from "../../platform/graphql/context.js";
 import { LOG, type Log } from "../../platform/log/log.js";
@@ -11,34 +12,40 @@ import { AuditService, isSecretName } from "./audit.service.js";
 import { REFUSAL_LIMITS, refusalEntry } from "./refusal.js";
 
 /** Refusals by what the organization permits, as against slips of the pen. */
-const AUDITED = /^(pki|certificates|pool|handover)\//;
+const AUDITED = /^((pki|certificates|pool|handover)\/|intent\/overlap$|api\/forbidden$)/;
 /** Callers whose refusals are counted; whoever was refused longest ago is forgotten first. */
 const MOST_CALLERS = 1_000;
 const MAX_TEXT = 200;
 
 /** Mutations that are refused leave an entry too, in a transaction of their own: theirs has come to nothing. */
 @Injectable()
-export class RefusedMutations implements NestInterceptor {
+export class RefusedMutations extends RefusalAudit implements NestInterceptor {
   readonly #callers = new Map<string, Repeats>();
 
   constructor(
     private readonly database: Database,
     private readonly audit: AuditService,
     @Inject(LOG) private readonly log: Log,
-  ) {}
+  ) {
+    super();
+  }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (context.getType<string>() !== "graphql") return next.handle();
-    const graphql = GqlExecutionContext.create(context);
-    const { tenant } = graphql.getContext<GraphQLRequestContext>();
-    const { parentType, fieldName } = graphql.getInfo<GraphQLResolveInfo>();
-    if (!tenant || parentType.name !== "Mutation") return next.handle();
     return next.handle().pipe(
       catchError(async (error: unknown) => {
-        if (isFault(error) && AUDITED.test(error.code)) await this.#record(tenant, fieldName, error);
+        if (isFault(error)) await this.refused(context, error);
         throw error;
       }),
     );
+  }
+
+  /** Interceptors do not see what a guard throws, so it says so itself. */
+  override async refused(context: ExecutionContext, fault: Fault): Promise<void> {
+    if (context.getType<string>() !== "graphql" || !AUDITED.test(fault.code)) return;
+    const graphql = GqlExecutionContext.create(context);
+    const { tenant } = graphql.getContext<GraphQLRequestContext>();
+    const { parentType, fieldName } = graphql.getInfo<GraphQLResolveInfo>();
+    if (tenant && parentType.name === "Mutation") await this.#record(tenant, fieldName, fault);
   }
 
   async #record(context: TenantContext, mutation: string, { code, field, value }: Fault): Promise<void> {

@@ -4,6 +4,7 @@ import { GqlExecutionContext } from "@nestjs/graphql";
 import { apiFault, fault } from "../faults.js";
 import type { GraphQLRequestContext } from "../graphql/context.js";
 import { REQUIREMENT, type Requirement } from "./allow.js";
+import { RefusalAudit } from "./refusal-audit.js";
 
 /** Nest's own mark on a method that is a query, a mutation or a subscription. */
 const RESOLVER_TYPE = "graphql:resolver_type";
@@ -16,6 +17,7 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     private readonly reflector: Reflector,
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
+    private readonly audit: RefusalAudit,
   ) {}
 
   /** @throws platform/unguarded-resolver */
@@ -36,7 +38,7 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     }
   }
 
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     if (context.getType<string>() !== "graphql") return true; // health end points, which tell nothing
     const requirement = this.reflector.get<Requirement | undefined>(REQUIREMENT, context.getHandler());
     if (requirement === "nobody") return true;
@@ -53,10 +55,12 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     if (requirement === "authenticated") return true;
     const lacking = requirement?.filter((permission) => !tenant.permissions.has(permission));
     if (lacking?.length === 0) return true;
-    throw apiFault("api/forbidden", `this token does not permit ${lacking?.join(", ")}`, {
+    const forbidden = apiFault("api/forbidden", `this token does not permit ${lacking?.join(", ")}`, {
       field: "authorization",
       value: tenant.actor.name,
       expected: `a token with the permission ${requirement?.join(", ")}`,
     });
+    await this.audit.refused(context, forbidden);
+    throw forbidden;
   }
 }
