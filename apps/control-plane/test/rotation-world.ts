@@ -40,6 +40,9 @@ const MUTATIONS = {
 
 class Killed extends Error {}
 
+/** What the left and the right end of a tunnel prove themselves by. */
+type Shown = readonly [string, string];
+
 /** What a change of an item tells, as part of a point's name. */
 function told(argument: unknown): string[] {
   if (typeof argument !== "object" || argument === null || !("what" in argument)) return [];
@@ -94,6 +97,10 @@ export class RotationWorld {
   #fatal: ReadonlySet<string> | "every" = new Set();
   readonly #passed = new Set<string>();
   #dead = false;
+  /** Turns that an authentication takes, in which no other one of the tunnel begins. */
+  handshakeTurns = 0;
+  /** Tunnels' authentications that are under way: the turns that are left, and what their ends show. */
+  readonly #underWay = new Map<string, { turns: number; readonly shown: Shown }>();
 
   private constructor(readonly cp: TestControlPlane) {
     const get = <T>(type: abstract new (...args: never[]) => T) => cp.application.nest.get<T>(type, { strict: false });
@@ -101,7 +108,7 @@ export class RotationWorld {
       .spyOn(get(Prover), "judge")
       .mockImplementation(async (claims) => new Map(claims.map((c) => [c.digest, undefined])));
     jest.spyOn(get(AgentCommands), "give").mockImplementation(async ({ gatewayId }, action) => {
-      if (action.case === "reauthenticate") await this.reauthenticate(action.value.tunnelId);
+      if (action.case === "reauthenticate") await this.#begin(action.value.tunnelId);
       if (action.case === "requestCertificate") return this.agents.get(gatewayId)?.request(action.value.id);
       if (action.case === "useControlCertificate") await this.connect(gatewayId, action.value.chain);
       return undefined;
@@ -193,6 +200,13 @@ export class RotationWorld {
         "UPDATE rotations SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL",
       );
     }
+    await this.#goOn();
+  }
+
+  /** What was done so far was done so much earlier. */
+  async pass(seconds: number): Promise<void> {
+    const earlier = "UPDATE rotation_items SET performed_at = performed_at - make_interval(secs => $1)";
+    await query(this.cp.connection, earlier, [seconds]);
   }
 
   async #look(): Promise<void> {
@@ -272,12 +286,34 @@ export class RotationWorld {
     }
   }
 
-  async reauthenticate(key: string): Promise<void> {
+  #ends(key: string): readonly [Agent, Agent] | undefined {
     const tunnel = this.tunnels.find((t) => t.key === key);
-    if (!tunnel) return;
-    const [a, b] = [this.agents.get(tunnel.left) as Agent, this.agents.get(tunnel.right) as Agent];
-    a.proven.set(key, b.own(key));
-    b.proven.set(key, a.own(key));
+    return tunnel && [this.agents.get(tunnel.left) as Agent, this.agents.get(tunnel.right) as Agent];
+  }
+
+  async #begin(key: string): Promise<void> {
+    if (this.handshakeTurns === 0) await this.reauthenticate(key);
+    const [a, b] = this.#ends(key) ?? [];
+    if (this.handshakeTurns === 0 || !a || !b || this.#underWay.has(key)) return;
+    this.#underWay.set(key, { turns: this.handshakeTurns, shown: [a.own(key), b.own(key)] });
+  }
+
+  async #goOn(): Promise<void> {
+    for (const [key, handshake] of this.#underWay) {
+      handshake.turns -= 1;
+      if (handshake.turns > 0) continue;
+      this.#underWay.delete(key);
+      await this.reauthenticate(key, handshake.shown);
+    }
+  }
+
+  /** The ends authenticate each other by what they show now, or have shown before. */
+  async reauthenticate(key: string, shown?: Shown): Promise<void> {
+    const [a, b] = this.#ends(key) ?? [];
+    if (!a || !b) return;
+    const [byLeft, byRight] = shown ?? [a.own(key), b.own(key)];
+    a.proven.set(key, byRight);
+    b.proven.set(key, byLeft);
     for (const [i, agent] of [a, b].entries()) {
       const ikeSas = [ikeReport([childReport(`a000000${i}`)], { keyId: agent.proven.get(key) })];
       await tell(this.cp, agent.gatewayId, [{ ...upReport(key, `a000000${i}`), ikeSas }]);

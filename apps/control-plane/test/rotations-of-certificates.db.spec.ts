@@ -176,6 +176,32 @@ describe.each(["ISSUING_AUTHORITY", "ROOT_AUTHORITY"] as const)("%s", (kind) => 
   });
 });
 
+test.each([
+  ["GATEWAY_CERTIFICATE", "hub"],
+  ["GATEWAY_CERTIFICATE", "spokes"],
+  ["ROOT_AUTHORITY", "spokes"],
+] as const)(
+  "%s of both ends of a tunnel at once, the %s slow to switch: who was not proven by the first authentication soon is",
+  async (kind, slow) => {
+    const isSlow = (id: string) => (id === hub()) === (slow === "hub");
+    fleet.handshakeTurns = 3;
+    const { id } = await fleet.rotate({ batch: 3 }, kind);
+    let state = "RUNNING";
+    let turns = 0;
+    for (; state === "RUNNING" && turns < 60; turns++) {
+      await fleet.turn();
+      for (const gateway of fleet.agents.keys()) if (!isSlow(gateway) || turns % 3 === 2) await fleet.take(gateway);
+      // The driver looks twice a second.
+      await fleet.pass(0.5);
+      ({ state } = await fleet.shown(id));
+    }
+    fleet.handshakeTurns = 0;
+    expect(await fleet.finish(id)).toMatchObject({ state: "DONE" });
+    expect(turns).toBeLessThan(60);
+    expect(fleet.broken).toEqual([]);
+  },
+);
+
 test("the master key: what another one sealed is sealed again, table by table, killed at every point", async () => {
   const stale = () => query(fleet.cp.connection, "SELECT 1 FROM intent_revisions WHERE key_id = 'other'");
   // The same key by another name: what is sealed can still be opened.

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
+import { RotationDriver } from "../src/features/rotations/rotation-driver.js";
 import { eventually } from "./control-plane.js";
 import { query } from "./database.js";
 import { RotationWorld } from "./rotation-world.js";
@@ -238,6 +239,31 @@ test("two replicas that get the same job do it once, and an old job nothing", as
   const { history } = await world.finish(id);
   expect(history.edges.filter(({ node }) => node.what === "performed")).toHaveLength(4);
   expect(await settled()).not.toBe(before);
+});
+
+test("whoever starts goes on at once with what another one has left, whose job does nothing any more", async () => {
+  const { id } = await world.rotate(one());
+  await world.turn();
+  const jobs = () =>
+    query(
+      world.cp.connection,
+      `SELECT o.id, o.not_before, o.payload->'tick' = to_jsonb(r.tick) AS valid
+       FROM outbox o JOIN rotations r ON o.payload->>'rotationId' = r.id::text WHERE r.id = $1 ORDER BY o.id`,
+      [id],
+    );
+  const [left] = await jobs();
+  expect(left).toMatchObject({ not_before: expect.any(Date), valid: true });
+  await world.cp.application.nest.get(RotationDriver, { strict: false }).resume();
+  const [old, fresh, ...others] = await jobs();
+  expect([old, fresh, others]).toEqual([
+    { ...left, valid: false },
+    { id: expect.anything(), not_before: null, valid: true },
+    [],
+  ]);
+  expect(await world.finish(id)).toMatchObject({ state: "DONE" });
+  await world.cp.application.nest.get(RotationDriver, { strict: false }).resume();
+  expect(await jobs()).toEqual([]);
+  await settled();
 });
 
 test("what cannot be rotated, and when, is said with the field at fault", async () => {

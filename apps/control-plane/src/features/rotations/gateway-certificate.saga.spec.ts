@@ -15,6 +15,8 @@ class Fleet {
   readonly spokes = ["s1", "s2"];
   readonly trusted = new Map<string, string[]>(this.spokes.map((id) => [id, ["old root"]]));
   readonly sas: { state: string; keyId: string | null; end: { tunnelId: string; gatewayId: string } }[] = [];
+  /** By spoke; without, the spoke itself. */
+  readonly callers = new Map<string, string>();
   readonly away = new Set<string>();
   readonly reauthenticated: string[] = [];
   shown = "old";
@@ -28,12 +30,15 @@ class Fleet {
 
   #make(): GatewayCertificateSaga {
     const hub = { id: "hub", organizationId: "o", name: "Hub" };
-    const tunnels = this.spokes.map((id) => ({
-      ...{ id: `t-${id}`, key: `tun-${id}`, name: `${id} – hub`, organizationId: "o" },
-      ...{ leftGatewayId: id, rightGatewayId: "hub", left: { id, organizationId: "o", name: id }, right: hub },
-    }));
+    const tunnels = () =>
+      this.spokes.map((id) => {
+        const spoke = { id, organizationId: "o", name: id };
+        const [left, right] = this.callers.get(id) === "hub" ? [hub, spoke] : [spoke, hub];
+        const ends = { leftGatewayId: left.id, rightGatewayId: right.id, left, right };
+        return { id: `t-${id}`, key: `tun-${id}`, name: `${id} – hub`, organizationId: "o", ...ends };
+      });
     const client = {
-      tunnel: { findMany: async () => tunnels },
+      tunnel: { findMany: async () => tunnels() },
       // More than was asked for: another gateway's ends of the same tunnels.
       ikeSa: {
         findMany: async () => [
@@ -120,6 +125,23 @@ describe("a gateway's new certificate", () => {
     expect(await waitsFor("prove")).toBeUndefined();
     await perform("prove");
     expect(fleet.reauthenticated).toHaveLength(1);
+  });
+
+  test("is waited for without another authentication where the old one's SA is on its way out", async () => {
+    fleet.report("s1", "new");
+    fleet.report("s1", "old", "rekeyed");
+    fleet.report("s2", "new");
+    await perform("prove");
+    expect(fleet.reauthenticated).toEqual([]);
+    expect(await waitsFor("prove")).toMatch(/^s1 /);
+  });
+
+  test("is not asked for where nobody would tell of it", async () => {
+    fleet.callers.set("s1", "hub");
+    for (const spoke of fleet.spokes) fleet.report(spoke, "old");
+    fleet.away.add("s1");
+    await perform("prove");
+    expect(fleet.reauthenticated).toEqual(["tun-s2"]);
   });
 
   test("is not waited for at a peer that is away, unless that has an SA on another one", async () => {

@@ -1,16 +1,15 @@
 import { Injectable } from "@nestjs/common";
 import type { GatewayIntent } from "@sallyport/intent";
 import { Database } from "../../platform/database/database.js";
+import type { Gateway } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { AuthorityService } from "../certificates/authority.service.js";
 import { certificateTunnels, type Joined } from "./certificate-tunnels.js";
 import { IntentWatch } from "./intent-watch.js";
-import { ReportedSas } from "./reported-sas.js";
+import { isWanting, REAUTHENTICATE_AGAIN, ReportedSas } from "./reported-sas.js";
 import type { Saga, SagaStep, Subject } from "./saga.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
 
-/** An attempt that comes to nothing is followed by another after so many seconds: IKE SAs may take 30 s to make room for the new. */
-const REAUTHENTICATE_AGAIN = 60;
 /** Tunnels that are authenticated anew at a time; the others wait for the next time. */
 const AT_ONCE = 64;
 const PURPOSE = "GATEWAY_IDENTITY";
@@ -98,15 +97,19 @@ export class GatewayCertificateSaga implements Saga {
     return this.watch.waitsFor(gateway, "show the new certificate", shows);
   }
 
-  /** Who cannot be reached now is asked again later; what is missing, `#unproven` tells. */
+  /**
+   * Who cannot be reached now is asked again later; what is missing, `#unproven` tells. Of a peer that cannot be reached no proof would
+   * be heard.
+   */
   async #reauthenticate(subject: Subject): Promise<void> {
     const { organizationId } = subject;
-    const wanting = (await this.#judged(subject)).filter(({ verdict }) => verdict !== "proven");
-    const give = ({ key: tunnelId, leftGatewayId: gatewayId }: Joined) => {
+    const wanting = (await this.#judged(subject)).filter(({ verdict }) => isWanting(verdict));
+    const give = async ({ key: tunnelId, leftGatewayId: gatewayId }: Joined, { id: peerId }: Gateway) => {
+      if (!(await this.commands.reaches({ organizationId, gatewayId: peerId }))) return;
       const value = { tunnelId, childId: "" };
-      return this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value });
+      await this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value });
     };
-    await Promise.allSettled(wanting.slice(0, AT_ONCE).map(({ tunnel }) => give(tunnel)));
+    await Promise.allSettled(wanting.slice(0, AT_ONCE).map(({ tunnel, peer }) => give(tunnel, peer)));
   }
 
   /** A peer that is away and has no SA has nothing to lose: the next that it makes shows it the new certificate. */

@@ -8,13 +8,10 @@ import { StoredIntentService } from "../intents/stored-intent.service.js";
 import { SecretService, type TunnelKeys } from "../secrets/secret.service.js";
 import { fault } from "./faults.js";
 import { IntentWatch } from "./intent-watch.js";
-import { ReportedSas } from "./reported-sas.js";
+import { isWanting, REAUTHENTICATE_AGAIN, ReportedSas, type Verdict } from "./reported-sas.js";
 import type { Guard, Saga, SagaStep, Subject } from "./saga.js";
 
 type Target = Tunnel & { readonly left: Gateway; readonly right: Gateway | null };
-
-/** An attempt that comes to nothing is followed by another after so many seconds: IKE SAs may take 30 s to make room for the new. */
-const REAUTHENTICATE_AGAIN = 60;
 
 /** The pre-shared key of a tunnel between two of our gateways. The new key has the id of the rotation's item. */
 @Injectable()
@@ -120,18 +117,25 @@ export class PreSharedKeySaga implements Saga {
 
   async #reauthenticate(subject: Subject): Promise<void> {
     const { organizationId } = subject;
+    const ends = await this.#judged(subject);
+    if (!ends.some(({ verdict }) => isWanting(verdict))) return;
     const { key, leftGatewayId: gatewayId } = await this.#find(this.database.client, subject);
     const value = { tunnelId: key, childId: "" };
     await this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value });
   }
 
   async #unproven(subject: Subject): Promise<string | undefined> {
+    const missing = (await this.#judged(subject)).find(({ verdict }) => verdict !== "proven");
+    return missing && `${missing.gateway.name} has not reported that its IKE SAs rest on the new key`;
+  }
+
+  /** By what the ends have reported. */
+  async #judged(subject: Subject): Promise<{ gateway: Gateway; verdict: Verdict }[]> {
     const { id: tunnelId, left, right } = await this.#find(this.database.client, subject);
     const gateways = right ? [left, right] : [left];
     const ends = gateways.map(({ id: gatewayId }) => ({ tunnelId, gatewayId }));
     const verdicts = await this.sas.verdicts(subject.organizationId, ends, subject.id);
-    const missing = gateways.find((_, i) => verdicts[i] !== "proven");
-    return missing && `${missing.name} has not reported that its IKE SAs rest on the new key`;
+    return gateways.map((gateway, i) => ({ gateway, verdict: verdicts[i] ?? "none" }));
   }
 
   /** Whether the intents that both gateways run, and would run after a restart, have a connection like this. */

@@ -11,7 +11,9 @@ describe("what reported SAs prove", () => {
   test.each([
     ["one that carries traffic", [sa("established", "new")], "proven"],
     ["one beside another on its way out, both on the new", [sa("rekeyed", "new"), sa("rekeying", "new")], "proven"],
-    ["one on the old beside it", [sa("established", "new"), sa("rekeyed", "old")], "other"],
+    ["one on the old beside it", [sa("established", "new"), sa("established", "old")], "other"],
+    ["one on the old beside it, which is on its way out", [sa("established", "new"), sa("rekeyed", "old")], "settling"],
+    ["one on the old on its way out alone", [sa("rekeyed", "old")], "other"],
     ["a deleted one on the old beside it", [sa("established", "new"), sa("deleting", "old")], "proven"],
     ["a deleted one on the new alone", [sa("deleting", "new")], "none"],
     ["one on the old alone", [sa("established", "old")], "other"],

@@ -6,10 +6,19 @@ import type { IkeSa } from "../../platform/prisma/generated/client.js";
 const LIVE: readonly string[] = ["established", "rekeying"];
 
 /**
- * `proven`: an IKE SA that carries traffic rests on the key, and none on another but such as are deleted; `none`: there is no IKE SA
- * that does; `other`: one rests on another.
+ * Who is not proven is authenticated anew after so many seconds: an end ignores it while an authentication is under way, which may have
+ * begun too early to show the new, and whose agent is not connected is not told at all.
  */
-export type Verdict = "proven" | "none" | "other";
+export const REAUTHENTICATE_AGAIN = 5;
+
+/**
+ * `proven`: an IKE SA that carries traffic rests on the key, and none on another but such as are deleted; `settling`: others are on their
+ * way out, for which an end may take 30 s; `none`: there is no IKE SA that does; `other`: one rests on another.
+ */
+export type Verdict = "proven" | "settling" | "none" | "other";
+
+/** Whether it takes another authentication. */
+export const isWanting = (verdict: Verdict | undefined) => verdict !== "proven" && verdict !== "settling";
 
 /** One end of a tunnel. */
 export interface End {
@@ -44,6 +53,8 @@ export class ReportedSas {
 
 /** One that is deleted carries nothing; an end keeps it for half a minute to repeat its last answer. */
 export function verdict(sas: readonly Judged[], keyId: string): Verdict {
-  if (sas.some((sa) => sa.state !== "deleting" && sa.keyId !== null && sa.keyId !== keyId)) return "other";
-  return sas.some((sa) => LIVE.includes(sa.state) && sa.keyId === keyId) ? "proven" : "none";
+  const others = sas.filter((sa) => sa.state !== "deleting" && sa.keyId !== null && sa.keyId !== keyId);
+  const rests = sas.some((sa) => LIVE.includes(sa.state) && sa.keyId === keyId);
+  if (others.length === 0) return rests ? "proven" : "none";
+  return rests && !others.some((sa) => LIVE.includes(sa.state)) ? "settling" : "other";
 }

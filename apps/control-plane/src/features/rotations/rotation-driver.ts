@@ -1,6 +1,7 @@
-import { Inject, Injectable, type OnModuleInit } from "@nestjs/common";
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleInit } from "@nestjs/common";
 import { type Fault, isFault } from "@sallyport/base";
 import { WakeUpBus } from "../../platform/bus/bus.js";
+import { CONFIG, type Config } from "../../platform/config/config.js";
 import { Database } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import type { JobContext, JobRunner } from "../../platform/outbox/job.js";
@@ -11,6 +12,7 @@ import { EventService } from "../events/event.service.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ROTATION, type AdvanceRotation } from "./jobs.js";
 import { type Held, RotationStore } from "./rotation.store.js";
+import { RotationStarter } from "./rotation-starter.js";
 import { type Guard, isHeldBack, type Saga, type SagaStep, stepAfter, stepOf } from "./saga.js";
 import { Sagas } from "./sagas.js";
 import { isOpen, windowOf } from "./window.js";
@@ -18,7 +20,9 @@ import { isOpen, windowOf } from "./window.js";
 /** What is waited for is looked at so often. */
 const LOOK_MS = 500;
 /** A rotation that another replica works at, so often. */
-const BUSY_MS = 3_000;
+const BUSY_MS = 1_000;
+/** The claim of a rotation that is worked at is renewed so often. */
+const RENEW_MS = 2_000;
 /** A window that is closed, so often. */
 const WINDOW_MS = 30_000;
 
@@ -27,7 +31,7 @@ const WINDOW_MS = 30_000;
  * out but not written down is carried out again, which steps allow.
  */
 @Injectable()
-export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit {
+export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit, OnApplicationBootstrap {
   readonly type = ADVANCE_ROTATION;
 
   constructor(
@@ -38,6 +42,8 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
     private readonly events: EventService,
     private readonly bus: WakeUpBus,
     private readonly jobs: Jobs,
+    private readonly starter: RotationStarter,
+    @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -45,11 +51,27 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
     this.jobs.register(this);
   }
 
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.config.roles.has("jobs")) await this.resume();
+  }
+
+  /** Who has the jobs of rotations may be dead, which their queue sees late. Who lives loses nothing: of two jobs, one goes on. */
+  async resume(): Promise<void> {
+    try {
+      for (const rotation of await this.store.underWay()) {
+        await this.database.transaction((tx) => this.starter.kick(tx, rotation));
+      }
+    } catch (err) {
+      this.log.warn({ err }, "rotations were not looked at; their jobs will");
+    }
+  }
+
   async run({ rotationId, tick }: AdvanceRotation, { organizationId }: JobContext): Promise<void> {
     const claim = await this.store.claim(organizationId, rotationId, tick);
     if (claim === "outdated") return;
     if (claim === "busy") return this.#later(organizationId, rotationId, tick, Date.now() + BUSY_MS);
     const { rotation } = claim;
+    const renewing = setInterval(() => this.store.renew(rotation).catch(() => undefined), RENEW_MS);
     try {
       const next = await this.#advance(rotation);
       // The relay finds what is owed later within a second of its time, and at it when it is woken.
@@ -65,6 +87,7 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit 
       await this.store.release(rotation).catch(() => undefined);
       throw error;
     } finally {
+      clearInterval(renewing);
       await this.bus
         .publish("rotation", { organizationId, rotationId })
         .catch((err: unknown) => this.log.warn({ err, rotationId }, "subscribers were not woken"));
