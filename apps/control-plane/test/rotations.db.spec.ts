@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
+import { PreSharedKeySaga } from "../src/features/rotations/pre-shared-key.saga.js";
 import { RotationDriver } from "../src/features/rotations/rotation-driver.js";
 import { eventually } from "./control-plane.js";
 import { query } from "./database.js";
@@ -264,6 +265,28 @@ test("whoever starts goes on at once with what another one has left, whose job d
   await world.cp.application.nest.get(RotationDriver, { strict: false }).resume();
   expect(await jobs()).toEqual([]);
   await settled();
+});
+
+test("a step that takes long keeps the claim of who carries it out", async () => {
+  const [introduce] = world.cp.application.nest.get(PreSharedKeySaga, { strict: false }).steps;
+  const { id } = await world.rotate(one());
+  const leasedUntil = async () => {
+    const [row] = await query(world.cp.connection, "SELECT leased_until AS at FROM rotations WHERE id = $1", [id]);
+    return row?.at instanceof Date ? row.at.getTime() : 0;
+  };
+  const { perform } = introduce;
+  const claims: number[] = [];
+  const slow = jest.spyOn(introduce, "perform").mockImplementationOnce(async (...args) => {
+    const first = await leasedUntil();
+    claims.push(first, await eventually(leasedUntil, (later) => later > first));
+    return perform(...args);
+  });
+  await world.turn();
+  slow.mockRestore();
+  expect(claims[0]).toBeGreaterThan(0);
+  expect(claims[1]).toBeGreaterThan(claims[0] ?? 0);
+  expect(await leasedUntil()).toBe(0);
+  expect(await world.finish(id)).toMatchObject({ state: "DONE" });
 });
 
 test("what cannot be rotated, and when, is said with the field at fault", async () => {
