@@ -298,6 +298,11 @@ export class RotationWorld {
     this.#underWay.set(key, { turns: this.handshakeTurns, shown: [a.own(key), b.own(key)] });
   }
 
+  /** Whether ends authenticate each other at this moment. */
+  get authenticates(): boolean {
+    return this.#underWay.size > 0;
+  }
+
   async #goOn(): Promise<void> {
     for (const [key, handshake] of this.#underWay) {
       handshake.turns -= 1;
