@@ -43,7 +43,7 @@ function run(files: string): Promise<UmlResult> {
 }
 
 function report({ output }: UmlResult): JestReport {
-  const line = output.split("\n").find((text) => text.startsWith('{"num"'));
+  const line = output.split("\n").find((text) => text.startsWith('{"num'));
   return line ? JSON.parse(line) : { testResults: [] };
 }
 

@@ -129,7 +129,7 @@ it("starts nothing more once it is stopped, and waits for what runs", async () =
 it("whatever the stages: each runs once, never too many, never two that use the same, none beside one that is alone", async () => {
   const place = fc.record({
     alone: fc.boolean(),
-    uses: fc.subarray<Shared>(["namespaces", "guest"]),
+    uses: fc.subarray<Shared>(["namespaces"]),
     back: fc.array(fc.nat({ max: 9 }), { maxLength: 3 }),
     ticks: fc.nat({ max: 5 }),
   });

@@ -1,8 +1,5 @@
-/**
- * Of what this machine has only one; two stages that use the same never run at the same time. "namespaces": those of the machine's own
- * kernel, whose names are fixed. "guest": a processor for a User Mode Linux guest, which takes one whole one.
- */
-export type Shared = "namespaces" | "guest";
+/** Of what this machine has only one: two stages that use the same never run at the same time. Namespaces of its kernel have fixed names. */
+export type Shared = "namespaces";
 
 /** Of a stage, what decides when it runs. */
 export interface Place {

@@ -53,10 +53,11 @@ const jestStage = (project: string, ...options: readonly string[]) => ({
 const only = (files: string) => ["--runInBand", "--testPathPatterns", files];
 
 const NETWORK_LAB = { uses: ["namespaces"], needs: [...NETWORK, ...STRONGSWAN] } as const;
-const GUEST = { uses: ["guest"], needs: [...NETWORK, ...STRONGSWAN, ...KERNEL] } as const;
-const LIBRESWAN_GUEST = { uses: ["guest"], needs: [...GUEST.needs, ...LIBRESWAN_NEEDS, ...UNPACKED] } as const;
+/** A User Mode Linux guest has a kernel of its own, and takes the processor of its lane. */
+const GUEST = { needs: [...NETWORK, ...STRONGSWAN, ...KERNEL] } as const;
+const LIBRESWAN_GUEST = { needs: [...GUEST.needs, ...LIBRESWAN_NEEDS, ...UNPACKED] } as const;
 
-/** In the order in which they start as far as nothing speaks against it: what takes a guest long comes early. */
+/** In the order in which they start as far as nothing speaks against it: what takes a guest longest comes early, and the other guests share the end. */
 export const STAGES: readonly Stage[] = [
   { name: "lint", command: ["biome", "ci", "--colors=off", "."], limitSeconds: 60, count: verdict },
   {
@@ -76,31 +77,8 @@ export const STAGES: readonly Stage[] = [
   { name: "docs", command: ["node", "tools/check-docs.mjs"], limitSeconds: 60, count: verdict },
   { name: "unit", ...jestStage("unit", "--maxWorkers", "2"), limitSeconds: 600 },
   { name: "guards", command: ["node", "tests/guards/main.ts"], limitSeconds: 900, count: closingLine },
-  {
-    name: "interop with libreswan",
-    ...jestStage("interop-kernel", ...only("/libreswan\\.")),
-    ...LIBRESWAN_GUEST,
-    limitSeconds: 1200,
-  },
-  { name: "compliance in a kernel", ...jestStage("compliance", ...only("/kernel\\.")), ...GUEST, limitSeconds: 600 },
-  { name: "chaos in a kernel", ...jestStage("chaos", ...only("/kernel\\.")), ...GUEST, limitSeconds: 600 },
-  {
-    name: "demo in a kernel",
-    command: ["node", "tools/demo/main.ts", "--check", "--data-plane", "kernel"],
-    ...GUEST,
-    limitSeconds: 360,
-    count: verdict,
-  },
   // Two workers, because its files wait more than they compute, and each has namespaces of its own.
   { name: "interop", ...jestStage("interop", "--maxWorkers", "2"), ...NETWORK_LAB, limitSeconds: 900 },
-  {
-    name: "interop table",
-    command: ["node", "tools/test/interop-table.ts"],
-    after: ["interop", "interop in a kernel", "interop with libreswan"],
-    needs: LIBRESWAN_GUEST.needs,
-    limitSeconds: 60,
-    count: verdict,
-  },
   { name: "compliance", ...jestStage("compliance", ...only("/userspace\\.")), ...NETWORK_LAB, limitSeconds: 600 },
   {
     name: "database",
@@ -122,6 +100,29 @@ export const STAGES: readonly Stage[] = [
     command: ["node", "tools/demo/main.ts", "--check"],
     ...NETWORK_LAB,
     limitSeconds: 180,
+    count: verdict,
+  },
+  {
+    name: "interop with libreswan",
+    ...jestStage("interop-kernel", ...only("/libreswan\\.")),
+    ...LIBRESWAN_GUEST,
+    limitSeconds: 1200,
+  },
+  { name: "compliance in a kernel", ...jestStage("compliance", ...only("/kernel\\.")), ...GUEST, limitSeconds: 600 },
+  { name: "chaos in a kernel", ...jestStage("chaos", ...only("/kernel\\.")), ...GUEST, limitSeconds: 600 },
+  {
+    name: "demo in a kernel",
+    command: ["node", "tools/demo/main.ts", "--check", "--data-plane", "kernel"],
+    ...GUEST,
+    limitSeconds: 360,
+    count: verdict,
+  },
+  {
+    name: "interop table",
+    command: ["node", "tools/test/interop-table.ts"],
+    after: ["interop", "interop in a kernel", "interop with libreswan"],
+    needs: LIBRESWAN_GUEST.needs,
+    limitSeconds: 60,
     count: verdict,
   },
   // It measures how fast a gateway and its control plane recover, and what of a processor they take.
