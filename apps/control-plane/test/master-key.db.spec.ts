@@ -86,7 +86,8 @@ test("a new master key takes over: what the old one sealed is sealed again, twic
   const both = await start(`${next}\n${old}`);
   const service = both.nest.get(MasterKeyService);
   await Promise.all([service.run(), service.run()]);
-  await eventually(keyIds, (ids) => isDeepStrictEqual(ids, everywhere(new Vault(next).keyId)));
+  // The replica that still has the old key first may take some of the turns, and leaves what it takes to the other.
+  await eventually(keyIds, (ids) => isDeepStrictEqual(ids, everywhere(new Vault(next).keyId)), 60_000);
   const told = await cp.get<{ rotations: { edges: { node: object }[] } }>(
     "{ rotations(first: 5) { edges { node { kind requestedBy plan { name } } } } }",
   );
@@ -111,7 +112,7 @@ test("a new master key takes over: what the old one sealed is sealed again, twic
     keyId: String(row?.key_id),
   });
   expect(opened.toString()).toBe("verifier");
-}, 30_000);
+}, 90_000);
 
 test("without the old key nothing is lost, and it says what is missing", async () => {
   const stranger = await start(`${randomBytes(32).toString("base64")}`).catch((error: unknown) => error as Error);
