@@ -8,6 +8,7 @@ import {
   type AgentStatus,
   eventually,
   layOut,
+  markLogs,
   type PingResult,
   remove,
   type Strongswan,
@@ -198,7 +199,7 @@ async function pressed(lab: Lab, { port, rate, seconds }: FloodPlan): Promise<Fl
   const child = `${STANDING.id}-net`;
   await peer.initiate(child);
   await pair.both(STANDING);
-  const linesBefore = (await agent.log(1_000_000)).split("\n").length;
+  await markLogs();
   const rssBefore = await rssMiB(agent.pid);
   const cpuBefore = await cpuSeconds(agent.pid);
   const traffic = await startPing(where.peers, STANDING.ours.host, { source: STANDING.theirs.host, intervalMs: 20 });
@@ -227,7 +228,7 @@ async function pressed(lab: Lab, { port, rate, seconds }: FloodPlan): Promise<Fl
   const cpu = ((await cpuSeconds(agent.pid)) - cpuBefore) / took;
   const { counters, droppedDatagrams } = (await agent.status()) as AgentStatus & { readonly droppedDatagrams: number };
   const cookies = counters["cookie-demanded"] ?? 0;
-  const lines = (await agent.log(1_000_000)).split("\n").slice(linesBefore);
+  const lines = (await agent.log()).split("\n");
   const ours = (line: string) => TUNNELS.some((t) => line.includes(t.id) || line.includes(t.theirs.address));
   return {
     sent,
@@ -243,7 +244,7 @@ async function pressed(lab: Lab, { port, rate, seconds }: FloodPlan): Promise<Fl
     connects,
     rekeys,
     traffic: await traffic.stop(),
-    logLines: lines.filter((line) => !ours(line)).length,
+    logLines: lines.filter((line) => line !== "" && !ours(line)).length,
   };
 }
 

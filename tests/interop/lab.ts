@@ -210,11 +210,6 @@ export class Pair<Sa extends IkeView = PeerIkeSa> {
       await this.agent.ask("rekey", { tunnel: tunnel.id, ...child });
     }
   }
-
-  /** What to show when a test fails. */
-  async logs(): Promise<string> {
-    return `— agent —\n${await this.agent.log(80)}\n— the peer —\n${await this.peer.log(60)}`;
-  }
 }
 
 const describe = (ends: unknown) => `both ends say ${JSON.stringify(ends)}`;

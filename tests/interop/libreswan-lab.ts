@@ -154,9 +154,9 @@ export async function endBy(lab: LibreswanLab, { tunnel }: LibreswanCase, by: "o
   await lab.pair.gone(tunnel);
 }
 
-/** What libreswan has logged of a tunnel. */
+/** What libreswan has logged of a tunnel since the scenario began. */
 export async function logOf(lab: LibreswanLab, { id }: TunnelCase): Promise<string> {
-  const lines = (await lab.peer.log(Number.POSITIVE_INFINITY)).split("\n");
+  const lines = (await lab.peer.log()).split("\n");
   return lines.filter((line) => line.includes(`"${id}-net"`)).join("\n");
 }
 

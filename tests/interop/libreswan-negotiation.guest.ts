@@ -2,7 +2,7 @@ import { once } from "node:events";
 import path from "node:path";
 import type { LastError } from "@sallyport/ike";
 import type { ConnectionIntent } from "@sallyport/intent";
-import { eventually, spawnIn } from "@sallyport/testkit";
+import { eventually, logged, spawnIn } from "@sallyport/testkit";
 import { againstLibreswan } from "./daemons.js";
 import type { TunnelCase } from "./lab.js";
 import {
@@ -117,7 +117,7 @@ describe("COOKIE, libreswan", () => {
         await lab.pair.up(c.tunnel, "ours");
         await works(c);
       }
-      expect(await lab.peer.log(200)).toMatch(/cookie/i);
+      await logged(lab.peer, /cookie/i);
       await lab.peer.whack(["--ddos-auto"]);
     },
     40_000,
@@ -144,7 +144,10 @@ describe("COOKIE, libreswan", () => {
 /** What we log of a request from a tunnel's address that we refuse; where several connections were in question it is no one's error. */
 async function refusalOf(t: TunnelCase): Promise<{ readonly ours?: string; readonly theirs?: string }> {
   return eventually(`we log why ${t.id} is refused`, async () => {
-    const lines = (await lab.agent.log(400)).split("\n").map((line) => JSON.parse(line));
+    const lines = (await lab.agent.log())
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     return lines.findLast((line) => line.remote?.startsWith(`${t.theirs.address}:`) && line.theirs !== undefined);
   });
 }

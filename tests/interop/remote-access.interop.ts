@@ -7,6 +7,8 @@ import {
   type Credential,
   createAuthority,
   eventually,
+  logged,
+  markLogs,
   type PeerConnection,
   ping,
   type Strongswan,
@@ -131,10 +133,11 @@ describe("remote access as the control plane compiles it", () => {
     async () => {
       const says = (code: string, who: string) =>
         eventually(`the gateway says ${code}`, async () => {
-          const lines = (await gateway.log(60)).split("\n");
+          const lines = (await gateway.log()).split("\n");
           return lines.some((line) => line.includes(code) && line.includes(`"refused":"${mailbox(who)}"`)) || undefined;
         });
       for (const name of ["elsewhere", "hers"]) {
+        await markLogs();
         await guest.terminate({ ike: "home" }).catch(() => undefined);
         await guest.initiate(`${name}-all`);
         const [sa] = await guest.listSas(name);
@@ -161,9 +164,7 @@ describe("remote access as the control plane compiles it", () => {
         return gone && (await users()).join() === mailbox("ann") ? true : undefined;
       });
       await expect(guest.initiate("home-all")).rejects.toThrow();
-      await eventually("the gateway says why", async () => {
-        return /ike\/eap-credentials.*no user .*guest@example\.org/.test(await gateway.log(20)) || undefined;
-      });
+      await logged(gateway, /ike\/eap-credentials.*no user .*guest@example\.org/);
       await reaches(NS.ann, "10.9.0.200", BEHIND.office);
     },
     40_000,
@@ -212,6 +213,7 @@ describe("remote access as the control plane compiles it", () => {
 
     /** Tries by a profile for `authentication`, as it is handed over; gives the name of its connection. */
     async function tries(authentication: Parameters<typeof handOver>[3], password?: string): Promise<string> {
+      await markLogs();
       const changed = {
         ...intentOf(authority, own, ["ann", "guest"], ["certificate-and-eap-mschapv2"]),
         revision: ++revision,
@@ -226,7 +228,7 @@ describe("remote access as the control plane compiles it", () => {
     }
     const says = (code: string) =>
       eventually(`the gateway says ${code}`, async () => {
-        const lines = (await gateway.log(20)).split("\n");
+        const lines = (await gateway.log()).split("\n");
         return lines.findLast((line) => line.includes('"refused":'))?.includes(`"${code}"`) || undefined;
       });
 
@@ -238,6 +240,7 @@ describe("remote access as the control plane compiles it", () => {
         await says("ike/eap-credentials");
         await expect(tries("certificate")).rejects.toThrow();
         await says("ike/authentication-failed");
+        await markLogs();
         await expect(guest.initiate("home-all")).rejects.toThrow();
         await says("ike/authentication-failed");
         expect(await users()).toEqual([]);

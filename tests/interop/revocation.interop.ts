@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { LastError } from "@sallyport/ike";
 import type { ConnectionIntent, GatewayIntent } from "@sallyport/intent";
-import { type Authority, type Credential, createAuthority, eventually } from "@sallyport/testkit";
+import { type Authority, type Credential, createAuthority, eventually, logged } from "@sallyport/testkit";
 import { cableTopology, cableTunnel } from "./cable.js";
 import { againstStrongswan } from "./daemons.js";
 import { connectionIntent, peerConnection, type TunnelCase } from "./lab.js";
@@ -168,8 +168,7 @@ describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins"
           expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
           if (policy === "strict") expect(error.exchange).toBe("IKE_AUTH");
           // What the control plane audits (docs/audit.md).
-          const told = (await lab.agent.log(60)).split("\n").findLast((line) => line.includes(`"${code}"`));
-          expect(told).toContain(`"refused":"${THEIRS}"`);
+          await logged(lab.agent, new RegExp(`^(?=.*"${code}").*"refused":"${THEIRS}"`, "m"));
           expect(await lab.peer.listSas(t.id)).toEqual([]);
         },
         30_000,
@@ -244,7 +243,7 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
         `is refused, ${by} begins, which we say`,
         async () => {
           expect(await fails(t, by)).toMatchObject({ theirs: "AUTHENTICATION_FAILED" });
-          expect(await lab.peer.log(200)).toMatch(refused.there);
+          await logged(lab.peer, refused.there);
         },
         30_000,
       );

@@ -1,6 +1,14 @@
 import path from "node:path";
 import { text } from "node:stream/consumers";
-import { type Agent, eventually, type PeerConnection, ping, type Strongswan, spawnIn } from "@sallyport/testkit";
+import {
+  type Agent,
+  eventually,
+  logged,
+  type PeerConnection,
+  ping,
+  type Strongswan,
+  spawnIn,
+} from "@sallyport/testkit";
 import { Lab } from "./daemons.js";
 import {
   BEHIND,
@@ -98,7 +106,7 @@ describe("we give addresses", () => {
       ] as const) {
         const [sa] = await peer.listSas("home");
         expect(sa?.children[0]?.localTs).toEqual([`${vips[0]}/32`, `${vips[1]}/128`]);
-        expect(await peer.log(400)).toMatch(/installing DNS server|processing INTERNAL_IP4_DNS attribute/);
+        await logged(peer, /installing DNS server|processing INTERNAL_IP4_DNS attribute/);
       }
       for (const [namespace, vips] of [
         [NS.one, first],
@@ -175,7 +183,7 @@ describe("we give addresses", () => {
       await two.load({ connections: [only("two", "192.0.2.5", "192.0.2.6")] });
       await one.initiate("home-all");
       await expect(two.initiate("home-all")).rejects.toThrow();
-      expect(await two.log(60)).toMatch(/INT_ADDR_FAIL/);
+      await logged(two, /INT_ADDR_FAIL/);
       expect((await served.peer("people")).lastError).toMatchObject({
         code: "ike/no-address",
         ours: "pool four",

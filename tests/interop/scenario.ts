@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { markLogs, recentLogs } from "@sallyport/testkit";
 import { DATA_PLANE } from "./lab.js";
 import {
   type PeerName,
@@ -38,7 +39,12 @@ export function scenario(proof: Proof, title: string, run: () => Promise<void>, 
     title,
     async () => {
       entry.result = "failed";
-      await run();
+      try {
+        await run();
+      } catch (error) {
+        process.stderr.write(`${title}:\n${await recentLogs()}\n`);
+        throw error;
+      }
       entry.result = "passed";
     },
     timeoutMs,
@@ -47,6 +53,9 @@ export function scenario(proof: Proof, title: string, run: () => Promise<void>, 
 
 /** Who starts something, in the words of `Pair`, and what we are then. */
 export const STARTED_BY = { ours: "initiator", theirs: "responder" } as const;
+
+/** So that what a daemon has logged is what it has logged in this very test. */
+beforeEach(() => markLogs());
 
 afterAll(() => {
   const file = path.relative(ROOT, expect.getState().testPath ?? "");

@@ -1,3 +1,4 @@
+import { logged } from "@sallyport/testkit";
 import { PolicyLab, policyCase } from "./policy-lab.js";
 import { STARTED_BY, scenario } from "./scenario.js";
 
@@ -19,7 +20,7 @@ describe("a trap", () => {
       const { ours, child } = await lab.pair.both(T.trap);
       expect(ours.initiator).toBe(true);
       expect(child.theirs.remoteTs).toEqual([T.trap.ours.subnet]);
-      expect(await lab.peer.log(400)).toMatch(/10\.1\.5\.1\/32\[icmp\/8/);
+      await logged(lab.peer, /10\.1\.5\.1\/32\[icmp\/8/);
       expect(await lab.policyOf(T.trap)).toMatchObject([{ active: true, sas: 1, state: "established" }]);
     },
     30_000,

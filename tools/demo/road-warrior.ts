@@ -108,7 +108,7 @@ export class RoadWarrior {
     const [, laptop] = this.#ready();
     await laptop.swanctl(this.#home, "--terminate", "--ike", this.#connection, "--timeout", "20");
     await this.#initiate();
-    return /.*authentication of \S+ with (\S+).* successful/s.exec(await laptop.log(500))?.[1] ?? "";
+    return /.*authentication of \S+ with (\S+).* successful/s.exec(await laptop.wholeLog())?.[1] ?? "";
   }
 
   /** The laptop was stolen. */

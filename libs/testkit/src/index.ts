@@ -10,6 +10,7 @@ export {
   type LibreswanOptions,
   startLibreswan,
 } from "./peers/libreswan.js";
+export { logged, markLogs, recentLogs } from "./peers/log-file.js";
 export type { ChildView, IkeView, Peer } from "./peers/peer.js";
 export { firstReply, type PingOptions, type PingResult, ping, type RunningPing, startPing } from "./peers/ping.js";
 export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";

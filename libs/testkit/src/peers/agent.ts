@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import type { EngineStatus, IkeStatus, PeerStatus } from "@sallyport/ike";
 import { type GatewayIntent, serializeIntent } from "@sallyport/intent";
 import type { Credential } from "./certificates.js";
+import { LogFile } from "./log-file.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 
 /** A busy guest takes its time. */
@@ -50,11 +51,15 @@ function identityFiles(directory: string, i: number) {
 
 /** The real agent as a process of its own, on a static intent, without a control plane. */
 export class Agent {
+  readonly #log: LogFile;
+
   private constructor(
     private readonly options: AgentOptions,
     private child: ChildProcess,
     private readonly directory: string,
-  ) {}
+  ) {
+    this.#log = new LogFile(path.join(directory, "log"));
+  }
 
   static async start(options: AgentOptions): Promise<Agent> {
     const directory = await mkdtemp(path.join(tmpdir(), "sallyport-agent-"));
@@ -69,9 +74,11 @@ export class Agent {
     try {
       await agent.ready();
     } catch (error) {
-      const log = await agent.log();
+      const log = await agent.wholeLog();
       await agent.stop();
-      throw new Error(`the agent did not start in ${options.namespace}; its log ends:\n${log}`, { cause: error });
+      throw new Error(`the agent did not start in ${options.namespace}; its log ends:\n${log.slice(-4000)}`, {
+        cause: error,
+      });
     }
     return agent;
   }
@@ -138,7 +145,7 @@ export class Agent {
 
   /** Replaces its files as an operator would, by renaming, and waits until it has taken them over. */
   async change(to: { readonly intent?: GatewayIntent; readonly credential?: Credential }): Promise<void> {
-    const before = (await this.log(10_000)).split(TOOK_OVER).length;
+    const before = (await this.wholeLog()).split(TOOK_OVER).length;
     const replace = async (name: string, content: string) => {
       const file = path.join(this.directory, name);
       await writeFile(`${file}.new`, content, { mode: 0o600 });
@@ -150,7 +157,7 @@ export class Agent {
     }
     if (to.intent) await replace("intent.json", serializeIntent(to.intent));
     await eventually("the agent has taken over its changed files", async () => {
-      return (await this.log(10_000)).split(TOOK_OVER).length > before || undefined;
+      return (await this.wholeLog()).split(TOOK_OVER).length > before || undefined;
     });
   }
 
@@ -173,14 +180,19 @@ export class Agent {
     if (pid > 1) process.kill(pid, "SIGKILL");
   }
 
-  /** The last `lines` lines of its log. */
-  async log(lines = 60): Promise<string> {
-    const content = await readFile(path.join(this.directory, "log"), "utf8").catch(() => "");
-    return content.trimEnd().split("\n").slice(-lines).join("\n");
+  /** What it has logged since `markLogs`, or since it began. */
+  log(): Promise<string> {
+    return this.#log.sinceMark();
+  }
+
+  /** All that it has logged, a crash before included. */
+  wholeLog(): Promise<string> {
+    return this.#log.whole();
   }
 
   /** Ends the process with its SAs and removes its folder. May be called twice. */
   async stop(): Promise<void> {
+    this.#log.close();
     await endProcess(this.child, "SIGINT");
     await this.endKeeper();
     await rm(this.directory, { recursive: true, force: true });

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile } from "node:child_process";
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { readStates } from "./libreswan-listing.js";
+import { LogFile } from "./log-file.js";
 import type { IkeView, Peer } from "./peer.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 
@@ -65,12 +66,15 @@ const DEFAULTS = {
 /** One pluto of Debian's libreswan with files of its own. It needs a kernel with ESP. */
 export class Libreswan implements Peer {
   #connections = new Map<string, LibreswanConnection>();
+  readonly #log: LogFile;
 
   private constructor(
     private readonly options: LibreswanOptions,
     private readonly directory: string,
     private child: ChildProcess,
-  ) {}
+  ) {
+    this.#log = new LogFile(path.join(directory, "log"));
+  }
 
   static async start(options: LibreswanOptions): Promise<Libreswan> {
     await access(PACKAGE).catch(() => {
@@ -85,9 +89,11 @@ export class Libreswan implements Peer {
       await daemon.ready();
       await daemon.load(options.connections ?? []);
     } catch (error) {
-      const log = await daemon.log().catch(() => "(no log)");
+      const log = await daemon.wholeLog();
       await daemon.stop();
-      throw new Error(`libreswan did not start in ${options.namespace}; its log ends:\n${log}`, { cause: error });
+      throw new Error(`libreswan did not start in ${options.namespace}; its log ends:\n${log.slice(-4000)}`, {
+        cause: error,
+      });
     }
     return daemon;
   }
@@ -138,10 +144,10 @@ export class Libreswan implements Peer {
     const file = path.join(this.directory, "connections");
     await writeFile(file, sections.join("\n"));
     const args = ["--ctlsocket", path.join(this.directory, "run/pluto.ctl"), "--config", file];
-    const before = (await this.log(Number.POSITIVE_INFINITY)).length;
+    const before = (await this.wholeLog()).length;
     const names = connections.map((connection) => connection.name);
     const { stdout, stderr } = await run(`${PACKAGE}${PROGRAMS}/ipsec/addconn`, [...args, ...names]);
-    const log = (await this.log(Number.POSITIVE_INFINITY)).slice(before);
+    const log = (await this.wholeLog()).slice(before);
     const refused = names.filter((name) => !log.includes(`"${name}": added`));
     if (refused.length > 0) throw new Error(`libreswan refused ${refused}: ${stdout}${stderr}${log.slice(-2000)}`);
   }
@@ -191,7 +197,7 @@ export class Libreswan implements Peer {
     const shown = {
       // Both at once: what is waited for asks this often, and to start a program takes a guest long.
       status: await this.whack(["--showstates", "--trafficstatus"]),
-      log: await this.log(Number.POSITIVE_INFINITY),
+      log: await this.wholeLog(),
     };
     const all = readStates(shown, (name) => this.#connections.get(name)?.ike ?? name);
     return ike === undefined ? all : all.filter((sa) => sa.name === ike);
@@ -203,9 +209,12 @@ export class Libreswan implements Peer {
     return lines.filter((line) => line.includes(`"${connection}"`)).join("\n");
   }
 
-  async log(lines = 50): Promise<string> {
-    const content = await readFile(path.join(this.directory, "log"), "utf8");
-    return lines === Number.POSITIVE_INFINITY ? content : content.trimEnd().split("\n").slice(-lines).join("\n");
+  log(): Promise<string> {
+    return this.#log.sinceMark();
+  }
+
+  wholeLog(): Promise<string> {
+    return this.#log.whole();
   }
 
   /** SIGKILL, as a crash would be; its kernel keeps its SAs. */
@@ -224,6 +233,7 @@ export class Libreswan implements Peer {
 
   /** Ends the daemon, which deletes its SAs with its peers, and removes its folder. May be called twice. */
   async stop(): Promise<void> {
+    this.#log.close();
     if (!hasEnded(this.child)) await this.whack(["--shutdown"]).catch(() => undefined);
     await endProcess(this.child);
     await rm(this.directory, { recursive: true, force: true });

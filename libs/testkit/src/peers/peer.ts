@@ -41,7 +41,9 @@ export interface Peer<Sa extends IkeView = IkeView> {
   terminate(what: { ike: string }): Promise<void>;
   /** Of one connection or of all. */
   listSas(connection?: string): Promise<readonly Sa[]>;
-  /** The last lines of its log. */
-  log(lines?: number): Promise<string>;
+  /** What it has logged since `markLogs`, or since it began. */
+  log(): Promise<string>;
+  /** All that it has logged. */
+  wholeLog(): Promise<string>;
   stop(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import { type ChildProcess, execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import { LogFile } from "./log-file.js";
 import type { Peer } from "./peer.js";
 import { endProcess, eventually, hasEnded, spawnIn } from "./process.js";
 import {
@@ -29,11 +30,13 @@ export class Strongswan implements Peer<PeerIkeSa> {
     private readonly child: ChildProcess,
     private readonly directory: string,
     private readonly vici: Vici,
+    private readonly logFile: LogFile,
   ) {}
 
   static async start(options: StrongswanOptions): Promise<Strongswan> {
     const directory = await mkdtemp(path.join(options.parent ?? tmpdir(), "sallyport-charon-"));
     const file = path.join(directory, "strongswan.conf");
+    const logFile = new LogFile(path.join(directory, "log"));
     await writeFile(file, daemonSettings(directory, options), { mode: 0o600 });
     const child = spawnIn(options.namespace, "charon-systemd", [], {
       stdio: "ignore",
@@ -48,11 +51,12 @@ export class Strongswan implements Peer<PeerIkeSa> {
           return Vici.connect(path.join(directory, "vici"));
         }),
       ]);
-      const daemon = new Strongswan(child.pid ?? 0, child, directory, vici);
+      const daemon = new Strongswan(child.pid ?? 0, child, directory, vici, logFile);
       await daemon.load(options);
       return daemon;
     } catch (error) {
-      const log = await readFile(path.join(directory, "log"), "utf8").catch(() => "(no log)");
+      const log = await logFile.whole();
+      logFile.close();
       await endProcess(child);
       await rm(directory, { recursive: true, force: true });
       throw new Error(`strongSwan did not start in ${options.namespace}; its log ends:\n${log.slice(-2000)}`, {
@@ -191,10 +195,12 @@ export class Strongswan implements Peer<PeerIkeSa> {
     return (await run("swanctl", [...args, "--uri", uri], { env })).stdout;
   }
 
-  /** The last `lines` lines of the daemon's log. */
-  async log(lines = 50): Promise<string> {
-    const content = await readFile(path.join(this.directory, "log"), "utf8");
-    return content.trimEnd().split("\n").slice(-lines).join("\n");
+  log(): Promise<string> {
+    return this.logFile.sinceMark();
+  }
+
+  wholeLog(): Promise<string> {
+    return this.logFile.whole();
   }
 
   /** SIGKILL, as a crash would be: its peers are told nothing. `stop` removes what it leaves. */
@@ -205,6 +211,7 @@ export class Strongswan implements Peer<PeerIkeSa> {
 
   /** Ends the daemon, which deletes its SAs with its peers, and removes its folder. May be called twice. */
   async stop(): Promise<void> {
+    this.logFile.close();
     this.vici.close();
     await endProcess(this.child);
     await rm(this.directory, { recursive: true, force: true });
