@@ -1,6 +1,6 @@
 import { type Proposal, type ProposalUse, parseProposals } from "@sallyport/intent";
 import type { Certificate, Pkcs12Encryption } from "@sallyport/pki";
-import { type Authentication, WANTS_CERTIFICATE } from "./description.js";
+import { type Authentication, WANTS_CERTIFICATE, wantsPassword } from "./description.js";
 
 export const DEVICES = ["apple", "windows", "android", "swanctl", "network-manager", "routeros"] as const;
 export type Device = (typeof DEVICES)[number];
@@ -11,6 +11,7 @@ export interface DeviceRules {
   readonly suites: Readonly<Record<ProposalUse, readonly Proposal[] | undefined>>;
   /** `one` suite, several algorithms in one `proposal`, or as many proposals as there are. */
   readonly holds: "one" | "proposal" | "all";
+  /** Strongest first. */
   readonly authentication: readonly Authentication[];
   readonly keys: readonly Certificate["kind"][];
   readonly identities: readonly ("fqdn" | "address" | "email" | "dn")[];
@@ -68,8 +69,8 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
       ["aes128-sha256-modp2048", "aes256-aes128-3des-sha1-modp2048"],
     ),
     holds: "one",
-    // With a certificate in IKE itself Windows says its subject as identity, and gateways find people by user name.
-    authentication: ["eap-tls", "eap-mschapv2"],
+    // In IKE itself Windows uses a certificate of the machine's, whose key everybody has who uses the machine.
+    authentication: ["eap-tls", "certificate", "eap-mschapv2"],
     keys: ["rsa", "ecdsa-p256", "ecdsa-p384"],
     identities: ["fqdn", "address"],
     identityIsAddress: true,
@@ -88,7 +89,7 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
       [`aes256gcm16-aes128gcm16-${BIG_GROUPS}`, `${AES_CBC}-sha256-sha512-sha1-${BIG_GROUPS}`],
     ),
     holds: "proposal",
-    authentication: ["certificate", "eap-tls", "eap-mschapv2", "certificate-and-eap-mschapv2"],
+    authentication: ["certificate-and-eap-mschapv2", "certificate", "eap-tls", "eap-mschapv2"],
     keys: ["rsa", ...NIST_CURVES],
     identities: ANY_IDENTITY,
     identityIsAddress: false,
@@ -102,7 +103,7 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
   swanctl: {
     suites: EVERYTHING,
     holds: "all",
-    authentication: ["certificate", "eap-tls", "eap-mschapv2", "certificate-and-eap-mschapv2"],
+    authentication: ["certificate-and-eap-mschapv2", "certificate", "eap-tls", "eap-mschapv2"],
     keys: ["rsa", ...NIST_CURVES, "ed25519", "ed448"],
     identities: ANY_IDENTITY,
     identityIsAddress: false,
@@ -146,12 +147,24 @@ export const DEVICE_RULES: Readonly<Record<Device, DeviceRules>> = {
   },
 };
 
-/** How the device proves a person who has a certificate, or has none, to a gateway that takes `methods`: the strongest that both can do. */
+/** What a person can prove himself by. */
+export interface Proofs {
+  /** One that is handed over: whoever gets it uses it. */
+  readonly certificate: boolean;
+  readonly password: boolean;
+}
+
+/**
+ * How the device proves a person to a gateway that takes `methods`: the strongest that both can do and for which the person has what it
+ * takes. A password that it wants may still be set later, where there is no other way.
+ */
 export function authenticationFor(
   device: Device,
   methods: readonly Authentication[],
-  hasCertificate: boolean,
+  { certificate, password }: Proofs,
 ): Authentication | undefined {
-  const { authentication } = DEVICE_RULES[device];
-  return authentication.find((a) => methods.includes(a) && WANTS_CERTIFICATE[a] === hasCertificate);
+  const able = DEVICE_RULES[device].authentication.filter(
+    (a) => methods.includes(a) && WANTS_CERTIFICATE[a] === certificate,
+  );
+  return able.find((a) => password || !wantsPassword(a)) ?? able[0];
 }

@@ -26,6 +26,8 @@ export const NOTES = {
   "handover/proposals-left-out": "Not everything that the gateway proposes is used by the device.",
   "handover/password-asked": "The device asks for the password; it is not in the profile.",
   "handover/password-by-hand": "The password has to be given on the device before the first connection.",
+  "handover/machine-certificate":
+    "The key goes into the machine's store: whoever uses the machine connects as this person.",
   "handover/legacy-encryption": "The device reads keys under legacy encryption only (3DES).",
 } as const satisfies Record<`handover/${string}`, string>;
 

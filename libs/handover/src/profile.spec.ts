@@ -73,11 +73,22 @@ describe("Windows", () => {
     expect(text(".ps1")).toContain("-EapConfigXmlStream (New-EapConfiguration).EapConfigXmlStream");
   });
 
-  it("a gateway whose certificate does not prove its address is refused, and a certificate in IKE itself", async () => {
+  it("a certificate in IKE itself is the machine's (CLI-06)", async () => {
+    const { text, file, codes } = await made("windows", describedAs({ proposals: modest }));
+    const script = text(".ps1");
+    expect(script).toContain("-TunnelType Ikev2 -EncryptionLevel Required -AuthenticationMethod MachineCertificate");
+    expect(script).not.toContain("Eap");
+    expect(script.match(/Import-PfxCertificate .*/g)).toEqual([
+      "Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\LocalMachine\\My' -Password $passphrase | Out-Null",
+    ]);
+    expect(script).toMatch(/Set-VpnConnectionIPsecConfiguration -ConnectionName \$name .* -DHGroup Group14 -Force/);
+    expect(codes).toContain("handover/machine-certificate");
+    expect(script).not.toContain(PASSPHRASE);
+    expect(opened(file(".p12"), PASSPHRASE)).toContain("PRIVATE KEY");
+  });
+
+  it("a gateway whose certificate does not prove its address is refused", async () => {
     const gateway = { ...describedAs().gateway, provesAddress: false };
-    expect(await refusal("windows", describedAs({ proposals: modest }))).toMatchObject({
-      code: "handover/no-such-authentication",
-    });
     expect(await refusal("windows", withPassword({ proposals: modest, gateway }))).toMatchObject({
       code: "handover/identity-not-checked",
       field: "gateway.identity",
@@ -220,7 +231,8 @@ describe("all devices", () => {
   it("no file holds the key or its passphrase in clear", async () => {
     const key = Buffer.from(credential.privateKey);
     for (const device of DEVICES) {
-      const authentication = authenticationFor(device, ["certificate", "eap-tls"], true) ?? "certificate";
+      const authentication =
+        authenticationFor(device, ["certificate", "eap-tls"], { certificate: true, password: false }) ?? "certificate";
       const { profile } = await made(device, describedAs({ proposals: modest, authentication }));
       for (const { content } of profile.files) {
         expect(Buffer.from(content).includes(key.subarray(-40))).toBe(false);

@@ -1,6 +1,7 @@
 import type { Proposal } from "@sallyport/intent";
 import { authoritiesOf, type Description, rootOf } from "./description.js";
 import { powershell } from "./escape.js";
+import { note } from "./faults.js";
 import { base64, type Order, textFile, type Written } from "./order.js";
 
 const CIPHERS: Readonly<Record<string, string>> = {
@@ -32,7 +33,7 @@ function ipsec(ike: Proposal, esp: Proposal): readonly string[] {
 }
 
 const AUTHENTICATE: Readonly<Record<Description["authentication"], readonly string[]>> = {
-  certificate: [],
+  certificate: ["-AuthenticationMethod MachineCertificate"],
   "eap-tls": [
     "-AuthenticationMethod Eap",
     "-EapConfigXmlStream (New-EapConfiguration -Tls -UserCertificate).EapConfigXmlStream",
@@ -47,13 +48,15 @@ function imports({ description: d, pkcs12 }: Order): readonly string[] {
     return `Add-Authority ${powershell(base64(c.der))} '${store}'`;
   });
   if (!pkcs12) return authorities;
+  // IKE itself looks into the machine's store alone (CLI-06), EAP into the person's.
+  const store = d.authentication === "certificate" ? "LocalMachine" : "CurrentUser";
   return [
     ...authorities,
     "$file = [IO.Path]::GetTempFileName()",
     "try {",
     `  [IO.File]::WriteAllBytes($file, [Convert]::FromBase64String(${powershell(base64(pkcs12))}))`,
     "  $passphrase = Read-Host -AsSecureString -Prompt 'Passphrase of the certificate'",
-    `  Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\CurrentUser\\My' -Password $passphrase | Out-Null`,
+    `  Import-PfxCertificate -FilePath $file -CertStoreLocation 'Cert:\\${store}\\My' -Password $passphrase | Out-Null`,
     "} finally {",
     "  Remove-Item -LiteralPath $file",
     "}",
@@ -98,5 +101,8 @@ export function writeWindows(order: Order): Written {
   ];
   const script = textFile(`${slug}.ps1`, "text/plain; charset=utf-8", lines.join("\r\n"));
   if (!pkcs12) return { files: [script] };
-  return { files: [script, { name: `${slug}.p12`, mediaType: "application/x-pkcs12", content: pkcs12 }] };
+  return {
+    files: [script, { name: `${slug}.p12`, mediaType: "application/x-pkcs12", content: pkcs12 }],
+    notes: d.authentication === "certificate" ? [note("handover/machine-certificate")] : [],
+  };
 }

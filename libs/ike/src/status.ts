@@ -65,7 +65,7 @@ export interface IkeStatus {
   readonly remoteId: string | undefined;
   /** Subject of the peer's certificate. */
   readonly remoteCertificate: string | undefined;
-  /** Whom EAP has authenticated at this end. */
+  /** Whom EAP has authenticated at this end, or whose certificate it is when the peer names itself by the subject. */
   readonly user?: string | undefined;
   /** Name of the pre-shared key that the peer proved itself by in its first round, while the configuration names that (`RemoteAuth.keyIds`). */
   readonly keyId?: string | undefined;

@@ -61,6 +61,9 @@ interface OwnIdentity {
   readonly kind: KeyKind;
 }
 
+/** What it proves beside its subject. */
+const namesOf = ({ names }: Certificate) => [...names.email, ...names.dns.filter((name) => !name.includes("*"))];
+
 const isRoot = ({ subject, issuer }: Certificate) => subject.text === issuer.text;
 
 /** Certificates with the intermediates that intents name beside them. */
@@ -204,7 +207,8 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
   #told({ leaf, path }: VerifiedChain, trust: readonly TrustAnchor[]): PeerCertificate {
     const anchor = trust.find((t) => this.#fingerprints.get(t.ref) === path.at(-1)?.fingerprint)?.ref;
     const { subject, fingerprint } = leaf;
-    return { subject: subject.text, fingerprint, ...(anchor === undefined ? {} : { anchor }) };
+    const names = namesOf(leaf);
+    return { subject: subject.text, fingerprint, names, ...(anchor === undefined ? {} : { anchor }) };
   }
 
   /** Resolves when what can be learnt about revocations in the job's chain has been, or that took too long. */
@@ -258,7 +262,7 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     requireUsable(certificate, "ike", Date.now());
     this.#unrevoked({ leaf: certificate, path: this.#pathOf(certificates) });
     const { key, subject, fingerprint } = certificate;
-    return { publicKey: key, subject: subject.text, fingerprint };
+    return { publicKey: key, subject: subject.text, fingerprint, names: namesOf(certificate) };
   }
 
   /** To any anchor of this gateway; the leaf alone when there is no way to one. */

@@ -44,7 +44,7 @@ function ikeLines(sa: IkeStatus, now: number): string[] {
     `  IKEv2 ${sa.state}, ${side}, ${sa.localId ?? "?"} … ${sa.remoteId ?? "?"}, SPIs ${sa.spiInitiator}_i ${sa.spiResponder}_r`,
     `    ${sa.suite}${nat.length > 0 ? `, ${nat.join(", ")}` : ""}${sa.rekeyAt === undefined ? "" : `, rekey in ${duration(sa.rekeyAt - now)}`}`,
   ];
-  if (sa.user !== undefined) lines.push(`    the peer is ${sa.user} by EAP`);
+  if (sa.user !== undefined) lines.push(`    the peer is ${sa.user}`);
   if (sa.virtual) lines.push(virtualLine(sa.virtual));
   for (const child of sa.children) {
     const spi = (n: number) => n.toString(16).padStart(8, "0");

@@ -188,4 +188,6 @@ export interface PeerCertificate {
   readonly fingerprint: string;
   /** `TrustAnchor.ref` at which its path ends; absent where that is not told. */
   readonly anchor?: string;
+  /** Mailboxes and DNS names that it proves: who a caller is that names itself by the subject. */
+  readonly names?: readonly string[];
 }

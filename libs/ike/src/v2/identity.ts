@@ -78,7 +78,7 @@ export function identificationText(id: Identification): string {
   return `${kind}:${text ?? hex(id.data)}`;
 }
 
-/** Who is at the other end, as EAP has authenticated him or else as he calls himself in IKE. */
+/** Who is at the other end, as EAP or a certificate says or else as he calls himself in IKE. */
 export function whoIs({ user, remoteId }: Who): string {
   return user ?? (remoteId ? identificationText(remoteId) : "?");
 }

@@ -233,7 +233,7 @@ export interface IkeSa {
   subject: string | undefined;
   /** Fingerprints of the certificates by which the peer has proved itself. */
   certificates: readonly string[];
-  /** Whom EAP has authenticated. */
+  /** Whom EAP has authenticated, or whose certificate it is when the peer names itself by the subject. */
   user: string | undefined;
   /** The PPK that is in its keys, as text (RFC 8784). */
   ppk: string | undefined;

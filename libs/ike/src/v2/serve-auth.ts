@@ -40,6 +40,7 @@ import { eapOf, openEap, takeEap } from "./serve-eap.js";
 import { isNamed, passedOver, refuse, refuseProven } from "./serve-refuse.js";
 import type { Turn } from "./turn.js";
 import { refusedFurther } from "./unique.js";
+import { userCertified } from "./users.js";
 import { answerWindow } from "./window.js";
 
 /** Configurations whose trust anchors one chain is held against. */
@@ -252,8 +253,9 @@ function only(peers: readonly PeerConfig[]): PeerConfig | undefined {
 
 export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, outcome: Outcome): void {
   if (outcome.ok) {
-    provedBy(sa, roundOf(sa, serving.peer), outcome.crypto as CryptoResults["verify"]);
-    proven(turn, sa, serving);
+    const certificate = outcome.crypto as CryptoResults["verify"];
+    provedBy(sa, roundOf(sa, serving.peer), certificate);
+    proven(turn, sa, serving, certificate.names);
     return;
   }
   const { id, payloads, others } = serving;
@@ -262,8 +264,8 @@ export function serveAuthVerified(turn: Turn, sa: IkeSa, serving: AuthServing, o
   }
 }
 
-/** The initiator is who it says, as far as this round goes: now our own proof. */
-function proven(turn: Turn, sa: IkeSa, { peer, ppk, id, payloads }: AuthServing): void {
+/** The initiator is who it says, or whom its certificate names, as far as this round goes: now our own proof. */
+function proven(turn: Turn, sa: IkeSa, { peer, ppk, id, payloads }: AuthServing, names?: readonly string[]): void {
   const state = turn.core.peers.get(peer.id);
   if (!state) {
     refuse(turn, sa, undefined, id, fault("ike/not-configured", "the peer was removed meanwhile"));
@@ -271,7 +273,9 @@ function proven(turn: Turn, sa: IkeSa, { peer, ppk, id, payloads }: AuthServing)
   }
   sa.peer = state.config;
   sa.remoteId = id;
-  changeProving(sa, { proven: [...handshakeOf(sa).proving.proven, identificationText(id)] });
+  const certified = userCertified(sa, names);
+  sa.user ??= certified;
+  changeProving(sa, { proven: [...handshakeOf(sa).proving.proven, certified ?? identificationText(id)] });
   takePpk(sa, peer, ppk);
   if (counted(turn, sa, sa.peer, payloads)) answerRound(turn, sa, []);
 }

@@ -18,6 +18,13 @@ type VerifyJob = Extract<CryptoJob, { kind: "verify" }>;
 
 const distrust = (message: string) => new Fault("sim/untrusted", message, { retry: false, expose: true });
 
+interface SimCertificate {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly names: readonly string[];
+  readonly key: string;
+}
+
 export type SimKeyType = "rsa" | "p256" | "p384" | "p521" | "ed25519";
 
 function newKeys(type: SimKeyType): { privateKey: KeyObject; publicKey: KeyObject } {
@@ -46,13 +53,13 @@ export class SimKeys implements CryptoKeys {
     return key;
   }
 
-  /** A credential for `identity`, issued by `issuer`. */
-  issue(issuer: string, identity: Identity, type: SimKeyType = "p256"): LocalAuth {
+  /** A credential for `identity`, issued by `issuer`; its certificate proves `names` too. */
+  issue(issuer: string, identity: Identity, type: SimKeyType = "p256", names: readonly string[] = []): LocalAuth {
     const { privateKey, publicKey } = newKeys(type);
     const key = `key-${this.#private.size + 1}`;
     this.#private.set(key, privateKey);
     const subject = identificationText(toIdentification(identity));
-    const text = JSON.stringify({ issuer, subject, key: publicKey.export({ format: "pem", type: "spki" }) });
+    const text = JSON.stringify({ issuer, subject, names, key: publicKey.export({ format: "pem", type: "spki" }) });
     const kind: KeyKind = keyKind(privateKey);
     const chain = [new TextEncoder().encode(text)];
     const credential = { key, keyKind: kind, chain, authorities: [anchor(issuer).keyHash], subject: identity };
@@ -62,7 +69,7 @@ export class SimKeys implements CryptoKeys {
   verifyChain({ certificates, trust, pinned, peer, identity }: VerifyJob): PeerCertificate & { publicKey: KeyObject } {
     const [leaf] = certificates;
     if (!leaf) throw distrust("the peer sent no certificate");
-    const read = JSON.parse(new TextDecoder().decode(leaf)) as { issuer: string; subject: string; key: string };
+    const read = JSON.parse(new TextDecoder().decode(leaf)) as SimCertificate;
     const fingerprint = createHash("sha256").update(leaf).digest("hex");
     if (pinned?.length) return { publicKey: createPublicKey(read.key), subject: read.subject, fingerprint };
     if (!trust.some((t) => t.ref === read.issuer)) throw distrust(`"${read.issuer}" is no trust anchor`);
@@ -76,6 +83,7 @@ export class SimKeys implements CryptoKeys {
       subject: read.subject,
       fingerprint,
       anchor: read.issuer,
+      names: read.names,
     };
   }
 }

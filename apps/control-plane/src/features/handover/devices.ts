@@ -7,6 +7,7 @@ import {
   makePkcs12,
   makeProfile,
   type Profile,
+  type Proofs,
   requireProfile,
 } from "@sallyport/handover";
 import type { Access } from "./access.service.js";
@@ -26,6 +27,8 @@ export interface Caller {
   readonly id: string;
   readonly name: string;
   readonly username: string;
+  /** Null: he has no password. */
+  readonly passwordSetAt: Date | null;
 }
 
 /** @throws handover/not-a-user, handover/no-such-authentication */
@@ -50,20 +53,23 @@ export function describeFor(
     name: `${organization} ${service}`,
     ...{ organization, gateway, proposals, person },
     ...told,
-    authentication: methodFor(choice, access, credential !== undefined),
+    authentication: methodFor(choice, access, {
+      certificate: credential !== undefined,
+      password: person.passwordSetAt !== null,
+    }),
     credential,
   };
 }
 
-function methodFor(choice: Choice, { methods, service }: Access, hasCertificate: boolean) {
+function methodFor(choice: Choice, { methods, service }: Access, proofs: Proofs) {
   const device = isKeyAlone(choice) ? "swanctl" : choice;
-  const method = authenticationFor(device, methods, hasCertificate);
+  const method = authenticationFor(device, methods, proofs);
   if (method) return method;
-  const how = hasCertificate ? "a certificate" : "a password";
+  const how = proofs.certificate ? "a certificate" : "a password";
   throw handoverFault("handover/not-offered", `${choice} cannot prove a person by ${how} to ${service}`, {
     field: "device",
     value: choice,
-    expected: `a device that can do one of ${methods.join(", ")} ${hasCertificate ? "with" : "without"} a certificate`,
+    expected: `a device that can do one of ${methods.join(", ")} ${proofs.certificate ? "with" : "without"} a certificate`,
   });
 }
 

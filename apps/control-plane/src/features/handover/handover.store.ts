@@ -3,12 +3,13 @@ import { Database, type Tx } from "../../platform/database/database.js";
 import { ANY_ORGANIZATION } from "../../platform/database/tenancy-guard.js";
 import { type PageRequest, pageQuery } from "../../platform/graphql/connection.js";
 import type { Handover, HandoverProfile, Prisma } from "../../platform/prisma/generated/client.js";
+import type { Caller } from "./devices.js";
 
 /** A hand-over with what its page shows. */
 export type ShownHandover = Handover & {
   readonly organization: { readonly name: string };
   readonly remoteAccess: { readonly name: string };
-  readonly roadWarrior: { readonly id: string; readonly name: string; readonly username: string };
+  readonly roadWarrior: Caller;
   readonly certificate: { readonly revokedAt: Date | null } | null;
 };
 
@@ -53,7 +54,7 @@ export abstract class HandoverStore {
 const SHOWN = {
   organization: { select: { name: true } },
   remoteAccess: { select: { name: true } },
-  roadWarrior: { select: { id: true, name: true, username: true } },
+  roadWarrior: { select: { id: true, name: true, username: true, passwordSetAt: true } },
   certificate: { select: { revokedAt: true } },
 } as const;
 
