@@ -19,10 +19,13 @@ import { scenario } from "./scenario.js";
 
 let authority: Authority;
 let own: Credential;
+/** Of a machine of Ann's, which has a name of its own too. */
+let machine: Credential;
 let gateway: Agent;
 let ann: Strongswan;
 let guest: Strongswan;
 
+const MACHINE = "laptop.example.org";
 const lab = new Lab(TOPOLOGY);
 const device = (
   namespace: string,
@@ -40,15 +43,23 @@ const device = (
       { type: "EAP", owners: [mailbox("ann")], secret: PASSWORDS.ann },
     ],
     connections: [caller(person, to, from), ...more],
-    settings: { install_virtual_ip: "yes" },
+    ...(person === "guest" && { privateKeys: [machine.privateKey] }),
+    // The guest's device is older than RFC 7427.
+    settings: { install_virtual_ip: "yes", signature_authentication: person === "guest" ? "no" : "yes" },
   });
 
 lab.forFile(async () => {
   authority = await createAuthority("Remote access lab", "rsa");
   own = await authority.issue(GATEWAY, "rsa");
+  machine = await authority.issue([MACHINE, mailbox("ann")], "rsa");
   [ann, guest] = await Promise.all([
     device(NS.ann, "ann", PASSWORDS.ann, "192.0.2.1", "192.0.2.2"),
-    device(NS.guest, "guest", PASSWORDS.guest, "192.0.2.5", "192.0.2.6", ...GREEDY),
+    device(NS.guest, "guest", PASSWORDS.guest, "192.0.2.5", "192.0.2.6", ...GREEDY, {
+      ...GUEST,
+      name: "machine",
+      local: { auth: "pubkey", certificate: machine.certificate },
+      children: [{ name: "machine-all", remoteTs: ["10.1.0.0/16"], proposals: ["aes256gcm16"] }],
+    }),
   ]);
   gateway = await lab.agent(NS.gateway, { credential: own, intent: intentOf(authority, own) });
 });
@@ -202,10 +213,29 @@ describe("remote access as the control plane compiles it", () => {
     );
   }
 
+  scenario(
+    { proves: [7, 8], role: "responder" },
+    "lets a machine in that calls itself by its certificate's subject, as the person whom the certificate names (CLI-06)",
+    async () => {
+      await guest.terminate({ ike: "home" }).catch(() => undefined);
+      await gateway.change({ intent: { ...intentOf(authority, own, ["ann"], ["certificate"]), revision: 5 } });
+      await eventually("whoever came by another way is out", async () => (await users()).length === 0 || undefined);
+      await guest.initiate("machine-all");
+      const established = (await connection()).sas.filter((sa) => sa.state === "established");
+      expect(established).toMatchObject([{ user: mailbox("ann"), remoteId: `CN=${MACHINE}` }]);
+      const [sa] = await guest.listSas("machine");
+      expect(sa).toMatchObject({ localVips: ["10.9.0.200"], localId: `CN=${MACHINE}` });
+      expect(sa?.children.flatMap((c) => c.remoteTs)).toEqual(["10.1.0.0/16"]);
+      await reaches(NS.guest, "10.9.0.200", BEHIND.office);
+      await guest.terminate({ ike: "machine" });
+    },
+    40_000,
+  );
+
   describe("by a certificate and then a password (RFC 4739)", () => {
     const wanted = { proves: [7, 8, 32], role: "responder" } as const;
     let folder: string;
-    let revision = 5;
+    let revision = 6;
     beforeAll(async () => {
       folder = await mkdtemp(path.join(tmpdir(), "sallyport-swanctl-"));
     });

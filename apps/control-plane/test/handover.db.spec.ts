@@ -199,6 +199,43 @@ describe("a link without a key", () => {
   });
 });
 
+describe("how a device proves the person", () => {
+  const serve = (...methods: string[]) =>
+    cp.get("mutation ($input: UpdateRemoteAccessInput!) { updateRemoteAccess(input: $input) { id } }", {
+      input: { id: ids.service, methods },
+    });
+  /** The first file of what a device gets. */
+  async function profile(device: string, more: object): Promise<string> {
+    const { link } = await made({ ...more, devices: [device.toUpperCase()] });
+    const ann = new Visitor(link);
+    await ann.choose(device);
+    const [at = ""] = [...(await ann.get()).text.matchAll(/href="([^"]+\/files\/0\/[^"]+)"/g)].map(
+      (m) => m[1] as string,
+    );
+    return (await ann.file(at)).toString();
+  }
+  const windows = async (more: object) =>
+    (await profile("windows", more)).match(/MachineCertificate|-Tls|\(New-EapConfiguration\)|LocalMachine\\My/g);
+  const swanctl = async () =>
+    [...(await profile("swanctl", certificate())).matchAll(/ auth = "([^"]+)"/g)].map((m) => m[1]);
+
+  test("Windows: by EAP-TLS, else by a certificate of the machine's, and by a password without one (CLI-06)", async () => {
+    await serve("CERTIFICATE", "EAP_TLS", "EAP_MSCHAPV2");
+    expect(await windows(certificate())).toEqual(["-Tls"]);
+    await serve("CERTIFICATE", "EAP_MSCHAPV2");
+    expect(await windows(certificate())).toEqual(["LocalMachine\\My", "MachineCertificate"]);
+    expect(await windows({})).toEqual(["(New-EapConfiguration)"]);
+  });
+
+  test("by a certificate and a password where there are both", async () => {
+    await serve("CERTIFICATE", "CERTIFICATE_AND_EAP_MSCHAPV2");
+    expect(await swanctl()).toEqual(["pubkey", "pubkey"]);
+    await cp.get("mutation ($id: ID!) { setRoadWarriorPassword(id: $id) { password } }", { id: ids.ann });
+    expect(await swanctl()).toEqual(["pubkey", "eap-mschapv2", "pubkey"]);
+    await serve("CERTIFICATE", "EAP_TLS", "EAP_MSCHAPV2");
+  });
+});
+
 describe("what is refused", () => {
   test.each([
     ["a person whom the service does not let in", () => ({ roadWarriorId: ids.stranger }), "handover/not-a-user"],
