@@ -9,7 +9,7 @@ export class LeaseType {
   @Field({ description: "The virtual address." })
   address!: string;
 
-  @Field({ description: "Who holds it: whom EAP authenticated, or the identity in IKE." })
+  @Field({ description: "Who holds it: whom EAP authenticated or whose certificate it was, or the identity in IKE." })
   identity!: string;
 
   @Field({ description: "The address and UDP port from which the holder speaks, or spoke last." })

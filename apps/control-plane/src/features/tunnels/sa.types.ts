@@ -98,7 +98,11 @@ export class IkeSaType {
   @Field({ description: "How the other end proved to be named." })
   remoteIdentity!: string;
 
-  @Field(() => String, { nullable: true, description: "Whom EAP has authenticated at this end; null: nobody." })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Whom EAP has authenticated at this end, or whose certificate it is where the peer calls itself by the subject; null: see `remoteIdentity`.",
+  })
   user!: string | null;
 
   @Field(() => [String], { description: "Virtual addresses that the other end gave to this one." })
