@@ -168,12 +168,27 @@ it("a renewal waits for its window, unless the certificate is about to expire", 
   const sinceOpening = (Date.parse(updated.renewAt) - opening) % 86_400_000;
   expect(sinceOpening >= 0 && sinceOpening < 3_600_000).toBe(true);
   const due = () => rows("UPDATE acme_certificates SET renew_at = now() - interval '1 second' WHERE id = $1", id);
+  const moved = async () => {
+    await due();
+    await renewals().tick();
+    return (await lab.certificateState(id))?.renewAt;
+  };
   const orders = async () => (await lab.certificateState(id))?.orders.length;
-  await due();
-  await renewals().tick();
+  expect(await moved()).toBe(new Date(opening).toISOString());
+  // Without one of its own, in those of the gateway's site.
+  const ofSite = new Date(opening + 3_600_000).toISOString();
+  const [site] = await rows("SELECT site_id AS id FROM gateways WHERE id = $1", made.id);
+  await lab.plane.get(
+    `mutation ($own: UpdateAcmeCertificateInput!, $site: SetMaintenanceWindowsInput!) {
+      updateAcmeCertificate(input: $own) { id } setMaintenanceWindows(input: $site) { id } }`,
+    {
+      own: { id, renewalWindow: null },
+      site: { siteId: site?.id, windows: [{ from: ofSite.slice(11, 16), minutes: 60 }] },
+    },
+  );
+  expect(await moved()).toBe(ofSite);
   expect(await orders()).toBe(1);
-  expect((await lab.certificateState(id))?.renewAt).toBe(new Date(opening).toISOString());
-  await begun(id, 2, new Date(opening + 1_000));
+  await begun(id, 2, new Date(opening + 3_601_000));
   await lab.ended(id);
   await rows("UPDATE certificates SET not_before = now() - interval '80 days', not_after = now() + interval '20 days'");
   await due();

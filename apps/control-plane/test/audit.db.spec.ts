@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { GraphQLSchemaHost } from "@nestjs/graphql";
 import { WakeUpBus } from "../src/platform/bus/bus.js";
+import { rolloutMutations } from "./audited-rollouts.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -358,6 +359,7 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
       current: world.password,
       next: GIVEN_PASSWORD,
     }),
+  ...rolloutMutations(() => cp, world),
 };
 
 describe("every mutation leaves an audit entry", () => {
@@ -380,13 +382,12 @@ describe("every mutation leaves an audit entry", () => {
   test("and none of them holds a secret", async () => {
     const text = JSON.stringify(await query(cp.connection, "SELECT row_to_json(a)::text FROM audit_entries a"));
     const keys = [world.importedKey, world.certificate.privateKey as string];
-    const links = [world.handoverLink.slice(-40)];
     const secrets = [
       PSK,
       BINDING_KEY,
       TSIG_KEY,
       world.token,
-      ...links,
+      world.handoverLink.slice(-40),
       GIVEN_PASSWORD,
       world.password,
       world.hub.enrolment.token,

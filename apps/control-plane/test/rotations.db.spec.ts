@@ -190,6 +190,38 @@ test("all of them go in batches, and stop at the first failure until somebody re
   for (const { key } of world.tunnels) await settled(key);
 });
 
+test("without a window of its own, a rotation begins in those of its tunnels' sites", async () => {
+  const before = await settled();
+  const windows = async (siteId: unknown, hours: readonly object[]) =>
+    world.cp.get("mutation ($input: SetMaintenanceWindowsInput!) { setMaintenanceWindows(input: $input) { id } }", {
+      input: { siteId, windows: hours },
+    });
+  const [site] = await query(world.cp.connection, "SELECT site_id AS id FROM gateways WHERE id = $1", [first().left]);
+  // Its next one is hours away.
+  const from = new Date(Date.now() + 3 * 3_600_000).toISOString().slice(11, 16);
+  await windows(site?.id, [{ from, minutes: 60 }]);
+  const everyMinute = { from: "00:00", minutes: 1_440 };
+  const own = await world.rotate({ ...one(), window: everyMinute, hold: true });
+  const { id } = await world.rotate({ tunnelIds: world.tunnels.slice(1).map((t) => t.id), batch: 2 });
+  await world.turn();
+  // The other tunnels have other sites.
+  expect((await world.shown(id)).progress).toMatchObject({ running: 2 });
+  expect(await world.finish(id)).toMatchObject({ state: "DONE" });
+  await world.steer("resume", own.id);
+  await world.turn();
+  expect((await world.shown(own.id)).progress).toMatchObject({ running: 1 });
+  expect(await world.finish(own.id)).toMatchObject({ state: "DONE" });
+  const between = await settled();
+  expect(between).not.toBe(before);
+
+  const waiting = await world.rotate(one());
+  await world.turn();
+  expect((await world.shown(waiting.id)).progress).toMatchObject({ pending: 1 });
+  await windows(site?.id, []);
+  expect(await world.finish(waiting.id)).toMatchObject({ state: "DONE" });
+  expect(await settled()).not.toBe(between);
+});
+
 test("whoever subscribes sees where it stands, each step and that it is over", async () => {
   const { id } = await world.rotate({ ...one(), hold: true });
   const of = (rotation: string) =>

@@ -4,6 +4,7 @@ import { AuditModule } from "../audit/audit.module.js";
 import { DnsZonesModule } from "../dns-zones/dns-zones.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
+import { MaintenanceModule } from "../maintenance/maintenance.module.js";
 import { ReportedSas } from "../rotations/reported-sas.js";
 import { AccountJob } from "./account.job.js";
 import { AcmeAccountService } from "./account.service.js";
@@ -17,7 +18,7 @@ import { RenewalService } from "./renewal.service.js";
 import { AcmeScheduler } from "./scheduler.js";
 
 @Module({
-  imports: [AgentsModule, AuditModule, DnsZonesModule, EventsModule, IntentsModule],
+  imports: [AgentsModule, AuditModule, DnsZonesModule, EventsModule, IntentsModule, MaintenanceModule],
   providers: [
     AccountJob,
     AcmeAccountResolver,

@@ -6,8 +6,8 @@ import type { AcmeAccount, AcmeCertificate, AcmeOrder } from "../../platform/pri
 import type { TenantContext } from "../../platform/tenancy.js";
 import { shownCertificate } from "../certificates/holder.resolver.js";
 import { CertificateType } from "../certificates/holder.types.js";
-import { shownWindow, windowOf } from "../rotations/window.js";
-import { MaintenanceWindowType } from "../rotations/window.types.js";
+import { shownWindow, windowOf } from "../maintenance/window.js";
+import { MaintenanceWindowType } from "../maintenance/window.types.js";
 import { AcmeAccountService } from "./account.service.js";
 import {
   AcmeAccountConnection,

@@ -4,7 +4,7 @@ import { connectionType } from "../../platform/graphql/connection.js";
 import { AcmeAccountState, AcmeChallenge, AcmeOrderState } from "../../platform/prisma/generated/enums.js";
 import { CertificateType } from "../certificates/holder.types.js";
 import { KeyTypeName } from "../certificates/key-type.js";
-import { MaintenanceWindowInput } from "../rotations/window.types.js";
+import { MaintenanceWindowInput } from "../maintenance/window.types.js";
 
 registerEnumType(AcmeAccountState, {
   name: "AcmeAccountState",

@@ -15,7 +15,16 @@ import { checkCount } from "../certificates/request-input.js";
 import { DnsZoneService } from "../dns-zones/dns-zone.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { IntentService } from "../intents/intent.service.js";
-import { checkWindow, movedInto, shownWindow, type WindowInput, windowColumns, windowOf } from "../rotations/window.js";
+import { SiteWindows } from "../maintenance/site-windows.js";
+import {
+  checkWindow,
+  movedInto,
+  placesOf,
+  shownWindow,
+  type WindowInput,
+  windowColumns,
+  windowOf,
+} from "../maintenance/window.js";
 import { AcmeAccountService } from "./account.service.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ORDER } from "./jobs.js";
@@ -64,6 +73,7 @@ export class AcmeCertificateService {
     private readonly intents: IntentService,
     private readonly outbox: Outbox,
     private readonly zones: DnsZoneService,
+    private readonly windows: SiteWindows,
   ) {}
 
   /** Begins an order. A gateway that has such a certificate shows it until the new one is there. */
@@ -120,9 +130,10 @@ export class AcmeCertificateService {
       const current = (await this.current({ organizationId }, [id])).get(id);
       const columns = input.renewalWindow === undefined ? before : windowColumns(window ?? undefined);
       const { windowDays, windowFrom, windowMinutes, windowZone } = columns;
+      const places = placesOf(columns, await this.windows.placesOf(organizationId, before.gatewayId, tx));
       const data = {
         ...{ windowDays, windowFrom, windowMinutes, windowZone, ...announce },
-        renewAt: renewAt && current ? movedInto(columns, renewAt, pressingTime(current)) : renewAt,
+        renewAt: renewAt && current ? movedInto(places, renewAt, pressingTime(current)) : renewAt,
       };
       const after = await tx.acmeCertificate.update({ where: { organizationId, id }, data });
       const target = { kind: "acmeCertificate", id };

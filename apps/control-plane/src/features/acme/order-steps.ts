@@ -9,7 +9,8 @@ import { AgentCommands } from "../agents/agent-commands.service.js";
 import { DnsRecordService } from "../dns-zones/dns-record.service.js";
 import { recordName } from "../dns-zones/record-name.js";
 import { EventService } from "../events/event.service.js";
-import { movedInto } from "../rotations/window.js";
+import { SiteWindows } from "../maintenance/site-windows.js";
+import { movedInto, placesOf } from "../maintenance/window.js";
 import { AcmeAccountService } from "./account.service.js";
 import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
@@ -42,6 +43,7 @@ export class OrderSteps {
     private readonly events: EventService,
     private readonly keys: AnnouncedKeys,
     private readonly records: DnsRecordService,
+    private readonly windows: SiteWindows,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -201,10 +203,11 @@ export class OrderSteps {
         },
       }));
     const now = new Date();
+    const places = placesOf(acmeCertificate, await this.windows.placesOf(organizationId, gatewayId, tx));
     await tx.acmeCertificate.update({
       where: { organizationId, id: acmeCertificateId },
       data: {
-        renewAt: movedInto(acmeCertificate, renewalTime(certificate), pressingTime(certificate)),
+        renewAt: movedInto(places, renewalTime(certificate), pressingTime(certificate)),
         askAt: now,
         alertAt: alertTime(certificate, now) ?? null,
       },

@@ -16,7 +16,8 @@ import { Outbox } from "../../platform/outbox/outbox.js";
 import { Periodic } from "../../platform/periodic.js";
 import type { Certificate } from "../../platform/prisma/generated/client.js";
 import { EventService } from "../events/event.service.js";
-import { movedInto } from "../rotations/window.js";
+import { SiteWindows } from "../maintenance/site-windows.js";
+import { movedInto, placesOf } from "../maintenance/window.js";
 import { AcmeCertificateService } from "./certificate.service.js";
 import { ASK_RENEWAL, type AskRenewal } from "./jobs.js";
 import { renewalInfo } from "./renewal-info.js";
@@ -50,6 +51,7 @@ export class RenewalService
     private readonly events: EventService,
     private readonly outbox: Outbox,
     private readonly jobs: Jobs,
+    private readonly windows: SiteWindows,
   ) {
     this.#periodic = new Periodic(() => this.tick(), log);
   }
@@ -104,7 +106,8 @@ export class RenewalService
     if (enrolledAt && newest && enrolledAt > newest.createdAt) return undefined;
     const current = await this.#current(tx, organizationId, id);
     if (current === undefined) return undefined;
-    const begin = movedInto(row, now, pressingTime(current));
+    const places = placesOf(row, await this.windows.placesOf(organizationId, row.gatewayId, tx));
+    const begin = movedInto(places, now, pressingTime(current));
     return begin <= now ? undefined : begin;
   }
 
@@ -184,7 +187,8 @@ export class RenewalService
     const now = Date.now();
     const askAt = info === undefined ? null : new Date(now + info.askAgainMs);
     const certificate = { ...current, fingerprint: leaf.fingerprint };
-    const renewAt = info && movedInto(row, suggestedTime(certificate, info.window), pressingTime(current));
+    const places = placesOf(row, await this.windows.placesOf(organizationId, row.gatewayId));
+    const renewAt = info && movedInto(places, suggestedTime(certificate, info.window), pressingTime(current));
     // An order that came to nothing has a time of its own.
     const recent = await this.database.client.acmeOrder.findFirst({
       where: {

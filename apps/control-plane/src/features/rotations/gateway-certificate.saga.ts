@@ -67,6 +67,11 @@ export class GatewayCertificateSaga implements Saga {
     private readonly sas: ReportedSas,
   ) {}
 
+  /** Its peers take both certificates all along: the gateway's own site is the one that counts. */
+  async gateways(_: string, subjectIds: readonly string[]) {
+    return new Map(subjectIds.map((id) => [id, [id]]));
+  }
+
   async tunnels(subject: Subject): Promise<readonly string[]> {
     return (await this.#tunnels(subject)).map(({ tunnel }) => tunnel.name);
   }

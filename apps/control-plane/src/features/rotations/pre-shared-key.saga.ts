@@ -73,6 +73,15 @@ export class PreSharedKeySaga implements Saga {
     private readonly sas: ReportedSas,
   ) {}
 
+  async gateways(organizationId: string, subjectIds: readonly string[]) {
+    const where = { organizationId, id: { in: [...subjectIds] } };
+    const select = { id: true, leftGatewayId: true, rightGatewayId: true } as const;
+    const rows = await this.database.client.tunnel.findMany({ where, select });
+    return new Map(
+      rows.map(({ id, leftGatewayId: left, rightGatewayId: right }) => [id, right ? [left, right] : [left]]),
+    );
+  }
+
   async tunnels({ name }: Subject): Promise<readonly string[]> {
     return [name];
   }

@@ -9,13 +9,14 @@ import { Jobs } from "../../platform/outbox/jobs.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
 import type { Rotation, RotationItem } from "../../platform/prisma/generated/client.js";
 import { EventService } from "../events/event.service.js";
+import { SiteWindows } from "../maintenance/site-windows.js";
+import { placesOf, placesOpenAt } from "../maintenance/window.js";
 import { fault } from "./faults.js";
 import { ADVANCE_ROTATION, type AdvanceRotation } from "./jobs.js";
 import { type Held, RotationStore } from "./rotation.store.js";
 import { RotationStarter } from "./rotation-starter.js";
 import { type Guard, isHeldBack, type Saga, type SagaStep, stepAfter, stepOf } from "./saga.js";
 import { Sagas } from "./sagas.js";
-import { isOpen, windowOf } from "./window.js";
 
 /** What is waited for is looked at so often. */
 const LOOK_MS = 500;
@@ -43,6 +44,7 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit,
     private readonly bus: WakeUpBus,
     private readonly jobs: Jobs,
     private readonly starter: RotationStarter,
+    private readonly windows: SiteWindows,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -112,29 +114,46 @@ export class RotationDriver implements JobRunner<AdvanceRotation>, OnModuleInit,
     const open = await this.store.openItems(rotation);
     const running = open.filter((item) => item.state === "RUNNING");
     const pending = open.filter((item) => item.state === "PENDING");
-    if (state === "ABORTING") await this.#skip(pending, "aborted before its turn");
-    else running.push(...(await this.#begin(rotation, pending, rotation.batch - running.length)));
+    let isClosed = false;
+    if (state === "ABORTING") {
+      await this.#skip(pending, "aborted before its turn");
+    } else if (running.length < rotation.batch) {
+      const startable = await this.#startable(rotation, saga, pending);
+      isClosed = startable.length === 0;
+      running.push(...(await this.#begin(rotation, startable.slice(0, rotation.batch - running.length))));
+    }
     for (const item of running) {
       const failed = await this.#drive(rotation, saga, item);
       if (failed) return this.#fail(rotation, item, failed);
     }
     const left = await this.store.openItems(rotation);
     if (left.length === 0) return this.#finish(rotation);
-    return (
-      Date.now() + (left.some((item) => item.state === "RUNNING") ? LOOK_MS : this.#isOpen(rotation) ? 0 : WINDOW_MS)
-    );
+    return Date.now() + (left.some((item) => item.state === "RUNNING") ? LOOK_MS : isClosed ? WINDOW_MS : 0);
   }
 
-  #isOpen(rotation: Rotation): boolean {
-    const window = windowOf(rotation);
-    return window === undefined || isOpen(window, new Date());
+  /** Those whose window is open: the rotation's own, or else those of the sites whose tunnels they touch. */
+  async #startable(rotation: Rotation, saga: Saga, pending: readonly RotationItem[]): Promise<RotationItem[]> {
+    if (pending.length === 0) return [];
+    const { organizationId } = rotation;
+    const ofSites = await this.windows.ofGateways(organizationId);
+    const subjects = pending.map((item) => item.subjectId);
+    const touched = ofSites.size > 0 ? await saga.gateways?.(organizationId, subjects) : undefined;
+    const now = new Date();
+    return pending.filter(({ subjectId }) => {
+      const gateways = touched?.get(subjectId) ?? [];
+      const places = placesOf(
+        rotation,
+        gateways.map((id) => ofSites.get(id) ?? []),
+      );
+      return placesOpenAt(places, now) <= now;
+    });
   }
 
-  async #begin(rotation: Rotation, pending: readonly RotationItem[], room: number): Promise<RotationItem[]> {
-    if (room <= 0 || pending.length === 0 || !this.#isOpen(rotation)) return [];
+  async #begin(rotation: Rotation, startable: readonly RotationItem[]): Promise<RotationItem[]> {
+    if (startable.length === 0) return [];
     const now = new Date();
     const begun: RotationItem[] = [];
-    for (const item of pending.slice(0, room)) {
+    for (const item of startable) {
       const data = { state: "RUNNING", startedAt: now, stepAt: now } as const;
       const row = await this.store.change(item, data, { itemId: item.id, what: "begun" });
       if (row) begun.push(row);

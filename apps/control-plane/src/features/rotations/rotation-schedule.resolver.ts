@@ -3,10 +3,10 @@ import { Allow, Tenant } from "../../platform/auth/allow.js";
 import { listComplexity } from "../../platform/graphql/connection.js";
 import type { RotationSchedule } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
+import { shownWindow, windowOf } from "../maintenance/window.js";
+import { MaintenanceWindowType } from "../maintenance/window.types.js";
 import { RotationScheduleService } from "./rotation-schedule.service.js";
 import { CreateRotationScheduleInput, RotationScheduleType } from "./rotation-schedule.types.js";
-import { shownWindow, windowOf } from "./window.js";
-import { MaintenanceWindowType } from "./window.types.js";
 
 @Resolver(() => RotationScheduleType)
 export class RotationScheduleResolver {

@@ -7,9 +7,9 @@ import type { RotationSchedule } from "../../platform/prisma/generated/client.js
 import type { RotationKind } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
+import type { WindowInput } from "../maintenance/window.js";
 import { fault } from "./faults.js";
 import { bounded, checked } from "./rotation.service.js";
-import type { WindowInput } from "./window.js";
 
 export interface ScheduleInput {
   readonly kind: RotationKind;

@@ -1,6 +1,6 @@
 import { Field, ID, InputType, Int, ObjectType } from "@nestjs/graphql";
 import { RotationKind } from "../../platform/prisma/generated/enums.js";
-import { MaintenanceWindowInput } from "./window.types.js";
+import { MaintenanceWindowInput } from "../maintenance/window.types.js";
 
 @ObjectType("RotationSchedule", { description: "Rotations of everything of a kind that begin by themselves." })
 export class RotationScheduleType {
@@ -46,6 +46,9 @@ export class CreateRotationScheduleInput {
   @Field(() => Int, { defaultValue: 600, description: "Seconds within which a step has to be confirmed, up to a day." })
   patienceSeconds!: number;
 
-  @Field(() => MaintenanceWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
+  @Field(() => MaintenanceWindowInput, {
+    nullable: true,
+    description: "When items may begin; absent: in the windows of the sites whose tunnels they touch.",
+  })
   window?: MaintenanceWindowInput | null;
 }

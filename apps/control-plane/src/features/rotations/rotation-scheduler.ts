@@ -8,10 +8,10 @@ import { Periodic } from "../../platform/periodic.js";
 import type { RotationSchedule } from "../../platform/prisma/generated/client.js";
 import { systemContext } from "../../platform/tenancy.js";
 import { EventService } from "../events/event.service.js";
+import { shownWindow, windowOf } from "../maintenance/window.js";
 import { fault } from "./faults.js";
 import { Rotatables } from "./rotatables.js";
 import { nextTime } from "./rotation-schedule.service.js";
-import { shownWindow, windowOf } from "./window.js";
 
 const EVERY_MS = 30_000;
 /** Schedules of one turn. */

@@ -8,11 +8,11 @@ import type { Rotation, RotationEvent, RotationItem } from "../../platform/prism
 import type { RotationItemState, RotationKind, RotationState } from "../../platform/prisma/generated/enums.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
+import { checkWindow, type WindowInput, windowColumns } from "../maintenance/window.js";
 import { fault } from "./faults.js";
 import { RotationStore } from "./rotation.store.js";
 import { type NewItem, RotationStarter } from "./rotation-starter.js";
 import { Sagas } from "./sagas.js";
-import { checkWindow, type WindowInput, windowColumns } from "./window.js";
 
 /** What operators say of any rotation. */
 export interface RotationInput {

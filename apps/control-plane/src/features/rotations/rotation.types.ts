@@ -1,8 +1,8 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs/graphql";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { RotationItemState, RotationKind, RotationState } from "../../platform/prisma/generated/enums.js";
+import { MaintenanceWindowInput } from "../maintenance/window.types.js";
 import type { StepImpact } from "./saga.js";
-import { MaintenanceWindowInput } from "./window.types.js";
 
 registerEnumType(RotationKind, {
   name: "RotationKind",
@@ -206,7 +206,10 @@ export class RotationInput {
   @Field(() => Date, { nullable: true, description: "Not before; absent: at once." })
   startAt?: Date | null;
 
-  @Field(() => MaintenanceWindowInput, { nullable: true, description: "When items may begin; absent: at any time." })
+  @Field(() => MaintenanceWindowInput, {
+    nullable: true,
+    description: "When items may begin; absent: in the windows of the sites whose tunnels they touch.",
+  })
   window?: MaintenanceWindowInput | null;
 }
 

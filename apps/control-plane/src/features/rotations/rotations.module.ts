@@ -4,6 +4,7 @@ import { AuditModule } from "../audit/audit.module.js";
 import { CertificatesModule } from "../certificates/certificates.module.js";
 import { EventsModule } from "../events/events.module.js";
 import { IntentsModule } from "../intents/intents.module.js";
+import { MaintenanceModule } from "../maintenance/maintenance.module.js";
 import { ResealingModule } from "../master-key/resealing.module.js";
 import { SecretsModule } from "../secrets/secrets.module.js";
 import { AgentCertificateSaga } from "./agent-certificate.saga.js";
@@ -33,7 +34,16 @@ import { Sagas } from "./sagas.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
 
 @Module({
-  imports: [AgentsModule, AuditModule, CertificatesModule, EventsModule, IntentsModule, SecretsModule, ResealingModule],
+  imports: [
+    AgentsModule,
+    AuditModule,
+    CertificatesModule,
+    EventsModule,
+    IntentsModule,
+    MaintenanceModule,
+    ResealingModule,
+    SecretsModule,
+  ],
   providers: [
     AgentCertificateSaga,
     GatewayCertificateRotations,

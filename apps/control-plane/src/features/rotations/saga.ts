@@ -41,6 +41,11 @@ export interface Saga {
   readonly pivot: string;
   /** Takes back what the steps before the switch have made. */
   readonly undo: SagaStep;
+  /**
+   * The gateways whose tunnels the steps touch, by the subject's id: without a window of its own, an item begins in those of their
+   * sites. Absent: no tunnels are touched.
+   */
+  gateways?(organizationId: string, subjectIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Names of the tunnels that the steps' impact is about. */
   tunnels(subject: Subject): Promise<readonly string[]>;
   /** Whether the item is switched, by what was committed. */

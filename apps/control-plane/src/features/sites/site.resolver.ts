@@ -6,12 +6,15 @@ import type { Gateway, Site } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { GatewayService } from "../gateways/gateway.service.js";
 import { GatewayType } from "../gateways/gateway.types.js";
+import { shownHours } from "../maintenance/window.js";
+import { SiteWindowType } from "../maintenance/window.types.js";
 import { SiteService } from "./site.service.js";
 import {
   CreateSiteInput,
   CreateSitePayload,
   OnboardSiteInput,
   OnboardSitePayload,
+  SetMaintenanceWindowsInput,
   SiteConnection,
   SiteType,
 } from "./site.types.js";
@@ -44,6 +47,30 @@ export class SiteResolver {
     @Args("input", { description: "The branch." }) input: OnboardSiteInput,
   ) {
     return this.service.onboard(context, input);
+  }
+
+  @Mutation(() => SiteType, {
+    description:
+      "Says when work at a site may begin: changes that are rolled out in stages, rotations and renewals that have no window of their own.",
+  })
+  @Allow("site:write")
+  setMaintenanceWindows(
+    @Tenant() context: TenantContext,
+    @Args("input", { description: "The site and its hours." }) input: SetMaintenanceWindowsInput,
+  ) {
+    return this.service.setWindows(context, input);
+  }
+
+  @ResolveField(() => [SiteWindowType], { complexity: 1, description: "When work may begin; none: at any time." })
+  async maintenanceWindows(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() site: Site,
+  ) {
+    const windows = await loaders.loadMany(this, "windows", site.id, (ids: readonly string[]) =>
+      this.service.windows(context, ids),
+    );
+    return windows.map(shownHours);
   }
 
   @ResolveField(() => [String], { complexity: 1, description: "Prefixes behind its gateway." })

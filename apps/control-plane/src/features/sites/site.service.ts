@@ -5,7 +5,7 @@ import { Changes } from "../../platform/database/changes.js";
 import type { Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
-import { checkName, checkSubnets } from "../../platform/input.js";
+import { checkName, checkSubnets, checkUuid } from "../../platform/input.js";
 import type { Gateway, Network, Site } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
@@ -14,6 +14,8 @@ import { EventService } from "../events/event.service.js";
 import { GatewayService, type NewGateway } from "../gateways/gateway.service.js";
 import { IntentService } from "../intents/intent.service.js";
 import { Planner } from "../intents/planner.js";
+import { SiteWindows } from "../maintenance/site-windows.js";
+import { checkHours, checkZone, type HoursInput, shownHours, type Window } from "../maintenance/window.js";
 import { NetworkService } from "../networks/network.service.js";
 import { SiteStore } from "./site.store.js";
 
@@ -33,6 +35,15 @@ export interface OnboardedSite extends MadeSite {
   readonly network: Network;
 }
 
+export interface SiteHours {
+  readonly siteId: string;
+  readonly timeZone: string;
+  readonly windows: readonly HoursInput[];
+}
+
+/** Three for each day of the week. */
+const MAX_WINDOWS = 21;
+
 @Injectable()
 export class SiteService {
   constructor(
@@ -46,6 +57,7 @@ export class SiteService {
     private readonly events: EventService,
     private readonly audit: AuditService,
     private readonly bus: WakeUpBus,
+    private readonly maintenance: SiteWindows,
   ) {}
 
   /** A site with its gateway, in no network yet. */
@@ -68,6 +80,42 @@ export class SiteService {
     const { organizationId } = context;
     this.bus.publish("onboarding", { organizationId, gatewayId: onboarded.gateway.id }).catch(() => {});
     return onboarded;
+  }
+
+  /** When work there may begin. @throws api/not-found, api/bad-input */
+  setWindows(context: TenantContext, input: SiteHours): Promise<Site> {
+    const { organizationId } = context;
+    const id = checkUuid(input.siteId, "input.siteId");
+    const timeZone = checkZone(input.timeZone, "input.timeZone");
+    if (input.windows.length > MAX_WINDOWS) {
+      throw apiFault("api/bad-input", "too many windows", {
+        field: "input.windows",
+        value: `${input.windows.length} windows`,
+        expected: `at most ${MAX_WINDOWS}`,
+      });
+    }
+    const hours = input.windows.map((window, i) => checkHours(window, `input.windows[${i}]`));
+    return this.changes.commit(context, async (tx) => {
+      const before = await this.store.find(tx, organizationId, id);
+      if (!before) {
+        const expected = "the id of a site of the organization";
+        throw apiFault("api/not-found", "there is no such site", { field: "input.siteId", value: id, expected });
+      }
+      const were = (await this.maintenance.ofSites(organizationId, [id], tx)).get(id) ?? [];
+      const site = await this.store.setWindows(tx, before, timeZone, hours);
+      await this.audit.record(tx, context, {
+        action: "setMaintenanceWindows",
+        target: { kind: "site", id },
+        before: { timeZone: before.timeZone, windows: were.map(shownHours) },
+        after: { timeZone, windows: hours.map(shownHours) },
+      });
+      return site;
+    });
+  }
+
+  /** By site id. */
+  windows({ organizationId }: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, Window[]>> {
+    return this.maintenance.ofSites(organizationId, ids);
   }
 
   async byIds(context: TenantContext, ids: readonly string[]): Promise<ReadonlyMap<string, Site>> {

@@ -2,6 +2,7 @@ import { Field, ID, InputType, ObjectType } from "@nestjs/graphql";
 import { connectionType } from "../../platform/graphql/connection.js";
 import { EnrolmentType } from "../enrolment/enrolment.types.js";
 import { GatewayType, NewGatewayInput } from "../gateways/gateway.types.js";
+import { SiteWindowInput } from "../maintenance/window.types.js";
 import { NetworkType } from "../networks/network.types.js";
 
 @ObjectType("Site", { description: "A place with networks behind a gateway." })
@@ -12,8 +13,23 @@ export class SiteType {
   @Field({ description: "Unique in the organization." })
   name!: string;
 
+  @Field({ description: "On whose clocks its maintenance windows are, e.g. `Europe/Vienna`." })
+  timeZone!: string;
+
   @Field({ description: "When it was described." })
   createdAt!: Date;
+}
+
+@InputType({ description: "When work at a site may begin." })
+export class SetMaintenanceWindowsInput {
+  @Field(() => ID, { description: "The site." })
+  siteId!: string;
+
+  @Field({ defaultValue: "UTC", description: "On whose clocks, e.g. `Europe/Vienna`." })
+  timeZone!: string;
+
+  @Field(() => [SiteWindowInput], { description: "In the place of those it has, 21 at most; none: at any time." })
+  windows!: SiteWindowInput[];
 }
 
 @ObjectType("SiteConnection", { description: "A page of sites." })

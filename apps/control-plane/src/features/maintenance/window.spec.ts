@@ -1,6 +1,16 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { checkWindow, isOpen, movedInto, opensAt, shownWindow, windowColumns, windowOf } from "./window.js";
+import {
+  checkWindow,
+  isOpen,
+  movedInto,
+  opensAt,
+  placesOf,
+  placesOpenAt,
+  shownWindow,
+  windowColumns,
+  windowOf,
+} from "./window.js";
 
 const at = (text: string) => new Date(text);
 
@@ -47,16 +57,34 @@ describe("a window", () => {
     fc.assert(
       fc.property(window, time, fc.double({ min: 0, max: 0.999, noNaN: true }), (made, now, share) => {
         expect(windowOf(windowColumns(made))).toEqual(made);
+        expect(placesOf(windowColumns(made), [])).toEqual([[made]]);
         expect(checkWindow(shownWindow(made), "window")).toEqual(made);
         const opening = opensAt(made, now) as Date;
         expect(isOpen(made, opening)).toBe(true);
         const between = new Date(now.getTime() + (opening.getTime() - now.getTime()) * share);
-        expect(movedInto(windowColumns(made), now, opening)).toEqual(opening);
-        expect(movedInto(windowColumns(made), now, between)).toEqual(opening > now ? between : now);
-        expect(movedInto(windowColumns(made), now, new Date(0))).toEqual(now);
+        expect(movedInto([[made]], now, opening)).toEqual(opening);
+        expect(movedInto([[made]], now, between)).toEqual(opening > now ? between : now);
+        expect(movedInto([[made]], now, new Date(0))).toEqual(now);
         if (opening > now) expect(isOpen(made, between)).toBe(false);
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("of several places is open when one of each is; where they never meet, when one of any is", () => {
+    const daily = (from: string, minutes: number, timeZone: string) =>
+      checkWindow({ days: [], from, minutes, timeZone }, "window");
+    const vienna = [daily("02:00", 120, "Europe/Vienna")];
+    const london = [daily("22:00", 60, "Europe/London"), daily("02:00", 120, "Europe/London")];
+    const tokyo = [daily("02:00", 120, "Asia/Tokyo")];
+    const noon = at("2026-01-10T12:00:00Z");
+    expect(placesOpenAt([], noon)).toEqual(noon);
+    expect(placesOpenAt([[], []], noon)).toEqual(noon);
+    expect(placesOpenAt([vienna, []], noon)).toEqual(at("2026-01-11T01:00:00Z"));
+    expect(placesOpenAt([vienna, london], noon)).toEqual(at("2026-01-11T02:00:00Z"));
+    expect(placesOpenAt([london], noon)).toEqual(at("2026-01-10T22:00:00Z"));
+    expect(placesOpenAt([vienna, tokyo], noon)).toEqual(at("2026-01-10T17:00:00Z"));
+    expect(placesOpenAt([vienna, tokyo], at("2026-01-10T18:59:59Z"))).toEqual(at("2026-01-10T18:59:59Z"));
+    expect(placesOf(windowColumns(undefined), [vienna])).toEqual([vienna]);
   });
 });
