@@ -173,7 +173,7 @@ export class AcmeCertificateResolver {
 
   @ResolveField(() => MaintenanceWindowType, {
     nullable: true,
-    description: "When renewals may begin; null: any time.",
+    description: "When renewals may begin; null: in the windows of the gateway's site.",
   })
   renewalWindow(@Parent() row: AcmeCertificate) {
     const window = windowOf(row);

@@ -248,7 +248,7 @@ export class RequestAcmeCertificateInput {
   @Field(() => MaintenanceWindowInput, {
     nullable: true,
     description:
-      "When renewals may begin; absent: at any time. It stands back for a certificate that is about to expire.",
+      "When renewals may begin; absent: in the windows of the gateway's site. It stands back for a certificate that is about to expire.",
   })
   renewalWindow?: MaintenanceWindowInput | null;
 
@@ -267,7 +267,7 @@ export class UpdateAcmeCertificateInput {
 
   @Field(() => MaintenanceWindowInput, {
     nullable: true,
-    description: "When renewals may begin; null: at any time; absent: as before.",
+    description: "When renewals may begin; null: in the windows of the gateway's site; absent: as before.",
   })
   renewalWindow?: MaintenanceWindowInput | null;
 

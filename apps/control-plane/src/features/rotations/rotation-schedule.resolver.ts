@@ -41,7 +41,7 @@ export class RotationScheduleResolver {
 
   @ResolveField(() => MaintenanceWindowType, {
     nullable: true,
-    description: "When items may begin; null: at any time.",
+    description: "When items may begin; null: in the windows of the sites whose tunnels they touch.",
   })
   window(@Parent() row: RotationSchedule) {
     const window = windowOf(row);

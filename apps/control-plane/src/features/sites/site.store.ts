@@ -47,7 +47,7 @@ export class PrismaSiteStore extends SiteStore {
       from,
       minutes,
     }));
-    await tx.siteWindow.createMany({ data });
+    if (data.length > 0) await tx.siteWindow.createMany({ data });
     return tx.site.update({ where: { organizationId, id }, data: { timeZone } });
   }
 
