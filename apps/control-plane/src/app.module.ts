@@ -10,6 +10,7 @@ import { EventsModule } from "./features/events/events.module.js";
 import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
 import { GatewaysModule } from "./features/gateways/gateways.module.js";
 import { HandoverModule } from "./features/handover/handover.module.js";
+import { HistoryModule } from "./features/history/history.module.js";
 import { IntentsModule } from "./features/intents/intents.module.js";
 import { LeasesModule } from "./features/leases/leases.module.js";
 import { MasterKeyModule } from "./features/master-key/master-key.module.js";
@@ -51,6 +52,7 @@ export class AppModule {
         RemoteAccessModule,
         HandoverModule,
         TunnelsModule,
+        HistoryModule,
         RevocationsModule,
         LeasesModule,
         AgentsModule,

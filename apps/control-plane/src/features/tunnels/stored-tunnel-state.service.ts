@@ -121,6 +121,11 @@ export class StoredTunnelStateService extends TunnelStateService {
       const reported = { state: endState(report), mark: batch.mark, at: now };
       await this.store.writeEnd(tx, organizationId, end.id, report, reported);
     }
+    const dropped = touched.flatMap(({ id, tunnel, key, state: was }) => {
+      const state = endState(byKey.get(key));
+      return tunnel && was === "UP" && state !== "UP" ? [{ endId: id, state }] : [];
+    });
+    await this.store.noteDrops(tx, organizationId, now, dropped);
     const others = await this.store.otherEnds(tx, organizationId, gatewayId, [...states.keys()]);
     for (const { id: tunnelId, key, name } of ofTunnels) {
       const was = states.get(tunnelId);

@@ -1,6 +1,7 @@
 import { Injectable } from "@nestjs/common";
 import { remoteAccessConnectionIds } from "@sallyport/intent";
 import { Database, type Tx } from "../../platform/database/database.js";
+import { Prisma } from "../../platform/prisma/generated/client.js";
 import type { TunnelState } from "../../platform/prisma/generated/enums.js";
 import type { CounterReport, TunnelReport } from "./tunnel-state.service.js";
 
@@ -12,6 +13,14 @@ export interface End {
   readonly key: string;
   /** Of the report that named it last. */
   readonly mark: string | null;
+  /** As it was reported last. */
+  readonly state: TunnelState;
+}
+
+/** An end that has stopped being up. */
+export interface DroppedEnd {
+  readonly endId: string;
+  readonly state: TunnelState;
 }
 
 export interface HeldGateway {
@@ -47,13 +56,22 @@ export abstract class TunnelStateStore {
   abstract noteFirstUp(tx: Tx, organizationId: string, gatewayId: string, at: Date): Promise<boolean>;
   /** Whether no report has named, or left out, an end of the gateway. */
   abstract untold(gatewayId: string): Promise<boolean>;
-  /** Of the gateway's own organization alone, whatever keys the gateway names. */
+  /** For the history of tunnels. */
+  abstract noteDrops(tx: Tx, organizationId: string, at: Date, ends: readonly DroppedEnd[]): Promise<void>;
+  /** With the history of tunnels. Of the gateway's own organization alone, whatever keys the gateway names. */
   abstract count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void>;
 }
 
 /** PostgreSQL has no unsigned 64 bits. */
 const MAX = 2n ** 63n - 1n;
 const signed = (value: bigint) => (value > MAX ? MAX : value);
+
+/** Sums of many samples have to fit in 64 bits, whatever a gateway counts. */
+const MAX_SAMPLE = Prisma.raw(String(Number.MAX_SAFE_INTEGER));
+/** What was counted since the last time. A data plane that began anew counts from 0. */
+const grown = (counter: string) =>
+  Prisma.raw(`CASE WHEN ${counter} >= was_${counter} THEN ${counter} - was_${counter} ELSE ${counter} END`);
+const minuteOf = (at: Date) => new Date(Math.floor(at.getTime() / 60_000) * 60_000);
 
 @Injectable()
 export class PrismaTunnelStateStore extends TunnelStateStore {
@@ -82,8 +100,16 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
 
   async #ends(tx: Tx, where: { readonly organizationId: string; readonly gatewayId: string }): Promise<End[]> {
     const tunnel = { select: { id: true, key: true, name: true } };
-    const rows = await tx.tunnelEnd.findMany({ where, select: { id: true, key: true, reportMark: true, tunnel } });
-    return rows.map(({ id, key, reportMark: mark, tunnel }) => ({ id, tunnel, key: tunnel?.key ?? key ?? "", mark }));
+    const rows = await tx.tunnelEnd.findMany({
+      where,
+      select: { id: true, key: true, state: true, reportMark: true, tunnel },
+    });
+    return rows.map(({ key, reportMark: mark, tunnel, ...row }) => ({
+      ...row,
+      tunnel,
+      key: tunnel?.key ?? key ?? "",
+      mark,
+    }));
   }
 
   override async lockTunnels(tx: Tx, organizationId: string, tunnelIds: readonly string[]) {
@@ -159,22 +185,60 @@ export class PrismaTunnelStateStore extends TunnelStateStore {
 
   override async count(gatewayId: string, at: Date, counters: readonly CounterReport[]): Promise<void> {
     const column = <T>(read: (c: CounterReport) => T) => counters.map(read);
+    const minute = minuteOf(at);
     await this.database.client.$executeRaw`
-      UPDATE child_sas c SET bytes_in = w.bytes_in, bytes_out = w.bytes_out, packets_in = w.packets_in,
-        packets_out = w.packets_out, errors_in = w.errors_in, last_packet_in_at = w.last_in, counted_at = ${at}
-      FROM unnest(
-        ${column((c) => c.key)}::text[], ${column((c) => c.inboundSpi)}::text[],
-        ${column((c) => signed(c.bytesIn))}::bigint[], ${column((c) => signed(c.bytesOut))}::bigint[],
-        ${column((c) => signed(c.packetsIn))}::bigint[], ${column((c) => signed(c.packetsOut))}::bigint[],
-        ${column((c) => signed(c.errorsIn))}::bigint[],
-        ${column((c) => c.lastPacketInAt?.toISOString() ?? null)}::timestamptz[]
-      ) AS w (key, inbound_spi, bytes_in, bytes_out, packets_in, packets_out, errors_in, last_in)
-      JOIN gateways g ON g.id = ${gatewayId}::uuid
-      CROSS JOIN LATERAL (
-        SELECT e.id FROM tunnel_ends e LEFT JOIN tunnels t ON t.id = e.tunnel_id
-        WHERE e.gateway_id = g.id AND e.organization_id = g.organization_id AND coalesce(t.key, e.key) = w.key) e
-      WHERE c.organization_id = g.organization_id AND c.inbound_spi = w.inbound_spi
-        AND (SELECT i.tunnel_end_id FROM ike_sas i WHERE i.id = c.ike_sa_id) = e.id
-        AND (c.counted_at IS NULL OR c.counted_at <= ${at})`;
+      WITH told AS (
+        SELECT c.id, c.organization_id, e.id AS end_id, e.tunnel_id, e.state, c.counted_at AS before, w.*,
+          c.bytes_in AS was_bytes_in, c.bytes_out AS was_bytes_out, c.packets_in AS was_packets_in, c.packets_out AS was_packets_out,
+          c.errors_in AS was_errors_in, coalesce(c.counted_at, greatest(c.established_at, ${at}::timestamptz - interval '1 minute')) AS since
+        FROM unnest(
+          ${column((c) => c.key)}::text[], ${column((c) => c.inboundSpi)}::text[],
+          ${column((c) => signed(c.bytesIn))}::bigint[], ${column((c) => signed(c.bytesOut))}::bigint[],
+          ${column((c) => signed(c.packetsIn))}::bigint[], ${column((c) => signed(c.packetsOut))}::bigint[],
+          ${column((c) => signed(c.errorsIn))}::bigint[],
+          ${column((c) => c.lastPacketInAt?.toISOString() ?? null)}::timestamptz[]
+        ) AS w (key, inbound_spi, bytes_in, bytes_out, packets_in, packets_out, errors_in, last_in)
+        JOIN gateways g ON g.id = ${gatewayId}::uuid
+        CROSS JOIN LATERAL (
+          SELECT e.id, e.tunnel_id, e.state FROM tunnel_ends e LEFT JOIN tunnels t ON t.id = e.tunnel_id
+          WHERE e.gateway_id = g.id AND e.organization_id = g.organization_id AND coalesce(t.key, e.key) = w.key) e
+        JOIN child_sas c ON c.organization_id = g.organization_id AND c.inbound_spi = w.inbound_spi
+        WHERE (SELECT i.tunnel_end_id FROM ike_sas i WHERE i.id = c.ike_sa_id) = e.id
+          AND (c.counted_at IS NULL OR c.counted_at <= ${at})
+      ), counted AS (
+        UPDATE child_sas c SET bytes_in = w.bytes_in, bytes_out = w.bytes_out, packets_in = w.packets_in,
+          packets_out = w.packets_out, errors_in = w.errors_in, last_packet_in_at = w.last_in, counted_at = ${at}
+        FROM told w
+        WHERE c.id = w.id AND c.organization_id = w.organization_id AND (c.counted_at IS NULL OR c.counted_at <= ${at})
+      ), fresh AS (
+        -- An SA that moves to another IKE SA has two rows for a moment.
+        SELECT DISTINCT ON (end_id, inbound_spi) * FROM told
+        WHERE tunnel_id IS NOT NULL ORDER BY end_id, inbound_spi, before DESC NULLS LAST
+      )
+      INSERT INTO tunnel_samples AS s (step, at, tunnel_end_id, organization_id, bytes_in, bytes_out, packets_in, packets_out,
+        errors_in, covered, counted_at, known, up, degraded)
+      SELECT 60, ${minute}::timestamptz, end_id, organization_id,
+        least(sum(${grown("bytes_in")}), ${MAX_SAMPLE}), least(sum(${grown("bytes_out")}), ${MAX_SAMPLE}),
+        least(sum(${grown("packets_in")}), ${MAX_SAMPLE}), least(sum(${grown("packets_out")}), ${MAX_SAMPLE}),
+        least(sum(${grown("errors_in")}), ${MAX_SAMPLE}),
+        least(greatest(max(extract(epoch FROM ${at}::timestamptz - since)), 0), 86400), ${at}::timestamptz, 1, (state = 'UP')::int, (state = 'DEGRADED')::int
+      FROM fresh GROUP BY end_id, organization_id, state
+      ON CONFLICT (step, at, tunnel_end_id) DO UPDATE SET
+        bytes_in = least(s.bytes_in + EXCLUDED.bytes_in, ${MAX_SAMPLE}), bytes_out = least(s.bytes_out + EXCLUDED.bytes_out, ${MAX_SAMPLE}),
+        packets_in = least(s.packets_in + EXCLUDED.packets_in, ${MAX_SAMPLE}),
+        packets_out = least(s.packets_out + EXCLUDED.packets_out, ${MAX_SAMPLE}),
+        errors_in = least(s.errors_in + EXCLUDED.errors_in, ${MAX_SAMPLE}),
+        -- The rest of an end's SAs, in another statement, covers the same time.
+        covered = s.covered + CASE WHEN s.counted_at = EXCLUDED.counted_at THEN 0 ELSE EXCLUDED.covered END,
+        counted_at = EXCLUDED.counted_at, known = 1, up = EXCLUDED.up, degraded = EXCLUDED.degraded`;
+  }
+
+  override async noteDrops(tx: Tx, organizationId: string, at: Date, ends: readonly DroppedEnd[]): Promise<void> {
+    if (ends.length === 0) return;
+    await tx.$executeRaw`
+      INSERT INTO tunnel_samples AS s (step, at, tunnel_end_id, organization_id, known, degraded, drops)
+      SELECT 60, ${minuteOf(at)}::timestamptz, d.id, ${organizationId}::uuid, 1, d.degraded::int, 1
+      FROM unnest(${ends.map((e) => e.endId)}::uuid[], ${ends.map((e) => e.state === "DEGRADED")}::boolean[]) AS d (id, degraded)
+      ON CONFLICT (step, at, tunnel_end_id) DO UPDATE SET known = 1, up = 0, degraded = EXCLUDED.degraded, drops = s.drops + 1`;
   }
 }

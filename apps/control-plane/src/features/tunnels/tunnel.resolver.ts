@@ -41,6 +41,12 @@ export class TunnelResolver {
     return this.service.list(context, args, present(filter ?? {}));
   }
 
+  @Query(() => TunnelType, { nullable: true, description: "One tunnel; null when there is none with this id." })
+  @Allow("fleet:read")
+  tunnel(@Tenant() context: TenantContext, @Args("id", { type: () => ID, description: "Which one." }) id: string) {
+    return this.service.get(context, checkUuid(id, "id"));
+  }
+
   @Query(() => FleetHealth, { description: "The fleet at a glance." })
   @Allow("fleet:read")
   fleetHealth(@Tenant() context: TenantContext): Promise<FleetHealth> {

@@ -51,6 +51,13 @@ export interface Config {
   readonly logLevel: string;
   /** IKE SAs and CHILD SAs of one gateway that are kept. */
   readonly saLimit: number;
+  /** How long samples of tunnels are kept. */
+  readonly history: {
+    /** Those of a minute. */
+    readonly rawHours: number;
+    readonly fiveMinuteDays: number;
+    readonly hourDays: number;
+  };
   /** Folder of the migrations. */
   readonly migrations: string;
 }
@@ -69,6 +76,12 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ""),
 );
+const between = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,7}$/, `a number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `a number from ${min} to ${max}`);
 const flag = z.enum(["0", "1"]).transform((text) => text === "1");
 const filled = z.string().min(1, "something, or leave it out");
 const url = (...protocols: string[]) =>
@@ -106,11 +119,10 @@ const ENVIRONMENT = z.object({
   SALLYPORT_DNS_PROGRAMS: filled.refine(path.isAbsolute, "an absolute path").optional(),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   SALLYPORT_MIGRATIONS: filled.optional(),
-  SALLYPORT_SA_LIMIT: z
-    .string()
-    .regex(/^[1-9]\d{0,6}$/, "a number from 1 to 9999999")
-    .transform(Number)
-    .default(200_000),
+  SALLYPORT_SA_LIMIT: between(1, 9_999_999).default(200_000),
+  SALLYPORT_HISTORY_RAW_HOURS: between(6, 1_000).default(48),
+  SALLYPORT_HISTORY_5MIN_DAYS: between(1, 1_000).default(30),
+  SALLYPORT_HISTORY_HOUR_DAYS: between(1, 4_000).default(400),
 });
 
 const SECRET_VARIABLES = new Set(["DATABASE_URL", "REDIS_URL", "SALLYPORT_MASTER_KEY"]);
@@ -167,6 +179,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dnsPrograms: env.SALLYPORT_DNS_PROGRAMS,
     logLevel: env.SALLYPORT_LOG_LEVEL,
     saLimit: env.SALLYPORT_SA_LIMIT,
+    history: {
+      rawHours: env.SALLYPORT_HISTORY_RAW_HOURS,
+      fiveMinuteDays: env.SALLYPORT_HISTORY_5MIN_DAYS,
+      hourDays: env.SALLYPORT_HISTORY_HOUR_DAYS,
+    },
     migrations: path.resolve(env.SALLYPORT_MIGRATIONS ?? path.join(root, "prisma/migrations")),
   };
 }
