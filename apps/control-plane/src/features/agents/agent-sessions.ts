@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { setImmediate as breathe } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Inject, Injectable } from "@nestjs/common";
 import { type AgentMessage, CommandSchema, type ControlMessage, GoodbyeReason, type Hello } from "@sallyport/contract";
 import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
 import { LOG, type Log } from "../../platform/log/log.js";
+import { Slice, Turns } from "../../platform/slices.js";
 import { IntentService } from "../intents/intent.service.js";
 import { Confirmations } from "../revocations/confirmations.js";
 import { RevocationService } from "../revocations/revocation.service.js";
@@ -13,7 +13,7 @@ import { AgentSession } from "./agent-session.js";
 import { Gate } from "./gate.js";
 import { ReportIngest } from "./report-ingest.js";
 import { SessionStore } from "./session.store.js";
-import { type ReadRegister, readOnce, readTogether, toldPart } from "./told-revocations.js";
+import { inTurns, type ReadRegister, readOnce, readTogether, toldPart } from "./told-revocations.js";
 
 const SEEN_MS = 10_000;
 const REAP_MS = 15_000;
@@ -22,8 +22,6 @@ const LOOK_MS = 60_000;
 /** Sessions that look for themselves at a time, and that write down what their agents say. */
 const LOOKING = 4;
 const WRITING = 8;
-/** Streams that are told of a revocation in one turn. */
-const TOLD_AT_ONCE = 50;
 
 /** The streams that this replica holds, one a gateway, and what wake-ups mean to them. */
 @Injectable()
@@ -39,7 +37,8 @@ export class AgentSessions {
   readonly #gate = new Gate(WRITING);
   readonly #read: ReadRegister = async (organizationId, after) =>
     toldPart(await this.revocations.after(organizationId, after));
-  readonly #register = readTogether(this.#read);
+  readonly #turns = new Turns();
+  readonly #register = inTurns(readTogether(this.#read), this.#turns);
 
   constructor(
     private readonly store: SessionStore,
@@ -79,8 +78,10 @@ export class AgentSessions {
   async stop(): Promise<void> {
     for (const stop of this.#stopListening.splice(0)) stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    const slice = new Slice();
     for (const session of this.#byGateway.values()) {
       session.goodbye(GoodbyeReason.SHUTDOWN, "this replica stops", 200);
+      if (slice.isOver) await slice.next();
     }
     const until = Date.now() + 2_000;
     while (this.#byGateway.size + this.#closing.size > 0 && Date.now() < until) {
@@ -184,13 +185,13 @@ export class AgentSessions {
 
   /** Every session of an organization, or of all. */
   async #tellRevocations(organizationId?: string): Promise<void> {
-    const read = readOnce(this.#read);
-    let told = 0;
+    const read = inTurns(readOnce(this.#read), this.#turns);
+    const slice = new Slice();
     // A session that comes meanwhile reads for itself.
     for (const session of [...this.#byGateway.values()]) {
       if (organizationId !== undefined && session.peer.organizationId !== organizationId) continue;
       void session.tellRevocations(read);
-      if (++told % TOLD_AT_ONCE === 0) await breathe();
+      if (slice.isOver) await slice.next();
     }
   }
 

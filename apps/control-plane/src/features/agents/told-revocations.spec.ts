@@ -1,6 +1,6 @@
 import type { Revocations } from "@sallyport/contract";
 import type { Revocation } from "../../platform/prisma/generated/client.js";
-import { type ReadRegister, readOnce, readTogether, ToldRevocations, toldPart } from "./told-revocations.js";
+import { inTurns, type ReadRegister, readOnce, readTogether, ToldRevocations, toldPart } from "./told-revocations.js";
 
 const row = (number: number): Revocation => ({
   id: `r${number}`,
@@ -80,6 +80,22 @@ describe("what an agent is told of revocations", () => {
     const agents = Array.from({ length: 1_000 }, () => set(0).told);
     await Promise.all(agents.map((agent) => agent.tell(once)));
     expect(reads()).toBe(1);
+  });
+
+  it("is sent by one agent's stream after the other, as each has its turn", async () => {
+    const { register, read } = set(0);
+    register.push(row(1));
+    const waiting: (() => void)[] = [];
+    const paced = inTurns(readOnce(read), { next: () => new Promise((resolve) => waiting.push(resolve)) });
+    const agents = Array.from({ length: 3 }, () => set(0));
+    const telling = agents.map(({ told }) => told.tell(paced));
+    await new Promise(setImmediate);
+    for (let n = 0; n <= 3; n++) {
+      expect(agents.map(({ sent }) => sent.length)).toEqual([0, 1, 2].map((i) => (i < n ? 1 : 0)));
+      waiting[n]?.();
+      await new Promise(setImmediate);
+    }
+    await Promise.all(telling);
   });
 
   it("is read by one read for all who come while another runs, which began before them", async () => {

@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type ControlMessage, ControlMessageSchema, type RevocationSchema } from "@sallyport/contract";
 import type { Revocation } from "../../platform/prisma/generated/client.js";
+import type { Turns } from "../../platform/slices.js";
 import type { RegisterPart } from "../revocations/revocation.service.js";
 
 /** A part of the register as agents are told it: one message for all that stand at the same number. */
@@ -74,6 +75,15 @@ export function readOnce(read: ReadRegister): ReadRegister {
     const key = `${organizationId} ${after}`;
     const part = parts.get(key) ?? read(organizationId, after);
     parts.set(key, part);
+    return part;
+  };
+}
+
+/** Those who wait for the same part send it one after the other. */
+export function inTurns(read: ReadRegister, turns: Pick<Turns, "next">): ReadRegister {
+  return async (organizationId, after) => {
+    const part = await read(organizationId, after);
+    await turns.next();
     return part;
   };
 }

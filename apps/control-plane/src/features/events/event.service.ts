@@ -73,7 +73,7 @@ export class EventService {
         gatewayId,
         tunnelId: tunnelKey === undefined ? undefined : tunnels.get(tunnelKey),
       }));
-      const fresh = await this.store.appendNew(tx, rowsOf(organizationId, own));
+      const fresh = await this.store.append(tx, rowsOf(organizationId, own));
       for (const event of events) {
         if (event.audit === undefined || !fresh.has(event.sourceId)) continue;
         const origin = event.refusal?.remote;

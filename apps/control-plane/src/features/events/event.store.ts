@@ -13,10 +13,8 @@ export interface EventFilter {
 }
 
 export abstract class EventStore {
-  /** Of two of one gateway with one source id, the first stays. */
-  abstract append(tx: Tx, events: Prisma.EventCreateManyInput[]): Promise<void>;
-  /** The same; gives the source ids of those that are new. */
-  abstract appendNew(tx: Tx, events: Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>>;
+  /** Of two of one gateway with one source id, the first stays. Gives the source ids of those that are new. */
+  abstract append(tx: Tx, events: readonly Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>>;
   /** Newest first. */
   abstract page(organizationId: string, request: PageRequest, filter: EventFilter): Promise<Event[]>;
 }
@@ -27,12 +25,8 @@ export class PrismaEventStore extends EventStore {
     super();
   }
 
-  /** One statement whatever their number, so that it is prepared once: a fleet tells a thousand at a time. */
-  override async append(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<void> {
-    await tx.event.createMany({ data, skipDuplicates: true });
-  }
-
-  override async appendNew(tx: Tx, data: Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>> {
+  /** One statement, and the same whatever their number: a fleet tells a thousand at a time, for which Prisma would plan a tenth of a second. */
+  override async append(tx: Tx, data: readonly Prisma.EventCreateManyInput[]): Promise<ReadonlySet<string | null>> {
     if (data.length === 0) return new Set();
     // Pages are read by id: those of one moment keep their order.
     const ids = data.map(() => randomUUIDv7()).sort();
