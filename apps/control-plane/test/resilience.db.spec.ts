@@ -1,7 +1,10 @@
 import http2 from "node:http2";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { AgentServer } from "../src/features/agents/agent-server.js";
+import { SessionStore } from "../src/features/agents/session.store.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
+import { query } from "./database.js";
+import { describeFleet } from "./fleet.js";
 
 let cp: TestControlPlane;
 const made = jest.spyOn(http2, "createSecureServer");
@@ -21,4 +24,29 @@ test("a connection that cannot be accepted does not end the agents' listener", a
   const client = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   await new Promise((resolve, reject) => client.once("connect", resolve).once("error", reject));
   client.destroy();
+});
+
+test("streams that are alive are said to be, their gateways too, and no others", async () => {
+  const { hub } = await describeFleet(cp);
+  await query(
+    cp.connection,
+    `INSERT INTO agent_sessions (gateway_id, organization_id, session_id, replica_id, contract_version, seen_at)
+    SELECT id, organization_id, gen_random_uuid(), gen_random_uuid(), 1, now() - interval '10 seconds' FROM gateways`,
+  );
+  const rows = () =>
+    query(
+      cp.connection,
+      `SELECT g.id, s.session_id, g.last_seen_at = s.seen_at AS told
+      FROM gateways g JOIN agent_sessions s ON s.gateway_id = g.id`,
+    );
+  const before = await rows();
+  const own = before.find((row) => row.id === hub.gateway.id);
+  const began = Date.now();
+  await cp.application.nest.get(SessionStore, { strict: false }).seen([own?.session_id as string]);
+  const [{ at } = { at: undefined }] = await query(
+    cp.connection,
+    `SELECT last_seen_at AS at FROM gateways WHERE id = '${hub.gateway.id}'`,
+  );
+  expect((at as Date).getTime()).toBeGreaterThanOrEqual(began);
+  expect((await rows()).filter((row) => row.told).map((row) => row.id)).toEqual([hub.gateway.id]);
 });

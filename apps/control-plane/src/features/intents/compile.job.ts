@@ -41,6 +41,8 @@ interface Plan {
   readonly claims: readonly Claim[];
 }
 
+/** Bodies that are read from the database at a time. */
+const BODIES_AT_ONCE = 100;
 /** A model that changes faster than its tunnels are proved: later rounds find most of them proved. */
 const ROUNDS = 5;
 
@@ -111,7 +113,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       if (slice.isOver) await slice.next();
     }
     const before = await this.#bodies(tx, organizationId, [...changed.keys()]);
-    return { changed, claims: claims(model, intents, new Set(changed.keys()), before) };
+    return { changed, claims: await claims(model, intents, new Set(changed.keys()), before) };
   }
 
   /** Undefined when the model asks for a tunnel that has no verdict. */
@@ -173,12 +175,17 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
   /** The gateways' newest intents, by gateway id. One that cannot be read any more is absent, and costs proofs only. */
   async #bodies(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
     const found = new Map<string, GatewayIntent>();
-    for (const row of await this.revisions.newestOfEach(organizationId, gatewayIds, tx)) {
-      try {
-        const text = this.vault.unseal(revisionPlace(row.gatewayId, row.number), row).toString("utf8");
-        found.set(row.gatewayId, parseIntent(text));
-      } catch (err) {
-        this.log.debug({ err, gatewayId: row.gatewayId }, "a revision cannot be read any more");
+    const slice = new Slice();
+    for (let from = 0; from < gatewayIds.length; from += BODIES_AT_ONCE) {
+      const some = gatewayIds.slice(from, from + BODIES_AT_ONCE);
+      for (const row of await this.revisions.newestOfEach(organizationId, some, tx)) {
+        try {
+          const text = this.vault.unseal(revisionPlace(row.gatewayId, row.number), row).toString("utf8");
+          found.set(row.gatewayId, parseIntent(text));
+        } catch (err) {
+          this.log.debug({ err, gatewayId: row.gatewayId }, "a revision cannot be read any more");
+        }
+        if (slice.isOver) await slice.next();
       }
     }
     return found;
@@ -186,22 +193,27 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
 }
 
 /** The tunnels of changed gateways, but for those that are at both ends what the newest revisions say: they were proved then. */
-function claims(
+async function claims(
   model: FleetModel,
   intents: ReadonlyMap<string, GatewayIntent>,
   changed: ReadonlySet<string>,
   before: ReadonlyMap<string, GatewayIntent>,
-): Claim[] {
+): Promise<Claim[]> {
   const same = (gatewayId: string, tunnelId: string) => {
     const is = intents.get(gatewayId);
     if (!is || !changed.has(gatewayId)) return is !== undefined;
     const was = before.get(gatewayId);
     return was !== undefined && sameConnection(was, is, tunnelId);
   };
-  return listTunnels(model)
-    .filter(({ id, a, b }) => {
-      if (!changed.has(a) && !(b !== undefined && changed.has(b))) return false;
-      return b === undefined || !same(a, id) || !same(b, id);
-    })
-    .map((tunnel) => claimOf(model, tunnel, (id) => intents.get(id) ?? compile(model, id)));
+  const wanted: Claim[] = [];
+  const slice = new Slice();
+  for (const tunnel of listTunnels(model)) {
+    const { id, a, b } = tunnel;
+    if (!changed.has(a) && !(b !== undefined && changed.has(b))) continue;
+    if (b === undefined || !same(a, id) || !same(b, id)) {
+      wanted.push(claimOf(model, tunnel, (gatewayId) => intents.get(gatewayId) ?? compile(model, gatewayId)));
+    }
+    if (slice.isOver) await slice.next();
+  }
+  return wanted;
 }

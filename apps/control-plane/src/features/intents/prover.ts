@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { setImmediate as breathe } from "node:timers/promises";
 import { Injectable } from "@nestjs/common";
 import type { Fault } from "@sallyport/base";
 import {
@@ -13,6 +12,7 @@ import {
   serializeIntent,
   type TunnelModel,
 } from "@sallyport/intent";
+import { Slice } from "../../platform/slices.js";
 
 const MAX_KNOWN = 20_000;
 /** So many tunnels of one change are proved before it is committed; the job proves the others before it pushes. */
@@ -58,9 +58,10 @@ export class Prover {
   /** A few milliseconds for each that was not proved before. Lets other work run in between, so never call it with a lock held. */
   async judge(claims: readonly Claim[]): Promise<Verdicts> {
     const verdicts = new Map<string, Fault | undefined>();
+    const slice = new Slice();
     for (const claim of claims) {
       verdicts.set(claim.digest, this.#judge(claim));
-      await breathe();
+      if (slice.isOver) await slice.next();
     }
     return verdicts;
   }
