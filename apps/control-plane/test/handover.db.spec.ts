@@ -326,7 +326,7 @@ test("a certificate and a password together are for devices that can show one af
   await cp.get(update, { input: { id: ids.service, methods: ["CERTIFICATE", "EAP_TLS", "EAP_MSCHAPV2"] } });
 });
 
-test("guessing is refused, audited where a link is known, and ended soon", async () => {
+test("guessing is refused, audited, and ended soon", async () => {
   const { handover, link } = await made(certificate());
   const wrong = `${link.slice(0, -3)}${link.endsWith("AAA") ? "BBB" : "AAA"}`;
   expect(await new Visitor(wrong).get()).toMatchObject({
@@ -337,4 +337,19 @@ test("guessing is refused, audited where a link is known, and ended soon", async
   for (let i = 0; i < 8; i++) await new Visitor(`${cp.application.url}/h/nonsense`).get();
   const { status, headers } = await new Visitor(link).get();
   expect([status, headers.get("retry-after")]).toEqual([429, "60"]);
+  // Guesses that are nobody's are in the log of the organization that the installation began with: the first, then the tenth.
+  const [{ id } = { id: "" }] = await rows("SELECT id::text FROM organizations ORDER BY id LIMIT 1");
+  const { auditEntries } = await cp.get<{ auditEntries: { edges: { node: object }[] } }>(
+    "query ($id: ID) { auditEntries(first: 10, targetId: $id) { edges { node { action targetKind origin after } } } }",
+    { id },
+  );
+  const refused = auditEntries.edges
+    .map((e) => e.node)
+    .filter((n) => "targetKind" in n && n.targetKind === "installation");
+  expect(refused).toEqual([
+    {
+      ...{ action: "refuseHandover", targetKind: "installation", origin: "127.0.0.1" },
+      after: { code: "handover/unknown-link", who: "127.0.0.1", times: 1, since: expect.any(String) },
+    },
+  ]);
 });

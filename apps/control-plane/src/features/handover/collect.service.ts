@@ -1,9 +1,8 @@
-import { Inject, Injectable } from "@nestjs/common";
+import { Injectable } from "@nestjs/common";
 import { type Fault, isFault } from "@sallyport/base";
 import { caFile, type ProfileFile } from "@sallyport/handover";
 import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
-import { LOG, type Log } from "../../platform/log/log.js";
 import type { Handover } from "../../platform/prisma/generated/client.js";
 import { systemContext, type TenantContext } from "../../platform/tenancy.js";
 import { Vault } from "../../platform/vault/vault.js";
@@ -13,6 +12,7 @@ import { AccessService } from "./access.service.js";
 import { Attempts, sourceOf } from "./attempts.js";
 import { type Choice, describeFor, isChoice, makeFiles } from "./devices.js";
 import { handoverFault } from "./faults.js";
+import { GuessAudit } from "./guess-audit.js";
 import { HandoverStore, type ShownHandover } from "./handover.store.js";
 import { decodeLink, isSecretOf } from "./link.js";
 import { ProfileSigner } from "./profile-signer.js";
@@ -49,7 +49,7 @@ export class CollectService {
     private readonly vault: Vault,
     private readonly audit: AuditService,
     private readonly events: EventService,
-    @Inject(LOG) private readonly log: Log,
+    private readonly guesses: GuessAudit,
   ) {}
 
   /**
@@ -169,7 +169,7 @@ export class CollectService {
     this.attempts.missed(source);
     // Of what organization a guess is nobody can say, unless the first half of it is a link's.
     if (row) await this.#refused(row, address, unknownLink());
-    else this.log.warn({ source: address }, "a link was asked for that there is not");
+    else await this.guesses.refused(address);
     throw unknownLink();
   }
 

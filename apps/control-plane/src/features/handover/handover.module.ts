@@ -8,6 +8,7 @@ import { RoadWarriorsModule } from "../road-warriors/road-warriors.module.js";
 import { AccessService } from "./access.service.js";
 import { Attempts } from "./attempts.js";
 import { CollectService } from "./collect.service.js";
+import { GuessAudit } from "./guess-audit.js";
 import { HandoverController } from "./handover.controller.js";
 import { HandoverResolver, StaleProfileResolver } from "./handover.resolver.js";
 import { HandoverService } from "./handover.service.js";
@@ -23,6 +24,7 @@ import { HandoverSweeper } from "./sweeper.js";
     AccessService,
     Attempts,
     CollectService,
+    GuessAudit,
     HandoverResolver,
     HandoverService,
     HandoverSweeper,
