@@ -8,6 +8,7 @@ import { DnsZonesModule } from "./features/dns-zones/dns-zones.module.js";
 import { EnrolmentModule } from "./features/enrolment/enrolment.module.js";
 import { EventsModule } from "./features/events/events.module.js";
 import { ExternalPeersModule } from "./features/external-peers/external-peers.module.js";
+import { FleetHealthModule } from "./features/fleet-health/fleet-health.module.js";
 import { GatewaysModule } from "./features/gateways/gateways.module.js";
 import { HandoverModule } from "./features/handover/handover.module.js";
 import { HistoryModule } from "./features/history/history.module.js";
@@ -53,6 +54,7 @@ export class AppModule {
         HandoverModule,
         TunnelsModule,
         HistoryModule,
+        FleetHealthModule,
         RevocationsModule,
         LeasesModule,
         AgentsModule,

@@ -3,7 +3,7 @@ import { TunnelStateService } from "../src/features/tunnels/tunnel-state.service
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { describeFleet, type Fleet } from "./fleet.js";
-import { tell, upReport } from "./reports.js";
+import { downReport, tell, upReport } from "./reports.js";
 
 let cp: TestControlPlane;
 let fleet: Fleet;
@@ -70,4 +70,68 @@ test("a gateway's counters stay in its organization", async () => {
   await move(own);
   await states.counters(id, new Date(), [counter]);
   expect(await counted()).toBe(7);
+});
+
+interface Health {
+  readonly reasons: object[];
+  readonly flapping: object[];
+  readonly gatewaysOffline: object[];
+  readonly certificatesExpiring: number;
+  readonly poolsNearlyFull: object[];
+  readonly bytesIn: string;
+}
+const PROBLEMS = `{ fleetHealth { bytesIn reasons { code tunnels } flapping(first: 5) { tunnel { key } drops } gatewaysOffline { id }
+  certificatesExpiring(days: 10) poolsNearlyFull { pool { name } held share } } }`;
+const problems = async () => (await cp.get<{ fleetHealth: Health }>(PROBLEMS)).fleetHealth;
+
+test("what is wrong is named: reasons, tunnels that flap, gateways that are away, certificates that end, pools that are full", async () => {
+  const { hub, branch } = fleet;
+  const [own] = await query(cp.connection, "SELECT organization_id AS id FROM gateways LIMIT 1");
+  await query(cp.connection, "UPDATE gateways SET connected_at = NULL, disconnected_at = NULL");
+  expect(await problems()).toMatchObject({
+    reasons: [],
+    flapping: [],
+    gatewaysOffline: [],
+    poolsNearlyFull: [],
+    bytesIn: "7",
+  });
+
+  await tell(cp, hub.gateway.id, [downReport(key)]);
+  await tell(cp, branch.gateway.id, [downReport(key)]);
+  for (let i = 0; i < 2; i++) {
+    await tell(cp, branch.gateway.id, [upReport(key, "a0000001")]);
+    await tell(cp, branch.gateway.id, [downReport(key)]);
+  }
+  await query(cp.connection, "UPDATE gateways SET state = 'ENROLLED'");
+  await connected(hub.gateway.id, "1 hour", "1 minute");
+  await connected(branch.gateway.id, "1 hour", null);
+  const { createAddressPool: pool } = await cp.get<{ createAddressPool: { id: string } }>(
+    `mutation { createAddressPool(input: { name: "People", addresses: ["10.9.0.1-10.9.0.10"] }) { id } }`,
+  );
+  const lease = (n: number) =>
+    query(
+      cp.connection,
+      `INSERT INTO leases (id, organization_id, gateway_id, pool_id, address, identity, outer_endpoint, began_at)
+       VALUES (gen_random_uuid(), $1, $2, $3, ('10.9.0.' || $4::text)::inet, 'somebody', '', now())`,
+      [own?.id, hub.gateway.id, pool.id, n],
+    );
+  for (let n = 1; n <= 8; n++) await lease(n);
+  expect((await problems()).poolsNearlyFull).toEqual([]);
+  await lease(9);
+  expect(await problems()).toMatchObject({
+    reasons: [{ code: "ike/no-proposal-chosen", tunnels: 1 }],
+    flapping: [{ tunnel: { key }, drops: 3 }],
+    gatewaysOffline: [{ id: hub.gateway.id }],
+    poolsNearlyFull: [{ pool: { name: "People" }, held: 9, share: 0.9 }],
+  });
+  const { certificatesExpiring: before } = await problems();
+  await query(
+    cp.connection,
+    `INSERT INTO certificates (id, organization_id, serial, fingerprint, subject, certificate, not_before, not_after, names)
+     SELECT gen_random_uuid(), $1, n::text, n::text, '', '', now(), now() + make_interval(days => n), '{}' FROM (VALUES (9), (11)) v (n)`,
+    [own?.id],
+  );
+  expect((await problems()).certificatesExpiring).toBe(before + 1);
+  const { errors } = await cp.send("{ fleetHealth { flapping(first: 51) { drops } } }");
+  expect(errors?.[0]?.extensions).toMatchObject({ code: "api/bad-input", field: "first" });
 });

@@ -16,7 +16,7 @@ import { ExternalPeerType } from "../external-peers/external-peer.types.js";
 import { NetworkService } from "../networks/network.service.js";
 import { NetworkType } from "../networks/network.types.js";
 import { TunnelService } from "./tunnel.service.js";
-import { FleetHealth, TunnelConnection, TunnelEndType, TunnelFilterInput, TunnelType } from "./tunnel.types.js";
+import { TunnelConnection, TunnelEndType, TunnelFilterInput, TunnelType } from "./tunnel.types.js";
 
 @Resolver(() => TunnelType)
 export class TunnelResolver {
@@ -45,12 +45,6 @@ export class TunnelResolver {
   @Allow("fleet:read")
   tunnel(@Tenant() context: TenantContext, @Args("id", { type: () => ID, description: "Which one." }) id: string) {
     return this.service.get(context, checkUuid(id, "id"));
-  }
-
-  @Query(() => FleetHealth, { description: "The fleet at a glance." })
-  @Allow("fleet:read")
-  fleetHealth(@Tenant() context: TenantContext): Promise<FleetHealth> {
-    return this.service.totals(context);
   }
 
   @Subscription(() => TunnelType, {

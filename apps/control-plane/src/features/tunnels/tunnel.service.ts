@@ -2,7 +2,7 @@ import { Injectable } from "@nestjs/common";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
 import type { ChildSa, IkeSa, Tunnel, TunnelEnd } from "../../platform/prisma/generated/client.js";
 import type { TenantContext } from "../../platform/tenancy.js";
-import { type FleetTotals, type TunnelFilter, TunnelStore } from "./tunnel.store.js";
+import { type TunnelFilter, TunnelStore } from "./tunnel.store.js";
 
 @Injectable()
 export class TunnelService {
@@ -10,6 +10,10 @@ export class TunnelService {
 
   list(context: TenantContext, args: PageArgs, filter: TunnelFilter): Promise<Connection<Tunnel>> {
     return page(args, (request) => this.store.page(context.organizationId, request, filter));
+  }
+
+  byIds(context: TenantContext, ids: readonly string[]): Promise<Tunnel[]> {
+    return this.store.byIds(context.organizationId, ids);
   }
 
   get(context: TenantContext, id: string): Promise<Tunnel | null> {
@@ -30,9 +34,5 @@ export class TunnelService {
 
   async childSas(context: TenantContext, ikeSaIds: readonly string[]): Promise<ReadonlyMap<string, ChildSa[]>> {
     return Map.groupBy(await this.store.childSas(context.organizationId, ikeSaIds), (sa) => sa.ikeSaId);
-  }
-
-  totals(context: TenantContext): Promise<FleetTotals> {
-    return this.store.totals(context.organizationId);
   }
 }

@@ -1,6 +1,5 @@
-import { Field, ID, InputType, Int, ObjectType, registerEnumType } from "@nestjs/graphql";
+import { Field, ID, InputType, ObjectType, registerEnumType } from "@nestjs/graphql";
 import { connectionType } from "../../platform/graphql/connection.js";
-import { CounterScalar } from "../../platform/graphql/scalars.js";
 import { TunnelState } from "../../platform/prisma/generated/enums.js";
 
 registerEnumType(TunnelState, {
@@ -85,66 +84,4 @@ export class TunnelFilterInput {
 
   @Field(() => ID, { nullable: true, description: "Only with this external peer." })
   externalPeerId?: string | null;
-}
-
-@ObjectType({ description: "The fleet at a glance." })
-export class FleetHealth {
-  @Field(() => Int, { description: "All gateways but retired ones." })
-  gateways!: number;
-
-  @Field(() => Int, { description: "Gateways whose agent's stream is open." })
-  gatewaysConnected!: number;
-
-  @Field(() => Int, { description: "Gateways whose agent has not brought its token yet." })
-  gatewaysAwaitingEnrolment!: number;
-
-  @Field(() => Int, { description: "Tunnels in whatever state." })
-  tunnels!: number;
-
-  @Field(() => Int, { description: "Tunnels that are up at every managed end." })
-  tunnelsUp!: number;
-
-  @Field(() => Int, { description: "Tunnels that are up in part." })
-  tunnelsDegraded!: number;
-
-  @Field(() => Int, { description: "Tunnels that are being made." })
-  tunnelsConnecting!: number;
-
-  @Field(() => Int, { description: "Tunnels that are not up." })
-  tunnelsDown!: number;
-
-  @Field(() => Int, { description: "Tunnels that nobody reported on yet." })
-  tunnelsPending!: number;
-
-  @Field(() => Int, {
-    description:
-      "Tunnels that are also among the others, by what was reported last, but nobody knows how they are now: no agent of theirs is connected, and the last report is older than 45 s.",
-  })
-  tunnelsStale!: number;
-
-  @Field(() => Int, { description: "Gateways whose newest revision their agent refused or went back from." })
-  revisionsRefused!: number;
-
-  @Field(() => Int, { description: "Gateways whose newest revision is not answered yet." })
-  revisionsOpen!: number;
-
-  @Field(() => CounterScalar, {
-    description: "Octets that came in over the present CHILD SAs, counted at all our ends.",
-  })
-  bytesIn!: bigint;
-
-  @Field(() => CounterScalar, {
-    description: "Octets that went out over the present CHILD SAs, counted at all our ends.",
-  })
-  bytesOut!: bigint;
-
-  @Field(() => CounterScalar, {
-    description: "Packets that came in over the present CHILD SAs, counted at all our ends.",
-  })
-  packetsIn!: bigint;
-
-  @Field(() => CounterScalar, {
-    description: "Packets that went out over the present CHILD SAs, counted at all our ends.",
-  })
-  packetsOut!: bigint;
 }
