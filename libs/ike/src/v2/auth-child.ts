@@ -24,7 +24,7 @@ export function authenticated(turn: Turn, sa: IkeSa, asking: Asking, payloads: r
   const offer = asking.child;
   const { nr } = handshakeOf(sa);
   takeWindow(sa, payloads);
-  establish(turn, sa, false);
+  establish(turn, sa, "further");
   takeLifetime(turn, sa, payloads);
   if (!offer) {
     finish(sa, asking);

@@ -1,5 +1,6 @@
 import { type Fault, isFault } from "@sallyport/base";
 import type { CryptoResults, Failure } from "../api.js";
+import type { PeerConfig } from "../config.js";
 import { notification } from "../wire/index.js";
 import { EAP_CODE, NOTIFY } from "../wire/registry.js";
 import type { Identification, Payload } from "../wire/types.js";
@@ -8,6 +9,7 @@ import { answerEapRequest, judgeKeyProof, resumeEap } from "./auth-eap.js";
 import { nextExchange } from "./auth-exchange.js";
 import { allocation, isUsableSpi, makeOffer, offerPayloads } from "./child-offer.js";
 import type { PacketSelector } from "./child-sa.js";
+import { type Contact, contactPayloads, firstContact } from "./contact.js";
 import { errorOf, refusedBy, sidesOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { certificateRequests, changeProving, handshakeOf, takesEapAlone, takesRounds } from "./handshake.js";
@@ -152,7 +154,7 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
     ask(turn, sa, asking, [{ kind: "IDi", ...localId }, ...certificates, ...auth, ...another]);
     return;
   }
-  const contact = peer.initialContact && otherSas(turn, sa).length === 0;
+  const contact = contactPayloads(ownContact(turn, sa, peer));
   const { identity } = peer.remoteAuth[0];
   const idr = identity.match === "is" ? toIdentification(identity.identity) : undefined;
   const child = asking.child && offerPayloads(asking.child);
@@ -160,7 +162,7 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
     { kind: "IDi", ...localId },
     ...certificates,
     ...certificateRequests([peer]),
-    ...(contact ? [notification("INITIAL_CONTACT")] : []),
+    ...contact.notifies,
     ...(idr ? [{ kind: "IDr", ...idr } as const] : []),
     ...auth,
     ...requestAddresses(turn, sa),
@@ -170,7 +172,13 @@ function sendRound(turn: Turn, sa: IkeSa, asking: Asking, proof: readonly Payloa
     ...announceMobike(turn, sa),
     ...windowNotifies(sa),
     ...another,
+    ...contact.vendor,
   ]);
+}
+
+function ownContact(turn: Turn, sa: IkeSa, peer: PeerConfig): Contact {
+  const state = turn.core.peers.get(peer.id);
+  return state && peer.initialContact && otherSas(turn, sa).length === 0 ? firstContact(turn, state) : "further";
 }
 
 /** A response of IKE_AUTH: first who the peer is and its proof, then what comes next. */

@@ -14,10 +14,11 @@ import { errorOf } from "./failures.js";
 import { fault, isFault, notifyOf } from "./faults.js";
 import { childFailed } from "./lifecycle.js";
 import { find, must, notifyIn, respond, spiBytes, spiNumber } from "./message.js";
-import { configured, type Ends, endsOf, fit, rangesText, sameRanges, toRanges, toSelector } from "./narrow.js";
+import { configured, type Ends, endsOf, fit, rangesText, toRanges, toSelector } from "./narrow.js";
 import { choose, espProposals } from "./proposals.js";
 import type { IkeSa, Outcome } from "./sa.js";
 import { serveAddresses } from "./serve-config.js";
+import { leaveLost, takesOver } from "./switchover.js";
 import { offerText, take } from "./templates.js";
 import { refuseSecondOwner, seenThroughNat } from "./transport.js";
 import type { Turn } from "./turn.js";
@@ -210,18 +211,6 @@ function install(
   turn.serveDataplane(sa, ops, { go: "serve-child-installed", answer, before, built, ke });
 }
 
-function takesOver(turn: Turn, sa: IkeSa, answer: ChildAnswer): boolean {
-  for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
-    const other = serial === sa.serial ? undefined : turn.look(serial);
-    if (other?.children.some((c) => c.sending && isSame(c, answer))) return true;
-  }
-  return false;
-}
-
-function isSame(child: Child, { config, local, remote }: ChildAnswer): boolean {
-  return child.config.id === config.id && sameRanges(child.local, local) && sameRanges(child.remote, remote);
-}
-
 /** The inbound SA stands: the answer may go out. */
 export function answerInstalled(
   turn: Turn,
@@ -251,6 +240,7 @@ export function answerInstalled(
     { kind: "TSr", selectors: answer.local.map(toSelector) },
   ]);
   adoptChild(turn, sa, built.child, answer.rekeys);
+  leaveLost(turn, sa, built.child);
   if (answer.rekeys !== undefined) rivalRekey(turn, sa, answer.rekeys, built.child);
   else resolveDuplicates(turn, sa, built.child);
 }

@@ -100,7 +100,7 @@ export interface Agreed {
   /** Whether this end began the exchange. */
   readonly ours: boolean;
   readonly rekeys: boolean;
-  /** An older IKE SA with the same peer carries the same child's packets until this one does. */
+  /** An older IKE SA with the same peer carries the same child's packets until this one does; none that the peer has lost. */
   readonly takesOver: boolean;
 }
 

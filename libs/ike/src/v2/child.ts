@@ -25,7 +25,7 @@ import type { Turn } from "./turn.js";
 const SWITCH_MS = 10_000;
 /** When it looks first whether the peer sends on the new SA, and so can receive on it. */
 const LOOK_MS = 250;
-/** The same where a new IKE SA replaces one that goes without a Delete: before that one is dropped. */
+/** The same where a new IKE SA replaces one that goes without a Delete, and whose SAs the peer still has: before that one is dropped. */
 const TAKEOVER_MS = 400;
 
 const switchoverOf = ({ rekeys }: Agreed, now: Millis): Child["switchover"] =>

@@ -5,6 +5,7 @@ import { NOTIFY } from "../wire/registry.js";
 import { closeChild, hardAt, removeIn, softAt, undoInstall } from "./child.js";
 import type { PacketSelector } from "./child-sa.js";
 import { connect } from "./connect.js";
+import type { Contact } from "./contact.js";
 import type { ChildRuntime, PeerState } from "./core.js";
 import { isBelieved } from "./evidence.js";
 import { noResponse } from "./failures.js";
@@ -35,8 +36,8 @@ export function backoff(turn: Turn, tries: number): Millis {
   return full * (0.5 + turn.core.fraction() / 2);
 }
 
-/** Both ends are authenticated. */
-export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void {
+/** Both ends are authenticated. `contact`: what the peer has said of earlier SAs, where it is the initiator. */
+export function establish(turn: Turn, sa: IkeSa, contact: Contact): void {
   const { peer } = sa;
   if (!peer) return;
   sa.phase = "established";
@@ -60,7 +61,7 @@ export function establish(turn: Turn, sa: IkeSa, initialContact: boolean): void 
       for (const c of state.children.values()) c.retryAt = Math.max(c.retryAt ?? 0, turn.now + GRACE_MS);
   }
   turn.emit({ event: "ike-up", peer: peer.id, at: turn.now, ike: ikeStatus(sa) });
-  enforceUniqueness(turn, sa, initialContact);
+  enforceUniqueness(turn, sa, contact);
   if (state && !sa.initiator) ensure(turn, peer.id);
   // It was proven by what a new configuration has taken back meanwhile.
   if (state && !(isBelieved(sa, state.config, turn.core.config) && isMember(sa, state.config))) disown(turn, sa);

@@ -69,6 +69,7 @@ export function newSa(
     authentication: undefined,
     replaces: undefined,
     dropAt: undefined,
+    lost: false,
     pauseUntil: 0,
     rivalSerial: undefined,
     remarkedAt: Number.NEGATIVE_INFINITY,

@@ -279,6 +279,8 @@ export interface IkeSa {
   replaces: number | undefined;
   /** When a half-open, rekeyed or superfluous IKE SA is dropped without a word. */
   dropAt: Millis | undefined;
+  /** The peer has neither it nor its CHILD SAs any more, and has said so (RFC 7296 §2.4). */
+  lost: boolean;
   /** No new exchange before this, after TEMPORARY_FAILURE (RFC 7296 §2.25). */
   pauseUntil: Millis;
   /** The IKE SA that a rekey begun by the peer made, while our own rekey is under way (RFC 7296 §2.8.2). */

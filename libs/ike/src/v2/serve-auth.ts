@@ -6,6 +6,7 @@ import { notification } from "../wire/index.js";
 import { AUTH_METHOD } from "../wire/registry.js";
 import type { AuthPayload, Identification, Payload } from "../wire/types.js";
 import { beginAnswer, judge, refusal } from "./child-answer.js";
+import { contactOf } from "./contact.js";
 import { errorOf } from "./failures.js";
 import { fault } from "./faults.js";
 import { changeProving, handshakeOf, requestedAuthorities } from "./handshake.js";
@@ -346,7 +347,7 @@ function complete(turn: Turn, sa: IkeSa, { before, rounds, beside }: Part): void
     respond(turn, sa, [...told, ...beside, ...(another ? [notification("ANOTHER_AUTH_FOLLOWS")] : [])]);
     return;
   }
-  const further = refusedFurther(turn, sa, notifyIn(proving.first, "INITIAL_CONTACT") !== undefined);
+  const further = refusedFurther(turn, sa, contactOf(proving.first));
   if (further) {
     refuseProven(turn, sa, peer, further);
     return;
@@ -360,7 +361,7 @@ function authenticated(turn: Turn, sa: IkeSa, proof: readonly Payload[]): void {
   const { first } = proving;
   agreeMobike(turn, sa, first);
   const before = [...proof, ...announceMobike(turn, sa)];
-  establish(turn, sa, notifyIn(first, "INITIAL_CONTACT") !== undefined);
+  establish(turn, sa, contactOf(first));
   try {
     const answer = [...before, ...lifetimeNotifies(turn, sa), ...serveAddresses(turn, sa, first)];
     if (!find(first, "SA")) respond(turn, sa, answer);

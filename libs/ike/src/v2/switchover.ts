@@ -16,6 +16,38 @@ export function switchOutbound(turn: Turn, sa: IkeSa, to: Child, from: Child | u
   if (from) changeChild(sa, from.serial, { sending: false });
 }
 
+/** What two CHILD SAs for the same packets have in common. */
+type Carried = Pick<Child, "config" | "local" | "remote">;
+
+function isSame(a: Carried, b: Carried): boolean {
+  return a.config.id === b.config.id && sameRanges(a.local, b.local) && sameRanges(a.remote, b.remote);
+}
+
+/** Pairs on which the packets of `carried` leave under other IKE SAs of the same identity. */
+function sendersBeside(turn: Turn, sa: IkeSa, carried: Carried): { readonly by: IkeSa; readonly child: Child }[] {
+  const out: { by: IkeSa; child: Child }[] = [];
+  for (const serial of turn.core.table.ofIdentity(sa.identity ?? "")) {
+    const by = serial === sa.serial ? undefined : turn.look(serial);
+    for (const child of by?.children ?? []) if (by && child.sending && isSame(child, carried)) out.push({ by, child });
+  }
+  return out;
+}
+
+/** Whether packets still reach the peer on an older pair, so that the new one may wait until the peer has it. */
+export function takesOver(turn: Turn, sa: IkeSa, carried: Carried): boolean {
+  return sendersBeside(turn, sa, carried).some(({ by }) => !by.lost);
+}
+
+/** `child` is there: no packet leaves any more on what the peer has lost. */
+export function leaveLost(turn: Turn, sa: IkeSa, child: Child): void {
+  for (const { by, child: old } of sendersBeside(turn, sa, child)) {
+    const lost = by.lost ? turn.edit(by.serial) : undefined;
+    if (!lost) continue;
+    turn.apply([removeOut(old)]);
+    changeChild(lost, old.serial, { sending: false });
+  }
+}
+
 /**
  * `child` is about to go: the pair for the same packets under an IKE SA in the place of `sa` holds its outbound half back no longer. A
  * peer that deletes the old one has the new one.
@@ -31,10 +63,8 @@ export function passOn(turn: Turn, sa: IkeSa, child: Child): void {
 }
 
 /** The pair of `sa` that will carry the packets of `child` and does not yet. */
-function heldFor({ config, local, remote }: Child, sa: IkeSa | undefined): Child | undefined {
-  const same = sa?.children.filter(
-    (c) => c.config.id === config.id && sameRanges(c.local, local) && sameRanges(c.remote, remote),
-  );
+function heldFor(child: Child, sa: IkeSa | undefined): Child | undefined {
+  const same = sa?.children.filter((c) => isSame(c, child));
   if (!same || same.some((c) => c.sending)) return undefined;
   return same.find((c) => c.heldOutbound && (c.state === "installed" || c.state === "rekeying"));
 }

@@ -1,6 +1,7 @@
 import type { Fault } from "@sallyport/base";
 import { PEER_DEFAULTS } from "../config.js";
 import type { DownReason } from "../status.js";
+import type { Contact } from "./contact.js";
 import { toBeDeleted } from "./ending.js";
 import { fault } from "./faults.js";
 import { identificationText } from "./identity.js";
@@ -39,7 +40,7 @@ export function otherSas(turn: Turn, sa: IkeSa): IkeSa[] {
  * Why the one who has just proved this identity gets no further IKE SA, if so. NO_ADDITIONAL_SAS would leave him one (RFC 7296 §1.2),
  * so this is AUTHENTICATION_FAILED like any other refusal there (§2.21.2).
  */
-export function refusedFurther(turn: Turn, sa: IkeSa, initialContact: boolean): Fault | undefined {
+export function refusedFurther(turn: Turn, sa: IkeSa, contact: Contact): Fault | undefined {
   const { peer } = sa;
   if (!peer) return undefined;
   if (!isMember(sa, peer)) {
@@ -55,7 +56,7 @@ export function refusedFurther(turn: Turn, sa: IkeSa, initialContact: boolean): 
     return fault("ike/too-many-sas", "too many IKE SAs of this identity are on their way out", { facts });
   }
   // With INITIAL_CONTACT the others go.
-  if (peer.uniqueness !== "keep" || initialContact || sasOfIdentity(turn, sa) < allowed) return undefined;
+  if (peer.uniqueness !== "keep" || contact !== "further" || sasOfIdentity(turn, sa) < allowed) return undefined;
   if (otherSas(turn, sa).length < allowed) return undefined;
   return fault("ike/too-many-sas", "this identity has as many IKE SAs as it may", { facts });
 }
@@ -75,9 +76,9 @@ function sasOfIdentity(turn: Turn, sa: IkeSa): number {
  * end, are both fine: the one with the lowest nonce goes, deleted by the end that began it, as with rekeys. Otherwise the new
  * one takes the place of the old.
  */
-export function enforceUniqueness(turn: Turn, sa: IkeSa, initialContact: boolean): void {
+export function enforceUniqueness(turn: Turn, sa: IkeSa, contact: Contact): void {
   abandonAttempts(turn, sa);
-  if (sa.peer?.uniqueness === "keep" && !initialContact) return;
+  if (sa.peer?.uniqueness === "keep" && contact === "further") return;
   for (const { serial } of otherSas(turn, sa)) {
     const other = turn.edit(serial);
     if (!other) continue;
@@ -85,8 +86,8 @@ export function enforceUniqueness(turn: Turn, sa: IkeSa, initialContact: boolean
     if (crossed) {
       const loser = isLower(sa.lowestNonce, other.lowestNonce) ? sa : other;
       supersede(turn, loser, loser.initiator);
-    } else if (initialContact) forget(turn, other);
-    else supersede(turn, other, sa.initiator);
+    } else if (contact === "further") supersede(turn, other, sa.initiator);
+    else forget(turn, other, contact === "initial");
   }
 }
 
@@ -98,8 +99,9 @@ function abandonAttempts(turn: Turn, sa: IkeSa): void {
   }
 }
 
-/** The peer does not know it any more. */
-function forget(turn: Turn, loser: IkeSa): void {
+/** The peer does not know it any more. `lost`: nor its CHILD SAs. */
+function forget(turn: Turn, loser: IkeSa, lost: boolean): void {
+  loser.lost = lost;
   loser.phase = "rekeyed";
   loser.rekeyAt = undefined;
   loser.expireAt = undefined;

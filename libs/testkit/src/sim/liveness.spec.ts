@@ -1,6 +1,8 @@
+import { EXCHANGE, NOTIFY, type Payload } from "@sallyport/ike";
 import { disagreements, traffic } from "./agreement.js";
 import { childOf, configOf, peerOf } from "./configs.js";
 import { pair } from "./simulation.js";
+import { childPayloads, SECRET, stageUp } from "./stage.spec-helper.js";
 
 describe("liveness", () => {
   test("silence is answered by a probe, and an answer keeps the tunnel", () => {
@@ -86,6 +88,51 @@ describe("liveness", () => {
     expect(b.of("ike-down")[0]?.reason).toBe("replaced");
     expect(disagreements(a, b)).toEqual([]);
   });
+
+  test.each([
+    [0, 0],
+    [20, 15],
+  ])(
+    "a crashed initiator with nothing left gets packets that it can open as soon as it has SAs, crypto %i ms, data plane %i ms",
+    (cryptoDelay, dataPlaneDelay) => {
+      const { sim, a, b } = pair();
+      sim.run(1);
+      const before = b.dataPlane.outbound()[0]?.spi;
+      a.crash();
+      a.dataPlane.sas.clear();
+      a.dataPlane.policies.clear();
+      Object.assign(a, { cryptoDelay, dataPlaneDelay });
+      a.configure(configOf(peerOf("a")));
+      for (let ms = 0; ms < 1_000 && a.dataPlane.outbound().length === 0; ms++) sim.run(0.001);
+      const start = sim.now;
+      const at = (ms: number, run: () => void) => sim.clock.at(start + ms, run);
+      const flow = traffic({ a, b, at }, { seconds: 3, everyMs: 1, delayMs: 5 });
+      expect(b.dataPlane.outbound().map((sa) => sa.spi)).not.toContain(before);
+      sim.run(5);
+      expect(flow).toEqual({ sent: 6_000, lost: [] });
+      expect(disagreements(a, b)).toEqual([]);
+    },
+  );
+
+  const none = new Uint8Array(0);
+  const contact: Payload = { kind: "N", protocol: 0, type: NOTIFY.INITIAL_CONTACT, spi: none, data: none };
+  const vendor = (text: string): Payload => ({ kind: "V", data: new TextEncoder().encode(text) });
+  const KEPT = vendor("Sallyport: CHILD SAs kept over a restart");
+
+  test.each([
+    ["nothing", [], 0x2000],
+    ["INITIAL_CONTACT", [contact], 0x3000],
+    ["INITIAL_CONTACT and a foreign vendor ID", [contact, vendor("somebody else's")], 0x3000],
+    ["INITIAL_CONTACT and that it kept its CHILD SAs", [contact, KEPT], 0x2000],
+    ["that it kept its CHILD SAs, without INITIAL_CONTACT", [KEPT], 0x2000],
+  ])("packets to an initiator that says %s go by the right SA from the first moment on", (_, said, spi) => {
+    const { sim, b, another } = stageUp();
+    const anew = another(78n);
+    anew.ask(EXCHANGE.IKE_AUTH, [...anew.authPayloads("a.example", SECRET, childPayloads(0x3000)), ...said]);
+    expect(b.dataPlane.outbound().map((sa) => sa.spi)).toEqual([spi]);
+    sim.run(0.45);
+    expect(b.dataPlane.outbound().at(-1)?.spi).toBe(0x3000);
+  });
 });
 
 describe("an agent that restarts", () => {
@@ -110,8 +157,12 @@ describe("an agent that restarts", () => {
     expect(a.dataPlane.policies.size).toBe(3);
   });
 
-  test("loses no packet of either direction while it takes over", () => {
+  test.each([
+    [0, 0],
+    [20, 15],
+  ])("loses no packet of either direction while it takes over, crypto %i ms, data plane %i ms", (...delays) => {
     const { sim, a, b } = pair();
+    [a.cryptoDelay, a.dataPlaneDelay] = delays;
     sim.run(1);
     const at = (ms: number, run: () => void) => sim.clock.at(1_000 + ms, run);
     const flow = traffic({ a, b, at }, { seconds: 5, everyMs: 1, delayMs: 5 });
