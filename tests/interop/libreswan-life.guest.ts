@@ -282,9 +282,6 @@ describe("dead peers, libreswan", () => {
       await lab.peer.initiate(childOf(C.clear));
       const after = await lab.pair.both(t);
       expect(after.ours.spiInitiator).not.toBe(before.ours.spiInitiator);
-      // A responder holds the new outbound SA back for 400 ms where an old pair for the same packets stands, even after INITIAL_CONTACT.
-      const used = async () => (await lab.pair.ping(t, 1)).received === 1 || undefined;
-      await eventually("the new pair is in use", used, 5_000);
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
     60_000,
