@@ -28,7 +28,7 @@ beforeAll(async () => {
   await fleet.addPartner();
   await fleet.healthy(2);
 }, 180_000);
-afterAll(() => fleet.close(), 60_000);
+afterAll(() => fleet.close(), 120_000);
 
 it("kill -9 of the control plane: no packet lost, rekeys go on, agents come back, health is right", async () => {
   const traffic = await underTraffic(async () => {
@@ -161,7 +161,7 @@ it("refuses before the push what would not negotiate, with both sides' values, a
   expect(error?.extensions?.ours).toMatch(/AES_GCM_16_256|aes256gcm16/i);
   expect(error?.extensions?.theirs).toMatch(/3DES/i);
   expect(await fleet.controlPlane.api.run(facts)).toEqual(before);
-}, 30_000);
+}, 120_000);
 
 it("a tunnel that a peer refuses says why in the API as it does on the gateway, with both sides' values", async () => {
   const { headquarters } = fleet;
@@ -187,7 +187,7 @@ it("a tunnel that a peer refuses says why in the API as it does on the gateway, 
   await fleet.changePartner();
   await headquarters.ask(`up ${tunnel}`);
   await fleet.healthy(2);
-}, 60_000);
+}, 120_000);
 
 it("a gateway's certificate is rotated, the control plane killed midway: no packet lost", async () => {
   const depot = await openDepot(fleet, HOME);
@@ -215,7 +215,7 @@ it("leaves nothing behind: namespaces, devices, processes, files", async () => {
   expect(await readdir("/sys/class/net")).not.toContain(CONTROL_PLANE_DEVICE);
   await expect(stat(HOME)).rejects.toThrow("ENOENT");
   expect(await processesOf(HOME)).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 /** Command lines of the processes that were started for the folder. */
 async function processesOf(folder: string): Promise<string[]> {

@@ -183,7 +183,7 @@ async function comings({ agent, peer }: Lab, ends: number): Promise<Pick<FloodRe
   const rekeys: number[] = [];
   await delay(2_000);
   while (performance.now() < ends - 5_000) {
-    connects.push(await timed(() => peer.initiate(`${NEWCOMER.id}-net`, 10_000)));
+    connects.push(await timed(() => peer.initiate(`${NEWCOMER.id}-net`)));
     rekeys.push(await rekeyed(agent, "child", () => peer.rekeyChild(child)));
     rekeys.push(await rekeyed(agent, "child", () => agent.ask("rekey", { tunnel: STANDING.id, child })));
     rekeys.push(await rekeyed(agent, "ike", () => peer.rekeyIke(STANDING.id)));

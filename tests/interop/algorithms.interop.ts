@@ -54,7 +54,7 @@ describe.each(CASES)("strongSwan, $ike", ({ tunnel: t, ikeSuite, espSuite }) => 
         else await lab.peer.terminate({ ike: t.id });
         await lab.pair.gone(t);
       },
-      30_000,
+      120_000,
     );
   }
 });

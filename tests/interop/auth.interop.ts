@@ -293,7 +293,7 @@ for (const by of ["ours", "theirs"] as const) {
           await lab.agent.ask("down", { tunnel: t.id });
           await lab.pair.gone(t);
         },
-        30_000,
+        120_000,
       );
     }
 
@@ -309,7 +309,7 @@ for (const by of ["ours", "theirs"] as const) {
           expect((await lab.agent.peer(t.id))?.sas.filter((sa) => sa.state === "established")).toEqual([]);
           await lab.agent.ask("down", { tunnel: t.id });
         },
-        30_000,
+        120_000,
       );
     }
   });

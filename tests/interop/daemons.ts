@@ -21,7 +21,7 @@ import { DATA_PLANE, Pair, PEER_DATA_PLANE } from "./lab.js";
 type Told<Options> = Omit<Options, "namespace" | "dataPlane">;
 
 const START_MS = 120_000;
-const STOP_MS = 30_000;
+const STOP_MS = 60_000;
 
 /** Namespaces with daemons in them, of which nothing remains behind. */
 export class Lab {

@@ -15,7 +15,7 @@ socket.setBroadcast(true);
 for (const target of targets) {
   const answer = new Promise<string>((resolve) => {
     socket.once("message", (data) => resolve(data.toString("hex")));
-    setTimeout(() => resolve("none"), 1_000);
+    setTimeout(() => resolve("none"), 4_000);
   });
   socket.send(request, 67, target);
   console.log(await answer);

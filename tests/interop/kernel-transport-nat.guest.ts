@@ -82,6 +82,6 @@ for (const { by, hidden, name } of WAYS) {
         await endProcess(server, "SIGKILL");
       }
     },
-    90_000,
+    120_000,
   );
 }

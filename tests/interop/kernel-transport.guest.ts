@@ -59,7 +59,7 @@ afterEach(async () => {
   await lab.agent.change({ intent: gatewayIntent(OURS, []) });
   await eventually("the peer has no SA", async () => (await lab.peer.listSas()).length === 0 || undefined);
   for (const [namespace, device] of devices.splice(0)) await ip(namespace, "link", "del", device);
-}, 60_000);
+}, 120_000);
 
 async function ip(namespace: string, ...args: string[]): Promise<void> {
   const child = spawn("ip", ["-n", namespace, ...args], { stdio: ["ignore", "ignore", "inherit"] });
@@ -145,7 +145,7 @@ describe("transport mode", () => {
           expect(await ping(NS.ours, at.theirs, { source: at.ours, count: 10 })).toMatchObject({ received: 10 });
           await carried(pair, tunnel, 10);
         },
-        60_000,
+        120_000,
       );
     }
   }
@@ -173,13 +173,16 @@ describe("transport mode", () => {
           },
         });
         const [from, to] = starter === "ours" ? [NS.ours, "10.9.0.2"] : [NS.theirs, "10.9.0.1"];
-        await eventually("GRE passes", async () => (await ping(from, to, { count: 2 })).received === 2 || undefined);
+        await eventually(
+          "GRE passes",
+          async () => (await ping(from, to, { count: 2, waitMs: 1_000 })).received === 2 || undefined,
+        );
         const { child } = await pair.both(tunnel);
         expect(child.ours.local.map((r) => r.protocol)).toEqual([47]);
         expect(await ping(NS.ours, "10.9.0.2", { count: 20 })).toMatchObject({ sent: 20, received: 20 });
         await carried(pair, tunnel, 20);
       },
-      90_000,
+      120_000,
     );
   }
 
@@ -203,7 +206,7 @@ describe("transport mode", () => {
       expect(await ping(NS.ours, "10.8.0.2", { count: 10 })).toMatchObject({ sent: 10, received: 10 });
       await carried(pair, tunnel, 10);
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -230,7 +233,7 @@ describe("tunnel mode with IPv6", () => {
           expect(await ping(NS.ours, theirs, { source: ours, count: 10 })).toMatchObject({ sent: 10, received: 10 });
           await carried(pair, tunnel, 10);
         },
-        60_000,
+        120_000,
       );
     }
   }

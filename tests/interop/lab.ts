@@ -10,6 +10,7 @@ import {
   type Peer,
   type PeerConnection,
   type PeerIkeSa,
+  type PingOptions,
   type PingResult,
   ping,
   startPing,
@@ -136,7 +137,7 @@ export class Pair<Sa extends IkeView = PeerIkeSa> {
   }
 
   /** Both ends' view of the tunnel as soon as each has one IKE SA with one CHILD SA, of the same SPIs as far as the peer tells. */
-  both(tunnel: TunnelCase, timeoutMs = 10_000): Promise<BothEnds<Sa>> {
+  both(tunnel: TunnelCase, timeoutMs?: number): Promise<BothEnds<Sa>> {
     return eventually(
       `${tunnel.id} is the same tunnel at both ends`,
       async () => {
@@ -161,7 +162,7 @@ export class Pair<Sa extends IkeView = PeerIkeSa> {
   }
 
   /** The same, once it is as `wanted` says. */
-  settled(tunnel: TunnelCase, wanted: (ends: BothEnds<Sa>) => boolean, timeoutMs = 10_000): Promise<BothEnds<Sa>> {
+  settled(tunnel: TunnelCase, wanted: (ends: BothEnds<Sa>) => boolean, timeoutMs?: number): Promise<BothEnds<Sa>> {
     return eventually(
       `${tunnel.id} has changed at both ends`,
       async () => {
@@ -183,8 +184,8 @@ export class Pair<Sa extends IkeView = PeerIkeSa> {
   }
 
   /** Pings through the tunnel. */
-  ping(tunnel: TunnelCase, count = 20): Promise<PingResult> {
-    return ping(this.namespaces.ours, tunnel.theirs.host, { source: tunnel.ours.host, count });
+  ping(tunnel: TunnelCase, count = 20, options: PingOptions = {}): Promise<PingResult> {
+    return ping(this.namespaces.ours, tunnel.theirs.host, { source: tunnel.ours.host, count, ...options });
   }
 
   /** Runs `action` under 100 pings a second and for a moment after it; gives what the pings saw. */

@@ -57,7 +57,7 @@ describe("EAP-TLS, libreswan", () => {
         expect(ours).toMatchObject({ initiator: true, remoteId: "theirs.test" });
         expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
       },
-      30_000,
+      120_000,
     );
   }
 
@@ -72,6 +72,6 @@ describe("EAP-TLS, libreswan", () => {
       await lab.agent.ask("down", { tunnel: t.id });
       expect((await lab.agent.peer(t.id)).sas.filter((sa) => sa.state === "established")).toEqual([]);
     },
-    30_000,
+    120_000,
   );
 });

@@ -61,7 +61,7 @@ const endForGood = ({ tunnel: t }: LibreswanCase) =>
       const theirs = await lab.peer.listSas(t.id);
       return ours.length + theirs.length === 0 || undefined;
     },
-    20_000,
+    120_000,
   );
 
 describe("reauthentication, libreswan", () => {
@@ -88,7 +88,7 @@ describe("reauthentication, libreswan", () => {
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
         await endForGood(c);
       },
-      60_000,
+      120_000,
     );
   }
 });
@@ -117,7 +117,7 @@ describe("collisions, libreswan", () => {
         }
         return true;
       },
-      20_000,
+      120_000,
     );
 
   const collide = async (act: () => readonly Promise<unknown>[]): Promise<void> => {
@@ -140,7 +140,7 @@ describe("collisions, libreswan", () => {
         await collide(() => [lab.pair.rekey(t, "child", "ours"), lab.pair.rekey(t, "child", "theirs")]);
       }
     },
-    90_000,
+    120_000,
   );
 
   scenario(
@@ -154,7 +154,7 @@ describe("collisions, libreswan", () => {
         await collide(() => [lab.pair.rekey(t, "ike", ike), lab.pair.rekey(t, "child", child)]);
       }
     },
-    90_000,
+    120_000,
   );
 
   /** Whether both ends have what we use of `create`. libreswan may have more: it serves a request that it gets again a second time. */
@@ -204,17 +204,17 @@ describe("collisions, libreswan", () => {
         await eventually(
           "traffic goes on",
           async () => {
-            if ((await lab.pair.ping(t, 3)).received === 3) return true;
+            if ((await lab.pair.ping(t, 3, { waitMs: 1_000 })).received === 3) return true;
             // libreswan may have held it by the IKE SA that went.
             if (by === "ours") await lab.pair.rekey(t, "child", by);
             else await lab.peer.initiate(`${t.id}-net`);
             return undefined;
           },
-          30_000,
+          120_000,
         );
         expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
       },
-      90_000,
+      120_000,
     );
   }
 
@@ -240,7 +240,7 @@ describe("collisions, libreswan", () => {
             if (by === "ours") await lab.peer.initiate(SECOND.name, 3_000);
             throw new Error(names.join());
           },
-          60_000,
+          120_000,
         );
         expect(await lab.pair.ping(tunnel, 10)).toMatchObject({ received: 10 });
         expect(await ping(NS.ours, INSIDE.theirs, { source: INSIDE.ours, count: 10 })).toMatchObject({ received: 10 });
@@ -265,11 +265,11 @@ describe("collisions, libreswan", () => {
             await lab.pair.up(t, "ours");
             return lab.pair.both(t, 2_000);
           },
-          30_000,
+          120_000,
         );
         expect(await lab.pair.ping(t, 10)).toMatchObject({ received: 10 });
       },
-      90_000,
+      120_000,
     );
   }
 });

@@ -42,11 +42,11 @@ describe("traps, libreswan", () => {
     "the first packet starts a tunnel of ours",
     async () => {
       const { tunnel: t } = C.trap;
-      expect((await lab.pair.ping(t, 1)).sent).toBe(1);
+      expect((await lab.pair.ping(t, 1, { waitMs: 1_000 })).sent).toBe(1);
       expect((await lab.pair.both(t)).ours.initiator).toBe(true);
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -59,7 +59,7 @@ describe("traps, libreswan", () => {
       expect((await lab.pair.both(t)).ours.initiator).toBe(false);
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
-    30_000,
+    120_000,
   );
 
   for (const [c, by] of [
@@ -76,7 +76,7 @@ describe("traps, libreswan", () => {
         expect(child.theirs.localTs).toEqual([narrow]);
         expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
-      30_000,
+      120_000,
     );
   }
 });
@@ -92,12 +92,12 @@ describe("IKE fragments, libreswan", () => {
     for (const rule of FILTERS) await inBoth("iptables-legacy", ...rule);
     await inBoth("tc", "qdisc", "add", "dev", "wan", "root", "netem", "loss", "5%", "duplicate", "20%");
     await lab.peer.whack(["--debug", "base"]);
-  }, 30_000);
+  }, 120_000);
   afterAll(async () => {
     await inBoth("tc", "qdisc", "del", "dev", "wan", "root");
     await inBoth("iptables-legacy", "-F", "OUTPUT");
     await lab.peer.whack(["--debug", "none"]);
-  }, 30_000);
+  }, 120_000);
 
   for (const by of ["ours", "theirs"] as const) {
     scenario(
@@ -117,7 +117,7 @@ describe("IKE fragments, libreswan", () => {
         const none = async () => (await lab.peer.listSas(t.id)).length === 0 || undefined;
         await eventually("libreswan has none", none, 30_000);
       },
-      90_000,
+      120_000,
     );
   }
 });
@@ -162,7 +162,7 @@ describe("several CHILD SAs, libreswan", () => {
       await lab.agent.ask("down", { tunnel: t.id });
       await lab.pair.gone(t);
     },
-    40_000,
+    120_000,
   );
 
   scenario(
@@ -176,7 +176,7 @@ describe("several CHILD SAs, libreswan", () => {
       await both(["several-net", "several-six"]);
       expect(await six()).toMatchObject({ received: 5 });
     },
-    40_000,
+    120_000,
   );
 });
 
@@ -194,7 +194,7 @@ describe("selectors and lifetimes, libreswan", () => {
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
         await endBy(lab, C.ports, by);
       },
-      30_000,
+      120_000,
     );
 
     scenario(
@@ -210,7 +210,7 @@ describe("selectors and lifetimes, libreswan", () => {
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
         await endBy(lab, C.esn, by);
       },
-      30_000,
+      120_000,
     );
   }
 
@@ -229,7 +229,7 @@ describe("selectors and lifetimes, libreswan", () => {
         expect(after.theirs.uniqueId).toBe(before.theirs.uniqueId);
         expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
       },
-      30_000,
+      120_000,
     );
   }
 });
@@ -252,7 +252,7 @@ describe("dead peers, libreswan", () => {
           const all = await Promise.all(DEAD.map(quiet));
           return all.every(Boolean) || undefined;
         },
-        90_000,
+        120_000,
       );
       await inTheirs("ip", "xfrm", "state", "flush");
       await inTheirs("ip", "xfrm", "policy", "flush");
@@ -260,7 +260,7 @@ describe("dead peers, libreswan", () => {
       await lab.pair.both(C.restart.tunnel, 60_000);
       expect(await lab.pair.ping(C.restart.tunnel, 5)).toMatchObject({ received: 5 });
       expect(await quiet(C.hold)).toBe(true);
-      await lab.pair.ping(C.hold.tunnel, 1);
+      await lab.pair.ping(C.hold.tunnel, 1, { waitMs: 1_000 });
       await lab.pair.both(C.hold.tunnel);
       expect(await lab.pair.ping(C.hold.tunnel, 5)).toMatchObject({ received: 5 });
       expect(await quiet(C.clear)).toBe(true);
@@ -284,7 +284,7 @@ describe("dead peers, libreswan", () => {
       expect(after.ours.spiInitiator).not.toBe(before.ours.spiInitiator);
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
-    60_000,
+    120_000,
   );
 
   scenario(
@@ -301,6 +301,6 @@ describe("dead peers, libreswan", () => {
         30_000,
       );
     },
-    90_000,
+    120_000,
   );
 });

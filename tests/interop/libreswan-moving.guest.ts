@@ -69,7 +69,7 @@ const runs = (t: TunnelCase, ours: Way, theirs: Way = [ours[1], ours[0]]) =>
       if (now !== JSON.stringify({ ours, theirs: [theirs, theirs] })) throw new Error(now);
       return true;
     },
-    20_000,
+    120_000,
   );
 
 async function up(t: TunnelCase, by: "ours" | "theirs") {
@@ -81,7 +81,9 @@ async function up(t: TunnelCase, by: "ours" | "theirs") {
     /** Packets with the virtual address of whoever called. */
     passes: () =>
       eventually("traffic passes", async () => {
-        return (await ping(namespace, target, { source: virtual, count: 5 })).received === 5 || undefined;
+        return (
+          (await ping(namespace, target, { source: virtual, count: 5, waitMs: 1_000 })).received === 5 || undefined
+        );
       }),
     /** The SAs of before, and with them the virtual address. */
     async stays(): Promise<void> {
@@ -135,7 +137,7 @@ describe("our end moves, libreswan", () => {
       await stays();
       await end(t);
     },
-    90_000,
+    120_000,
   );
 });
 
@@ -172,6 +174,6 @@ describe("libreswan moves", () => {
       await passes();
       await stays();
     },
-    90_000,
+    120_000,
   );
 });

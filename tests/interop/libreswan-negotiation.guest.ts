@@ -102,7 +102,7 @@ describe("INVALID_KE_PAYLOAD, libreswan", () => {
         await works(c);
         expect(await logOf(lab, c.tunnel)).toMatch(/INVALID_KE_PAYLOAD/);
       },
-      30_000,
+      120_000,
     );
   }
 });
@@ -120,7 +120,7 @@ describe("COOKIE, libreswan", () => {
       await logged(lab.peer, /cookie/i);
       await lab.peer.whack(["--ddos-auto"]);
     },
-    40_000,
+    120_000,
   );
 
   scenario(
@@ -137,7 +137,7 @@ describe("COOKIE, libreswan", () => {
         expect(await logOf(lab, c.tunnel)).toMatch(/COOKIE/);
       }
     },
-    40_000,
+    120_000,
   );
 });
 
@@ -172,7 +172,7 @@ describe.each(REFUSALS)("refused, libreswan: $it.tunnel.id", ({ it: { tunnel: t 
       expect(error.ours).toMatch(ours);
       expect(error.theirs).toMatch(theirs);
     },
-    20_000,
+    120_000,
   );
 
   scenario(
@@ -191,6 +191,6 @@ describe.each(REFUSALS)("refused, libreswan: $it.tunnel.id", ({ it: { tunnel: t 
       expect(error.ours).toMatch(ours);
       await lab.agent.ask("down", { tunnel: t.id });
     },
-    20_000,
+    120_000,
   );
 });

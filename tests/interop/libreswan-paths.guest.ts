@@ -203,7 +203,7 @@ function fromBothEnds(
         await check();
         await endBy(lab, c, by);
       },
-      40_000,
+      120_000,
     );
   }
 }
@@ -235,7 +235,7 @@ describe("NAT, libreswan", () => {
         expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
         await endBy(lab, c, by);
       },
-      60_000,
+      120_000,
     );
   }
 });
@@ -260,11 +260,11 @@ describe("virtual addresses, libreswan", () => {
       const { ours } = await lab.pair.both(t);
       const [address = ""] = /10\.9\.0\.\d+/.exec(JSON.stringify(ours)) ?? [];
       expect(await logOf(lab, C.road.tunnel)).toContain(address);
-      const traffic = () => ping(NS.theirs, t.ours.host, { source: address, count: 3 });
+      const traffic = () => ping(NS.theirs, t.ours.host, { source: address, count: 3, waitMs: 1_000 });
       await eventually("its address carries traffic", async () => (await traffic()).received === 3 || undefined);
       await endBy(lab, C.road, "theirs");
     },
-    40_000,
+    120_000,
   );
 
   scenario(
@@ -278,6 +278,6 @@ describe("virtual addresses, libreswan", () => {
       expect(await ping(NS.ours, t.theirs.host, { source: "10.9.1.10", count: 5 })).toMatchObject({ received: 5 });
       await endBy(lab, C.office, "ours");
     },
-    40_000,
+    120_000,
   );
 });

@@ -75,7 +75,8 @@ describe("shunts, libreswan", () => {
   const ours = (action: "discard" | "none"): PolicyIntent => {
     return { action, id: action, name: action, local: [t.ours.subnet], remote: [HALF.theirs] };
   };
-  const toHalf = (count = 5) => ping(NS.ours, HALF.host, { source: t.ours.host, count });
+  const toHalf = (waitMs?: number) =>
+    ping(NS.ours, HALF.host, { source: t.ours.host, count: 5, ...(waitMs && { waitMs }) });
   /** What the SAs have carried, as libreswan counts. */
   const carried = async () => (await lab.pair.both(t)).child.theirs.bytesIn;
 
@@ -87,13 +88,13 @@ describe("shunts, libreswan", () => {
       const before = await lab.pair.both(t);
       expect(await toHalf()).toMatchObject({ received: 5 });
       await lab.agent.change({ intent: intent(ours("discard")) });
-      expect(await toHalf()).toMatchObject({ received: 0 });
+      expect(await toHalf(1_000)).toMatchObject({ received: 0 });
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
       await lab.agent.change({ intent: intent() });
       expect(await toHalf()).toMatchObject({ received: 5 });
       expect((await lab.pair.both(t)).child.ours.spiIn).toBe(before.child.ours.spiIn);
     },
-    60_000,
+    120_000,
   );
 
   scenario(
@@ -102,12 +103,12 @@ describe("shunts, libreswan", () => {
     async () => {
       await lab.pair.both(t);
       await lab.peer.route("drop");
-      expect(await toHalf()).toMatchObject({ received: 0 });
+      expect(await toHalf(1_000)).toMatchObject({ received: 0 });
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
       await lab.peer.unroute("drop");
       expect(await toHalf()).toMatchObject({ received: 5 });
     },
-    60_000,
+    120_000,
   );
 
   scenario(
@@ -126,7 +127,7 @@ describe("shunts, libreswan", () => {
       await lab.agent.change({ intent: intent() });
       await endBy(lab, C.shunted, "ours");
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -145,7 +146,7 @@ describe("several selectors, libreswan", () => {
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
         await endBy(lab, C.narrowed, by);
       },
-      40_000,
+      120_000,
     );
   }
 
@@ -173,6 +174,6 @@ describe("several selectors, libreswan", () => {
       await lab.peer.terminate({ child: "apart-six" });
       await endBy(lab, C.apart, "ours");
     },
-    40_000,
+    120_000,
   );
 });

@@ -74,7 +74,7 @@ describe("post-quantum preshared keys, libreswan", () => {
           }
           await endBy(lab, caseOf(way), by);
         },
-        40_000,
+        120_000,
       );
     }
 
@@ -115,7 +115,7 @@ describe("post-quantum preshared keys, libreswan", () => {
           expect((await lab.peer.listSas(t.id)).filter((sa) => sa.state === "ESTABLISHED")).toEqual([]);
           await Promise.all([lab.agent.ask("down", { tunnel: t.id }), lab.peer.terminate({ ike: t.id })]);
         },
-        40_000,
+        120_000,
       );
     }
   }

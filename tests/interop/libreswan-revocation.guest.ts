@@ -136,7 +136,7 @@ async function fails(its: LibreswanCase, by: "ours" | "theirs"): Promise<LastErr
       const { lastError } = await lab.agent.peer(id);
       return lastError && lastError.at > before ? lastError : undefined;
     },
-    20_000,
+    120_000,
   );
   if (by === "ours") await lab.agent.ask("down", { tunnel: id });
   else await lab.peer.whack(["--name", `${id}-net`, "--terminate"]);
@@ -156,7 +156,7 @@ describe.each(["theirs", "ours"] as const)("libreswan's certificate, %s begins",
           message: expect.stringMatching(refused?.message ?? /./),
         });
       },
-      60_000,
+      120_000,
     );
   }
 });
@@ -166,7 +166,7 @@ describe.each(THEY_JUDGE)("our certificate to libreswan: $id", ({ id, its }) => 
     const { ours, between } = of(id);
     const certificate = [ours, ...between].map((c) => c.certificate.trimEnd()).join("\n");
     await lab.agent.change({ intent: intentWith(ours), credential: { ...ours, certificate } });
-  }, 30_000);
+  }, 120_000);
 
   scenario(
     { proves: 28, peer: "libreswan", role: "initiator" },
@@ -175,6 +175,6 @@ describe.each(THEY_JUDGE)("our certificate to libreswan: $id", ({ id, its }) => 
       expect(await fails(its, "ours")).toMatchObject({ theirs: "AUTHENTICATION_FAILED" });
       expect(await logOf(lab, its.tunnel)).toMatch(/SEC_ERROR_|certificate .*(revoked|rejected|invalid)/i);
     },
-    60_000,
+    120_000,
   );
 });

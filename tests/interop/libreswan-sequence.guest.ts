@@ -38,7 +38,7 @@ for (const { c, by, replayWindow } of WINDOWS) {
       expect((await ourInbound(lab.agent, c.tunnel)).replayWindow).toBe(replayWindow);
       expect(await lab.pair.ping(c.tunnel, 5)).toMatchObject({ received: 5 });
     },
-    30_000,
+    120_000,
   );
 }
 
@@ -62,6 +62,6 @@ for (const [{ tunnel }, by] of [
       expect(after.ours.spiInitiator).toBe(before.ours.spiInitiator);
       expect(await lab.pair.ping(tunnel, 5)).toMatchObject({ received: 5 });
     },
-    60_000,
+    120_000,
   );
 }

@@ -92,7 +92,7 @@ describe("transport mode, libreswan", () => {
         expect(await traffic()).toMatchObject({ received: 10 });
         await endBy(lab, C.hosts, by);
       },
-      40_000,
+      120_000,
     );
   }
 
@@ -109,7 +109,10 @@ describe("transport mode, libreswan", () => {
         if (by === "theirs") await lab.peer.route(`${t.id}-net`);
         const address = await makeGre(c, n);
         const [from, to] = by === "ours" ? [NS.ours, address.theirs] : [NS.theirs, address.ours];
-        await eventually("GRE passes", async () => (await ping(from, to, { count: 2 })).received === 2 || undefined);
+        await eventually(
+          "GRE passes",
+          async () => (await ping(from, to, { count: 2, waitMs: 1_000 })).received === 2 || undefined,
+        );
         const { ours, child } = await lab.pair.both(t);
         expect(ours.initiator).toBe(by === "ours");
         expect(child.ours.local.map((r) => r.protocol)).toEqual([47]);
@@ -117,7 +120,7 @@ describe("transport mode, libreswan", () => {
         expect(await ping(NS.ours, address.theirs, { count: 20 })).toMatchObject({ sent: 20, received: 20 });
         expect(await cameInClear()).toBe(0);
       },
-      60_000,
+      120_000,
     );
   }
 });

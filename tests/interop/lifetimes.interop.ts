@@ -65,7 +65,7 @@ describe("soft limits by volume", () => {
         for (const { tunnel } of [octets, packets]) await lab.pair.up(tunnel, by === "ours" ? "theirs" : "ours");
         await Promise.all([outlives(octets, OCTETS), outlives(packets, PACKETS)]);
       },
-      60_000,
+      120_000,
     );
   }
 });
@@ -136,13 +136,13 @@ describe("a rekey of the peer whose Delete does not come", () => {
             return isNew && ours.length === 3 && Number(out.packets) > 0 ? true : undefined;
           },
           // Without packets it would take ten seconds.
-          5_000,
+          9_000,
         );
       });
       await lab.pair.settled(t, (ends) => ends.child.ours.spiIn !== child.ours.spiIn, 30_000);
       expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -159,11 +159,16 @@ describe("hard limits by volume", () => {
         await lab.pair.up(t, by);
         const before = await lab.pair.both(t);
         await withoutIke(t, async () => {
-          const { received } = await ping(NS.ours, t.theirs.host, { source: t.ours.host, count: 1300, intervalMs: 3 });
+          const { received } = await ping(NS.ours, t.theirs.host, {
+            source: t.ours.host,
+            count: 1300,
+            intervalMs: 3,
+            waitMs: 1_000,
+          });
           // Requests and replies are counted apart: 1,100 of each.
           expect(received).toBeGreaterThan(1000);
           expect(received).toBeLessThanOrEqual(1100);
-          expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 0 });
+          expect(await lab.pair.ping(t, 5, { waitMs: 1_000 })).toMatchObject({ received: 0 });
         });
         const after = await eventually(
           "there is a new CHILD SA",
@@ -172,12 +177,12 @@ describe("hard limits by volume", () => {
             const ends = await lab.pair.both(t, 0);
             return ends.child.ours.spiIn === before.child.ours.spiIn ? undefined : ends;
           },
-          30_000,
+          120_000,
         );
         expect(after.child.ours.spiOut).not.toBe(before.child.ours.spiOut);
         expect(await lab.pair.ping(t, 5)).toMatchObject({ received: 5 });
       },
-      90_000,
+      120_000,
     );
   }
 });

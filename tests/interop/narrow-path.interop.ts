@@ -81,7 +81,7 @@ lab.forFile(async () => {
 });
 afterAll(async () => {
   if (server) await endProcess(server, "SIGKILL");
-}, 30_000);
+}, 120_000);
 
 /** Octets that came back over TCP, of those that the host behind us sent to the one behind the peer. */
 const carried = (octets: number) =>
@@ -120,7 +120,7 @@ for (const by of ["ours", "theirs"] as const) {
       await pair.agent.ask("down", { tunnel: TUNNEL.id });
       await pair.gone(TUNNEL);
     },
-    90_000,
+    120_000,
   );
 }
 
@@ -128,7 +128,7 @@ describe("where no ICMP passes", () => {
   beforeAll(async () => {
     await iptables(NS.middle, "-A", "OUTPUT", ...SILENT);
     await pair.agent.change({ intent: { ...intentOf({ pathMtu: NARROW }), revision: 2 } });
-  }, 30_000);
+  }, 120_000);
 
   for (const by of ["ours", "theirs"] as const) {
     scenario(
@@ -146,7 +146,7 @@ describe("where no ICMP passes", () => {
         await pair.agent.ask("down", { tunnel: TUNNEL.id });
         await pair.gone(TUNNEL);
       },
-      90_000,
+      120_000,
     );
   }
 });

@@ -70,7 +70,7 @@ scenario(
       expect({ what, by, lossPct: traffic.lossPct }).toEqual({ what, by, lossPct: 0 });
     }
   },
-  60_000,
+  120_000,
 );
 
 scenario(
@@ -94,5 +94,5 @@ scenario(
     expect(child.theirs.encapsulated).toBe(true);
     expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
   },
-  30_000,
+  120_000,
 );

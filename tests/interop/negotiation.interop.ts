@@ -75,7 +75,7 @@ describe("INVALID_KE_PAYLOAD", () => {
       await works(T.weGuessWrong);
       await logged(lab.peer, /generating IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
     },
-    20_000,
+    120_000,
   );
 
   scenario(
@@ -86,7 +86,7 @@ describe("INVALID_KE_PAYLOAD", () => {
       await works(T.theyGuessWrong);
       await logged(lab.peer, /parsed IKE_SA_INIT response 0 \[ N\(INVAL_KE\) \]/);
     },
-    20_000,
+    120_000,
   );
 
   for (const [t, by] of [
@@ -108,7 +108,7 @@ describe("INVALID_KE_PAYLOAD", () => {
         expect(traffic.lossPct).toBe(0);
         await logged(lab.peer, /CREATE_CHILD_SA response \d+ \[ N\(INVAL_KE\) \]/);
       },
-      20_000,
+      120_000,
     );
   }
 });
@@ -126,7 +126,7 @@ describe("COOKIE", () => {
         await logged(lab.peer, /generating IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
       }
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -144,6 +144,6 @@ describe("COOKIE", () => {
         await logged(lab.peer, /parsed IKE_SA_INIT response 0 \[ N\(COOKIE\) \]/);
       }
     },
-    30_000,
+    120_000,
   );
 });

@@ -187,7 +187,7 @@ const CHANGES: readonly Change[] = [
     change: ({ users: { [BOB]: _, ...users }, ...before }) => ({ ...before, users }),
     becomes: "ended",
     async after() {
-      await expect(lab.peer.initiate("user-net", 5000)).rejects.toThrow(/refused initiate/);
+      await expect(lab.peer.initiate("user-net")).rejects.toThrow(/refused initiate/);
       expect((await lab.agent.peer("user")).lastError?.code).toBe("ike/eap-credentials");
     },
   },
@@ -294,7 +294,7 @@ beforeAll(async () => {
   }
   await pair.up(UNRELATED, "ours");
   await pair.both(UNRELATED);
-}, 30_000);
+}, 120_000);
 
 /** What has become of a tunnel, at both ends. */
 async function has(t: TunnelCase, becomes: Change["becomes"], before: ReturnType<typeof spisOf>): Promise<void> {
@@ -329,7 +329,7 @@ describe("changed while the agent runs", () => {
         await after?.();
         expect(spisOf(await lab.pair.both(UNRELATED))).toEqual(unrelated);
       },
-      40_000,
+      120_000,
     );
   }
 });

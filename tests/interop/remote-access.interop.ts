@@ -133,9 +133,11 @@ describe("remote access as the control plane compiles it", () => {
       await reaches(NS.ann, first.vip, BEHIND.office);
       await reaches(NS.ann, first.vip, BEHIND.guests);
       await reaches(NS.guest, second.vip, BEHIND.guests);
-      expect(await ping(NS.guest, BEHIND.office, { source: second.vip, count: 2 })).toMatchObject({ received: 0 });
+      expect(await ping(NS.guest, BEHIND.office, { source: second.vip, count: 2, waitMs: 1_000 })).toMatchObject({
+        received: 0,
+      });
     },
-    40_000,
+    120_000,
   );
 
   scenario(
@@ -162,7 +164,7 @@ describe("remote access as the control plane compiles it", () => {
       await reaches(NS.ann, "10.9.0.200", BEHIND.office);
       await guest.initiate("home-all");
     },
-    40_000,
+    120_000,
   );
 
   scenario(
@@ -178,7 +180,7 @@ describe("remote access as the control plane compiles it", () => {
       await logged(gateway, /ike\/eap-credentials.*no user .*guest@example\.org/);
       await reaches(NS.ann, "10.9.0.200", BEHIND.office);
     },
-    40_000,
+    120_000,
   );
 
   for (const [method, revision] of [
@@ -209,7 +211,7 @@ describe("remote access as the control plane compiles it", () => {
           await rm(folder, { recursive: true });
         }
       },
-      40_000,
+      120_000,
     );
   }
 
@@ -275,7 +277,7 @@ describe("remote access as the control plane compiles it", () => {
         await says("ike/authentication-failed");
         expect(await users()).toEqual([]);
       },
-      40_000,
+      120_000,
     );
 
     scenario(
@@ -288,7 +290,7 @@ describe("remote access as the control plane compiles it", () => {
         expect(sa).toMatchObject({ localVips: ["10.9.0.200"], remoteId: GATEWAY });
         await reaches(NS.ann, "10.9.0.200", BEHIND.office);
       },
-      40_000,
+      120_000,
     );
   });
 });

@@ -126,17 +126,20 @@ beforeAll(async () => {
   const { authority, theirs } = of("revoked-on-the-web");
   await authority.revoke(theirs);
   await web.publish("revoked-on-the-web", await authority.list());
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await web?.close();
   if (directory) await rm(directory, { recursive: true, force: true });
-}, 30_000);
+}, 120_000);
 
 /** Brings it up with traffic, and takes it down. */
 async function works(t: TunnelCase, by: "ours" | "theirs"): Promise<void> {
   await lab.pair.up(t, by);
   await lab.pair.both(t);
-  await eventually("ten replies", async () => (await lab.pair.ping(t, 10)).received === 10 || undefined);
+  await eventually(
+    "ten replies",
+    async () => (await lab.pair.ping(t, 10, { waitMs: 1_000 })).received === 10 || undefined,
+  );
   await lab.agent.ask("down", { tunnel: t.id });
   await lab.pair.gone(t);
 }
@@ -157,7 +160,7 @@ async function fails(t: TunnelCase, by: "ours" | "theirs"): Promise<LastError> {
 describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins", (by) => {
   const role = STARTED_BY[by];
   for (const { id, policy, refused, tunnel: t } of WE_JUDGE.slice(0, FATES.length)) {
-    if (!refused) scenario({ proves: 28, role }, `is taken: ${id}`, () => works(t, by), 30_000);
+    if (!refused) scenario({ proves: 28, role }, `is taken: ${id}`, () => works(t, by), 120_000);
     else {
       scenario(
         { proves: 28, role },
@@ -171,7 +174,7 @@ describe.each(["ours", "theirs"] as const)("strongSwan's certificate, %s begins"
           await logged(lab.agent, new RegExp(`^(?=.*"${code}").*"refused":"${THEIRS}"`, "m"));
           expect(await lab.peer.listSas(t.id)).toEqual([]);
         },
-        30_000,
+        120_000,
       );
     }
   }
@@ -181,7 +184,7 @@ describe("revoked while its SAs are up", () => {
   beforeAll(async () => {
     for (const t of [UNRELATED, BY_OPERATOR]) await lab.pair.up(t, "ours");
     for (const t of [UNRELATED, BY_OPERATOR]) await lab.pair.both(t);
-  }, 30_000);
+  }, 120_000);
 
   scenario(
     { proves: 28, role: "initiator" },
@@ -205,9 +208,9 @@ describe("revoked while its SAs are up", () => {
         code: "pki/revoked",
         message: expect.stringMatching(/certificateHold, CRL/),
       });
-      expect(await lab.pair.ping(BY_OPERATOR, 3)).toMatchObject({ received: 0 });
+      expect(await lab.pair.ping(BY_OPERATOR, 3, { waitMs: 1_000 })).toMatchObject({ received: 0 });
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -223,7 +226,7 @@ describe("revoked while its SAs are up", () => {
       await lab.agent.change({ intent: intentWith(own) });
       for (const by of ["ours", "theirs"] as const) await works(BY_OPERATOR, by);
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -232,11 +235,11 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
     const { ours, between } = of(id);
     const certificate = [ours, ...between].map((c) => c.certificate.trimEnd()).join("\n");
     await lab.agent.change({ intent: intentWith(ours), credential: { ...ours, certificate } });
-  }, 30_000);
+  }, 120_000);
 
   for (const by of ["ours", "theirs"] as const) {
     const role = STARTED_BY[by];
-    if (!refused) scenario({ proves: 28, role }, `is taken, ${by} begins`, () => works(t, by), 30_000);
+    if (!refused) scenario({ proves: 28, role }, `is taken, ${by} begins`, () => works(t, by), 120_000);
     else {
       scenario(
         { proves: 28, role },
@@ -245,14 +248,14 @@ describe.each(THEY_JUDGE)("our certificate to strongSwan: $id", ({ id, refused, 
           expect(await fails(t, by)).toMatchObject({ theirs: "AUTHENTICATION_FAILED" });
           await logged(lab.peer, refused.there);
         },
-        30_000,
+        120_000,
       );
     }
   }
 });
 
 describe("a list that is fetched anew", () => {
-  beforeAll(() => lab.agent.change({ intent: intentWith(own), credential: own }), 30_000);
+  beforeAll(() => lab.agent.change({ intent: intentWith(own), credential: own }), 120_000);
 
   scenario(
     { proves: 28, role: "initiator" },

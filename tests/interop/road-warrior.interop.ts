@@ -122,7 +122,7 @@ describe("we give addresses", () => {
         { pool: "six", taken: 2 },
       ]);
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -145,7 +145,7 @@ describe("we give addresses", () => {
       await reaches(NS.one, before[0], BEHIND.four);
       await reaches(NS.two, "10.9.0.77", BEHIND.four);
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -165,7 +165,7 @@ describe("we give addresses", () => {
       expect(await vipsOf(one)).toEqual(before);
       await reaches(NS.one, before[0], BEHIND.four);
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -195,7 +195,7 @@ describe("we give addresses", () => {
       await two.initiate("home-all");
       await reaches(NS.two, "10.9.0.1", BEHIND.four);
     },
-    40_000,
+    120_000,
   );
 });
 
@@ -246,7 +246,7 @@ describe("we tell networks by DHCP", () => {
       // In clear, from an address that nobody was given.
       expect(await inform(NS.two, "192.0.2.6", "192.0.2.5")).toEqual(["none"]);
     },
-    40_000,
+    120_000,
   );
 });
 
@@ -274,7 +274,7 @@ describe("we ask for addresses", () => {
       }
       expect(theirs?.children[0]?.mode).toBe("TUNNEL");
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -296,6 +296,6 @@ describe("we ask for addresses", () => {
         return result?.received ? undefined : true;
       });
     },
-    30_000,
+    120_000,
   );
 });

@@ -36,7 +36,7 @@ describe.each(["ours", "theirs"] as const)("selectors, started by %s", (by) => {
       await lab.agent.ask("down", { tunnel: T.icmp.id });
       await lab.pair.gone(T.icmp);
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -48,11 +48,11 @@ describe.each(["ours", "theirs"] as const)("selectors, started by %s", (by) => {
       expect(child.theirs.localTs).toEqual(["10.2.11.0/24[tcp/http-alt]"]);
       expect(await lab.answers(T.ports, 8080)).toBe(true);
       expect(await lab.answers(T.ports, 8081)).toBe(false);
-      expect(await lab.pair.ping(T.ports, 3)).toMatchObject({ received: 0 });
+      expect(await lab.pair.ping(T.ports, 3, { waitMs: 1_000 })).toMatchObject({ received: 0 });
       await lab.agent.ask("down", { tunnel: T.ports.id });
       await lab.pair.gone(T.ports);
     },
-    40_000,
+    120_000,
   );
 });
 
@@ -74,7 +74,7 @@ describe("shunts", () => {
       expect(await lab.pair.ping(T.shunted)).toMatchObject({ lossPct: 0 });
       const drop = shunt("discard", "10.2.12.0/24[icmp]");
       await lab.agent.change({ intent: lab.intent(undefined, [drop, { action: "encrypt" }]) });
-      expect(await lab.pair.ping(T.shunted, 5)).toMatchObject({ received: 0 });
+      expect(await lab.pair.ping(T.shunted, 5, { waitMs: 1_000 })).toMatchObject({ received: 0 });
       expect(await lab.answers(T.shunted, 8080)).toBe(true);
       await lab.agent.change({ intent: lab.intent(undefined, [{ action: "encrypt" }, drop]) });
       // The narrower one would have stopped it, were it not for the order.
@@ -82,6 +82,6 @@ describe("shunts", () => {
       await lab.agent.change({ intent: lab.intent() });
       expect(await spis()).toEqual([before.child.ours.spiIn, before.child.ours.spiOut]);
     },
-    60_000,
+    120_000,
   );
 });

@@ -24,7 +24,7 @@ lab.forEachTest();
 let authority: Authority;
 beforeAll(async () => {
   authority = await createAuthority("Needle root", "rsa");
-}, 30_000);
+}, 120_000);
 
 interface Call {
   readonly initiator: "ours" | "theirs";
@@ -79,7 +79,7 @@ describe("through NATs", () => {
       expect(ends.child.theirs.encapsulated).toBe(true);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -92,7 +92,7 @@ describe("through NATs", () => {
       expect(ends.theirs.remoteHost).toBe(PUBLIC.near);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
-    30_000,
+    120_000,
   );
 
   for (const initiator of ["ours", "theirs"] as const) {
@@ -112,7 +112,7 @@ describe("through NATs", () => {
         }
         expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
       },
-      60_000,
+      120_000,
     );
   }
 
@@ -130,11 +130,14 @@ describe("through NATs", () => {
         });
         expect(ends.theirs.remoteHost).toBe(PUBLIC.near);
         await readdress("near", "192.0.2.11");
-        const after = await pair.settled(tunnel, ({ theirs }) => theirs.remoteHost === "192.0.2.11", 20_000);
+        const after = await pair.settled(tunnel, ({ theirs }) => theirs.remoteHost === "192.0.2.11");
         expect(after.ours.spiInitiator).toBe(ends.ours.spiInitiator);
-        await eventually("traffic passes", async () => (await pair.ping(tunnel, 3)).received === 3 || undefined);
+        await eventually(
+          "traffic passes",
+          async () => (await pair.ping(tunnel, 3, { waitMs: 1_000 })).received === 3 || undefined,
+        );
       },
-      60_000,
+      120_000,
     );
   }
 
@@ -150,11 +153,14 @@ describe("through NATs", () => {
       });
       expect(String(ends.ours.remote.address)).toBe(PUBLIC.far);
       await readdress("far", "192.0.2.22");
-      const after = await pair.settled(tunnel, ({ ours }) => String(ours.remote.address) === "192.0.2.22", 20_000);
+      const after = await pair.settled(tunnel, ({ ours }) => String(ours.remote.address) === "192.0.2.22");
       expect(after.ours.spiInitiator).toBe(ends.ours.spiInitiator);
-      await eventually("traffic passes", async () => (await pair.ping(tunnel, 3)).received === 3 || undefined);
+      await eventually(
+        "traffic passes",
+        async () => (await pair.ping(tunnel, 3, { waitMs: 1_000 })).received === 3 || undefined,
+      );
     },
-    60_000,
+    120_000,
   );
 
   for (const initiator of ["ours", "theirs"] as const) {
@@ -173,7 +179,7 @@ describe("through NATs", () => {
         });
         expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
       },
-      30_000,
+      120_000,
     );
   }
 
@@ -196,7 +202,7 @@ describe("through NATs", () => {
         return Number(rule?.trim().split(/\s+/)[0]) >= 3 || undefined;
       });
     },
-    30_000,
+    120_000,
   );
 
   scenario(
@@ -232,7 +238,7 @@ describe("through NATs", () => {
         expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
       }
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -269,7 +275,7 @@ describe("fragmentation (RFC 7383)", () => {
           }
           expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
         },
-        60_000,
+        120_000,
       );
     }
   }
@@ -289,7 +295,7 @@ describe("fragmentation (RFC 7383)", () => {
       expect((await pair.agent.status()).counters["fragments-made-smaller"]).toBe(1);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
-    60_000,
+    120_000,
   );
 
   scenario(
@@ -307,7 +313,7 @@ describe("fragmentation (RFC 7383)", () => {
       expect((await pair.agent.status()).counters["fragments-made-smaller"]).toBe(1);
       expect(await pair.ping(tunnel, 20)).toMatchObject({ sent: 20, received: 20 });
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -325,5 +331,5 @@ scenario(
     expect(await sized(1_210)).toMatchObject({ received: 5 });
     expect(await sized(1_211)).toMatchObject({ received: 0 });
   },
-  30_000,
+  120_000,
 );

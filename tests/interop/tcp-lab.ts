@@ -26,7 +26,7 @@ export interface Transfer {
 }
 
 /** Octets that came back of those that were sent; NaN when that took longer than `timeoutMs`. */
-export async function transfer({ namespace, from, to, port, octets }: Transfer, timeoutMs = 20_000): Promise<number> {
+export async function transfer({ namespace, from, to, port, octets }: Transfer, timeoutMs = 60_000): Promise<number> {
   const child = node(namespace, "send", from, to, port, octets);
   const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const out = child.stdout ? await text(child.stdout) : "";

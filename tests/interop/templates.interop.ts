@@ -76,7 +76,7 @@ describe("a policy template", () => {
         expect(await ping(NS.theirs, OURS, { source, count: 5 })).toMatchObject({ received: 5 });
       }
     },
-    20_000,
+    120_000,
   );
 
   scenario(
@@ -92,7 +92,7 @@ describe("a policy template", () => {
       });
       expect(await remotes()).toEqual(["10.1.0.0", "10.1.7.0"]);
     },
-    20_000,
+    120_000,
   );
 
   scenario(
@@ -103,6 +103,6 @@ describe("a policy template", () => {
       await eventually("one is left", async () => ((await remotes()).length === 1 ? true : undefined));
       expect(await ping(NS.theirs, OURS, { source: THEIRS[1], count: 5 })).toMatchObject({ received: 5 });
     },
-    20_000,
+    120_000,
   );
 });

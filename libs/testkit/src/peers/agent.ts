@@ -131,7 +131,7 @@ export class Agent {
   }
 
   /** The one IKE SA of a connection that carries its CHILD SAs, once there is exactly one that is established. */
-  established(connection: string, timeoutMs = 10_000): Promise<IkeStatus> {
+  established(connection: string, timeoutMs?: number): Promise<IkeStatus> {
     return eventually(
       `${connection} has one IKE SA and its CHILD SA`,
       async () => {

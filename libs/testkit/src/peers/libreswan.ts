@@ -152,7 +152,7 @@ export class Libreswan implements Peer {
     if (refused.length > 0) throw new Error(`libreswan refused ${refused}: ${stdout}${stderr}${log.slice(-2000)}`);
   }
 
-  async initiate(child: string, timeoutMs = 10_000): Promise<void> {
+  async initiate(child: string, timeoutMs = 30_000): Promise<void> {
     // pluto does not let go of it while a request that nobody answers any more is under way.
     await this.whack(["--name", child, "--initiate", "--asynchronous"], timeoutMs);
     await eventually(

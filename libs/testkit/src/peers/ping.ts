@@ -25,6 +25,37 @@ export interface PingOptions {
   readonly dontFragment?: boolean;
 }
 
+/** Replies may come late where the machine, or the end that answers, stands still for a while; whoever expects none waits less. */
+const REPLY_MS = 8_000;
+
+/**
+ * Calls `over` after `ms` in which this process ran, in steps: when the machine stands still, so do those whose replies are waited for.
+ * Gives what ends the wait.
+ */
+function afterWaiting(ms: number, over: () => void): () => void {
+  const STEP_MS = 20;
+  let left = Math.ceil(ms / STEP_MS);
+  const timer = setInterval(() => {
+    if (--left > 0) return;
+    clearInterval(timer);
+    over();
+  }, STEP_MS);
+  return () => clearInterval(timer);
+}
+
+/** Calls `heard` for each line with a sequence number, with that and whether it tells of a reply; ends with the process. */
+function listen(child: ChildProcess, heard: (sequence: number, isReply: boolean) => void): void {
+  let rest = "";
+  child.stdout?.on("data", (chunk: unknown) => {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const sequence = Number(/icmp_seq=(\d+)/.exec(line)?.[1] ?? 0);
+      if (sequence > 0) heard(sequence, line.includes("bytes from"));
+    }
+  });
+}
+
 /**
  * Stops a ping that has no count of its own when `count` requests are answered, or are out and have had `waitMs` for their replies.
  * Left to itself, ping waits for the last replies no longer than twice the longest round trip so far; with a deadline of its own it
@@ -32,27 +63,21 @@ export interface PingOptions {
  */
 function stopAfter(child: ChildProcess, count: number, waitMs: number): void {
   const answered = new Set<number>();
-  let patience: NodeJS.Timeout | undefined;
-  let rest = "";
+  let endWait: (() => void) | undefined;
   const stop = () => {
-    clearTimeout(patience);
+    endWait?.();
     child.kill("SIGINT");
   };
-  child.stdout?.on("data", (chunk: unknown) => {
-    const lines = (rest + String(chunk)).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const sequence = Number(/icmp_seq=(\d+)/.exec(line)?.[1] ?? 0);
-      if (line.includes("bytes from") && sequence <= count) answered.add(sequence);
-      if (sequence >= count) patience ??= setTimeout(stop, waitMs);
-    }
+  listen(child, (sequence, isReply) => {
+    if (isReply && sequence <= count) answered.add(sequence);
     if (answered.size === count) stop();
+    else if (sequence >= count) endWait ??= afterWaiting(waitMs, stop);
   });
-  child.once("exit", () => clearTimeout(patience));
+  child.once("exit", () => endWait?.());
 }
 
 function start(namespace: string, target: string, options: PingOptions): ChildProcess {
-  const { source, intervalMs = 10, count, waitMs = 1000, size, dontFragment } = options;
+  const { source, intervalMs = 10, count, waitMs = REPLY_MS, size, dontFragment } = options;
   const args = ["-n", "-i", String(intervalMs / 1000), "-W", String(waitMs / 1000)];
   if (source !== undefined) args.push("-I", source);
   // Says of every request that it was sent, also of those that stay without a reply.
@@ -65,18 +90,18 @@ function start(namespace: string, target: string, options: PingOptions): ChildPr
   });
 }
 
-/** Requests that went out this shortly before ping was stopped had no time for their replies and do not count. */
-const ON_THE_WAY_MS = 250;
-
-/** What ping printed. Of `count` requests, more may have been sent; without `count` it was stopped. */
-export function evaluate(output: string, intervalMs: number, count?: number): PingResult | undefined {
+/**
+ * What ping printed. Of `count` requests, more may have been sent; without `count` it was stopped. If that was when the path was known
+ * to be alive, requests after the last reply were on the way and do not count.
+ */
+export function evaluate(output: string, intervalMs: number, count?: number, alive = false): PingResult | undefined {
   const sentText = /(\d+) packets transmitted/.exec(output)?.[1];
   if (sentText === undefined) return undefined;
   const wanted = Math.min(Number(sentText), count ?? Number.POSITIVE_INFINITY);
   const replies = [...output.matchAll(/bytes from .*icmp_seq=(\d+) /g)].map((m) => Number(m[1]));
   const answered = new Set(replies.filter((sequence) => sequence <= wanted));
   const last = Math.max(...answered);
-  const sent = count === undefined && (wanted - last) * intervalMs <= ON_THE_WAY_MS ? last : wanted;
+  const sent = alive ? last : wanted;
   let gap = 0;
   let longest = 0;
   for (let sequence = 1; sequence <= sent; sequence++) {
@@ -94,25 +119,30 @@ export function evaluate(output: string, intervalMs: number, count?: number): Pi
   };
 }
 
-async function result(child: ChildProcess, intervalMs = 10, count?: number): Promise<PingResult> {
+async function result(
+  child: ChildProcess,
+  intervalMs = 10,
+  count?: number,
+  isAlive = () => false,
+): Promise<PingResult> {
   const { stdout, stderr } = child;
   if (!stdout || !stderr) throw new Error("ping runs without its output");
   const [output, errors] = await Promise.all([text(stdout), text(stderr), hasEnded(child) || once(child, "exit")]);
-  const outcome = evaluate(output, intervalMs, count);
+  const outcome = evaluate(output, intervalMs, count, isAlive());
   if (!outcome) throw new Error(`ping gave no result: ${errors || output}`);
   return outcome;
 }
 
 /** Sends `count` (default 10) echo requests and gives what came back; rejects only when ping itself cannot run. */
 export function ping(namespace: string, target: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 10, waitMs = 1000, ...more } = options;
+  const { count = 10, waitMs = REPLY_MS, ...more } = options;
   const child = start(namespace, target, count === 1 ? options : { ...more, waitMs });
   if (count > 1) stopAfter(child, count, waitMs);
   return result(child, options.intervalMs, count);
 }
 
 export interface RunningPing {
-  /** Ends it and gives the counts. */
+  /** Ends it as soon as one more reply is here, or none will come, and gives the counts. */
   stop(): Promise<PingResult>;
 }
 
@@ -123,12 +153,27 @@ export async function startPing(
   options: Omit<PingOptions, "count"> = {},
 ): Promise<RunningPing> {
   const child = start(namespace, target, options);
-  const outcome = result(child, options.intervalMs);
+  let [newest, alive] = [0, false];
+  let awaited: { readonly after: number; readonly arrived: () => void } | undefined;
+  listen(child, (sequence, isReply) => {
+    newest = Math.max(newest, sequence);
+    if (isReply && awaited && sequence > awaited.after) awaited.arrived();
+  });
+  const outcome = result(child, options.intervalMs, undefined, () => alive);
   outcome.catch(() => undefined);
   // Before its first line ping does not mind signals yet; that line comes with the first request.
   await Promise.race([child.stdout && once(child.stdout, "data"), outcome]);
   return {
-    stop(): Promise<PingResult> {
+    async stop(): Promise<PingResult> {
+      alive = await new Promise<boolean>((resolve) => {
+        const endWait = afterWaiting(options.waitMs ?? REPLY_MS, () => resolve(false));
+        const arrived = () => {
+          endWait();
+          resolve(true);
+        };
+        awaited = { after: newest, arrived };
+        outcome.then(arrived, arrived);
+      });
       child.kill("SIGINT");
       return outcome;
     },

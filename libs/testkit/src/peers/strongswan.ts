@@ -23,6 +23,9 @@ import type { ViciReply, ViciSection } from "./vici-codec.js";
 
 const run = promisify(execFile);
 
+/** Either end may stand still for seconds, and each of its messages be repeated. */
+const PATIENCE_MS = 30_000;
+
 /** One charon of Debian's strongSwan with a configuration of its own in a temporary folder. */
 export class Strongswan implements Peer<PeerIkeSa> {
   private constructor(
@@ -96,12 +99,12 @@ export class Strongswan implements Peer<PeerIkeSa> {
   }
 
   /** Resolves when the child SA is installed; rejects with charon's reason when it is not within `timeoutMs`. */
-  async initiate(child: string, timeoutMs = 10_000): Promise<void> {
+  async initiate(child: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.vici.stream("initiate", "control-log", { child, timeout: String(timeoutMs), loglevel: "-1" });
   }
 
   /** The same for an IKE SA without a child (RFC 6023). */
-  async initiateIke(ike: string, timeoutMs = 10_000): Promise<void> {
+  async initiateIke(ike: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.vici.stream("initiate", "control-log", { ike, timeout: String(timeoutMs), loglevel: "-1" });
   }
 
@@ -113,7 +116,7 @@ export class Strongswan implements Peer<PeerIkeSa> {
     what: { ike: string } | { child: string } | { ikeId: string } | { childId: string },
     options: { readonly force?: boolean; readonly timeoutMs?: number } = {},
   ): Promise<void> {
-    const { force = false, timeoutMs = 5000 } = options;
+    const { force = false, timeoutMs = PATIENCE_MS } = options;
     await this.vici.stream("terminate", "control-log", {
       ...byId(what),
       force: force ? "yes" : "no",
