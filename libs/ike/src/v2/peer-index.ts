@@ -1,9 +1,18 @@
-import type { Endpoint } from "@sallyport/base";
+import type { Endpoint, IpAddress, Prefix } from "@sallyport/base";
 import type { PeerConfig } from "../config.js";
 
 interface Range {
   readonly peer: PeerConfig;
   readonly length: number;
+}
+
+const holds = (prefix: Prefix, address: IpAddress) =>
+  prefix.length === 0 ? prefix.family === address.family : prefix.contains(address);
+
+/** Bits of the longest prefix by which a stranger at `address` may be the peer; -1: by none. */
+export function closeness({ remote }: PeerConfig, address: IpAddress): number {
+  if (remote.endpoint?.address.equals(address)) return address.bytes.length * 8;
+  return remote.accept.reduce((longest, p) => Math.max(longest, holds(p, address) ? p.length : -1), -1);
 }
 
 /** Which peers a stranger at an address may be: host entries by hash, wider ones by length of prefix (PEER-01). */
@@ -32,12 +41,7 @@ export class PeerIndex {
   candidates(local: Endpoint, remote: Endpoint): PeerConfig[] {
     const out = [...(this.#hosts.get(remote.address.toString()) ?? [])];
     for (const { peer, prefix } of this.#wider) {
-      if (
-        (prefix.length === 0 ? prefix.family === remote.address.family : prefix.contains(remote.address)) &&
-        !out.includes(peer)
-      ) {
-        out.push(peer);
-      }
+      if (!out.includes(peer) && holds(prefix, remote.address)) out.push(peer);
     }
     return out.filter((p) => p.local.address === undefined || p.local.address.equals(local.address));
   }

@@ -1,6 +1,6 @@
-import { type Fault, isFault } from "@sallyport/base";
+import { type Fault, type IpAddress, isFault } from "@sallyport/base";
 import type { CryptoResults } from "../api.js";
-import type { PeerConfig, RemoteAuth } from "../config.js";
+import type { IdentityMatch, PeerConfig, RemoteAuth } from "../config.js";
 import type { EapDone, EapServer } from "../eap/index.js";
 import { notification } from "../wire/index.js";
 import { AUTH_METHOD } from "../wire/registry.js";
@@ -15,6 +15,7 @@ import { identificationText, identityAllowed, localIdentification, sameIdentific
 import { childFailed, establish } from "./lifecycle.js";
 import { find, must, notifyIn, respond } from "./message.js";
 import { agreeMobike, announceMobike } from "./mobike.js";
+import { closeness } from "./peer-index.js";
 import { confirmPpk, type Judged, judgePpk, takePpk } from "./ppk.js";
 import {
   badEapProof,
@@ -94,7 +95,10 @@ function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
     first: payloads,
   });
   const { candidates } = handshakeOf(sa);
-  const known = candidates.filter((p) => isNamed(p, id));
+  const known = mostExact(
+    candidates.filter((p) => isNamed(p, id)),
+    sa.remote.address,
+  );
   const [closest] = candidates;
   if (known.length === 0 && closest) {
     const { peer, cause } = passedOver(turn, sa, id) ?? {
@@ -113,6 +117,14 @@ function firstRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {
   const byEap = !find(payloads, "AUTH");
   const fitting = matching.filter((p) => (byEap ? eapOf(sa, p) : p.remoteAuth.length > 1 === several));
   verifyRound(turn, sa, fitting.length > 0 ? fitting : matching, id, payloads);
+}
+
+const EXACTNESS: Readonly<Record<IdentityMatch["match"], number>> = { is: 2, like: 1, auto: 0, any: 0, ignore: 0 };
+
+/** Of those that are equally close, who expects this very name comes before who takes many (PEER-01, IDENT-14). */
+function mostExact(peers: readonly PeerConfig[], remote: IpAddress): PeerConfig[] {
+  const exactness = ({ remoteAuth: [round] }: PeerConfig) => EXACTNESS[round.identity.match];
+  return peers.toSorted((a, b) => closeness(b, remote) - closeness(a, remote) || exactness(b) - exactness(a));
 }
 
 function laterRound(turn: Turn, sa: IkeSa, payloads: readonly Payload[]): void {

@@ -4,6 +4,7 @@ import {
   decodeMessage,
   dnFromText,
   type Identity,
+  type IdentityMatch,
   type LocalAuth,
   type PeerConfig,
   type RemoteAuth,
@@ -47,6 +48,29 @@ describe("which of several configurations a caller is (IDENT-06, IDENT-14)", () 
       { remoteAuth: [trusting(id("bob@example"), CA)] },
       { remoteAuth: [trusting(id("ann@example"), CA)] },
     );
+    expect(b.established("p1")).toHaveLength(1);
+  });
+
+  test("by the identity that it claims, though one that takes anybody comes before (IDENT-14)", () => {
+    const keys = new SimKeys();
+    const by = (identity: IdentityMatch): Partial<PeerConfig> => ({
+      remoteAuth: [{ method: "certificate", identity, trust: [anchor(CA)] }],
+    });
+    const anybody = by({ match: "any" });
+    const like = by({ match: "like", pattern: { type: "fqdn", name: "*.example" } });
+    const named = by({ match: "is", identity: ID_A });
+    const caller = { localAuth: [keys.issue(CA, ID_A)] } as const;
+    expect(called(keys, caller, anybody, like, named).b.established("p2")).toHaveLength(1);
+    expect(called(keys, caller, named, like, anybody).b.established("p0")).toHaveLength(1);
+    expect(called(keys, caller, anybody, like).b.established("p1")).toHaveLength(1);
+  });
+
+  test("by where it calls from before that: the longer prefix wins (PEER-01)", () => {
+    const keys = new SimKeys();
+    const near = { endpoint: undefined, accept: [Prefix.parse("192.0.2.0/24")] };
+    const anybody: RemoteAuth = { method: "certificate", identity: { match: "any" }, trust: [anchor(CA)] };
+    const caller = { localAuth: [keys.issue(CA, ID_A)] } as const;
+    const { b } = called(keys, caller, { remoteAuth: [trusting(ID_A, CA)] }, { remote: near, remoteAuth: [anybody] });
     expect(b.established("p1")).toHaveLength(1);
   });
 
