@@ -33,6 +33,7 @@ import { HardwareKeys } from "../../apps/control-plane/src/features/certificates
 import { IssuanceLogService } from "../../apps/control-plane/src/features/certificates/issuance-log.service.js";
 import { IssuedCertificates } from "../../apps/control-plane/src/features/certificates/issued-certificates.js";
 import { ServerCertificateService } from "../../apps/control-plane/src/features/certificates/server-certificate.service.js";
+import { CertificateSightings } from "../../apps/control-plane/src/features/certificates/sightings.service.js";
 import { AgentEndpoints } from "../../apps/control-plane/src/features/enrolment/agent-endpoints.js";
 import { TokenEnrolmentService } from "../../apps/control-plane/src/features/enrolment/token-enrolment.service.js";
 import { EventService } from "../../apps/control-plane/src/features/events/event.service.js";
@@ -230,7 +231,7 @@ export class TestControlPlane {
     );
     const peers = new AgentPeerService(this.database);
     this.store = new PrismaSessionStore(this.database);
-    const ingest = new ReportIngest(this.tunnels, events, log);
+    const ingest = new ReportIngest(this.tunnels, events, new CertificateSightings(this.database, log), log);
     this.sessions = new AgentSessions(
       this.store,
       peers,

@@ -8,6 +8,7 @@ import { inSlices } from "../../apps/agent/src/daemon/slices.js";
 import { changesBetween, type Snapshot, saKey } from "../../apps/agent/src/stream/changes.js";
 import { StateQueue } from "../../apps/agent/src/stream/state-queue.js";
 import { ReportIngest } from "../../apps/control-plane/src/features/agents/report-ingest.js";
+import { CertificateSightings } from "../../apps/control-plane/src/features/certificates/sightings.service.js";
 import { EventService } from "../../apps/control-plane/src/features/events/event.service.js";
 import { LeaseBook } from "../../apps/control-plane/src/features/leases/lease-book.service.js";
 import { SaStore } from "../../apps/control-plane/src/features/tunnels/sa.store.js";
@@ -230,7 +231,7 @@ describe("rows of SAs", () => {
       get(WakeUpBus),
       log,
     );
-    const agent = new Agent(new ReportIngest(service, get(EventService), log));
+    const agent = new Agent(new ReportIngest(service, get(EventService), get(CertificateSightings), log));
     const some = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => ikeSa(from + i));
     const texts = (sas: readonly IkeSa[]) => sas.map(text).sort();
     const become = async (sas: readonly IkeSa[], written: readonly IkeSa[]) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { ExpiryAlerts } from "../src/features/certificates/expiry-alerts.js";
+import { CertificateSightings } from "../src/features/certificates/sightings.service.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -135,6 +136,94 @@ describe("the inventory", () => {
     expect((await all()).map((n) => n.id)).not.toContain(id);
     const [issued] = await all({ authorityId: people.issuing.id });
     expect((await cp.send(FORGET, { id: issued?.id })).errors?.[0]?.extensions.code).toBe("certificates/wrong-state");
+  });
+
+  describe("what agents tell of", () => {
+    const SEEN = `query { certificates(first: 200) { edges { node {
+      id kind holder subject issuer serial deployedAt supersededAt daysLeft seenAt { gateway connection identity lastSeenAt }
+    } } } }`;
+    interface Seen {
+      id: string;
+      kind: string;
+      holder: string;
+      subject: string;
+      deployedAt: string | null;
+      supersededAt: string | null;
+      daysLeft: number;
+      seenAt: { gateway: string; connection: string | null; identity: string | null; lastSeenAt: string }[];
+    }
+    const seen = async () =>
+      (await cp.get<{ certificates: { edges: { node: Seen }[] } }>(SEEN)).certificates.edges.map((e) => e.node);
+    const der = (pem: string) => Uint8Array.from(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64"));
+    const partner = (days: number) => {
+      const self = ["-subj", "/CN=vpn.partner.example", "-days", String(days)];
+      openssl.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "p.key", ...self, "-out", "p.pem");
+      return openssl.run("x509", "-in", "p.pem");
+    };
+    const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour));
+    const take = (gatewayId: string, ...told: readonly (readonly [string, string, string, number])[]) =>
+      cp.application.nest.get(CertificateSightings, { strict: false }).take(
+        gatewayId,
+        told.map(([pem, connection, identity, hour]) => ({
+          certificate: der(pem),
+          connection,
+          identity,
+          at: at(hour),
+        })),
+      );
+
+    test("is shown with where it is and who uses it; a foreign one until it is recorded, and a renewed one has a successor", async () => {
+      const { hub, branch } = fleet;
+      const [{ key = "", name = "" } = {}] = await query(cp.connection, "SELECT key, name FROM tunnels LIMIT 1");
+      const [old, renewed] = [partner(20), partner(50)];
+      await take(hub.gateway.id, [old, String(key), "vpn.partner.example", 1], ["bm90IG9uZQ==", "x", "", 1]);
+      await take(branch.gateway.id, [old, "unknown", "vpn.partner.example", 2]);
+      await take(hub.gateway.id, [old, String(key), "vpn.partner.example", 0]);
+      const [first] = (await seen()).filter((n) => n.holder === "vpn.partner.example");
+      expect(first).toMatchObject({
+        ...{ kind: "FOREIGN", subject: "CN=vpn.partner.example", deployedAt: null, daysLeft: 19, supersededAt: null },
+        seenAt: [
+          { gateway: "Vienna", connection: "unknown", lastSeenAt: at(2).toISOString() },
+          {
+            gateway: "Headquarters",
+            connection: name,
+            identity: "vpn.partner.example",
+            lastSeenAt: at(1).toISOString(),
+          },
+        ],
+      });
+
+      await take(hub.gateway.id, [renewed, String(key), "vpn.partner.example", 3]);
+      const superseded = async () =>
+        (await seen()).filter((n) => n.holder === "vpn.partner.example").map((n) => n.supersededAt !== null);
+      expect(await superseded()).toEqual([true, false]);
+      // Two devices with a certificate each: the other one is still there.
+      await take(hub.gateway.id, [old, String(key), "vpn.partner.example", 4]);
+      expect(await superseded()).toEqual([false, false]);
+
+      const input = { pem: old, holder: "The partner" };
+      expect(await cp.get(RECORD, { input })).toMatchObject({ recordCertificate: { id: first?.id, kind: "FOREIGN" } });
+      expect((await cp.send(RECORD, { input })).errors?.[0]?.extensions.code).toBe("certificates/known");
+      for (const { id } of (await seen()).filter((n) => n.subject === "CN=vpn.partner.example")) {
+        await cp.get(FORGET, { id });
+      }
+    });
+
+    test("confirms where our own are deployed", async () => {
+      const [row] = await query(
+        cp.connection,
+        "SELECT id::text, encode(certificate, 'base64') AS der FROM certificates WHERE gateway_id = $1 AND purpose = 'GATEWAY_IDENTITY'",
+        [fleet.hub.gateway.id],
+      );
+      const before = (await seen()).length;
+      await take(fleet.hub.gateway.id, [String(row?.der), "", "", 5]);
+      const all = await seen();
+      expect(all).toHaveLength(before);
+      expect(all.find((n) => n.id === row?.id)).toMatchObject({
+        ...{ kind: "ISSUED", deployedAt: "Headquarters" },
+        seenAt: [{ gateway: "Headquarters", connection: null, identity: null }],
+      });
+    });
   });
 
   test("tells operators of what was not renewed: at a quarter of its life, at a tenth, at its end, once each; not of what has a successor", async () => {

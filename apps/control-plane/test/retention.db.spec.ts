@@ -131,6 +131,24 @@ test("leases go some time after their end, and there are only so many that ended
   expect(left.map((row) => row.identity)).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
 });
 
+test("foreign certificates that nobody recorded go some time after their end, with where they were seen", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO certificates (id, organization_id, serial, fingerprint, subject, certificate, not_before, not_after, seen)
+     SELECT gen_random_uuid(), $1, n::text, n::text, '', '', now() - interval '1 year', now() - make_interval(days => n), n <> 40
+     FROM generate_series(28, 42) n`,
+    [organizationId],
+  );
+  await query(
+    cp.connection,
+    `INSERT INTO certificate_sightings SELECT organization_id, id, $1, '', '', now(), now() FROM certificates WHERE fingerprint = '41'`,
+    [gatewayId],
+  );
+  expect((await retention.run(GENEROUS)).certificates).toBe(12);
+  const left = await query(cp.connection, "SELECT serial FROM certificates WHERE subject = '' ORDER BY serial");
+  expect(left.map((row) => row.serial)).toEqual(["28", "29", "40"]);
+});
+
 test("rotations go with their history some time after their end, and there are only so many; those that are not over stay", async () => {
   await query(
     cp.connection,

@@ -65,6 +65,8 @@ export interface IkeStatus {
   readonly remoteId: string | undefined;
   /** Subject of the peer's certificate. */
   readonly remoteCertificate: string | undefined;
+  /** SHA-256 of the certificates by which the peer has proved itself, lower-case hex; absent: by none. */
+  readonly certificates?: readonly string[] | undefined;
   /** Whom EAP has authenticated at this end, or whose certificate it is when the peer names itself by the subject. */
   readonly user?: string | undefined;
   /** Name of the pre-shared key that the peer proved itself by in its first round, while the configuration names that (`RemoteAuth.keyIds`). */

@@ -233,6 +233,16 @@ export class Credentials implements CryptoKeys, EapTlsKeys {
     return [...own, ...anchors, ...[...this.#taken.values()].map(({ leaf }) => factsOf(leaf, "peer"))];
   }
 
+  /** Those that this gateway shows, without what is above them. */
+  own(): Certificate[] {
+    return [...this.#identities, ...this.#brought.values()].map(({ leaf }) => leaf);
+  }
+
+  /** One that was taken of a peer, while it is remembered. */
+  taken(fingerprint: string): Certificate | undefined {
+    return this.#taken.get(fingerprint)?.leaf;
+  }
+
   /**
    * Certificates that were taken and would not be any more, each with the reason; what is known too little about is asked for.
    * There may be many: the event loop has its turn in between. With `by`, only those that rest on the certificate of this

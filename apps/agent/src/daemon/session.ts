@@ -17,6 +17,7 @@ import type { Daemon } from "./daemon.js";
 import { describe } from "./describe.js";
 import { Pace } from "./pace.js";
 import { RemoteCommands } from "./remote-commands.js";
+import { Sightings } from "./sightings.js";
 import { inSlices, timeInSlices } from "./slices.js";
 
 const SEVERITY = { info: Severity.INFO, warning: Severity.WARNING, error: Severity.ERROR } as const;
@@ -43,6 +44,7 @@ export class Session {
   readonly #channel: ControlChannel;
   readonly #commands: RemoteCommands;
   readonly #refusals = new Repeats(REFUSALS);
+  readonly #sightings: Sightings;
   #enrolment: Enrolment;
   /** Changes of the enrolment come one after the other: each writes all of it. */
   #enrolling: Promise<void> = Promise.resolve();
@@ -60,6 +62,7 @@ export class Session {
   constructor(private readonly options: SessionOptions) {
     const { daemon, agentVersion } = options;
     this.#enrolment = options.enrolment;
+    this.#sightings = new Sightings(daemon.credentials, this.#reporter);
     this.#commands = new RemoteCommands(daemon, (chain) => this.#inTurn(() => this.#useControl(chain)));
     this.#keeper = new IntentKeeper({
       store: new IntentStore(daemon.options.stateDir),
@@ -135,6 +138,7 @@ export class Session {
   #event(event: IkeEvent): void {
     const { severity, refusal, ...described } = describe(event);
     const at = Date.now();
+    if (event.event === "ike-up") this.#sightings.up(event, at);
     const told = refusal && this.#refusals.add(`${event.peer ?? ""} ${described.code}`, refusal.identity, at);
     if (!refusal || told) {
       this.#reporter.event({
@@ -164,6 +168,7 @@ export class Session {
 
   #tellAll(tell: (all: Snapshot) => void): Promise<void> {
     return this.#inOrder(async () => {
+      this.#sightings.own(Date.now());
       const all = await this.options.daemon.gateway.states(this.#told);
       tell(all);
       this.#told = all;
@@ -177,6 +182,7 @@ export class Session {
   }
 
   async #tellChanges(): Promise<void> {
+    this.#sightings.own(Date.now());
     const now = await this.options.daemon.gateway.states(this.#told);
     const changes = await inSlices(changesBetween(this.#told, now));
     await inSlices(this.#reporter.states(changes, now));

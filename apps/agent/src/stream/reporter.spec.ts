@@ -46,6 +46,27 @@ describe("the reporter", () => {
     expect(drain(reporter)).toEqual([]);
   });
 
+  it("keeps certificates until they were read, the newest ones, and tells a few at a time", () => {
+    const reporter = new Reporter();
+    const { certificates: most, certificatesInMessage: some } = REPORT_LIMITS;
+    for (let i = 0; i < most + 5; i++) {
+      reporter.certificate({ certificate: new Uint8Array([i]), tunnelId: String(i), identity: "", at: 0 });
+    }
+    const told = () =>
+      drain(reporter).map((b) =>
+        b.case === "certificates" ? b.value.certificates.map((c) => Number(c.tunnelId)) : [],
+      );
+    const first = told();
+    expect(first).toHaveLength(most / some);
+    expect([first[0]?.[0], first.at(-1)?.at(-1)]).toEqual([5, most + 4]);
+    reporter.pinged(1);
+    reporter.certificate({ certificate: new Uint8Array([0]), tunnelId: "7000", identity: "", at: 0 });
+    reporter.ponged(1);
+    expect(told()).toEqual([[7000]]);
+    reporter.restart(new Map(), true);
+    expect(told().flat()).toEqual([7000]);
+  });
+
   it("begins each stream with a complete report, after which later changes are told", async () => {
     const reporter = new Reporter();
     await inSlices(reporter.states(changed([state("old")]), snapshot(state("old"))));

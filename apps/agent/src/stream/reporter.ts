@@ -7,6 +7,8 @@ import {
   type ChildCounters,
   type Event,
   EventSchema,
+  type SeenCertificate,
+  SeenCertificateSchema,
   type Severity,
 } from "@sallyport/contract";
 import type { Changes, Snapshot } from "./changes.js";
@@ -26,25 +28,43 @@ export interface NewEvent {
   readonly at: number;
 }
 
+export interface NewSighting {
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** Empty: the gateway's own. */
+  readonly tunnelId: string;
+  readonly identity: string;
+  /** Wall time, milliseconds since 1970. */
+  readonly at: number;
+}
+
 interface Sent {
   readonly answers: Body[];
   readonly events: Event[];
+  readonly certificates: SeenCertificate[];
 }
 
-export const REPORT_LIMITS = { events: 1_000, eventsInMessage: 100, answers: 64, countersInMessage: 500 } as const;
+const nothing = (): Sent => ({ answers: [], events: [], certificates: [] });
+
+export const REPORT_LIMITS = {
+  ...{ events: 1_000, eventsInMessage: 100, answers: 64, countersInMessage: 500 },
+  ...{ certificates: 256, certificatesInMessage: 16 },
+} as const;
 
 /**
  * What the agent has to tell, in memory and bounded, whether or not there is a stream. Of states and counters only the newest are
- * kept; events are kept until the control plane has read them, the oldest dropped and counted when there are too many.
+ * kept; events are kept until the control plane has read them, the oldest dropped and counted when there are too many; certificates
+ * likewise, and not counted.
  */
 export class Reporter {
   readonly #answers: Body[] = [];
   readonly #states = new StateQueue();
   #counters: { readonly at: number; readonly children: readonly ChildCounters[]; told: number } | undefined;
   readonly #events: Event[] = [];
+  readonly #certificates: SeenCertificate[] = [];
   /** What was sent, by the ping that followed: its pong says that it was read. */
   #inFlight: (Sent & { readonly ping: number })[] = [];
-  #unpinged: Sent = { answers: [], events: [] };
+  #unpinged: Sent = nothing();
   #dropped = 0;
   #wake: (() => void) | undefined;
 
@@ -76,6 +96,12 @@ export class Reporter {
     this.#wake?.();
   }
 
+  certificate({ at, ...seen }: NewSighting): void {
+    this.#certificates.push(create(SeenCertificateSchema, { ...seen, at: timestampFromMs(at) }));
+    this.#dropOldest();
+    this.#wake?.();
+  }
+
   /** Acks, Nacks, reversions, results of commands: sent before anything else, and again on the next stream unless they were read. */
   answer(body: Body): void {
     this.#answers.push(body);
@@ -92,8 +118,9 @@ export class Reporter {
     this.#answers.unshift(...unread.flatMap((sent) => sent.answers));
     this.#answers.splice(0, this.#answers.length - REPORT_LIMITS.answers);
     this.#events.unshift(...unread.flatMap((sent) => sent.events));
+    this.#certificates.unshift(...unread.flatMap((sent) => sent.certificates));
     this.#inFlight = [];
-    this.#unpinged = { answers: [], events: [] };
+    this.#unpinged = nothing();
     this.#dropOldest();
     this.#states.restart(snapshot, sasApart);
   }
@@ -105,10 +132,10 @@ export class Reporter {
   }
 
   pinged(sequence: number): void {
-    const { answers, events } = this.#unpinged;
-    if (answers.length + events.length === 0) return;
-    this.#inFlight.push({ ping: sequence, answers, events });
-    this.#unpinged = { answers: [], events: [] };
+    const { answers, events, certificates } = this.#unpinged;
+    if (answers.length + events.length + certificates.length === 0) return;
+    this.#inFlight.push({ ping: sequence, answers, events, certificates });
+    this.#unpinged = nothing();
   }
 
   ponged(sequence: number): void {
@@ -117,7 +144,8 @@ export class Reporter {
 
   /** The next message to send, undefined when there is none. */
   next(): AgentMessage | undefined {
-    const body = this.#nextAnswer() ?? this.#nextState() ?? this.#nextEvents() ?? this.#nextCounters();
+    const body =
+      this.#nextAnswer() ?? this.#nextState() ?? this.#nextEvents() ?? this.#nextCertificates() ?? this.#nextCounters();
     return body && create(AgentMessageSchema, { body });
   }
 
@@ -155,6 +183,13 @@ export class Reporter {
     return { case: "events", value: { events, dropped } };
   }
 
+  #nextCertificates(): Body | undefined {
+    if (this.#certificates.length === 0) return undefined;
+    const certificates = this.#certificates.splice(0, REPORT_LIMITS.certificatesInMessage);
+    this.#unpinged.certificates.push(...certificates);
+    return { case: "certificates", value: { certificates } };
+  }
+
   #nextCounters(): Body | undefined {
     const counters = this.#counters;
     if (counters === undefined) return undefined;
@@ -165,6 +200,7 @@ export class Reporter {
   }
 
   #dropOldest(): void {
+    this.#certificates.splice(0, this.#certificates.length - REPORT_LIMITS.certificates);
     const over = this.#events.length - REPORT_LIMITS.events;
     if (over <= 0) return;
     this.#events.splice(0, over);

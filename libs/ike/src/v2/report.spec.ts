@@ -11,7 +11,7 @@ function busyCore(phase: IkeSa["phase"]): Core {
   const core = new Core({ bytes: (n) => new Uint8Array(n) });
   core.peers.set("p", { config: peer, children: new Map() } as unknown as PeerState);
   for (let serial = 1; serial <= SAS; serial++) {
-    const lists = { asking: [], waits: [], children: [], partials: [], responses: [], evidence: [] };
+    const lists = { asking: [], waits: [], children: [], partials: [], responses: [], evidence: [], certificates: [] };
     const end = { address, port: 500 };
     const sa = {
       serial,

@@ -69,6 +69,7 @@ export function ikeStatus(sa: IkeSa): IkeStatus {
     localId: sa.localId && identificationText(sa.localId),
     remoteId: sa.remoteId && identificationText(sa.remoteId),
     remoteCertificate: sa.subject,
+    ...(sa.certificates.length > 0 && { certificates: sa.certificates }),
     ...(sa.user !== undefined && { user: sa.user }),
     ...keyOf(sa),
     ...(sa.ppk !== undefined && { ppk: sa.ppk }),

@@ -257,6 +257,9 @@ export class AgentSession {
       case "events":
         ingest.event(gatewayId, body.value);
         break;
+      case "certificates":
+        ingest.certificates(gatewayId, body.value);
+        break;
       case "commandResult":
         this.#answered(body.value);
         break;

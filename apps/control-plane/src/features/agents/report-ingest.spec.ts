@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { jest } from "@jest/globals";
 import {
+  CertificatesReportSchema,
   CountersReportSchema,
   EventSchema,
   EventsReportSchema,
@@ -11,6 +12,7 @@ import {
 } from "@sallyport/contract";
 import { pino } from "pino";
 import { TokenBucket } from "../../platform/token-bucket.js";
+import type { CertificateSightings, Sighting } from "../certificates/sightings.service.js";
 import type { AgentEvent, EventService } from "../events/event.service.js";
 import type { CounterReport, ReportOutcome, StateBatch } from "../tunnels/tunnel-state.service.js";
 import { TunnelStateService } from "../tunnels/tunnel-state.service.js";
@@ -69,16 +71,28 @@ function set() {
       told.push(...list);
     },
   };
+  const seen: Sighting[][] = [];
+  const sightings: Pick<CertificateSightings, "take"> = {
+    take: async (_gatewayId, list) => {
+      await pass();
+      seen.push([...list]);
+    },
+  };
   const warned: object[] = [];
   const log = pino({ level: "silent" });
   log.warn = (facts: object) => void warned.push(facts);
-  const ingest = new ReportIngest(tunnels as TunnelStateService, events as EventService, log);
+  const ingest = new ReportIngest(
+    tunnels as TunnelStateService,
+    events as EventService,
+    sightings as CertificateSightings,
+    log,
+  );
   const refusals: string[] = [];
   ingest.opened(
     SOURCE,
     agent(() => void resyncs.push(SOURCE.streamId), refusals),
   );
-  return { ingest, written, counted, told, gate, warned, resyncs, refusals };
+  return { ingest, written, counted, told, seen, gate, warned, resyncs, refusals };
 }
 
 const report = (status: TunnelStatus, ids: readonly string[], complete = false, removedTunnelIds: string[] = []) =>
@@ -239,6 +253,21 @@ describe("taking reports", () => {
     ingest.event("g", events(1));
     await until(() => gate.passed >= 4);
     expect(resyncs).toHaveLength(1);
+  });
+
+  it("takes a burst of certificates, a few at a time, and none that is too large", async () => {
+    const { ingest, seen } = set();
+    const certificates = (count: number, octets: number) =>
+      create(CertificatesReportSchema, {
+        certificates: Array.from({ length: count }, (_, i) => ({
+          ...{ certificate: new Uint8Array(octets), tunnelId: String(i), identity: "ann\u0007" },
+        })),
+      });
+    ingest.certificates("g", certificates(3, 8193));
+    ingest.certificates("g", certificates(600, 100));
+    await until(() => seen.flat().length === 509);
+    expect(Math.max(...seen.map((some) => some.length))).toBe(16);
+    expect(seen[0]?.[0]).toMatchObject({ connection: "0", identity: "ann\u{fffd}" });
   });
 
   it("takes a burst of events, then one a second of each gateway, and counts what it drops", async () => {

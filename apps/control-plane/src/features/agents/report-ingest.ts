@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Inject, Injectable } from "@nestjs/common";
 import { type Fault, Repeats } from "@sallyport/base";
-import type { CountersReport, EventsReport, StateReport } from "@sallyport/contract";
+import type { CertificatesReport, CountersReport, EventsReport, StateReport } from "@sallyport/contract";
 import { isOutage } from "../../platform/database/prisma-database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { TokenBucket } from "../../platform/token-bucket.js";
 import { REFUSAL_LIMITS } from "../audit/refusal.js";
+import { CertificateSightings, type Sighting } from "../certificates/sightings.service.js";
 import { type AgentEvent, EventService } from "../events/event.service.js";
 import { type CounterReport, type StateBatch, TunnelStateService } from "../tunnels/tunnel-state.service.js";
 import { fault } from "./faults.js";
-import { agentEvent, counterReport } from "./report-mapping.js";
+import { agentEvent, counterReport, sightingReport } from "./report-mapping.js";
 import { StateBacklog } from "./state-backlog.js";
 
 /** Whose report it is, and on which of its streams. */
@@ -48,12 +49,17 @@ interface Backlog {
   countersAt: Date;
   events: AgentEvent[];
   dropped: number;
+  certificates: Sighting[];
 }
 
 const MAX_COUNTERS = 20_000;
 const MAX_EVENTS = 1_000;
 /** In the long run, of one gateway: a thousand tunnels that come up at once, and a few that go up and down all day. */
 const EVENTS_PER_SECOND = 1;
+/** Certificates that wait to be written; in the long run, of one gateway; and those that are read without an interruption. */
+const MAX_CERTIFICATES = 512;
+const CERTIFICATES_PER_SECOND = 1;
+const CERTIFICATES_AT_ONCE = 16;
 /** Gateways whose news are written at the same time; the database's pool is for others too. */
 const WRITERS = 4;
 const RETRY_MS = 500;
@@ -71,6 +77,7 @@ const empty = (): Backlog => ({
   countersAt: new Date(0),
   events: [],
   dropped: 0,
+  certificates: [],
 });
 
 /**
@@ -85,12 +92,14 @@ export class ReportIngest {
   readonly #writing = new Set<string>();
   /** They outlive streams: an agent that connects again has no more. */
   readonly #eventBuckets = new Map<string, TokenBucket>();
+  readonly #certificateBuckets = new Map<string, TokenBucket>();
   readonly #refusals = new Map<string, Repeats>();
   #stopped = false;
 
   constructor(
     private readonly tunnels: TunnelStateService,
     private readonly events: EventService,
+    private readonly sightings: CertificateSightings,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -167,6 +176,20 @@ export class ReportIngest {
     const over = backlog.events.length - MAX_EVENTS;
     if (over > 0) backlog.events.splice(0, over);
     backlog.dropped += Math.max(over, 0) + refused + report.dropped;
+    this.#start();
+  }
+
+  /** Those beyond what is taken are told again some time. */
+  certificates(gatewayId: string, { certificates }: CertificatesReport): void {
+    const backlog = this.#backlog(gatewayId);
+    const at = performance.now();
+    const bucket =
+      this.#certificateBuckets.get(gatewayId) ?? new TokenBucket(MAX_CERTIFICATES, CERTIFICATES_PER_SECOND, at);
+    this.#certificateBuckets.set(gatewayId, bucket);
+    const taken = certificates.slice(0, bucket.takeUpTo(certificates.length, at));
+    const now = new Date();
+    backlog.certificates.push(...taken.flatMap((seen) => sightingReport(seen, now)));
+    backlog.certificates.splice(0, backlog.certificates.length - MAX_CERTIFICATES);
     this.#start();
   }
 
@@ -322,6 +345,10 @@ export class ReportIngest {
     if (backlog.events.length > 0) {
       await this.events.fromAgent(gatewayId, backlog.events);
       backlog.events = [];
+    }
+    while (backlog.certificates.length > 0) {
+      await this.sightings.take(gatewayId, backlog.certificates.slice(0, CERTIFICATES_AT_ONCE));
+      backlog.certificates.splice(0, CERTIFICATES_AT_ONCE);
     }
   }
 }

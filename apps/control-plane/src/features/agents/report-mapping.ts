@@ -7,12 +7,14 @@ import {
   type IkeSa,
   type IkeSaKey,
   type Problem,
+  type SeenCertificate,
   Severity,
   type TunnelError,
   type TunnelState,
   TunnelStatus,
 } from "@sallyport/contract";
 import { foreignText } from "../../platform/foreign-text.js";
+import type { Sighting } from "../certificates/sightings.service.js";
 import type { AgentEvent } from "../events/event.service.js";
 import type {
   ChildSaReport,
@@ -160,6 +162,14 @@ export function agentEvent(event: Event, now: Date): AgentEvent {
     },
     at: date(event.at) ?? now,
   };
+}
+
+/** Larger ones are not kept. */
+const MAX_CERTIFICATE_BYTES = 8 * 1024;
+
+export function sightingReport({ certificate, tunnelId, identity, at }: SeenCertificate, now: Date): Sighting[] {
+  if (certificate.length === 0 || certificate.length > MAX_CERTIFICATE_BYTES) return [];
+  return [{ certificate, connection: tunnelKey(tunnelId), identity: text(identity), at: date(at) ?? now }];
 }
 
 /** Short enough for any bus. */

@@ -26,6 +26,7 @@ import { PublishedAuthorities } from "./published-authorities.js";
 import { Publisher } from "./publisher.js";
 import { RevocationListService } from "./revocation-list.service.js";
 import { ServerCertificateService } from "./server-certificate.service.js";
+import { CertificateSightings } from "./sightings.service.js";
 
 @Module({
   imports: [AuditModule, EventsModule, RevocationRegisterModule],
@@ -35,6 +36,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     AuthorityAdminService,
     AuthoritySuccession,
     CertificateService,
+    CertificateSightings,
     ExpiryAlerts,
     HardwareKeys,
     HolderCertificateService,
@@ -56,6 +58,7 @@ import { ServerCertificateService } from "./server-certificate.service.js";
     AuthorityService,
     AuthoritySuccession,
     CertificateService,
+    CertificateSightings,
     HolderCertificateService,
     IssuedCertificates,
     ServerCertificateService,

@@ -9,7 +9,13 @@ import { shownPage } from "./certificates.resolver.js";
 import { shownCertificate } from "./holder.resolver.js";
 import { CertificateType } from "./holder.types.js";
 import { type InventoryRow, InventoryService } from "./inventory.service.js";
-import { CertificateConnection, CertificateFilterInput, RecordCertificateInput } from "./inventory.types.js";
+import {
+  CertificateConnection,
+  CertificateFilterInput,
+  CertificateSightingType,
+  RecordCertificateInput,
+} from "./inventory.types.js";
+import { CertificateSightings } from "./sightings.service.js";
 
 const DAY_MS = 86_400_000;
 
@@ -31,7 +37,10 @@ const shown = (row: InventoryRow): CertificateType =>
 
 @Resolver(() => CertificateType)
 export class InventoryResolver {
-  constructor(private readonly inventory: InventoryService) {}
+  constructor(
+    private readonly inventory: InventoryService,
+    private readonly sightings: CertificateSightings,
+  ) {}
 
   @Query(() => CertificateConnection, {
     complexity: pageComplexity,
@@ -94,5 +103,17 @@ export class InventoryResolver {
     return loaders.loadMany(this, "tunnels", gatewayId, (ids: readonly string[]) =>
       this.inventory.tunnels(context, ids),
     );
+  }
+
+  @ResolveField(() => [CertificateSightingType], {
+    description: "Where gateways have seen it, or show it: what was seen last first, 32 at most.",
+  })
+  async seenAt(
+    @Tenant() context: TenantContext,
+    @Request() { loaders }: GraphQLRequestContext,
+    @Parent() { id, kind }: CertificateType,
+  ) {
+    if (kind === "AUTHORITY") return [];
+    return loaders.loadMany(this, "seenAt", id, (ids: readonly string[]) => this.sightings.of(context, ids));
   }
 }

@@ -118,28 +118,33 @@ export class InventoryService {
       if (gatewayId && !(await tx.gateway.findFirst({ where: { organizationId, id: gatewayId } }))) {
         throw apiFault("api/not-found", "there is no such gateway", { field: "input.gatewayId", value: gatewayId });
       }
-      if (await tx.certificate.findFirst({ where: { organizationId, fingerprint } })) {
+      const known = await tx.certificate.findFirst({ where: { organizationId, fingerprint } });
+      if (known && !known.seen) {
         throw fault("certificates/known", "this certificate is here already", {
           field: "input.pem",
           value: fingerprint,
         });
       }
-      const row = await tx.certificate.create({
-        data: {
-          organizationId,
-          gatewayId,
-          holder,
-          serial: certificate.serial,
-          fingerprint,
-          subject: certificate.subject.text,
-          issuer: certificate.issuer.text,
-          names: namesOf(certificate.names).map(({ type, value }) => `${type}:${value}`),
-          keyKind: certificate.kind,
-          certificate: Uint8Array.from(certificate.der),
-          notBefore: new Date(certificate.notBefore),
-          notAfter: new Date(certificate.notAfter),
-        },
-      });
+      // One that gateways came across is somebody's from now on.
+      const adopted = { holder, seen: false, ...(gatewayId !== null && { gatewayId }) };
+      const row = await (known
+        ? tx.certificate.update({ where: { organizationId, id: known.id }, data: adopted })
+        : tx.certificate.create({
+            data: {
+              organizationId,
+              gatewayId,
+              holder,
+              serial: certificate.serial,
+              fingerprint,
+              subject: certificate.subject.text,
+              issuer: certificate.issuer.text,
+              names: namesOf(certificate.names).map(({ type, value }) => `${type}:${value}`),
+              keyKind: certificate.kind,
+              certificate: Uint8Array.from(certificate.der),
+              notBefore: new Date(certificate.notBefore),
+              notAfter: new Date(certificate.notAfter),
+            },
+          }));
       const { subject, issuer, notAfter } = row;
       const target = { kind: "certificate", id: row.id };
       const after = { holder, subject, issuer, notAfter, fingerprint };
@@ -201,6 +206,6 @@ export class InventoryService {
 }
 
 /** Those forms of name that are shown; a foreign CA may have certified others too. */
-function namesOf(names: ReturnType<typeof readCertificate>["names"]): SubjectName[] {
+export function namesOf(names: ReturnType<typeof readCertificate>["names"]): SubjectName[] {
   return namesAsked({ ...names, directory: [], other: [] });
 }

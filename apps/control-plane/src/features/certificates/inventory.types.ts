@@ -6,6 +6,31 @@ import type { CertificateState } from "./inventory.service.js";
 @ObjectType("CertificateConnection", { description: "A page of certificates." })
 export class CertificateConnection extends connectionType(CertificateType, "Certificate") {}
 
+@ObjectType("CertificateSighting", { description: "Where a certificate is in use, as a gateway has told." })
+export class CertificateSightingType {
+  @Field(() => ID, { description: "The gateway." })
+  gatewayId!: string;
+
+  @Field({ description: "The gateway's name." })
+  gateway!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Name of the tunnel or remote access at which somebody has proved himself by it; null: the gateway shows it.",
+  })
+  connection!: string | null;
+
+  @Field(() => String, { nullable: true, description: "As whom he has proved himself last." })
+  identity!: string | null;
+
+  @Field({ description: "When the gateway has told of it first." })
+  firstSeenAt!: Date;
+
+  @Field({ description: "When it was seen last; what is in use all the time is told twice a day." })
+  lastSeenAt!: Date;
+}
+
 @InputType({ description: "Which certificates." })
 export class CertificateFilterInput {
   @Field(() => Date, { nullable: true, description: "Those that expire before this time." })

@@ -5,7 +5,7 @@ import { Periodic } from "../../platform/periodic.js";
 import { RetentionStore } from "./retention.store.js";
 
 export interface RetentionLimits {
-  /** Events, and revocations that matter no more. */
+  /** Events, revocations that matter no more, and foreign certificates after their end. */
   readonly eventDays: number;
   /** Of one organization. */
   readonly events: number;
@@ -20,6 +20,8 @@ export interface RetentionLimits {
   /** That are over, of one organization. */
   readonly rotations: number;
 }
+
+type Gone = Record<"events" | "revisions" | "revocations" | "certificates" | "leases" | "rotations", number>;
 
 const LIMITS: RetentionLimits = {
   ...{ eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 },
@@ -45,7 +47,10 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     private readonly store: RetentionStore,
   ) {
     this.#periodic = new Periodic(async () => {
-      log.info(await this.run(LIMITS), "old events, revisions, revocations, leases and rotations deleted");
+      log.info(
+        await this.run(LIMITS),
+        "old events, revisions, revocations, certificates, leases and rotations deleted",
+      );
     }, log);
   }
 
@@ -58,11 +63,8 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
   }
 
   /** Gives how many rows went. */
-  async run(
-    limits: RetentionLimits,
-    now = Date.now(),
-  ): Promise<{ events: number; revisions: number; revocations: number; leases: number; rotations: number }> {
-    const gone = { events: 0, revisions: 0, revocations: 0, leases: 0, rotations: 0 };
+  async run(limits: RetentionLimits, now = Date.now()): Promise<Gone> {
+    const gone: Gone = { events: 0, revisions: 0, revocations: 0, certificates: 0, leases: 0, rotations: 0 };
     const ended = new Date(now - limits.leaseDays * DAY_MS);
     const over = new Date(now - limits.rotationDays * DAY_MS);
     const before = new Date(now - limits.eventDays * DAY_MS);
@@ -70,6 +72,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
       gone.events += await this.#all(() => this.store.deleteEvents(id, { before, keep: limits.events, batch: BATCH }));
       gone.revisions += await this.#all(() => this.store.deleteRevisions(id, { keep: limits.revisions, batch: BATCH }));
       gone.revocations += await this.#all(() => this.store.deleteRevocations(id, { before, batch: BATCH }));
+      gone.certificates += await this.#all(() => this.store.deleteSeenCertificates(id, { before, batch: BATCH }));
       gone.leases += await this.#all(() =>
         this.store.deleteLeases(id, { before: ended, keep: limits.leases, batch: BATCH }),
       );

@@ -24,6 +24,11 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly before: Date; readonly batch: number },
   ): Promise<number>;
+  /** Deletes at most `batch` foreign certificates that nobody recorded and that expired before the time. Gives how many it deleted. */
+  abstract deleteSeenCertificates(
+    organizationId: string,
+    limits: { readonly before: Date; readonly batch: number },
+  ): Promise<number>;
   /** Deletes at most `batch` leases that ended: before the time, and the first to end beyond `keep`. Gives how many it deleted. */
   abstract deleteLeases(
     organizationId: string,
@@ -106,6 +111,19 @@ export class PrismaRetentionStore extends RetentionStore {
             OR r.at < ${before} AND EXISTS (
               SELECT 1 FROM revocations n
               WHERE n.organization_id = r.organization_id AND n.kind = r.kind AND n.key = r.key AND n.number > r.number))
+          LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteSeenCertificates(
+    organizationId: string,
+    { before, batch }: { readonly before: Date; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM certificates WHERE organization_id = ${organizationId}::uuid AND seen AND id IN (
+          SELECT id FROM certificates
+          WHERE organization_id = ${organizationId}::uuid AND seen AND not_after < ${before}
           LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
