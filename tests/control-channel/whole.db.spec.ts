@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -82,6 +83,34 @@ it("a branch that is onboarded through the API gets its intent, and so does the 
       }),
     ),
   );
+});
+
+it("certificates that an agent tells of are in the inventory, with where and who", async () => {
+  const [hub, branch] = agents as [TestAgent, TestAgent];
+  const shown = new X509Certificate(branch.enrolment.identities[0]?.certificates ?? "");
+  const { tunnels } = await cp.get<{ tunnels: { edges: { node: { key: string; name: string } }[] } }>(
+    "{ tunnels { edges { node { key name } } } }",
+  );
+  const { key = "", name = "" } = tunnels.edges[0]?.node ?? {};
+  const seen = { certificate: Uint8Array.from(shown.raw), at: Date.now() };
+  branch.reporter.certificate({ ...seen, tunnelId: "", identity: "" });
+  hub.reporter.certificate({ ...seen, tunnelId: key, identity: "gw-vienna" });
+  const serial = shown.serialNumber.toLowerCase();
+  await eventually(async () => {
+    const { certificates } = await cp.get<{
+      certificates: { edges: { node: { serial: string; seenAt: object[] } }[] };
+    }>("{ certificates { edges { node { serial seenAt { gateway connection identity } } } } }");
+    const found = certificates.edges.map((e) => e.node).find((n) => n.serial.toLowerCase() === serial);
+    return (
+      found?.seenAt.length === 2 &&
+      expect(found.seenAt).toEqual(
+        expect.arrayContaining([
+          { gateway: "Vienna", connection: null, identity: null },
+          { gateway: "Headquarters", connection: name, identity: "gw-vienna" },
+        ]),
+      ) === undefined
+    );
+  });
 });
 
 const COMMAND = (name: string) => `mutation ($input: TunnelCommandInput!) { ${name}(input: $input) { id name } }`;
