@@ -60,7 +60,7 @@ export function compileAll(
 /** As `compileAll`, one gateway after the other: the caller may do something else in between. */
 export function* compileEach(
   model: FleetModel,
-  gatewayIds: Iterable<string>,
+  gatewayIds: Iterable<string> = model.gateways.map((g) => g.id),
 ): Generator<readonly [id: string, intent: GatewayIntent]> {
   const fleet = new Fleet(model);
   for (const id of gatewayIds) yield [id, compileIn(fleet, id, 0)];

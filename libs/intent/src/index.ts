@@ -15,7 +15,7 @@ export * from "./fleet-model.js";
 export { ikeIdentity } from "./identity.js";
 export type { Credential, LocalFacts } from "./local-facts.js";
 export * from "./model.js";
-export { findOverlaps, type Overlap, overlapFault, type PrefixOwner } from "./overlaps.js";
+export { findOverlaps, type Overlap, overlapFault, overlapsIn, type PrefixOwner } from "./overlaps.js";
 export { parseIntent } from "./parse.js";
 export { DEFAULT_PROFILE } from "./profiles.js";
 export { type Proposal, type ProposalUse, parseProposal, parseProposals, proposalText } from "./proposals.js";

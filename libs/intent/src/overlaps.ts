@@ -21,49 +21,53 @@ export interface Overlap {
   readonly b: PrefixOwner;
 }
 
+interface Owned {
+  readonly owner: PrefixOwner;
+  readonly prefix: Prefix;
+}
+
 /** Every two prefixes of the fleet that overlap: among sites, external peers and address pools, or within one owner. */
 export function findOverlaps(model: FleetModel): Overlap[] {
-  const owned = [
-    ...model.sites.flatMap((s, i) =>
-      s.subnets.map(
-        (prefix, j): PrefixOwner => ({
-          kind: "site",
-          id: s.id,
-          name: s.name,
-          prefix,
-          field: `sites[${i}].subnets[${j}]`,
-        }),
-      ),
-    ),
-    ...model.externalPeers.flatMap((p, i) =>
-      p.remoteSubnets.map(
-        (prefix, j): PrefixOwner => ({
-          kind: "external",
-          id: p.id,
-          name: p.name,
-          prefix,
-          field: `externalPeers[${i}].remoteSubnets[${j}]`,
-        }),
-      ),
-    ),
-  ].map((owner) => ({ owner, prefix: Prefix.parse(owner.prefix, owner.field) }));
-  const given = (model.pools ?? []).flatMap((p, i) =>
-    p.addresses.flatMap((text, j) => {
-      const owner: PrefixOwner = {
-        kind: "pool",
-        id: p.id,
-        name: p.name,
-        prefix: text,
-        field: `pools[${i}].addresses[${j}]`,
-      };
+  const work = overlapsIn(model);
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** As `findOverlaps`, owner by owner: the caller may do something else in between. */
+export function* overlapsIn(model: FleetModel): Generator<undefined, Overlap[]> {
+  const owned: Owned[] = [];
+  for (const [i, { id, name, subnets }] of model.sites.entries()) {
+    for (const [j, prefix] of subnets.entries()) {
+      const field = `sites[${i}].subnets[${j}]`;
+      owned.push({ owner: { kind: "site", id, name, prefix, field }, prefix: Prefix.parse(prefix, field) });
+    }
+    yield;
+  }
+  for (const [i, { id, name, remoteSubnets }] of model.externalPeers.entries()) {
+    for (const [j, prefix] of remoteSubnets.entries()) {
+      const field = `externalPeers[${i}].remoteSubnets[${j}]`;
+      owned.push({ owner: { kind: "external", id, name, prefix, field }, prefix: Prefix.parse(prefix, field) });
+    }
+    yield;
+  }
+  for (const [i, { id, name, addresses }] of (model.pools ?? []).entries()) {
+    for (const [j, text] of addresses.entries()) {
+      const owner: PrefixOwner = { kind: "pool", id, name, prefix: text, field: `pools[${i}].addresses[${j}]` };
       const { first, last } = parseRange(text);
-      return rangeToPrefixes(first, last).map((prefix) => ({ owner, prefix }));
-    }),
-  );
-  owned.push(...given);
+      for (const prefix of rangeToPrefixes(first, last)) owned.push({ owner, prefix });
+    }
+    yield;
+  }
   owned.sort((x, y) => comparePrefixes(x.prefix, y.prefix));
-  // Prefixes either nest or are disjoint, so those that hold the current one form a stack.
-  const around: typeof owned = [];
+  yield;
+  return nested(owned);
+}
+
+/** Prefixes either nest or are disjoint, so those that hold the current one form a stack. */
+function nested(owned: readonly Owned[]): Overlap[] {
+  const around: Owned[] = [];
   const found: Overlap[] = [];
   for (const next of owned) {
     while (around.length > 0 && !around.at(-1)?.prefix.contains(next.prefix)) around.pop();

@@ -1,5 +1,5 @@
 import { jest } from "@jest/globals";
-import { Slice, Turns } from "./slices.js";
+import { inSlices, mapInSlices, Slice, Turns } from "./slices.js";
 
 /** Steps of work of so many milliseconds each; how many of them were done in each turn of the event loop. */
 let now = 0;
@@ -29,7 +29,7 @@ afterEach(async () => {
   jest.restoreAllMocks();
 });
 
-async function inSlices(steps: number, ms: number): Promise<void> {
+async function working(steps: number, ms: number): Promise<void> {
   const slice = new Slice();
   for (let i = 0; i < steps; i++) {
     work(ms);
@@ -39,20 +39,49 @@ async function inSlices(steps: number, ms: number): Promise<void> {
 
 describe("work in slices", () => {
   it("gives way by the time that it took, however many steps that were", async () => {
-    await inSlices(100, 1);
+    await working(100, 1);
     const steps = [...perTurn.values()];
     expect(Math.max(...steps)).toBe(11);
     expect(steps).toHaveLength(10);
     perTurn.clear();
-    await inSlices(5, 30);
+    await working(5, 30);
     expect([...perTurn.values()]).toEqual([1, 1, 1, 1, 1]);
   });
 
   it("shares a slice with other such work: each does one step at least", async () => {
-    await Promise.all([inSlices(30, 1), inSlices(30, 1), inSlices(30, 1)]);
+    await Promise.all([working(30, 1), working(30, 1), working(30, 1)]);
     const steps = [...perTurn.values()];
     expect(steps.reduce((a, b) => a + b)).toBe(90);
     expect(Math.max(...steps)).toBeLessThanOrEqual(13);
+  });
+});
+
+describe("a list, or a generator", () => {
+  it("is gone through in slices, and gives what it gives in one", async () => {
+    const doubled = await mapInSlices([1, 2, 3, 4, 5, 6], (n) => {
+      work(6);
+      return 2 * n;
+    });
+    expect(doubled).toEqual([2, 4, 6, 8, 10, 12]);
+    expect([...perTurn.values()]).toEqual([2, 2, 2]);
+    function* steps() {
+      for (let i = 0; i < 4; i++) {
+        work(11);
+        yield;
+      }
+      return "done";
+    }
+    perTurn.clear();
+    expect(await inSlices(steps())).toBe("done");
+    expect([...perTurn.values()]).toEqual([1, 1, 1, 1]);
+  });
+
+  it("fails where a step of it fails", async () => {
+    const failing = (n: number) => {
+      if (n === 2) throw new Error("two");
+      return n;
+    };
+    await expect(mapInSlices([1, 2, 3], failing)).rejects.toThrow("two");
   });
 });
 

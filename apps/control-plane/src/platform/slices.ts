@@ -33,6 +33,27 @@ export class Slice {
   }
 }
 
+/** Goes through work that can be interrupted wherever it yields. */
+export async function inSlices<T>(work: Iterator<unknown, T>): Promise<T> {
+  const slice = new Slice();
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+    if (slice.isOver) await slice.next();
+  }
+}
+
+/** As `list.map(of)`. */
+export async function mapInSlices<T, R>(list: Iterable<T>, of: (item: T) => R): Promise<R[]> {
+  const out: R[] = [];
+  const slice = new Slice();
+  for (const item of list) {
+    out.push(of(item));
+    if (slice.isOver) await slice.next();
+  }
+  return out;
+}
+
 /** Lets many who would go on at once, since they waited for the same thing, go on one after the other, in slices. */
 export class Turns {
   readonly #waiting: (() => void)[] = [];

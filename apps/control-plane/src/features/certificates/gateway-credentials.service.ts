@@ -1,6 +1,7 @@
 import { Injectable } from "@nestjs/common";
 import type { CertificateReference } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { inPages } from "../../platform/database/pages.js";
 import { loadPublicCertificates } from "../acme/public-certificates.js";
 import { type Credentials, GatewayCredentials } from "../intents/gateway-credentials.js";
 import { AuthorityService } from "./authority.service.js";
@@ -16,25 +17,33 @@ export class IssuedCredentials extends GatewayCredentials {
 
   override async load(tx: Tx, organizationId: string): Promise<Credentials> {
     const roots = await this.authorities.roots(tx, { purpose: "GATEWAY_IDENTITY", organizationId });
-    const issued = await tx.certificate.findMany({
-      where: { organizationId, purpose: "GATEWAY_IDENTITY", standby: false, supersededAt: null, revokedAt: null },
-      select: {
-        gatewayId: true,
-        fingerprint: true,
-        certificate: true,
-        replacesId: true,
-        authority: { select: { level: true, certificate: true, crossCertificate: true } },
-      },
-    });
+    const good = {
+      organizationId,
+      ...({ purpose: "GATEWAY_IDENTITY", standby: false, supersededAt: null, revokedAt: null } as const),
+    };
+    const issued = await inPages(({ after, page }) =>
+      tx.certificate.findMany({
+        where: { ...good, ...after },
+        ...page,
+        select: { id: true, gatewayId: true, fingerprint: true, authorityId: true },
+      }),
+    );
+    // The agent has those that it asked for itself; one of a rotation comes with the intent.
+    const rotated = await inPages(({ after, page }) =>
+      tx.certificate.findMany({
+        where: { ...good, ...after, replacesId: { not: null } },
+        ...page,
+        select: { id: true, certificate: true },
+      }),
+    );
+    const leaves = new Map(rotated.map((row) => [row.id, row.certificate]));
+    const intermediates = await this.#intermediates(tx, organizationId, new Set(issued.map((row) => row.authorityId)));
     const certificates = new Map<string, CertificateReference>();
-    for (const { gatewayId, fingerprint, authority, certificate, replacesId } of issued) {
-      if (gatewayId === null || authority === null) continue;
-      // Who trusts both roots takes the first way that he finds, which has to stand when the old root goes.
-      const { level, crossCertificate: cross } = authority;
-      const intermediates = level === "ROOT" ? [] : [base64(authority.certificate), ...(cross ? [base64(cross)] : [])];
-      // The agent has those that it asked for itself; one of a rotation comes with the intent.
-      const leaf = replacesId === null ? {} : { leaf: base64(certificate) };
-      certificates.set(gatewayId, { fingerprint, intermediates, ...leaf });
+    for (const { id, gatewayId, fingerprint, authorityId } of issued) {
+      const above = authorityId === null ? undefined : intermediates.get(authorityId);
+      if (gatewayId === null || above === undefined) continue;
+      const own = leaves.get(id);
+      certificates.set(gatewayId, { fingerprint, intermediates: above, ...(own && { leaf: base64(own) }) });
     }
     return {
       certificates,
@@ -42,5 +51,17 @@ export class IssuedCredentials extends GatewayCredentials {
       trustAnchors: roots.map((r) => ({ id: r.id, name: r.name.slice(0, 200), der: base64(r.certificate) })),
       internalAnchorIds: roots.map((r) => r.id),
     };
+  }
+
+  /** What a gateway shows besides its own certificate, by the id of the authority that issued it. */
+  async #intermediates(tx: Tx, organizationId: string, ids: ReadonlySet<string | null>) {
+    const rows = await tx.certificateAuthority.findMany({
+      where: { organizationId, id: { in: [...ids].flatMap((id) => id ?? []) } },
+      select: { id: true, level: true, certificate: true, crossCertificate: true },
+    });
+    // Who trusts both roots takes the first way that he finds, which has to stand when the old root goes.
+    const above = ({ level, certificate, crossCertificate: cross }: (typeof rows)[number]) =>
+      level === "ROOT" ? [] : [base64(certificate), ...(cross ? [base64(cross)] : [])];
+    return new Map(rows.map((row) => [row.id, above(row)]));
   }
 }

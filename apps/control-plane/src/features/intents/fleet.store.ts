@@ -11,6 +11,7 @@ import {
   type ProfileModel,
 } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { inPages } from "../../platform/database/pages.js";
 import type {
   ExternalPeer,
   Gateway,
@@ -19,6 +20,7 @@ import type {
   Secret,
   Subnet,
 } from "../../platform/prisma/generated/client.js";
+import { mapInSlices } from "../../platform/slices.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { SecretService } from "../secrets/secret.service.js";
 import { GatewayCredentials } from "./gateway-credentials.js";
@@ -90,10 +92,16 @@ function networkModel(network: Network & { members: NetworkMember[] }): NetworkM
   };
 }
 
+/** Ids of keys by the id of the one that each is accepted beside. */
+type Beside = ReadonlyMap<string, string>;
+
+const besideOf = (keys: readonly Secret[]): Beside =>
+  new Map(keys.flatMap(({ id, besideId }) => (besideId === null ? [] : [[besideId, id]])));
+
 /** A key with the one that is accepted beside it. */
-function keysOf(keyId: string, keys: readonly Secret[]): PreSharedKeys {
-  const beside = keys.find((key) => key.besideId === keyId);
-  return { keyId, ...(beside ? { alsoAccepted: [beside.id] } : {}) };
+function keysOf(keyId: string, beside: Beside): PreSharedKeys {
+  const other = beside.get(keyId);
+  return { keyId, ...(other === undefined ? {} : { alsoAccepted: [other] }) };
 }
 
 function declaredOf(peer: ExternalPeer): DeclaredPeer | undefined {
@@ -102,7 +110,7 @@ function declaredOf(peer: ExternalPeer): DeclaredPeer | undefined {
   return { ...(ike.length > 0 ? { ikeProposals: ike } : {}), ...(esp.length > 0 ? { espProposals: esp } : {}) };
 }
 
-function peerModel(peer: ExternalPeer & { subnets: Subnet[] }, keys: readonly Secret[]): ExternalPeerModel {
+function peerModel(peer: ExternalPeer & { subnets: Subnet[] }, beside: Beside): ExternalPeerModel {
   const declared = declaredOf(peer);
   return {
     id: peer.id,
@@ -113,7 +121,7 @@ function peerModel(peer: ExternalPeer & { subnets: Subnet[] }, keys: readonly Se
     role: peer.host === null ? "responder" : "both",
     ...(peer.localIdentity === null ? {} : { localIdentity: readIdentity(peer.localIdentity) }),
     remoteIdentity: readIdentity(peer.remoteIdentity),
-    auth: { method: "psk", ...keysOf(peer.secretId, keys) },
+    auth: { method: "psk", ...keysOf(peer.secretId, beside) },
     remoteSubnets: peer.subnets.map((s) => s.prefix),
     ...(ownProfile(peer) ? { profileId: peer.id } : {}),
     ...(declared ? { declared } : {}),
@@ -133,19 +141,26 @@ export class PrismaFleetStore extends FleetStore {
   override async load(tx: Tx, organizationId: string): Promise<FleetModel> {
     const where = { organizationId };
     const organization = await tx.organization.findUniqueOrThrow({ where: { id: organizationId } });
-    const sites = await tx.site.findMany({ where, include: { subnets: true } });
-    const gateways = await tx.gateway.findMany({ where: { ...where, state: { not: "RETIRED" } } });
+    const sites = await inPages(({ after, page }) =>
+      tx.site.findMany({ where: { ...where, ...after }, ...page, include: { subnets: true } }),
+    );
+    const gateways = await inPages(({ after, page }) =>
+      tx.gateway.findMany({ where: { ...where, ...after, state: { not: "RETIRED" } }, ...page }),
+    );
     const networks = await tx.network.findMany({ where, include: { members: true } });
-    const peers = await tx.externalPeer.findMany({ where, include: { subnets: true } });
-    const keys = await tx.secret.findMany({ where });
+    const peers = await inPages(({ after, page }) =>
+      tx.externalPeer.findMany({ where: { ...where, ...after }, ...page, include: { subnets: true } }),
+    );
+    const keys = await inPages(({ after, page }) => tx.secret.findMany({ where: { ...where, ...after }, ...page }));
+    const beside = besideOf(keys);
     const pools = await tx.addressPool.findMany({ where });
     const { certificates, publicCertificates, ...anchors } = await this.credentials.load(tx, organizationId);
     const { trustAnchors, internalAnchorIds } = anchors;
     const people = await loadPeople(tx, this.vault, organizationId, internalAnchorIds);
     return {
       organization: { id: organization.id, slug: organization.slug, name: organization.name },
-      sites: sites.map(({ id, name, subnets }) => ({ id, name, subnets: subnets.map((s) => s.prefix) })),
-      gateways: gateways.map((gateway) => {
+      sites: await mapInSlices(sites, ({ id, name, subnets }) => ({ id, name, subnets: subnets.map((s) => s.prefix) })),
+      gateways: await mapInSlices(gateways, (gateway) => {
         const certificate = certificates.get(gateway.id);
         const publicCertificate = publicCertificates.get(gateway.id);
         return {
@@ -155,14 +170,14 @@ export class PrismaFleetStore extends FleetStore {
         };
       }),
       networks: networks.map(networkModel),
-      externalPeers: peers.map((peer) => peerModel(peer, keys)),
+      externalPeers: await mapInSlices(peers, (peer) => peerModel(peer, beside)),
       profiles: [...[...networks, ...peers].filter(ownProfile).map(profileOf), ...people.profiles],
       roadWarriors: people.roadWarriors,
       remoteAccess: people.remoteAccess,
       internalAnchorIds,
       trustAnchors: [...trustAnchors, ...people.anchors],
-      preSharedKeys: keys.map((row) => ({ id: row.id, secret: this.secrets.open(row) })),
-      tunnelKeys: new Map(keys.flatMap((key) => (key.tunnelKey ? [[key.tunnelKey, keysOf(key.id, keys)]] : []))),
+      preSharedKeys: await mapInSlices(keys, (row) => ({ id: row.id, secret: this.secrets.open(row) })),
+      tunnelKeys: new Map(keys.flatMap((key) => (key.tunnelKey ? [[key.tunnelKey, keysOf(key.id, beside)]] : []))),
       pools: pools.map(({ id, name, addresses, exclusions }) => ({ id, name, addresses, except: exclusions })),
     };
   }

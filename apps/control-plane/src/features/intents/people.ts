@@ -7,6 +7,7 @@ import {
   type TrustAnchorModel,
 } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { inPages } from "../../platform/database/pages.js";
 import type {
   CertificateAuthority,
   RemoteAccess,
@@ -15,6 +16,7 @@ import type {
   RemoteAccessRule,
 } from "../../platform/prisma/generated/client.js";
 import type { RemoteAccessMethod } from "../../platform/prisma/generated/enums.js";
+import { mapInSlices } from "../../platform/slices.js";
 import type { Vault } from "../../platform/vault/vault.js";
 import { openVerifier } from "../road-warriors/credentials.js";
 
@@ -107,14 +109,16 @@ export async function loadPeople(
   const gateways = Map.groupBy(await tx.remoteAccessGateway.findMany({ where }), (g) => g.remoteAccessId);
   const pools = Map.groupBy(await tx.remoteAccessPool.findMany({ where }), (p) => p.remoteAccessId);
   const rules = Map.groupBy(await tx.remoteAccessRule.findMany({ where }), (r) => r.remoteAccessId);
-  const people = await tx.roadWarrior.findMany({ where: { ...where, enabled: true } });
+  const people = await inPages(({ after, page }) =>
+    tx.roadWarrior.findMany({ where: { ...where, ...after, enabled: true }, ...page }),
+  );
   const groups = Map.groupBy(await tx.roadWarriorGroupMember.findMany({ where }), (m) => m.roadWarriorId);
   const leases = Map.groupBy(await tx.staticLease.findMany({ where }), (l) => l.roadWarriorId);
   const services = rows.map((row): Service => {
     const { id } = row;
     return { ...row, gateways: gateways.get(id) ?? [], pools: pools.get(id) ?? [], rules: rules.get(id) ?? [] };
   });
-  const roadWarriors = people.map((row): RoadWarriorModel => {
+  const roadWarriors = await mapInSlices(people, (row): RoadWarriorModel => {
     const verifier = openVerifier(vault, row);
     return {
       id: row.id,

@@ -1,8 +1,9 @@
 import { randomUUIDv7 } from "node:crypto";
 import { Injectable } from "@nestjs/common";
 import { Fault, faultTable, isFault } from "@sallyport/base";
-import { compileAll, type FleetModel, findOverlaps, listTunnels, overlapFault } from "@sallyport/intent";
+import { compileEach, type FleetModel, listTunnels, overlapFault, overlapsIn } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { inSlices } from "../../platform/slices.js";
 import { SecretService } from "../secrets/secret.service.js";
 import { FleetStore } from "./fleet.store.js";
 import { Prover } from "./prover.js";
@@ -47,9 +48,10 @@ export class Planner {
       ? await this.fleets.load(tx, organizationId)
       : loaded;
     try {
-      refuseOverlaps(model, entered?.ownerId);
-      compileAll(model);
-      if (entered) this.prover.proveOwnedBy(model, entered.ownerId);
+      const [first] = await inSlices(overlapsIn(model));
+      if (first) throw overlapFault(first, first.a.id === entered?.ownerId ? "a" : "b");
+      await inSlices(compileEach(model));
+      if (entered) await this.prover.proveOwnedBy(model, entered.ownerId);
     } catch (error) {
       throw isFault(error) && entered ? renamed(error, model, entered) : error;
     }
@@ -110,7 +112,8 @@ export class Planner {
     });
     if (gone.length > 0)
       await tx.tunnel.deleteMany({ where: { organizationId, id: { in: gone.map((row) => row.id) } } });
-    const kept = new Map(present.filter((row) => !gone.includes(row)).map((row) => [row.key, row]));
+    const kept = new Map(present.map((row) => [row.key, row]));
+    for (const { key } of gone) kept.delete(key);
     for (const tunnel of wanted.values()) {
       const row = kept.get(tunnel.id);
       if (row) {
@@ -139,11 +142,6 @@ export class Planner {
       });
     }
   }
-}
-
-function refuseOverlaps(model: FleetModel, ownerId: string | undefined): void {
-  const [first] = findOverlaps(model);
-  if (first) throw overlapFault(first, first.a.id === ownerId ? "a" : "b");
 }
 
 /** The same fault with the caller's own field. */

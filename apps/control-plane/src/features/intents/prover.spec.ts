@@ -59,7 +59,7 @@ describe("the proof of a tunnel", () => {
       code: "intent/would-not-negotiate",
       field: "authentication",
     });
-    expect(() => new Prover().proveOwnedBy(fleet(strange), "branch")).toThrow(/trust anchors/);
+    await expect(new Prover().proveOwnedBy(fleet(strange), "branch")).rejects.toThrow(/trust anchors/);
   });
 
   test("does not depend on which leaf is shown, and does on whose", () => {

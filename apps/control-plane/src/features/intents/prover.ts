@@ -41,7 +41,7 @@ export class Prover {
    * Proves the tunnels of a site, a gateway, a network or an external peer.
    * @throws intent/would-not-negotiate for the first that would not come up
    */
-  proveOwnedBy(model: FleetModel, ownerId: string): void {
+  async proveOwnedBy(model: FleetModel, ownerId: string): Promise<void> {
     const gateways = new Set(model.gateways.filter((g) => g.siteId === ownerId || g.id === ownerId).map((g) => g.id));
     const owned = listTunnels(model).filter(
       ({ a, b, from }) =>
@@ -49,9 +49,11 @@ export class Prover {
         (b !== undefined && gateways.has(b)) ||
         ownerId === (from.kind === "network" ? from.networkId : from.peerId),
     );
+    const slice = new Slice();
     for (const tunnel of owned.slice(0, MAX_AT_ONCE)) {
       const fault = this.#judge(claimOf(model, tunnel, (id) => compile(model, id)));
       if (fault) throw fault;
+      if (slice.isOver) await slice.next();
     }
   }
 
