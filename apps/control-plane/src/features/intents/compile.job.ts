@@ -119,7 +119,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
   /** Undefined when the model asks for a tunnel that has no verdict. */
   async #write(tx: Tx, organizationId: string, verdicts: Verdicts): Promise<Written[] | undefined> {
     // The row that changes of the model hold too: what is compiled is what was committed last.
-    await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR UPDATE`;
+    await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR NO KEY UPDATE`;
     const { changed, claims } = await this.#plan(tx, organizationId);
     if (claims.some((claim) => !verdicts.has(claim.digest))) return undefined;
     const refused = claims.filter((claim) => verdicts.get(claim.digest) !== undefined);

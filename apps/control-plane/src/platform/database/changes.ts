@@ -17,7 +17,8 @@ export class Changes {
    */
   async commit<T>({ organizationId }: Pick<TenantContext, "organizationId">, work: (tx: Tx) => Promise<T>): Promise<T> {
     const { tx, result } = await this.database.transaction(async (tx) => {
-      await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR UPDATE`;
+      // A lock of the key too would keep everybody waiting who writes a row that names the organization: agents, for all that they say.
+      await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR NO KEY UPDATE`;
       return { tx, result: await work(tx) };
     });
     this.outbox.wake(tx);
