@@ -23,6 +23,8 @@ const common = {
 };
 
 export default {
+  // Machines that test stand still for seconds at times. What has to be quick is measured, not cut short.
+  testTimeout: 120_000,
   projects: [
     {
       ...common,

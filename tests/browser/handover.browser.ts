@@ -57,12 +57,12 @@ beforeAll(async () => {
   const input = { roadWarriorId: ann, remoteAccessId: service };
   make = (certificate) =>
     handoverOf(api, { ...input, ...(certificate ? { certificate: { profileId: profile } } : {}) });
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await controlPlane?.stop();
   await rm(folder, { recursive: true, force: true });
-}, 120_000);
+});
 
 /** A new browser on such a device; whatever it asks elsewhere, or what the policy stops, is a problem. */
 async function visit(link: string, device: BrowserContextOptions): Promise<Page> {
@@ -124,7 +124,7 @@ it("offers the phone that opens it its own profile first, and gives the key once
   expect(controlPlane.log()).toContain("ready");
   for (const secret of [link.slice(-64), passphrase as string]) expect(controlPlane.log()).not.toContain(secret);
   expect(problems).toEqual([]);
-}, 120_000);
+});
 
 it("leads a laptop with Windows to its script, and to other devices as often as it likes where there is no key", async () => {
   const { link } = await make(false);
@@ -144,4 +144,4 @@ it("leads a laptop with Windows to its script, and to other devices as often as 
   await page.getByRole("heading", { name: "Android" }).waitFor();
   await page.context().close();
   expect(problems).toEqual([]);
-}, 120_000);
+});

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { eventually } from "@sallyport/testkit";
+import { eventually, Stopwatch } from "@sallyport/testkit";
 import { Refused } from "../../tools/demo/api.ts";
 import { Fleet } from "../../tools/demo/fleet.ts";
 import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
@@ -58,9 +58,9 @@ it("kill -9 of PostgreSQL: no packet lost, rekeys go on, agents come back, healt
       },
       30_000,
     );
-    const began = performance.now();
-    await fleet.healthy(2, RECONNECT_MS);
-    expect(performance.now() - began).toBeLessThan(RECONNECT_MS);
+    const watch = new Stopwatch();
+    await fleet.healthy(2);
+    expect(watch.stop()).toBeLessThan(RECONNECT_MS);
     await rekeyBranch(fleet);
     await healthIsRight(fleet);
   });

@@ -11,6 +11,7 @@ import {
   markLogs,
   type PingResult,
   remove,
+  Stopwatch,
   type Strongswan,
   spawnIn,
   startAgent,
@@ -123,9 +124,9 @@ async function cpuSeconds(pid: number): Promise<number> {
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
+  const watch = new Stopwatch();
   await work();
-  return performance.now() - started;
+  return watch.stop();
 }
 
 /** The SPIs of the standing tunnel, as the gateway sees them. */

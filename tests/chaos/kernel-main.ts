@@ -111,7 +111,7 @@ try {
   };
 } catch (error) {
   report = { failed: error instanceof Error ? `${error.message}: ${error.cause ?? ""}` : String(error) };
-  for (const gateway of [fleet.headquarters, fleet.branch]) console.log(await gateway.log(30));
+  for (const gateway of [fleet.headquarters, fleet.branch]) console.log((await gateway.log()).slice(-8000));
 }
 console.log(`left behind: ${JSON.stringify(await fleet.close())}`);
 console.log(JSON.stringify(report));

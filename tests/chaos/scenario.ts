@@ -1,4 +1,4 @@
-import { type AgentStatus, eventually, type PingResult, startPing } from "@sallyport/testkit";
+import { type AgentStatus, eventually, type PingResult, Stopwatch, startPing } from "@sallyport/testkit";
 import type { Fleet } from "../../tools/demo/fleet.ts";
 import type { Gateway } from "../../tools/demo/gateway.ts";
 import { HEADQUARTERS, NS, PARTNER } from "../../tools/demo/world.ts";
@@ -66,15 +66,15 @@ interface Connections {
   };
 }
 
-/** Milliseconds until every agent has connected anew, after `since` (wall time); what the API remembers from before does not count. */
+/** Milliseconds until every agent has connected anew, after `since` (wall time); what the API remembers from before does not count, nor does a time in which the machine stands still. */
 export async function untilReconnected(fleet: Fleet, since: number): Promise<number> {
-  const began = performance.now();
+  const watch = new Stopwatch();
   await eventually("every agent has connected again", async () => {
     const { gateways } = await fleet.controlPlane.api.run<Connections>(CONNECTIONS);
     const all = gateways.edges.map((e) => e.node);
     return all.every((g) => g.connected && Date.parse(g.connectedAt ?? "") > since) || undefined;
   });
-  return performance.now() - began;
+  return watch.stop();
 }
 
 /** Waits until the API shows the very SPIs that the branch's agent has now. */

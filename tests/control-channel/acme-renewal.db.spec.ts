@@ -17,7 +17,7 @@ let lab: AcmeLab;
 
 beforeAll(async () => {
   lab = await AcmeLab.start();
-}, 60_000);
+});
 afterEach(() => lab.clear());
 afterAll(() => lab.stop());
 
@@ -59,7 +59,7 @@ it("a renewal comes by itself at two thirds of a certificate's life, within the 
   const second = await eventually(async () => {
     const state = await lab.certificateState(id);
     return state?.certificate?.fingerprint !== first?.certificate?.fingerprint && state;
-  }, 30_000);
+  });
   expect(second.orders.map((o) => o.state)).toEqual(["ISSUED", "ISSUED"]);
   expect(
     await rows(
@@ -85,7 +85,7 @@ it("a renewal comes by itself at two thirds of a certificate's life, within the 
     expect.arrayContaining(["acme/certificate-expiring ERROR", "acme/certificate-expired ERROR"]),
   );
   expect(await rows("SELECT alert_at FROM acme_certificates WHERE id = $1", id)).toEqual([{ alert_at: null }]);
-}, 60_000);
+});
 
 it("a renewal of a gateway that was enrolled anew comes at once: the key is gone", async () => {
   const at = await lab.pebble();
@@ -98,7 +98,7 @@ it("a renewal of a gateway that was enrolled anew comes at once: the key is gone
     async () => (await lab.certificateState(id))?.orders.filter((o) => o.state === "ISSUED").length === 2,
     30_000,
   );
-}, 60_000);
+});
 
 it("a renewal comes when the directory wants it (RFC 9773), which is asked as often as it says", async () => {
   const at = await lab.pebble();
@@ -150,7 +150,7 @@ it("a renewal comes when the directory wants it (RFC 9773), which is asked as of
     id,
   );
   expect(Math.round(Number(minutes))).toBe(30);
-}, 60_000);
+});
 
 it("a renewal waits for its window, unless the certificate is about to expire", async () => {
   const at = await lab.pebble();
@@ -194,7 +194,7 @@ it("a renewal waits for its window, unless the certificate is about to expire", 
   await due();
   await begun(id, 3);
   await lab.ended(id);
-}, 60_000);
+});
 
 it("a renewed key is announced to peers who have pinned the old one, and shown after its time, or when they are ready (CERT-11)", async () => {
   const at = await lab.pebble();
@@ -250,7 +250,7 @@ it("a renewed key is announced to peers who have pinned the old one, and shown a
   const fourth = await renewed();
   await lab.plane.get("mutation ($id: ID!) { showAnnouncedKey(id: $id) { id } }", { id });
   await shows(fourth?.certificate.fingerprint);
-}, 90_000);
+});
 
 it("our gateways that have pinned a key take the renewed one before it is shown, and the old one until nothing rests on it (CERT-11)", async () => {
   const at = await lab.pebble();
@@ -326,4 +326,4 @@ it("our gateways that have pinned a key take the renewed one before it is shown,
   });
   expect(await eventKinds()).toContain("acme/key-retired INFO");
   expect(await shown()).toBe(next);
-}, 90_000);
+});

@@ -17,7 +17,7 @@ let lab: AcmeLab;
 
 beforeAll(async () => {
   lab = await AcmeLab.start();
-}, 60_000);
+});
 afterEach(() => lab.clear());
 afterAll(() => lab.stop());
 
@@ -70,7 +70,7 @@ it("a gateway gets a certificate by HTTP-01 of a directory that is slow and refu
     connections: intent?.connections.map((c) => ({ ...c, local: 0 })),
   });
   expect(others(after)).toEqual(others(before));
-}, 90_000);
+});
 
 it("a challenge that nobody answers ends the order with the authority's own account of it", async () => {
   const at = await lab.pebble();
@@ -94,7 +94,7 @@ it("a challenge that nobody answers ends the order with the authority's own acco
   const account = (await lab.plane.get<State>(STATE)).acmeAccounts.edges.at(-1)?.node.id ?? "";
   await lab.order(made, account, ["nobody.example.org"], { challenge: "TLS_ALPN_01" });
   expect(await lab.ended(id)).toMatchObject({ state: "ISSUED" });
-}, 90_000);
+});
 
 it("a directory that wants to know its customers gets an external account binding, and refuses who has none", async () => {
   const key = Buffer.alloc(32, 7).toString("base64url");
@@ -117,7 +117,7 @@ it("a directory that wants to know its customers gets an external account bindin
   const input = { gatewayId: made.id, accountId: unknown, names: ["vpn.example.org"] };
   const { errors } = await lab.plane.send(REQUEST, { input });
   expect(errors?.[0]?.extensions).toMatchObject({ code: "acme/account-failed", field: "input.accountId" });
-}, 60_000);
+});
 
 it("an order goes on where it stopped when the gateway comes back", async () => {
   const at = await lab.pebble();
@@ -129,7 +129,7 @@ it("an order goes on where it stopped when the gateway comes back", async () => 
   );
   made.agent.connect();
   expect(await lab.ended(id)).toMatchObject({ state: "ISSUED" });
-}, 90_000);
+});
 
 it("refuses what no authority would certify, a second order beside the first, and more orders than the account may begin", async () => {
   const at = await lab.pebble();
@@ -150,7 +150,7 @@ it("refuses what no authority would certify, a second order beside the first, an
   expect(await refusal({})).toMatchObject({ code: "acme/order-running" });
   await lab.ended(id);
   expect(await refusal({})).toMatchObject({ code: "acme/budget-spent", field: "input.accountId" });
-}, 60_000);
+});
 
 const CREATE_ZONE = "mutation ($input: CreateDnsZoneInput!) { createDnsZone(input: $input) { id nameServers } }";
 const UPDATE_ZONE = "mutation ($input: UpdateDnsZoneInput!) { updateDnsZone(input: $input) { id } }";
@@ -216,7 +216,7 @@ it("a gateway that nobody reaches gets a certificate with a wildcard by DNS-01; 
   await eventually(async () => (await rows("SELECT 1 FROM dns_records")).length === 0);
   await lab.plane.get("mutation ($id: ID!) { deleteAcmeCertificate(id: $id) { id } }", { id });
   await lab.plane.get(DELETE_ZONE, { id: zone.id });
-}, 90_000);
+});
 
 it("an order that a name server's key, or a program, holds up goes on with the right one", async () => {
   const { knot, update, at } = await named("hmac-sha256");
@@ -248,4 +248,4 @@ it("an order that a name server's key, or a program, holds up goes on with the r
   await lab.order(made, accountId, ["vpn.example.org"], { challenge: "DNS_01" });
   expect(await lab.ended(id)).toMatchObject({ state: "ISSUED", failure: null });
   expect(await knot.texts("_acme-challenge.vpn.example.org")).toEqual([]);
-}, 90_000);
+});

@@ -13,7 +13,7 @@ let serial = 0;
 beforeAll(async () => {
   postgres = await TestDatabase.open();
   plane = await new TestControlPlane(postgres).start();
-}, 60_000);
+});
 afterAll(async () => {
   await plane.stop();
   await postgres.stop();

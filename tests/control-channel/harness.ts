@@ -3,7 +3,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { jest } from "@jest/globals";
 import { type GatewayIntent, INTENT_SCHEMA, serializeIntent } from "@sallyport/intent";
 import { pino } from "pino";
 import { inSlices } from "../../apps/agent/src/daemon/slices.js";
@@ -64,15 +63,12 @@ import { systemContext, type TenantContext } from "../../apps/control-plane/src/
 import { Vault } from "../../apps/control-plane/src/platform/vault/vault.js";
 import { type Connection, createDatabase } from "../../apps/control-plane/test/database.js";
 
-// Machines that test are busy; what has to be quick is measured where it matters.
-jest.setTimeout(30_000);
-
 export const log = pino({ level: process.env.TEST_LOG ?? "silent" });
 
 type Truthy<T> = Exclude<T, false | null | undefined>;
 
 /** Waits for something that other processes or timers bring about. */
-export async function eventually<T>(what: () => T | Promise<T>, ms = 8_000): Promise<Truthy<T>> {
+export async function eventually<T>(what: () => T | Promise<T>, ms = 30_000): Promise<Truthy<T>> {
   const until = Date.now() + ms;
   for (;;) {
     const value = await what();

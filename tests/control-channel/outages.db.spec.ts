@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Severity } from "@sallyport/contract";
+import { Stopwatch } from "@sallyport/testkit";
 import { Fixture, intentOf, lastGood } from "./fixture.js";
 import { eventually, TestAgent, TestDatabase } from "./harness.js";
 
@@ -7,7 +8,7 @@ let f: Fixture;
 
 beforeAll(async () => {
   f = await Fixture.start(await TestDatabase.start());
-}, 60_000);
+});
 afterEach(() => f.stopAgents());
 afterAll(() => f.stop());
 
@@ -24,16 +25,16 @@ describe("when parts are away", () => {
     await sleep(6_000); // the back-off is at its longest by then
     f.plane.intents.latest.set(agent.id, intentOf(agent.id, 1));
     const back = await f.replica(port);
-    const started = performance.now();
+    const watch = new Stopwatch();
     try {
       await eventually(() => agent.channel.connected);
-      expect(performance.now() - started).toBeLessThan(5_000);
+      expect(watch.stop()).toBeLessThan(5_000);
       await eventually(() => agent.keeper.confirmed === 1);
     } finally {
       await agent.channel.stop();
       await back.stop();
     }
-  }, 30_000);
+  });
 
   it("a revision that cost the control plane is undone, told, and not sent again", async () => {
     const own = await f.replica();
@@ -65,7 +66,7 @@ describe("when parts are away", () => {
       await agent.channel.stop();
       await back.stop();
     }
-  }, 40_000);
+  });
 
   it("a connection that breaks and comes back within the time does not undo the revision", async () => {
     const agent = await f.connected();
@@ -109,8 +110,8 @@ describe("when parts are away", () => {
       await f.push(agent, 1).catch(() => {});
       await sleep(200);
       return agent.keeper.confirmed === 1;
-    }, 20_000);
-  }, 60_000);
+    });
+  });
 
   it("sessions of a replica that died are closed when their lease ends", async () => {
     const agent = await f.connected();

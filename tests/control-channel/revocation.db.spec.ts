@@ -6,7 +6,7 @@ let f: Fixture;
 
 beforeAll(async () => {
   f = await Fixture.start(await TestDatabase.open());
-}, 60_000);
+});
 afterEach(() => f.stopAgents());
 afterAll(() => f.stop());
 

@@ -7,6 +7,7 @@ import {
   layOut,
   type PeerConnection,
   remove,
+  Stopwatch,
   type Strongswan,
   startStrongswan,
   type Topology,
@@ -114,7 +115,7 @@ beforeAll(async () => {
     settings: { install_virtual_ip: "yes" },
   });
   await serving();
-}, 120_000);
+});
 
 afterAll(async () => {
   await people?.stop();
@@ -122,7 +123,7 @@ afterAll(async () => {
   await closePlane();
   await rm(directory, { recursive: true, force: true });
   await remove(TOPOLOGY);
-}, 60_000);
+});
 
 async function closePlane(): Promise<void> {
   if (isOpen) await cp.close();
@@ -176,6 +177,7 @@ describe("who is revoked", () => {
     await people.initiate("ann-all");
     await people.initiate("cora-all");
     expect(await inside()).toEqual([mailbox("ann"), mailbox("cora")]);
+    const before = (await gateway.log()).length;
     const input = { id: certificates.get("ann")?.certificate.id };
     const { revocation } = await mutate<{ revocation: Entry }>(
       "revokeCertificate",
@@ -187,8 +189,8 @@ describe("who is revoked", () => {
     expect(await inside()).toEqual([mailbox("cora")]);
     await gone("ann");
     await expect(people.initiate("ann-all")).rejects.toThrow();
-    expect(await gateway.log()).toMatch(/revoked by the control plane/);
-  }, 60_000);
+    expect((await gateway.log()).slice(before)).toMatch(/revoked by the control plane/);
+  });
 
   it("as a person is out whatever the person proved", async () => {
     await people.initiate("bob-all");
@@ -210,7 +212,7 @@ describe("who is revoked", () => {
     );
     // Bob by his name; Cora by either, once.
     expect(revocations.edges.reduce((n, { node }) => n + node.progress.endedSas, 0)).toBe(2);
-  }, 60_000);
+  });
 });
 
 describe("a gateway that was away", () => {
@@ -225,14 +227,14 @@ describe("a gateway that was away", () => {
       "RevokeCertificateInput",
       `revocation { ${ENTRY} }`,
     );
-    const before = (await gateway.log(100_000)).length;
+    const before = (await gateway.log()).length;
     // She stands at the door while it opens.
     let open = false;
     const knocking = (async () => {
       const refusals: string[] = [];
       while (!open) {
         refusals.push(
-          await people.initiate("eve-all").then(
+          await people.initiate("eve-all", 10_000).then(
             () => "let in",
             () => "refused",
           ),
@@ -250,7 +252,7 @@ describe("a gateway that was away", () => {
     }
     expect(await knocking).not.toContain("let in");
     await expect(people.initiate("eve-all")).rejects.toThrow();
-    const log = (await gateway.log(100_000)).slice(before);
+    const log = (await gateway.log()).slice(before);
     const [heard, answers] = ["revocations applied", "the last good intent is in force"].map((what) =>
       log.indexOf(what),
     );
@@ -260,14 +262,14 @@ describe("a gateway that was away", () => {
     expect(await inside()).toEqual([mailbox("dan")]);
     await gateway.end();
     await gone("dan");
-  }, 90_000);
+  });
 });
 
 async function startAndAsk(): Promise<void> {
-  const started = performance.now();
+  const watch = new Stopwatch();
   await gateway.run();
   await serving();
-  expect(performance.now() - started).toBeLessThan(15_000);
+  expect(watch.stop()).toBeLessThan(15_000);
   await expect(people.initiate("ann-all")).rejects.toThrow();
   await people.initiate("dan-all");
   expect(await inside()).toEqual([mailbox("dan")]);
@@ -295,5 +297,5 @@ describe("a gateway that starts without its control plane", () => {
     } finally {
       listener.close();
     }
-  }, 90_000);
+  });
 });

@@ -33,7 +33,7 @@ beforeAll(async () => {
   gatewayId = (await describeFleet(cp)).hub.gateway.id;
   key = String((await query(cp.connection, "SELECT key FROM tunnels"))[0]?.key);
   ingest = cp.application.nest.get(ReportIngest, { strict: false });
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const hex = (n: number, digits: number) => n.toString(16).padStart(digits, "0");
@@ -179,7 +179,7 @@ describe("rows of SAs", () => {
       }),
       { numRuns: 10, endOnFailure: true },
     );
-  }, 120_000);
+  });
 
   it("keep a child's counters when it moves to the SA that replaces its own", async () => {
     const agent = new Agent();
@@ -293,5 +293,5 @@ describe("rows of SAs", () => {
     agent.send(9);
     await eventually(async () => (await count()) === 0, 30_000);
     expect((await query(cp.connection, "SELECT count(*)::int AS n FROM leases WHERE open"))[0]?.n).toBe(0);
-  }, 120_000);
+  });
 });

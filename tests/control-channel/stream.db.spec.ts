@@ -16,6 +16,7 @@ import {
   TunnelStateSchema,
   TunnelStatus,
 } from "@sallyport/contract";
+import { Stopwatch } from "@sallyport/testkit";
 import { saKey } from "../../apps/agent/src/stream/index.js";
 import { Fixture, lastGood } from "./fixture.js";
 import { eventually, type TestAgent, TestDatabase } from "./harness.js";
@@ -24,7 +25,7 @@ let f: Fixture;
 
 beforeAll(async () => {
   f = await Fixture.start(await TestDatabase.open());
-}, 60_000);
+});
 afterEach(() => f.stopAgents());
 afterAll(() => f.stop());
 
@@ -204,13 +205,13 @@ describe("one gateway has one stream", () => {
 describe("who may not", () => {
   it("a revoked gateway loses its stream at once and gets no other", async () => {
     const agent = await f.connected();
-    const started = performance.now();
+    const watch = new Stopwatch();
     await f.plane.database.transaction((tx) =>
       f.plane.certificates.revokeAll(tx, f.plane.context.organizationId, agent.id),
     );
     await f.plane.bus.publish("revoked", { gatewayId: agent.id });
     await eventually(() => !agent.channel.connected);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(watch.stop()).toBeLessThan(1_000);
     await expect(once(agent)).rejects.toThrow(
       expect.objectContaining({ rawMessage: expect.stringContaining("revoked") }),
     );

@@ -20,7 +20,7 @@ const agents: TestAgent[] = [];
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "sallyport-whole-"));
   cp = await startControlPlane();
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all(agents.map((a) => a.channel?.stop()));
   await cp.close();

@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { Pkcs11KeyStore } from "@sallyport/pkcs11";
 import { generateKeys, hashFor, type KeyHandle, type KeyType, kindOf, readPublicKey } from "@sallyport/pki";
 import { HardwareKeys } from "../../apps/control-plane/src/features/certificates/hardware-keys.js";
@@ -23,8 +23,6 @@ import {
 import { MODULE, SoftTokens } from "./soft-token.js";
 
 // RSA keys of 4,096 bits take a token seconds. All is in one file: a process has one configuration of SoftHSM.
-jest.setTimeout(60_000);
-
 const TYPES: readonly KeyType[] = ["rsa-2048", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"];
 const DATA = new TextEncoder().encode("what a certificate authority signs");
 
@@ -47,7 +45,7 @@ beforeAll(async () => {
     SALLYPORT_PKCS11_PIN_FILE: pinFile,
   };
   cp = await startControlPlane({ SALLYPORT_PKI_URL: "http://pki.example.org", ...environment });
-}, 60_000);
+});
 afterAll(async () => {
   await cp?.close();
   openssl?.remove();

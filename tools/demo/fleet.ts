@@ -1,6 +1,15 @@
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { eventually, firstReply, layOut, type PingResult, ping, remove, type Strongswan } from "@sallyport/testkit";
+import {
+  eventually,
+  firstReply,
+  layOut,
+  type PingResult,
+  ping,
+  remove,
+  Stopwatch,
+  type Strongswan,
+} from "@sallyport/testkit";
 import { ControlPlane } from "./control-plane.ts";
 import { Gateway } from "./gateway.ts";
 import {
@@ -106,10 +115,8 @@ export class Fleet {
 
   /** One mutation and the command that it prints, and packets flow. `tell` hears of every step of the subscription. */
   async onboardBranch(tell: (what: string) => void = () => {}): Promise<Onboarded> {
-    const since = performance.now();
-    const reply = firstReply(NS.branchHost, HEADQUARTERS.host, { timeoutMs: PATIENCE_MS }).then(
-      () => performance.now() - since,
-    );
+    const watch = new Stopwatch();
+    const reply = firstReply(NS.branchHost, HEADQUARTERS.host, { timeoutMs: PATIENCE_MS }).then(() => watch.stop());
     reply.catch(() => undefined);
     tell("mutation onboardSite");
     const { onboardSite } = await this.controlPlane.api.run<OnboardSite>(ONBOARD_SITE, {

@@ -80,7 +80,9 @@ export class Gateway {
     this.#stopping = false;
     this.#death = once(agent, "exit").then(async () => {
       if (this.#stopping) return new Promise<never>(() => {});
-      throw new Error(`the agent of ${this.namespace} ended by itself; its log ends:\n${await this.log(12)}`);
+      throw new Error(
+        `the agent of ${this.namespace} ended by itself; its log ends:\n${(await this.log()).slice(-4000)}`,
+      );
     });
     this.#death.catch(() => undefined);
   }
@@ -121,11 +123,9 @@ export class Gateway {
     return (out.trim() === "" ? undefined : JSON.parse(out)) as T;
   }
 
-  log(lines = 40): Promise<string> {
-    return readFile(this.logFile, "utf8").then(
-      (content) => content.trimEnd().split("\n").slice(-lines).join("\n"),
-      () => "",
-    );
+  /** All that its agents have logged. */
+  log(): Promise<string> {
+    return readFile(this.logFile, "utf8").catch(() => "");
   }
 }
 

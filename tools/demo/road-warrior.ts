@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { eventually, firstReply, type Strongswan, startStrongswan } from "@sallyport/testkit";
+import { eventually, firstReply, Stopwatch, type Strongswan, startStrongswan } from "@sallyport/testkit";
 import type { Api } from "./api.ts";
 import {
   AFTER_THEFT,
@@ -82,7 +82,7 @@ export class RoadWarrior {
   /** From the operator's mutation, over the link, to the first reply inside the tunnel: milliseconds, and the address that was leased. */
   async connect(tell: (what: string) => void): Promise<{ readonly toPingMs: number; readonly address: string }> {
     const [ids, laptop] = this.#ready();
-    const since = performance.now();
+    const watch = new Stopwatch();
     tell("mutation createHandover");
     const { createHandover } = await this.#api.run<CreateHandover>(CREATE_HANDOVER, {
       input: {
@@ -100,7 +100,7 @@ export class RoadWarrior {
     const address = sa?.localVips[0] ?? "";
     this.#address = address;
     await firstReply(NS.laptop, HEADQUARTERS.host, { source: address });
-    return { toPingMs: performance.now() - since, address };
+    return { toPingMs: watch.stop(), address };
   }
 
   /** Hangs up and calls again. Gives how the gateway has proved itself, in the words of the laptop's strongSwan. */
@@ -114,7 +114,7 @@ export class RoadWarrior {
   /** The laptop was stolen. */
   async revoke(tell: (what: string) => void): Promise<Theft> {
     const [ids, laptop] = this.#ready();
-    const since = performance.now();
+    const watch = new Stopwatch();
     tell("mutation revokeRoadWarrior");
     const revoked = this.#api.run<RevokeRoadWarrior>(REVOKE_ROAD_WARRIOR, {
       input: { id: ids.person, reason: "KEY_COMPROMISE" },
@@ -125,7 +125,7 @@ export class RoadWarrior {
       20_000,
       10,
     );
-    const toDropMs = performance.now() - since;
+    const toDropMs = watch.stop();
     await revoked;
     tell("the thief tries again");
     const refusedAgain = await this.#initiate().then(

@@ -22,7 +22,7 @@ interface Created {
 let cp: TestControlPlane;
 beforeAll(async () => {
   cp = await startControlPlane();
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const codeOf = async (source: string, variables: object, token: string | null) =>

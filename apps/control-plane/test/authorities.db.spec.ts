@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type LogEntry, LogVerifier } from "@sallyport/pki";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
@@ -25,15 +25,13 @@ import {
 } from "./pki.js";
 
 // Keys of every size and many runs of openssl, on machines that do other things too.
-jest.setTimeout(60_000);
-
 let cp: TestControlPlane;
 let openssl: OpenSsl;
 
 beforeAll(async () => {
   cp = await startControlPlane({ SALLYPORT_PKI_URL: "http://pki.example.org/" });
   openssl = new OpenSsl();
-}, 60_000);
+});
 afterAll(async () => {
   openssl?.remove();
   await cp?.close();
@@ -142,7 +140,7 @@ describe("authorities", () => {
     const pkcs8 = Buffer.from(key("imp").replace(/-----[^-]+-----|\s/g, ""), "base64");
     // The two primes and what follows are at the end.
     expect(stored.includes(pkcs8.subarray(-300).toString("hex"))).toBe(false);
-  }, 30_000);
+  });
 
   test("below others keep path lengths, name constraints and their parents' end", async () => {
     const root = await createAuthority(cp, { name: "Narrow Root", validDays: 30, pathLength: 1 });

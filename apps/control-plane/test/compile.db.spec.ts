@@ -7,8 +7,6 @@ import { enrol } from "./enrol.js";
 import { describeFleet, type Fleet, type MadeSite, ONBOARD_SITE } from "./fleet.js";
 
 // Machines that test are busy.
-jest.setTimeout(30_000);
-
 const CREATE_ELSEWHERE = `mutation ($input: CreateSiteInput!) { createSite(input: $input) { site { id } } }`;
 
 let cp: TestControlPlane;
@@ -25,7 +23,7 @@ beforeAll(async () => {
   await enrol(cp, fleet.hub);
   await enrol(cp, fleet.branch);
   await settled();
-}, 60_000);
+});
 afterAll(() => cp?.close());
 afterEach(() => {
   jest.restoreAllMocks();

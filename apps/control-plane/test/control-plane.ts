@@ -81,7 +81,7 @@ export async function startControlPlane(environment: Record<string, string> = {}
 export async function eventually<T>(
   ask: () => Promise<T>,
   done: (answer: T) => boolean,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   for (const until = performance.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     const answer = await ask();

@@ -25,7 +25,7 @@ describe("migrations", () => {
   test("lead to the schema", async () => {
     const check = promisify(execFile)(process.execPath, ["prisma/make-migration.mjs", "--check"]);
     expect((await check).stdout).toContain("leads to prisma/schema.prisma");
-  }, 60_000);
+  });
 
   test("are applied once, in order, and written down as Prisma's own tool would", async () => {
     const { connection, drop } = await createDatabase(true);
@@ -100,7 +100,7 @@ describe("the embedded PostgreSQL", () => {
       await server.stop();
     }
     expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/);
-  }, 60_000);
+  });
 
   test("works below a folder that its user may not enter", async () => {
     const closed = path.join(scratch, "closed");
@@ -108,7 +108,7 @@ describe("the embedded PostgreSQL", () => {
     const server = await EmbeddedPostgres.start(path.join(closed, "pg"), log);
     expect(await query({ ...server.connection }, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
     await server.stop();
-  }, 60_000);
+  });
 
   test("that a killed control plane left running is taken over", async () => {
     const home = path.join(scratch, "orphan");
@@ -120,5 +120,5 @@ describe("the embedded PostgreSQL", () => {
     await second.stop();
     await first.stop();
     expect(() => process.kill(first.pid, 0)).toThrow(/ESRCH/);
-  }, 60_000);
+  });
 });

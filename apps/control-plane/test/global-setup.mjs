@@ -16,7 +16,7 @@ async function startRedis(folder) {
   const options = ["--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", folder];
   const child = spawn("redis-server", options, { stdio: "ignore" });
   const failed = new Promise((_, reject) => child.once("error", reject));
-  for (let tries = 0; tries < 250; tries++) {
+  for (let tries = 0; tries < 1500; tries++) {
     const open = new Promise((resolve) => {
       const probe = connect(socket, () => resolve(true)).on("error", () => resolve(false));
       probe.unref();

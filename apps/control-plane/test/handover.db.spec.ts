@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { HandoverSweeper } from "../src/features/handover/sweeper.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
@@ -9,8 +9,6 @@ import { person } from "./people.js";
 import { createPeople, OpenSsl } from "./pki.js";
 
 // A change of the fleet is proved by whole negotiations, on machines that do other things too.
-jest.setTimeout(30_000);
-
 let cp: TestControlPlane;
 let fleet: Fleet;
 let ids: { service: string; ann: string; stranger: string; profile: string; foreign: string };
@@ -34,7 +32,7 @@ beforeAll(async () => {
   const { profileId: foreign } = await createPeople(cp);
   const stranger = await person(cp, "stranger@example.org");
   ids = { ...(await serveAnn(cp, fleet.hub.gateway.id, "Ann <b>")), foreign, stranger };
-}, 60_000);
+});
 afterAll(async () => {
   openssl.remove();
   await cp?.close();

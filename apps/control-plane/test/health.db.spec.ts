@@ -15,7 +15,7 @@ beforeAll(async () => {
   states = cp.application.nest.get(TunnelStateService, { strict: false });
   fleet = await describeFleet(cp);
   key = String((await query(cp.connection, "SELECT key FROM tunnels"))[0]?.key);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const health = async () =>

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const [tunnel] = await query(cp.connection, "SELECT id, key FROM tunnels");
   [tunnelId, key] = [String(tunnel?.id), String(tunnel?.key)];
   await keeper.tick(at(0));
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const count = (seconds: number, inboundSpi: string, bytesIn: number, gateway = fleet.hub.gateway.id) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { ExpiryAlerts } from "../src/features/certificates/expiry-alerts.js";
 import { CertificateSightings } from "../src/features/certificates/sightings.service.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
@@ -33,8 +33,6 @@ const RECORD =
 const FORGET = "mutation ($id: ID!) { forgetCertificate(id: $id) { id } }";
 
 // Keys of every size and many runs of openssl, on machines that do other things too.
-jest.setTimeout(60_000);
-
 let cp: TestControlPlane;
 let openssl: OpenSsl;
 let fleet: Fleet;
@@ -48,7 +46,7 @@ beforeAll(async () => {
   await enrol(cp, fleet.branch);
   people = await createPeople(cp);
   for (const name of ["a", "b", "c"]) await issue(cp, people.profileId, `${name}@example.org`);
-}, 60_000);
+});
 afterAll(async () => {
   openssl?.remove();
   await cp?.close();

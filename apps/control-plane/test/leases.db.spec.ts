@@ -58,7 +58,7 @@ beforeAll(async () => {
   });
   ids = { service: createRemoteAccess.id, ...made };
   key = remoteAccessConnectionIds(ids.service)[1] ?? "";
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const sa = (n: number, user: string, addresses: readonly string[], change: Partial<IkeSaReport> = {}) =>

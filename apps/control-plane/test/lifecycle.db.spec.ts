@@ -42,7 +42,7 @@ describe.each([
     intents = cp.application.nest.get(IntentService, { strict: false });
     states = cp.application.nest.get(TunnelStateService, { strict: false });
     fleet = await describeFleet(cp);
-  }, 60_000);
+  });
   afterAll(() => cp?.close());
 
   const revisions = async (gatewayId: string) =>

@@ -29,7 +29,7 @@ beforeAll(async () => {
       input: { name, email: `${name}@example.org`, role: "VIEWER" },
     });
   }
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 /** All names, in pages of two. */

@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { describeFleet, type Fleet } from "./fleet.js";
-
-jest.setTimeout(60_000);
 
 const SET = `mutation ($input: SetMaintenanceWindowsInput!) {
   setMaintenanceWindows(input: $input) { id timeZone maintenanceWindows { days from minutes } } }`;
@@ -13,7 +11,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   cp = await startControlPlane({ SALLYPORT_ROLES: "api" });
   fleet = await describeFleet(cp);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const sites = async () =>

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type RunningApplication, startApplication } from "../src/application.js";
 import { MasterKeyService } from "../src/features/master-key/master-key.service.js";
 import { SEALED_TABLES } from "../src/features/master-key/sealed-tables.js";
@@ -18,8 +18,6 @@ const [old, next] = [randomBytes(32).toString("base64"), randomBytes(32).toStrin
 const TABLES = ["secrets", "intent_revisions", "authority_keys", "road_warriors"];
 
 // Keys of every size and many runs of openssl, on machines that do other things too.
-jest.setTimeout(60_000);
-
 let cp: TestControlPlane;
 let profileId: string;
 const others: RunningApplication[] = [];
@@ -42,7 +40,7 @@ beforeAll(async () => {
     () => query(cp.connection, "SELECT 1 FROM intent_revisions"),
     (rows) => rows.length > 0,
   );
-}, 60_000);
+});
 afterAll(async () => {
   for (const application of others) await application.close();
   await cp?.close();
@@ -112,11 +110,11 @@ test("a new master key takes over: what the old one sealed is sealed again, twic
     keyId: String(row?.key_id),
   });
   expect(opened.toString()).toBe("verifier");
-}, 90_000);
+});
 
 test("without the old key nothing is lost, and it says what is missing", async () => {
   const stranger = await start(`${randomBytes(32).toString("base64")}`).catch((error: unknown) => error as Error);
   if (stranger instanceof Error) expect(stranger.message).toMatch(/which is not configured/);
   else await expect(stranger.nest.get(MasterKeyService).run()).rejects.toMatchObject({ code: "platform/unsealable" });
   expect(await keyIds()).toEqual(everywhere(new Vault(next).keyId));
-}, 30_000);
+});

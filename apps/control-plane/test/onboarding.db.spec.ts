@@ -9,7 +9,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   cp = await startControlPlane();
   fleet = await describeFleet(cp);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 describe("onboarding a branch with one mutation", () => {

@@ -10,7 +10,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   cp = await startControlPlane();
   fleet = await describeFleet(cp);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const partner = (change: object = {}) => ({

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { EventsReportSchema, Severity } from "@sallyport/contract";
 import { ReportIngest } from "../src/features/agents/report-ingest.js";
 import { eventually, startControlPlane, type TestControlPlane } from "./control-plane.js";
@@ -12,8 +12,6 @@ import { ASSIGN, CREATE_POOL, person, pool } from "./people.js";
 import { createPeople, OpenSsl, SIGN_CSR } from "./pki.js";
 
 // A change of the fleet is proved by whole negotiations, on machines that do other things too.
-jest.setTimeout(30_000);
-
 let cp: TestControlPlane;
 let hub: MadeSite;
 let ids: { service: string; ann: string; bob: string; profile: string; people: string; pool: string };
@@ -27,7 +25,7 @@ beforeAll(async () => {
   const [bob, own] = [await person(cp, "bob@example.org"), await pool(cp, "Own", ["10.8.0.0/24"])];
   ids = { ...(await serveAnn(cp, hub.gateway.id)), bob, people, pool: own };
   await cp.get(ASSIGN, { input: { poolId: ids.pool, roadWarriorId: ids.ann, address: "10.8.0.7" } });
-}, 60_000);
+});
 afterAll(async () => {
   openssl.remove();
   await cp?.close();

@@ -15,7 +15,7 @@ const made = jest.spyOn(http2, "createSecureServer");
 beforeAll(async () => {
   cp = await startControlPlane();
   fleet = await describeFleet(cp);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 test("a connection that cannot be accepted does not end the agents' listener", async () => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   gatewayId = (await describeFleet(cp)).hub.gateway.id;
   organizationId = String((await query(cp.connection, "SELECT id FROM organizations"))[0]?.id);
   await query(cp.connection, "DELETE FROM events");
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const count = async (table: string) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { createClient } from "graphql-ws";
 import { WebSocket } from "ws";
 import { Confirmations } from "../src/features/revocations/confirmations.js";
@@ -9,8 +9,6 @@ import { enrol } from "./enrol.js";
 import { describeFleet, type Fleet } from "./fleet.js";
 import { person } from "./people.js";
 import { createPeople, HOLD, issue, RELEASE } from "./pki.js";
-
-jest.setTimeout(60_000);
 
 let cp: TestControlPlane;
 let fleet: Fleet;
@@ -23,7 +21,7 @@ beforeAll(async () => {
   await enrol(cp, fleet.hub);
   ({ profileId } = await createPeople(cp));
   cp.application.nest.get(WakeUpBus, { strict: false }).subscribe("revocation", ({ number }) => woken.push(number));
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 interface Entry {

@@ -11,7 +11,7 @@ let fleet: Fleet;
 beforeAll(async () => {
   cp = await startControlPlane();
   fleet = await describeFleet(cp);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const refusal = async (source: string, variables: object, token?: string) =>

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await enrol(cp, hub);
   await enrol(cp, branch);
   scheduler = cp.application.nest.get(RotationScheduler, { strict: false });
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 const CREATE = `mutation ($input: CreateRotationScheduleInput!) {

@@ -4,12 +4,10 @@ import { query } from "./database.js";
 import { RotationWorld, type ShownRotation } from "./rotation-world.js";
 
 // Many rotations, on machines that do other things too.
-jest.setTimeout(120_000);
-
 let fleet: RotationWorld;
 beforeAll(async () => {
   fleet = await RotationWorld.start(2, "CERTIFICATE");
-}, 60_000);
+});
 afterAll(() => fleet?.close());
 
 const hub = () => fleet.tunnels[0]?.right ?? "";

@@ -9,12 +9,10 @@ import { RotationWorld } from "./rotation-world.js";
 import { subscribe } from "./subscribe.js";
 
 // Many rotations, on machines that do other things too.
-jest.setTimeout(120_000);
-
 let world: RotationWorld;
 beforeAll(async () => {
   world = await RotationWorld.start(3, "PRE_SHARED_KEY");
-}, 60_000);
+});
 afterAll(() => world?.close());
 
 const first = () => world.tunnels[0] as RotationWorld["tunnels"][number];

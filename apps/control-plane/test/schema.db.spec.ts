@@ -21,7 +21,7 @@ let schema: GraphQLSchema;
 beforeAll(async () => {
   cp = await startControlPlane();
   schema = lexicographicSortSchema(cp.application.nest.get(GraphQLSchemaHost).schema);
-}, 60_000);
+});
 afterAll(() => cp?.close());
 
 test("schema.graphql is current (SALLYPORT_WRITE_SCHEMA=1 writes it)", async () => {

@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { jest } from "@jest/globals";
 import { IpAddress } from "@sallyport/base";
 import { createRoot, issueLeaf, toPem } from "@sallyport/pki";
 import fc from "fast-check";
@@ -22,8 +21,6 @@ import type { Description } from "./description.js";
 import { makeProfile, signProfile } from "./index.js";
 
 // openssl is run on machines that do other things too.
-jest.setTimeout(60_000);
-
 interface Payload {
   readonly PayloadType: string;
   readonly PayloadUUID: string;

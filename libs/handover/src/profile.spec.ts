@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { jest } from "@jest/globals";
 import { Prefix } from "@sallyport/base";
 import fc from "fast-check";
 import {
@@ -18,8 +17,6 @@ import type { Description } from "./description.js";
 import { authenticationFor, caFile, DEVICES, type Device, fingerprintOf, makePkcs12, makeProfile } from "./index.js";
 
 // openssl is run on machines that do other things too.
-jest.setTimeout(60_000);
-
 const made = async (device: Device, d: Description) => {
   const profile = await makeProfile(device, d);
   const file = (end: string) => profile.files.find((f) => f.name.endsWith(end))?.content;

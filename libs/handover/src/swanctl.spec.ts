@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { jest } from "@jest/globals";
 import { describedAs, PASSPHRASE, withPassword } from "../testing/description.js";
 import { type Section, viciRecorder } from "../testing/vici.js";
 import type { Description } from "./description.js";
@@ -11,7 +10,6 @@ import { slugOf } from "./fingerprint.js";
 import { makeProfile } from "./index.js";
 
 // swanctl is run on machines that do other things too.
-jest.setTimeout(60_000);
 const run = promisify(execFile);
 
 /** What swanctl, with strongSwan's own parser, tells the daemon of a profile. */

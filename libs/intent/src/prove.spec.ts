@@ -116,7 +116,7 @@ describe("the proof of a tunnel between two gateways", () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 });
 
 describe("the proof of a tunnel to an external peer", () => {

@@ -2,7 +2,6 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { jest } from "@jest/globals";
 import fc from "fast-check";
 import {
   buildPkcs12,
@@ -21,8 +20,6 @@ import {
 } from "./index.js";
 
 // openssl judges what is written; it is run on machines that do other things too.
-jest.setTimeout(60_000);
-
 const NOW = Date.now();
 const store = new MemoryKeyStore();
 let dir: string;

@@ -14,6 +14,7 @@ export { logged, markLogs, recentLogs } from "./peers/log-file.js";
 export type { ChildView, IkeView, Peer } from "./peers/peer.js";
 export { firstReply, type PingOptions, type PingResult, ping, type RunningPing, startPing } from "./peers/ping.js";
 export { endProcess, eventually, hasEnded, spawnIn } from "./peers/process.js";
+export { Stopwatch } from "./peers/stopwatch.js";
 export { Strongswan, startStrongswan } from "./peers/strongswan.js";
 export type {
   PeerAuthentication,

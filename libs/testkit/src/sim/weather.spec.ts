@@ -147,4 +147,4 @@ test("whatever loss, duplication, reordering, commands and crashes do: once the 
     }),
     { numRuns: Number(process.env.SIM_RUNS ?? 40), endOnFailure: true },
   );
-}, 120_000);
+});

@@ -1,0 +1,3 @@
+import { inGuest } from "./guest.js";
+
+await inGuest("libreswan-(negotiation|life|ppk)", 5);
