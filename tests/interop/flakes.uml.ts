@@ -1,3 +1,0 @@
-import { inGuest } from "./guest.js";
-
-await inGuest("libreswan-(negotiation|life|ppk)", 5);
