@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from "@nestjs/common";
 import { AcmeModule } from "./features/acme/acme.module.js";
 import { AddressPoolsModule } from "./features/address-pools/address-pools.module.js";
 import { AgentsModule } from "./features/agents/agents.module.js";
+import { AlertsModule } from "./features/alerts/alerts.module.js";
 import { AuditModule } from "./features/audit/audit.module.js";
 import { CertificatesModule } from "./features/certificates/certificates.module.js";
 import { DnsZonesModule } from "./features/dns-zones/dns-zones.module.js";
@@ -55,6 +56,7 @@ export class AppModule {
         TunnelsModule,
         HistoryModule,
         FleetHealthModule,
+        AlertsModule,
         RevocationsModule,
         LeasesModule,
         AgentsModule,

@@ -8,7 +8,7 @@ import { describeFleet } from "./fleet.js";
 const DAY = 86_400_000;
 const GENEROUS = {
   ...{ eventDays: 30, events: 1_000_000, revisions: 1_000_000, leaseDays: 90, leases: 1_000_000 },
-  ...{ rotationDays: 365, rotations: 1_000_000 },
+  ...{ rotationDays: 365, rotations: 1_000_000, alertDays: 90 },
 };
 let cp: TestControlPlane;
 let retention: RetentionService;
@@ -170,4 +170,22 @@ test("rotations go with their history some time after their end, and there are o
     `SELECT r.requested_by FROM rotations r JOIN rotation_events e ON e.rotation_id = r.id ORDER BY requested_by::int`,
   );
   expect(left.map((row) => row.requested_by)).toEqual(["1", "2", "3", "4", "5", "31"]);
+});
+
+test("alerts go some time after they were resolved", async () => {
+  await query(
+    cp.connection,
+    `WITH rule AS (
+       INSERT INTO alert_rules (id, organization_id, name, kind, severity, for_seconds)
+       VALUES (gen_random_uuid(), $1, 'Down', 'TUNNEL_DOWN', 'ERROR', 0) RETURNING id)
+     INSERT INTO alerts (id, organization_id, rule_id, state, subject_id, subject, detail, since, resolved_at, updated_at, open)
+     SELECT gen_random_uuid(), $1, id, CASE WHEN n > 1 THEN 'RESOLVED' ELSE 'FIRING' END::alert_state, gen_random_uuid(), n::text, '',
+       now() - interval '1 year', CASE WHEN n > 1 THEN now() - make_interval(days => n) END, now() - make_interval(days => n),
+       CASE WHEN n = 1 THEN true END
+     FROM rule, (VALUES (1), (80), (100), (101)) v (n)`,
+    [organizationId],
+  );
+  expect((await retention.run(GENEROUS)).alerts).toBe(2);
+  const left = await query(cp.connection, "SELECT subject FROM alerts ORDER BY 1");
+  expect(left.map((row) => row.subject)).toEqual(["1", "80"]);
 });

@@ -19,13 +19,15 @@ export interface RetentionLimits {
   readonly rotationDays: number;
   /** That are over, of one organization. */
   readonly rotations: number;
+  /** After they were resolved. */
+  readonly alertDays: number;
 }
 
-type Gone = Record<"events" | "revisions" | "revocations" | "certificates" | "leases" | "rotations", number>;
+type Gone = Record<"events" | "revisions" | "revocations" | "certificates" | "leases" | "rotations" | "alerts", number>;
 
 const LIMITS: RetentionLimits = {
   ...{ eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 },
-  ...{ rotationDays: 365, rotations: 2_000 },
+  ...{ rotationDays: 365, rotations: 2_000, alertDays: 90 },
 };
 
 const FIRST_MS = 60_000;
@@ -49,7 +51,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     this.#periodic = new Periodic(async () => {
       log.info(
         await this.run(LIMITS),
-        "old events, revisions, revocations, certificates, leases and rotations deleted",
+        "old events, revisions, revocations, certificates, leases, rotations and alerts deleted",
       );
     }, log);
   }
@@ -64,10 +66,11 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
 
   /** Gives how many rows went. */
   async run(limits: RetentionLimits, now = Date.now()): Promise<Gone> {
-    const gone: Gone = { events: 0, revisions: 0, revocations: 0, certificates: 0, leases: 0, rotations: 0 };
+    const gone: Gone = { events: 0, revisions: 0, revocations: 0, certificates: 0, leases: 0, rotations: 0, alerts: 0 };
     const ended = new Date(now - limits.leaseDays * DAY_MS);
     const over = new Date(now - limits.rotationDays * DAY_MS);
     const before = new Date(now - limits.eventDays * DAY_MS);
+    const resolved = new Date(now - limits.alertDays * DAY_MS);
     for (const id of await this.store.organizations()) {
       gone.events += await this.#all(() => this.store.deleteEvents(id, { before, keep: limits.events, batch: BATCH }));
       gone.revisions += await this.#all(() => this.store.deleteRevisions(id, { keep: limits.revisions, batch: BATCH }));
@@ -80,6 +83,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
         () => this.store.deleteRotations(id, { before: over, keep: limits.rotations, batch: ROTATIONS }),
         ROTATIONS,
       );
+      gone.alerts += await this.#all(() => this.store.deleteAlerts(id, { before: resolved, batch: BATCH }));
     }
     return gone;
   }

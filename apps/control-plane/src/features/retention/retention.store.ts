@@ -42,6 +42,11 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly before: Date; readonly keep: number; readonly batch: number },
   ): Promise<number>;
+  /** Deletes at most `batch` alerts that were resolved before the time. Gives how many it deleted. */
+  abstract deleteAlerts(
+    organizationId: string,
+    limits: { readonly before: Date; readonly batch: number },
+  ): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -159,6 +164,19 @@ export class PrismaRetentionStore extends RetentionStore {
               SELECT finished_at FROM rotations WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL
               ORDER BY finished_at DESC OFFSET ${keep} LIMIT 1))
           ORDER BY finished_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteAlerts(
+    organizationId: string,
+    { before, batch }: { readonly before: Date; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM alerts WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM alerts
+          WHERE organization_id = ${organizationId}::uuid AND updated_at < ${before} AND resolved_at < ${before}
+          ORDER BY updated_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }

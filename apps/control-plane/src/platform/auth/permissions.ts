@@ -16,6 +16,7 @@ export const PERMISSIONS = [
   "certificate:write",
   "authority:write",
   "enrolment:write",
+  "alert:write",
   "audit:read",
   "token:write",
   "operator:write",
@@ -36,6 +37,7 @@ const OPERATOR: readonly Permission[] = [
   "secret:write",
   "certificate:write",
   "enrolment:write",
+  "alert:write",
   "audit:read",
 ];
 

@@ -33,6 +33,8 @@ export const CHANNELS = {
   onboarding: z.object({ organizationId: id, gatewayId: id }),
   /** A rotation took a step. */
   rotation: z.object({ organizationId: id, rotationId: id }),
+  /** Alerts of an organization have changed since then, milliseconds since 1970. */
+  alerts: z.object({ organizationId: id, since: z.number() }),
   /** Rows wait in the outbox. */
   outbox: z.object({}),
   /** A gateway's agent opened a stream: replicas that hold an older one end it. */
