@@ -168,10 +168,12 @@ describe("hostile octets give a value or a fault with field and offset", () => {
     for (const part of parts) {
       for (const first of [33, 41, 42, 43, 44, 47, 48, 99]) {
         const body = fill(part, 65000);
-        const start = performance.now();
+        // The processor's time: that of the wall is others' too.
+        const before = process.cpuUsage();
         attempt(() => decodeMessage(raw(first, body)));
         attempt(() => decodeInner(first, body));
-        expect(performance.now() - start).toBeLessThan(500);
+        const { user, system } = process.cpuUsage(before);
+        expect((user + system) / 1000).toBeLessThan(500);
       }
     }
   });
