@@ -112,8 +112,12 @@ export async function loadPeople(
   const people = await inPages(({ after, page }) =>
     tx.roadWarrior.findMany({ where: { ...where, ...after, enabled: true }, ...page }),
   );
-  const groups = Map.groupBy(await tx.roadWarriorGroupMember.findMany({ where }), (m) => m.roadWarriorId);
-  const leases = Map.groupBy(await tx.staticLease.findMany({ where }), (l) => l.roadWarriorId);
+  const members = await inPages(({ after, page }) =>
+    tx.roadWarriorGroupMember.findMany({ where: { ...where, ...after }, ...page }),
+  );
+  const groups = Map.groupBy(members, (m) => m.roadWarriorId);
+  const fixed = await inPages(({ after, page }) => tx.staticLease.findMany({ where: { ...where, ...after }, ...page }));
+  const leases = Map.groupBy(fixed, (l) => l.roadWarriorId);
   const services = rows.map((row): Service => {
     const { id } = row;
     return { ...row, gateways: gateways.get(id) ?? [], pools: pools.get(id) ?? [], rules: rules.get(id) ?? [] };

@@ -3,6 +3,7 @@ import { Injectable } from "@nestjs/common";
 import { Fault, faultTable, isFault } from "@sallyport/base";
 import { compileEach, type FleetModel, listTunnels, overlapFault, overlapsIn } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
+import { inPages } from "../../platform/database/pages.js";
 import { inSlices } from "../../platform/slices.js";
 import { SecretService } from "../secrets/secret.service.js";
 import { FleetStore } from "./fleet.store.js";
@@ -102,10 +103,13 @@ export class Planner {
 
   async #keepTunnels(tx: Tx, organizationId: string, model: FleetModel): Promise<void> {
     const wanted = new Map(listTunnels(model).map((t) => [t.id, t]));
-    const present = await tx.tunnel.findMany({
-      where: { organizationId },
-      select: { id: true, key: true, name: true, leftGatewayId: true, rightGatewayId: true },
-    });
+    const present = await inPages(({ after, page }) =>
+      tx.tunnel.findMany({
+        where: { organizationId, ...after },
+        ...page,
+        select: { id: true, key: true, name: true, leftGatewayId: true, rightGatewayId: true },
+      }),
+    );
     const gone = present.filter((row) => {
       const tunnel = wanted.get(row.key);
       return !tunnel || tunnel.a !== row.leftGatewayId || (tunnel.b ?? null) !== row.rightGatewayId;
