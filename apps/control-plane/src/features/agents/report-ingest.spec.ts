@@ -265,7 +265,9 @@ describe("taking reports", () => {
       });
     ingest.certificates("g", certificates(3, 8193));
     ingest.certificates("g", certificates(600, 100));
-    await until(() => seen.flat().length === 509);
+    // One more a second has room, however long this machine stands still.
+    await until(() => seen.flat().length >= 509);
+    expect(seen.flat().length).toBeLessThanOrEqual(512);
     expect(Math.max(...seen.map((some) => some.length))).toBe(16);
     expect(seen[0]?.[0]).toMatchObject({ connection: "0", identity: "ann\u{fffd}" });
   });
