@@ -23,6 +23,7 @@ import { RemoteAccessModule } from "./features/remote-access/remote-access.modul
 import { RetentionModule } from "./features/retention/retention.module.js";
 import { RevocationsModule } from "./features/revocations/revocations.module.js";
 import { RoadWarriorsModule } from "./features/road-warriors/road-warriors.module.js";
+import { RolloutsModule } from "./features/rollouts/rollouts.module.js";
 import { RotationsModule } from "./features/rotations/rotations.module.js";
 import { SecretsModule } from "./features/secrets/secrets.module.js";
 import { SitesModule } from "./features/sites/sites.module.js";
@@ -62,6 +63,7 @@ export class AppModule {
         AgentsModule,
         DnsZonesModule,
         AcmeModule,
+        RolloutsModule,
         RotationsModule,
         RetentionModule,
         MasterKeyModule,

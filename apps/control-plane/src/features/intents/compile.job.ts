@@ -14,9 +14,12 @@ import { Database, type Tx } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import type { JobContext, JobRunner } from "../../platform/outbox/job.js";
 import { Jobs } from "../../platform/outbox/jobs.js";
+import type { IntentRevision, RolloutPolicy } from "../../platform/prisma/generated/client.js";
 import { Slice } from "../../platform/slices.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { EventService } from "../events/event.service.js";
+import { RolloutStarter } from "../rollouts/rollout-starter.js";
+import { type Couple, couplesOf, isBound } from "./couples.js";
 import { FleetStore } from "./fleet.store.js";
 import { COMPILE_INTENTS, type CompileIntents, revisionPlace } from "./jobs.js";
 import { type Claim, claimOf, Prover, sameConnection, type Verdicts } from "./prover.js";
@@ -39,6 +42,18 @@ interface Plan {
   readonly changed: ReadonlyMap<string, Changed>;
   /** Tunnels that have to be proved before those are written. */
   readonly claims: readonly Claim[];
+  /** Undefined: what is written may be sent at once. */
+  readonly staged: Staged | undefined;
+}
+
+/** What a rollout in stages has to know besides. */
+interface Staged {
+  readonly policy: RolloutPolicy;
+  /** What the gateways whose intent changes, or waits to be changed, run now. */
+  readonly inForce: ReadonlyMap<string, GatewayIntent>;
+  readonly couples: readonly Couple[];
+  /** Numbers of the newest revisions that are held, by gateway id. */
+  readonly held: ReadonlyMap<string, number>;
 }
 
 /** Bodies that are read from the database at a time. */
@@ -62,6 +77,7 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     private readonly vault: Vault,
     private readonly bus: WakeUpBus,
     private readonly jobs: Jobs,
+    private readonly rollouts: RolloutStarter,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -85,13 +101,13 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
   /** Proofs take their time, so they are made before the lock; under it only what was proved is written. */
   async #compile(organizationId: string): Promise<readonly Written[]> {
     for (let round = 0; round < ROUNDS; round++) {
-      const { changed, claims } = await this.database.transaction(async (tx) => {
+      const plan = await this.database.transaction(async (tx) => {
         await tx.$executeRaw`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY`;
         return this.#plan(tx, organizationId);
       });
       // What is committed after this look has a row of its own in the outbox.
-      if (changed.size === 0) return [];
-      const verdicts = await this.prover.judge(claims);
+      if (plan.changed.size === 0) return [];
+      const verdicts = await this.prover.judge(allClaims(plan));
       const written = await this.database.transaction((tx) => this.#write(tx, organizationId, verdicts));
       if (written) return written;
     }
@@ -112,16 +128,26 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       if (last?.hash !== hash) changed.set(id, { intent, hash, revision: (last?.number ?? 0) + 1 });
       if (slice.isOver) await slice.next();
     }
-    const before = await this.#bodies(tx, organizationId, [...changed.keys()]);
-    return { changed, claims: await claims(model, intents, new Set(changed.keys()), before) };
+    const newestOf = (some: readonly string[]) => this.revisions.newestOfEach(organizationId, some, tx);
+    const before = await this.#bodies([...changed.keys()], newestOf);
+    const judged = await claims(model, intents, new Set(changed.keys()), before);
+    const policy = await this.rollouts.policy(tx, organizationId);
+    if (!policy || changed.size === 0) return { changed, claims: judged, staged: undefined };
+    const held = new Map([...newest.values()].flatMap((r) => (r.status === "HELD" ? [[r.gatewayId, r.number]] : [])));
+    const moving = new Set([...changed.keys(), ...held.keys()]);
+    const inForceOf = (some: readonly string[]) => this.revisions.inForceOfEach(tx, organizationId, some);
+    const inForce = await this.#bodies([...moving], inForceOf);
+    const couples = await couplesOf(model, intents, inForce, moving);
+    return { changed, claims: judged, staged: { policy, inForce, couples, held } };
   }
 
   /** Undefined when the model asks for a tunnel that has no verdict. */
   async #write(tx: Tx, organizationId: string, verdicts: Verdicts): Promise<Written[] | undefined> {
     // The row that changes of the model hold too: what is compiled is what was committed last.
     await tx.$queryRaw`SELECT 1 FROM organizations WHERE id = ${organizationId}::uuid FOR NO KEY UPDATE`;
-    const { changed, claims } = await this.#plan(tx, organizationId);
-    if (claims.some((claim) => !verdicts.has(claim.digest))) return undefined;
+    const plan = await this.#plan(tx, organizationId);
+    const { changed, claims, staged } = plan;
+    if (allClaims(plan).some((claim) => !verdicts.has(claim.digest))) return undefined;
     const refused = claims.filter((claim) => verdicts.get(claim.digest) !== undefined);
     await this.#tellRefused(tx, organizationId, refused, verdicts);
     // Their agents keep what they have: half a tunnel is worse than the old one.
@@ -131,7 +157,8 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     const slice = new Slice();
     for (const [gatewayId, { intent, hash, revision }] of written) {
       const sealed = this.vault.seal(revisionPlace(gatewayId, revision), serializeIntent({ ...intent, revision }));
-      revisions.push({ gatewayId, number: revision, hash, schemaVersion: intent.schema, ...sealed });
+      const status = staged && isRisky(staged.inForce.get(gatewayId), intent) ? "HELD" : "PENDING";
+      revisions.push({ gatewayId, number: revision, hash, status, schemaVersion: intent.schema, ...sealed });
       if (slice.isOver) await slice.next();
     }
     await this.revisions.append(tx, organizationId, revisions);
@@ -143,7 +170,25 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
       gatewayId,
     }));
     await this.events.record(tx, organizationId, ...events);
-    return written.map(([gatewayId, { revision }]) => ({ gatewayId, revision }));
+    if (staged) await this.#roll(tx, staged, revisions, verdicts);
+    return revisions.flatMap(({ gatewayId, number, status }) =>
+      status === "PENDING" ? { gatewayId, revision: number } : [],
+    );
+  }
+
+  /** What is held, and what was held before and is still wanted, goes out together. */
+  async #roll(tx: Tx, staged: Staged, written: readonly NewRevision[], verdicts: Verdicts) {
+    const held = written.filter((revision) => revision.status === "HELD");
+    if (held.length === 0) return;
+    const numbers = new Map(staged.held);
+    for (const { gatewayId } of written) numbers.delete(gatewayId);
+    for (const { gatewayId, number } of held) numbers.set(gatewayId, number);
+    const items = [...numbers].map(([gatewayId, revision]) => {
+      const connections = staged.inForce.get(gatewayId)?.connections.length ?? 0;
+      return { gatewayId, revision, connections };
+    });
+    const bound = staged.couples.filter((couple) => isBound(couple, verdicts));
+    await this.rollouts.begin(tx, staged.policy, items, bound);
   }
 
   async #tellRefused(tx: Tx, organizationId: string, refused: readonly Claim[], verdicts: Verdicts): Promise<void> {
@@ -172,13 +217,16 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     return this.vault.hash(serializeIntent({ ...intent, revision: 0 }));
   }
 
-  /** The gateways' newest intents, by gateway id. One that cannot be read any more is absent, and costs proofs only. */
-  async #bodies(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
+  /** Intents by gateway id. One that cannot be read any more is absent, and costs proofs only. */
+  async #bodies(
+    gatewayIds: readonly string[],
+    read: (some: readonly string[]) => Promise<readonly IntentRevision[]>,
+  ): Promise<ReadonlyMap<string, GatewayIntent>> {
     const found = new Map<string, GatewayIntent>();
     const slice = new Slice();
     for (let from = 0; from < gatewayIds.length; from += BODIES_AT_ONCE) {
       const some = gatewayIds.slice(from, from + BODIES_AT_ONCE);
-      for (const row of await this.revisions.newestOfEach(organizationId, some, tx)) {
+      for (const row of await read(some)) {
         try {
           const text = this.vault.unseal(revisionPlace(row.gatewayId, row.number), row).toString("utf8");
           found.set(row.gatewayId, parseIntent(text));
@@ -190,6 +238,16 @@ export class CompileJob implements JobRunner<CompileIntents>, OnModuleInit {
     }
     return found;
   }
+}
+
+const allClaims = ({ claims, staged }: Plan): Claim[] => [
+  ...claims,
+  ...(staged?.couples ?? []).flatMap((couple) => couple.claims),
+];
+
+/** A gateway that has nothing yet has nothing to lose, and neither has one that gets what it has. */
+function isRisky(was: GatewayIntent | undefined, is: GatewayIntent): boolean {
+  return was !== undefined && serializeIntent({ ...was, revision: 0 }) !== serializeIntent({ ...is, revision: 0 });
 }
 
 /** The tunnels of changed gateways, but for those that are at both ends what the newest revisions say: they were proved then. */

@@ -12,6 +12,8 @@ registerEnumType(RevisionStatus, {
     NACKED: { description: "Refused by the agent, which keeps its last good one." },
     REVERTED: { description: "Applied, then undone by the agent because it lost the control plane." },
     SUPERSEDED: { description: "A later revision was written before this one was sent." },
+    HELD: { description: "Written, and waits for its stage of a rollout." },
+    WITHDRAWN: { description: "Its rollout was rolled back before it was sent." },
   },
 });
 
@@ -51,6 +53,13 @@ export class IntentRevisionType {
 
   @Field(() => RevisionStatus, { description: "What became of it." })
   status!: RevisionStatus;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      "Number of the revision that it repeats, since a rollout was rolled back; null: it is what the model asked for.",
+  })
+  restores!: number | null;
 
   @Field({ description: "When it was compiled." })
   createdAt!: Date;

@@ -30,17 +30,38 @@ export type NewRevision = Omit<Prisma.IntentRevisionCreateManyInput, "organizati
 /** Revisions that one statement writes. */
 const AT_ONCE = 100;
 
-type Newest = Pick<IntentRevision, "gatewayId" | "number" | "hash">;
+type Newest = Pick<IntentRevision, "gatewayId" | "number" | "hash" | "status">;
+/** What no agent is given. */
+const KEPT: RevisionStatus[] = ["HELD", "WITHDRAWN", "SUPERSEDED"];
+
+export interface Numbered {
+  readonly gatewayId: string;
+  readonly number: number;
+}
 
 export abstract class RevisionStore {
   /** The newest revision of each gateway, by gateway id. */
   abstract newest(tx: Tx, organizationId: string): Promise<ReadonlyMap<string, Newest>>;
-  /** One of each gateway at most; also marks the gateways' revisions that were not sent yet as superseded. */
+  /**
+   * One of each gateway at most; also marks the gateways' revisions that were not sent yet as superseded, but where the new one is held
+   * only those that are held, too.
+   */
   abstract append(tx: Tx, organizationId: string, revisions: readonly NewRevision[]): Promise<void>;
-  /** The newest revision of the gateway; with `acked`, of those that its agent has in force or had. */
+  /** The newest revision of the gateway that its agent may have; with `acked`, of those that it has in force or had. */
   abstract newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null>;
   /** The revision that the gateway's agent runs, if that is its last good one too: it cannot go back from it by itself. */
   abstract inForce(organizationId: string, gatewayId: string): Promise<IntentRevision | null>;
+  /** What each of these gateways runs, by what its agent said. */
+  abstract inForceOfEach(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]>;
+  /** Number of the newest revision of each gateway that its agent may have and has not refused, by gateway id. */
+  abstract newestGiven(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<Map<string, number>>;
+  /** Lets agents have revisions that are held. Gives the ids of the gateways whose revision was. */
+  abstract release(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<ReadonlySet<string>>;
+  /** Keeps what is held for these gateways from them for good. */
+  abstract withdraw(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<void>;
+  /** Has the next compilation ask anew for what was withdrawn or undone. Gives of how many gateways. */
+  abstract forgetWithdrawn(tx: Tx, organizationId: string): Promise<number>;
+  abstract of(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<IntentRevision[]>;
   /** Undefined when there is no such revision, or it stands in none of `from`. */
   abstract answer(
     tx: Tx,
@@ -63,26 +84,33 @@ export class PrismaRevisionStore extends RevisionStore {
 
   override async newest(tx: Tx, organizationId: string) {
     const rows = await tx.$queryRaw<Newest[]>`
-      SELECT DISTINCT ON (gateway_id) gateway_id AS "gatewayId", number, hash
+      SELECT DISTINCT ON (gateway_id) gateway_id AS "gatewayId", number, hash, status::text AS status
       FROM intent_revisions WHERE organization_id = ${organizationId}::uuid ORDER BY gateway_id, number DESC`;
     return new Map(rows.map((row) => [row.gatewayId, row]));
   }
 
   override async append(tx: Tx, organizationId: string, revisions: readonly NewRevision[]): Promise<void> {
-    for (let from = 0; from < revisions.length; from += AT_ONCE) {
-      const some = revisions.slice(from, from + AT_ONCE);
-      const gatewayId = { in: some.map((revision) => revision.gatewayId) };
-      await tx.intentRevision.updateMany({
-        where: { organizationId, gatewayId, status: "PENDING" },
+    const supersede = (some: readonly NewRevision[], status: RevisionStatus[]) =>
+      tx.intentRevision.updateMany({
+        where: { organizationId, gatewayId: { in: some.map((r) => r.gatewayId) }, status: { in: status } },
         data: { status: "SUPERSEDED" },
       });
+    for (let from = 0; from < revisions.length; from += AT_ONCE) {
+      const some = revisions.slice(from, from + AT_ONCE);
+      const held = some.filter((revision) => revision.status === "HELD");
+      if (held.length < some.length)
+        await supersede(
+          some.filter((revision) => revision.status !== "HELD"),
+          ["PENDING", "HELD"],
+        );
+      if (held.length > 0) await supersede(held, ["HELD"]);
       await tx.intentRevision.createMany({ data: some.map((revision) => ({ ...revision, organizationId })) });
     }
   }
 
   override newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null> {
     return this.database.client.intentRevision.findFirst({
-      where: { organizationId: ANY_ORGANIZATION, gatewayId, ...(acked ? { status: "ACKED" } : {}) },
+      where: { organizationId: ANY_ORGANIZATION, gatewayId, status: acked ? "ACKED" : { notIn: KEPT } },
       orderBy: { number: "desc" },
     });
   }
@@ -94,6 +122,61 @@ export class PrismaRevisionStore extends RevisionStore {
     if (!gateway?.ackedRevision) return null;
     const revision = { organizationId, gatewayId, number: gateway.ackedRevision, confirmedAt: { not: null } };
     return client.intentRevision.findFirst({ where: revision });
+  }
+
+  override async inForceOfEach(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
+    if (gatewayIds.length === 0) return [];
+    const where = { organizationId, id: { in: [...gatewayIds] }, ackedRevision: { not: null } };
+    const gateways = await tx.gateway.findMany({ where, select: { id: true, ackedRevision: true } });
+    return this.of(
+      tx,
+      organizationId,
+      gateways.map(({ id: gatewayId, ackedRevision }) => ({ gatewayId, number: ackedRevision ?? 0 })),
+    );
+  }
+
+  override async newestGiven(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
+    const rows = await tx.intentRevision.groupBy({
+      by: ["gatewayId"],
+      where: { organizationId, gatewayId: { in: [...gatewayIds] }, status: { notIn: [...KEPT, "NACKED", "REVERTED"] } },
+      _max: { number: true },
+    });
+    return new Map(rows.map((row) => [row.gatewayId, row._max.number ?? 0]));
+  }
+
+  override async release(tx: Tx, organizationId: string, revisions: readonly Numbered[]) {
+    const found = await this.of(tx, organizationId, revisions);
+    const rows = await tx.intentRevision.updateManyAndReturn({
+      where: { organizationId, id: { in: found.map((row) => row.id) }, status: "HELD" },
+      data: { status: "PENDING" },
+      select: { gatewayId: true },
+    });
+    return new Set(rows.map((row) => row.gatewayId));
+  }
+
+  override async withdraw(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<void> {
+    await tx.intentRevision.updateMany({
+      where: { organizationId, gatewayId: { in: [...gatewayIds] }, status: "HELD" },
+      data: { status: "WITHDRAWN" },
+    });
+  }
+
+  override forgetWithdrawn(tx: Tx, organizationId: string): Promise<number> {
+    return tx.$executeRaw`
+      UPDATE intent_revisions SET hash = '' WHERE organization_id = ${organizationId}::uuid AND hash <> ''
+        AND (status IN ('WITHDRAWN', 'NACKED', 'REVERTED') OR restores IS NOT NULL)
+        AND id IN (SELECT DISTINCT ON (gateway_id) id FROM intent_revisions
+          WHERE organization_id = ${organizationId}::uuid ORDER BY gateway_id, number DESC)`;
+  }
+
+  override async of(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<IntentRevision[]> {
+    if (revisions.length === 0) return [];
+    const rows = await tx.$queryRaw<{ id: string }[]>`
+      SELECT r.id FROM unnest(
+        ${revisions.map((r) => r.gatewayId)}::uuid[], ${revisions.map((r) => r.number)}::int[]) AS w (gateway_id, number)
+      JOIN intent_revisions r ON r.gateway_id = w.gateway_id AND r.number = w.number
+      WHERE r.organization_id = ${organizationId}::uuid`;
+    return tx.intentRevision.findMany({ where: { organizationId, id: { in: rows.map((row) => row.id) } } });
   }
 
   override async answer(tx: Tx, gatewayId: string, number: number, from: readonly RevisionStatus[], data: Answer) {

@@ -158,6 +158,7 @@ export class StoredIntentService extends IntentService {
   /** Why the gateway's newest revision is not in force: its agent refused it, or went back from it. */
   async refusal(organizationId: string, gatewayId: string): Promise<string | undefined> {
     const [row] = await this.revisions.newestOfEach(organizationId, [gatewayId]);
+    if (row?.status === "WITHDRAWN") return `revision ${row.number}: its rollout was rolled back`;
     if (row?.status !== "NACKED" && row?.status !== "REVERTED") return undefined;
     return `revision ${row.number}: ${row.nackReason ?? row.status}`;
   }

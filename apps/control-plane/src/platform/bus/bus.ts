@@ -35,6 +35,8 @@ export const CHANNELS = {
   rotation: z.object({ organizationId: id, rotationId: id }),
   /** Alerts of an organization have changed since then, milliseconds since 1970. */
   alerts: z.object({ organizationId: id, since: z.number() }),
+  /** A rollout took a step. */
+  rollout: z.object({ organizationId: id, rolloutId: id }),
   /** Rows wait in the outbox. */
   outbox: z.object({}),
   /** A gateway's agent opened a stream: replicas that hold an older one end it. */
