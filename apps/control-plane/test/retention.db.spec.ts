@@ -8,7 +8,7 @@ import { describeFleet } from "./fleet.js";
 const DAY = 86_400_000;
 const GENEROUS = {
   ...{ eventDays: 30, events: 1_000_000, revisions: 1_000_000, leaseDays: 90, leases: 1_000_000 },
-  ...{ rotationDays: 365, rotations: 1_000_000, alertDays: 90 },
+  ...{ rotationDays: 365, rotations: 1_000_000, rollouts: 1_000_000, alertDays: 90 },
 };
 let cp: TestControlPlane;
 let retention: RetentionService;
@@ -188,4 +188,19 @@ test("alerts go some time after they were resolved", async () => {
   expect((await retention.run(GENEROUS)).alerts).toBe(2);
   const left = await query(cp.connection, "SELECT subject FROM alerts ORDER BY 1");
   expect(left.map((row) => row.subject)).toEqual(["1", "80"]);
+});
+
+test("rollouts go some time after their end, and there are only so many; those that are not over stay", async () => {
+  await query(
+    cp.connection,
+    `INSERT INTO rollouts (id, organization_id, state, canary, batch_percent, pause_seconds, ack_seconds, gate_seconds, stage, finished_at)
+     SELECT gen_random_uuid(), $1, CASE WHEN n > 30 THEN 'PAUSED' ELSE 'DONE' END::rollout_state, 1, 25, 60, 60, 60, n,
+       CASE WHEN n <= 30 THEN now() - n * interval '20 days' END
+     FROM generate_series(1, 31) n`,
+    [organizationId],
+  );
+  expect((await retention.run(GENEROUS)).rollouts).toBe(12);
+  expect((await retention.run({ ...GENEROUS, rollouts: 5 })).rollouts).toBe(13);
+  const left = await query(cp.connection, "SELECT stage FROM rollouts ORDER BY stage");
+  expect(left.map((row) => row.stage)).toEqual([1, 2, 3, 4, 5, 31]);
 });

@@ -284,7 +284,7 @@ test("a newer change takes over what was not pushed, pauses included, and waits 
 
 test("ends that would not understand each other in between go together", async () => {
   await world.policy();
-  await world.propose("aes128-sha256-modp3072");
+  await world.propose("aes256-sha512-modp4096");
   const bound = await world.newest();
   expect(world.states(bound)).toEqual({ Graz: "PENDING", Hub: "PENDING", Linz: "PENDING", Wels: "PENDING" });
   await world.turn();

@@ -51,7 +51,7 @@ export abstract class RevisionStore {
   abstract newestOf(gatewayId: string, acked: boolean): Promise<IntentRevision | null>;
   /** The revision that the gateway's agent runs, if that is its last good one too: it cannot go back from it by itself. */
   abstract inForce(organizationId: string, gatewayId: string): Promise<IntentRevision | null>;
-  /** What each of these gateways runs, by what its agent said. */
+  /** What each of these gateways runs, by what its agent said since it was enrolled: one that was enrolled anew has nothing. */
   abstract inForceOfEach(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<IntentRevision[]>;
   /** Number of the newest revision of each gateway that its agent may have and has not refused, by gateway id. */
   abstract newestGiven(tx: Tx, organizationId: string, gatewayIds: readonly string[]): Promise<Map<string, number>>;
@@ -127,12 +127,16 @@ export class PrismaRevisionStore extends RevisionStore {
   override async inForceOfEach(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {
     if (gatewayIds.length === 0) return [];
     const where = { organizationId, id: { in: [...gatewayIds] }, ackedRevision: { not: null } };
-    const gateways = await tx.gateway.findMany({ where, select: { id: true, ackedRevision: true } });
-    return this.of(
-      tx,
-      organizationId,
-      gateways.map(({ id: gatewayId, ackedRevision }) => ({ gatewayId, number: ackedRevision ?? 0 })),
-    );
+    const select = { id: true, ackedRevision: true, enrolledAt: true } as const;
+    const gateways = new Map((await tx.gateway.findMany({ where, select })).map((gateway) => [gateway.id, gateway]));
+    const acked = [...gateways.values()].map(({ id, ackedRevision }) => ({
+      gatewayId: id,
+      number: ackedRevision ?? 0,
+    }));
+    return (await this.of(tx, organizationId, acked)).filter(({ gatewayId, ackedAt }) => {
+      const enrolledAt = gateways.get(gatewayId)?.enrolledAt;
+      return ackedAt !== null && (!enrolledAt || ackedAt > enrolledAt);
+    });
   }
 
   override async newestGiven(tx: Tx, organizationId: string, gatewayIds: readonly string[]) {

@@ -15,19 +15,24 @@ export interface RetentionLimits {
   readonly leaseDays: number;
   /** That ended, of one organization. */
   readonly leases: number;
-  /** After their end. */
+  /** Rotations and rollouts, after their end. */
   readonly rotationDays: number;
   /** That are over, of one organization. */
   readonly rotations: number;
   /** After they were resolved. */
   readonly alertDays: number;
+  readonly rollouts: number;
 }
 
-type Gone = Record<"events" | "revisions" | "revocations" | "certificates" | "leases" | "rotations" | "alerts", number>;
+const NOTHING = {
+  ...{ events: 0, revisions: 0, revocations: 0, certificates: 0, leases: 0 },
+  ...{ rotations: 0, rollouts: 0, alerts: 0 },
+};
+type Gone = typeof NOTHING;
 
 const LIMITS: RetentionLimits = {
   ...{ eventDays: 30, events: 200_000, revisions: 100, leaseDays: 90, leases: 500_000 },
-  ...{ rotationDays: 365, rotations: 2_000, alertDays: 90 },
+  ...{ rotationDays: 365, rotations: 2_000, rollouts: 2_000, alertDays: 90 },
 };
 
 const FIRST_MS = 60_000;
@@ -51,7 +56,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     this.#periodic = new Periodic(async () => {
       log.info(
         await this.run(LIMITS),
-        "old events, revisions, revocations, certificates, leases, rotations and alerts deleted",
+        "old events, revisions, revocations, certificates, leases, rotations, rollouts and alerts deleted",
       );
     }, log);
   }
@@ -66,7 +71,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
 
   /** Gives how many rows went. */
   async run(limits: RetentionLimits, now = Date.now()): Promise<Gone> {
-    const gone: Gone = { events: 0, revisions: 0, revocations: 0, certificates: 0, leases: 0, rotations: 0, alerts: 0 };
+    const gone: Gone = { ...NOTHING };
     const ended = new Date(now - limits.leaseDays * DAY_MS);
     const over = new Date(now - limits.rotationDays * DAY_MS);
     const before = new Date(now - limits.eventDays * DAY_MS);
@@ -84,6 +89,10 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
         ROTATIONS,
       );
       gone.alerts += await this.#all(() => this.store.deleteAlerts(id, { before: resolved, batch: BATCH }));
+      gone.rollouts += await this.#all(
+        () => this.store.deleteRollouts(id, { before: over, keep: limits.rollouts, batch: ROTATIONS }),
+        ROTATIONS,
+      );
     }
     return gone;
   }

@@ -47,6 +47,11 @@ export abstract class RetentionStore {
     organizationId: string,
     limits: { readonly before: Date; readonly batch: number },
   ): Promise<number>;
+  /** The same for rollouts, with their items. */
+  abstract deleteRollouts(
+    organizationId: string,
+    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -177,6 +182,23 @@ export class PrismaRetentionStore extends RetentionStore {
           SELECT id FROM alerts
           WHERE organization_id = ${organizationId}::uuid AND updated_at < ${before} AND resolved_at < ${before}
           ORDER BY updated_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+
+  override deleteRollouts(
+    organizationId: string,
+    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
+  ): Promise<number> {
+    return this.database.transaction(
+      (tx) => tx.$executeRaw`
+        DELETE FROM rollouts WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM rollouts
+          WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL AND (
+            finished_at < ${before}
+            OR finished_at <= (
+              SELECT finished_at FROM rollouts WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL
+              ORDER BY finished_at DESC OFFSET ${keep} LIMIT 1))
+          ORDER BY finished_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }

@@ -131,8 +131,8 @@ export class RolloutDriver implements JobRunner<AdvanceRollout>, OnModuleInit, O
     if (nextAt && nextAt.getTime() > now) return { next: nextAt.getTime(), pushes: [], isNews: true };
     const before = { organizationId, id: { lt: id }, state: { in: OPEN } };
     if ((await tx.rollout.count({ where: before })) > 0) return { next: now + TURN_MS, pushes: [], isNews: false };
-    const chosen = new Set(await this.#choose(tx, rollout, waiting));
-    if (chosen.size === 0) return { next: now + WAIT_MS, pushes: [], isNews: true };
+    const { chosen, isNews } = await this.#choose(tx, rollout, waiting);
+    if (chosen.size === 0) return { next: now + WAIT_MS, pushes: [], isNews: isNews || nextAt !== null };
     const pushes = waiting.flatMap(({ gatewayId, revision }) => (chosen.has(gatewayId) ? { gatewayId, revision } : []));
     const revisions = pushes.map(({ gatewayId, revision: number }) => ({ gatewayId, number }));
     const released = await this.held.release(tx, organizationId, revisions);
@@ -178,8 +178,8 @@ export class RolloutDriver implements JobRunner<AdvanceRollout>, OnModuleInit, O
     await tx.rolloutItem.updateMany({ where, data: { state: "SUPERSEDED", waitingFor: null } });
   }
 
-  /** Writes down what keeps the others. */
-  async #choose(tx: Tx, rollout: Rollout, waiting: readonly Waiting[]): Promise<readonly string[]> {
+  /** Writes down what keeps the others, which is news when it is another reason than before. */
+  async #choose(tx: Tx, rollout: Rollout, waiting: readonly Waiting[]) {
     const { organizationId, stage } = rollout;
     const now = new Date();
     const windows = await this.windows.ofGateways(organizationId, tx);
@@ -191,17 +191,19 @@ export class RolloutDriver implements JobRunner<AdvanceRollout>, OnModuleInit, O
       if (opening > now) return `its site's maintenance window, which opens at ${opening.toISOString()}`;
       return connected.has(gatewayId) ? null : "its agent, which is not connected";
     });
+    let isNews = false;
     for (const [waitingFor, some] of Map.groupBy(waiting.keys(), (i) => keeps[i] ?? null)) {
       const ids = some.flatMap((i) => (waiting[i] && waiting[i].waitingFor !== waitingFor ? waiting[i].id : []));
-      if (ids.length > 0)
-        await tx.rolloutItem.updateMany({ where: { organizationId, id: { in: ids } }, data: { waitingFor } });
+      if (ids.length === 0) continue;
+      isNews = true;
+      await tx.rolloutItem.updateMany({ where: { organizationId, id: { in: ids } }, data: { waitingFor } });
     }
     const candidates = waiting.map(({ gatewayId, coupling, gateway }, i) => {
       const hubOf = gateway.memberships.map((member) => member.networkId);
       return { gatewayId, siteId: gateway.siteId, hubOf, coupling, isReady: keeps[i] === null };
     });
     const total = await tx.rolloutItem.count({ where: { organizationId, rolloutId: rollout.id } });
-    return nextStage(candidates, rollout, total, stage === 0);
+    return { chosen: new Set(nextStage(candidates, rollout, total, stage === 0)), isNews };
   }
 
   async #finish(tx: Tx, { organizationId, id: rolloutId }: Rollout): Promise<Turn> {
