@@ -23,7 +23,8 @@ export async function couplesOf(
     if (b === undefined || !moving.has(a) || !moving.has(b)) continue;
     const [oldA, oldB, newA, newB] = [inForce.get(a), inForce.get(b), wanted.get(a), wanted.get(b)];
     if (!oldA || !oldB || !newA || !newB || !has(oldA, id) || !has(oldB, id)) continue;
-    const first = (atA: GatewayIntent, atB: GatewayIntent) => claimOf(model, tunnel, (side) => (side === a ? atA : atB));
+    const first = (atA: GatewayIntent, atB: GatewayIntent) =>
+      claimOf(model, tunnel, (side) => (side === a ? atA : atB));
     couples.push({ a, b, claims: [first(newA, oldB), first(oldA, newB)] });
     if (slice.isOver) await slice.next();
   }
