@@ -11,6 +11,7 @@ import { AcmeAccountService } from "./account.service.js";
 import { AcmeAccountResolver, AcmeCertificateResolver, AcmeOrderResolver } from "./acme.resolver.js";
 import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
+import { OldKeys } from "./old-keys.service.js";
 import { OrderJob } from "./order.job.js";
 import { OrderSteps } from "./order-steps.js";
 import { PinningPeers } from "./pinning-peers.js";
@@ -28,6 +29,7 @@ import { AcmeScheduler } from "./scheduler.js";
     AcmeOrderResolver,
     AcmeScheduler,
     AnnouncedKeys,
+    OldKeys,
     OrderJob,
     OrderSteps,
     PinningPeers,

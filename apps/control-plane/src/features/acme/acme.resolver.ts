@@ -21,8 +21,9 @@ import {
   RequestAcmeCertificateInput,
   UpdateAcmeCertificateInput,
 } from "./acme.types.js";
-import { AnnouncedKeys, pinText } from "./announced-keys.service.js";
+import { AnnouncedKeys } from "./announced-keys.service.js";
 import { AcmeCertificateService } from "./certificate.service.js";
+import { pinText } from "./pinning-peers.js";
 import { readFailure } from "./problem.js";
 
 function shownFailure(json: unknown): AcmeFailureType | null {

@@ -1,9 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from "@nestjs/common";
-import { pinOf, readCertificate } from "@sallyport/pki";
+import { WakeUpBus } from "../../platform/bus/bus.js";
 import { CONFIG, type Config } from "../../platform/config/config.js";
 import { Changes } from "../../platform/database/changes.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { apiFault } from "../../platform/faults.js";
+import { Gathered } from "../../platform/gathered.js";
 import { checkUuid } from "../../platform/input.js";
 import { LOG, type Log } from "../../platform/log/log.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
@@ -13,30 +14,19 @@ import type { TenantContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { EventService } from "../events/event.service.js";
 import { COMPILE_INTENTS } from "../intents/jobs.js";
-import { PinningPeers } from "./pinning-peers.js";
+import { type Due, LOOK_MS, OldKeys, WHOSE } from "./old-keys.service.js";
+import { PinningPeers, pinText } from "./pinning-peers.js";
 import { latestShowTime, showTime } from "./renewal-times.js";
 
-const EVERY_MS = 15_000;
 const BATCH = 50;
-/** A reauthentication that comes to nothing is followed by another: IKE SAs may take 30 s to make room for the new. */
-const REAUTHENTICATE_AGAIN_MS = 60_000;
+/** What gateways of an organization tell within so long is looked at once. */
+const GATHER_MS = 500;
 
 /** A certificate that the gateway is going to show. */
 export interface Announced {
   readonly certificate: Certificate;
   readonly showAt: Date;
 }
-
-interface Due {
-  readonly id: string;
-  readonly organizationId: string;
-}
-
-const WHOSE = { certificate: true, acmeCertificate: { select: { gatewayId: true, names: true } } } as const;
-
-/** SHA-256 over the SubjectPublicKeyInfo, lower-case hexadecimal: what peers pin. */
-export const pinText = ({ certificate }: Pick<Certificate, "certificate">) =>
-  Buffer.from(pinOf(readCertificate(certificate).spki)).toString("hex");
 
 /**
  * Between a certificate's issue and its use there is time in which peers who have pinned the old key come to take both. Gateways of ours
@@ -45,6 +35,8 @@ export const pinText = ({ certificate }: Pick<Certificate, "certificate">) =>
 @Injectable()
 export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #periodic: Periodic;
+  readonly #gathered: Gathered;
+  readonly #ends: (() => void)[] = [];
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -55,16 +47,23 @@ export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutd
     private readonly events: EventService,
     private readonly outbox: Outbox,
     private readonly peers: PinningPeers,
+    private readonly old: OldKeys,
+    private readonly bus: WakeUpBus,
   ) {
     this.#periodic = new Periodic(async () => void (await this.tick()), log);
+    this.#gathered = new Gathered((organizationId) => this.#heard(organizationId), GATHER_MS, log);
   }
 
   onApplicationBootstrap(): void {
-    if (this.config.roles.has("jobs")) this.#periodic.start(EVERY_MS, EVERY_MS);
+    if (!this.config.roles.has("jobs")) return;
+    this.#periodic.start(LOOK_MS, LOOK_MS);
+    const heard = ({ organizationId }: { readonly organizationId: string }) => this.#gathered.add(organizationId);
+    this.#ends.push(this.bus.subscribe("confirmed", heard), this.bus.subscribe("tunnel", heard));
   }
 
-  onApplicationShutdown(): Promise<void> {
-    return this.#periodic.stop();
+  async onApplicationShutdown(): Promise<void> {
+    for (const end of this.#ends) end();
+    await Promise.all([this.#periodic.stop(), this.#gathered.stop()]);
   }
 
   /** Of a certificate that was issued just now: shows it, or announces it while another one is shown. */
@@ -75,7 +74,7 @@ export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutd
       where: { organizationId, acmeCertificateId, showAt: { not: null }, shownAt: null },
       data: { showAt: null },
     });
-    const shown = await this.#shown(tx, organizationId, acmeCertificateId);
+    const shown = await this.old.shown(tx, organizationId, acmeCertificateId);
     const now = new Date();
     const showAt = shown && (showTime(shown, announceHours, now) ?? (await this.#atOnce(tx, wanted, shown, now)));
     if (showAt === undefined) return this.#show(tx, organizationId, id, now);
@@ -98,20 +97,44 @@ export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutd
 
   /** Shows what has been announced for long enough, and has old keys forgotten. Replicas may do it at the same time. Gives how many it showed. */
   async tick(now = new Date()): Promise<number> {
-    const shown = await this.database.transaction((tx) => this.#showDue(tx, now));
-    const changed = await this.#retireDue(now);
-    if (shown > 0 || changed) this.outbox.wake();
+    const shown = await this.database.transaction(async (tx) =>
+      this.#showEach(
+        tx,
+        await tx.$queryRaw<Due[]>`
+          SELECT id::text AS id, organization_id::text AS "organizationId" FROM acme_orders
+          WHERE show_at <= ${now} AND shown_at IS NULL ORDER BY show_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+        now,
+      ),
+    );
+    const forgotten = await this.old.forgetDue(now);
+    if (shown > 0 || forgotten) this.outbox.wake();
     return shown;
   }
 
-  async #showDue(tx: Tx, now: Date): Promise<number> {
-    const due = await tx.$queryRaw<Due[]>`
-      SELECT id::text AS id, organization_id::text AS "organizationId" FROM acme_orders
-      WHERE show_at <= ${now} AND shown_at IS NULL ORDER BY show_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`;
+  /** Gateways of the organization run other intents, or have other SAs: whatever waits for that is looked at before its time. */
+  async #heard(organizationId: string): Promise<void> {
+    const now = new Date();
+    const shown = await this.database.transaction(async (tx) =>
+      this.#showEach(
+        tx,
+        await tx.$queryRaw<Due[]>`
+          SELECT o.id::text AS id, o.organization_id::text AS "organizationId"
+          FROM acme_orders o JOIN acme_certificates c ON c.id = o.acme_certificate_id
+          WHERE o.organization_id = ${organizationId}::uuid AND c.announce_hours = 0
+            AND o.show_at IS NOT NULL AND o.shown_at IS NULL
+          ORDER BY o.show_at LIMIT ${BATCH} FOR UPDATE OF o SKIP LOCKED`,
+        now,
+      ),
+    );
+    const forgotten = await this.old.forgetUnused(organizationId, now);
+    if (shown > 0 || forgotten) this.outbox.wake();
+  }
+
+  async #showEach(tx: Tx, orders: readonly Due[], now: Date): Promise<number> {
     let count = 0;
-    for (const { id, organizationId } of due) {
+    for (const { id, organizationId } of orders) {
       if (await this.#isAwaited(tx, organizationId, id, now)) {
-        const showAt = new Date(now.getTime() + EVERY_MS);
+        const showAt = new Date(now.getTime() + LOOK_MS);
         await tx.acmeOrder.update({ where: { organizationId, id }, data: { showAt } });
         continue;
       }
@@ -124,71 +147,12 @@ export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutd
   /** Whether a gateway does not take the new certificate yet and there is time to wait for it. */
   async #isAwaited(tx: Tx, organizationId: string, id: string, now: Date): Promise<boolean> {
     const order = await tx.acmeOrder.findFirstOrThrow({ where: { organizationId, id }, include: WHOSE });
-    const shown = await this.#shown(tx, organizationId, order.acmeCertificateId);
+    const shown = await this.old.shown(tx, organizationId, order.acmeCertificateId);
     if (!shown || !order.certificate || latestShowTime(shown) <= now) return false;
     const of = { organizationId, gatewayId: order.acmeCertificate.gatewayId };
     const name = await this.peers.notTaking(tx, of, order.certificate.fingerprint);
     if (name !== undefined) this.log.info({ order: id, peer: name }, "a gateway does not take an announced key yet");
     return name !== undefined;
-  }
-
-  async #retireDue(now: Date): Promise<boolean> {
-    const soon = new Date(now.getTime() + EVERY_MS);
-    const due = await this.database.transaction(
-      (tx) => tx.$queryRaw<Due[]>`
-        UPDATE acme_orders SET retire_at = ${soon}
-        WHERE id IN (SELECT id FROM acme_orders WHERE retire_at <= ${now} ORDER BY retire_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)
-        RETURNING id::text AS id, organization_id::text AS "organizationId"`,
-    );
-    let changed = false;
-    for (const each of due) {
-      try {
-        changed = (await this.#retire(each, now)) || changed;
-      } catch (err) {
-        // Of a gateway that is away: it is looked at again.
-        this.log.info({ err, order: each.id }, "an old key is still taken");
-      }
-    }
-    return changed;
-  }
-
-  /** Whether nobody takes the certificate any more. Where something rests on it still, the ends authenticate each other anew. */
-  async #retire({ organizationId, id }: Due, now: Date): Promise<boolean> {
-    const client = this.database.client;
-    const { acmeCertificateId, certificate, acmeCertificate } = await client.acmeOrder.findFirstOrThrow({
-      where: { organizationId, id },
-      include: WHOSE,
-    });
-    const { gatewayId, names } = acmeCertificate;
-    const of = { organizationId, gatewayId };
-    const next = await this.#shown(client, organizationId, acmeCertificateId);
-    if (next && certificate && certificate.notAfter > now && certificate.revokedAt === null) {
-      const unproven = await this.peers.unproven(client, of, next.fingerprint);
-      if (unproven.length > 0) {
-        const told = await Promise.all(
-          unproven.map((tunnel) => this.peers.reauthenticate(of, tunnel, next.fingerprint)),
-        );
-        if (!told.includes(true)) return false;
-        const retireAt = new Date(now.getTime() + REAUTHENTICATE_AGAIN_MS);
-        await client.acmeOrder.updateMany({
-          where: { organizationId, id, retireAt: { not: null } },
-          data: { retireAt },
-        });
-        return false;
-      }
-    }
-    await this.database.transaction(async (tx) => {
-      await tx.acmeOrder.update({ where: { organizationId, id }, data: { retireAt: null } });
-      await this.outbox.add(tx, organizationId, COMPILE_INTENTS, {});
-      await this.events.record(tx, organizationId, {
-        kind: "acme/key-retired",
-        severity: "INFO",
-        message: `no gateway takes the key any more that ${names[0]} had before`,
-        facts: { ...(certificate && { pin: pinText(certificate) }) },
-        gatewayId,
-      });
-    });
-    return true;
   }
 
   /** Before its time: the peers are ready. */
@@ -226,35 +190,12 @@ export class AnnouncedKeys implements OnApplicationBootstrap, OnApplicationShutd
     );
   }
 
-  /** The certificate that the gateway shows; undefined: there is none, or the gateway has lost its key. */
-  async #shown(tx: Tx, organizationId: string, acmeCertificateId: string): Promise<Certificate | undefined> {
-    const order = await tx.acmeOrder.findFirst({
-      where: { organizationId, acmeCertificateId, shownAt: { not: null }, certificate: { revokedAt: null } },
-      orderBy: { id: "desc" },
-      include: { certificate: true, acmeCertificate: { select: { gateway: { select: { enrolledAt: true } } } } },
-    });
-    const { enrolledAt } = order?.acmeCertificate.gateway ?? {};
-    if (!order?.certificate || (enrolledAt && order.createdAt < enrolledAt)) return undefined;
-    return order.certificate;
-  }
-
-  /** What was shown before is taken until nothing rests on it. */
-  async #keepTaken(tx: Tx, organizationId: string, acmeCertificateId: string, next: string, now: Date): Promise<void> {
-    const before = await tx.acmeOrder.findFirst({
-      where: { organizationId, acmeCertificateId, shownAt: { not: null }, id: { not: next } },
-      orderBy: { id: "desc" },
-      include: WHOSE,
-    });
-    if (!before || (await this.peers.tunnels(tx, { organizationId, ...before.acmeCertificate })).length === 0) return;
-    await tx.acmeOrder.update({ where: { organizationId, id: before.id }, data: { retireAt: now } });
-  }
-
   async #show(tx: Tx, organizationId: string, id: string, now: Date): Promise<void> {
     const { acmeCertificateId, certificateId, showAt } = await tx.acmeOrder.update({
       where: { organizationId, id },
       data: { shownAt: now },
     });
-    await this.#keepTaken(tx, organizationId, acmeCertificateId, id, now);
+    await this.old.keep(tx, organizationId, acmeCertificateId, id, now);
     if (certificateId !== null) {
       await tx.certificate.updateMany({
         where: { organizationId, acmeOrder: { acmeCertificateId }, supersededAt: null, id: { not: certificateId } },

@@ -1,15 +1,23 @@
 import { Injectable } from "@nestjs/common";
 import type { ConnectionIntent } from "@sallyport/intent";
+import { pinOf, readCertificate } from "@sallyport/pki";
 import type { Tx } from "../../platform/database/database.js";
+import type { Certificate } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { StoredIntentService } from "../intents/stored-intent.service.js";
 import { ReportedSas } from "../rotations/reported-sas.js";
+
+/** SHA-256 over the SubjectPublicKeyInfo, lower-case hexadecimal: what peers pin. */
+export const pinText = ({ certificate }: Pick<Certificate, "certificate">) =>
+  Buffer.from(pinOf(readCertificate(certificate).spki)).toString("hex");
 
 /** A tunnel in which a gateway proves itself by its certificate of a public authority. */
 interface PinningTunnel {
   readonly id: string;
   /** The connection's id in both ends' intents. */
   readonly key: string;
+  /** The gateway that calls, which alone can authenticate the ends anew. */
+  readonly callerId: string;
   /** The gateway at the other end, which takes no other certificate. */
   readonly peer: { readonly id: string; readonly name: string };
 }
@@ -38,11 +46,11 @@ export class PinningPeers {
         OR: [{ leftGatewayId: gatewayId }, { rightGatewayId: gatewayId }],
       },
       orderBy: { id: "asc" },
-      select: { id: true, key: true, left: other, right: other },
+      select: { id: true, key: true, leftGatewayId: true, left: other, right: other },
     });
-    return rows.flatMap(({ id, key, left, right }) => {
+    return rows.flatMap(({ id, key, leftGatewayId: callerId, left, right }) => {
       const peer = left.id === gatewayId ? right : left;
-      return peer?.state === "ENROLLED" ? [{ id, key, peer: { id: peer.id, name: peer.name } }] : [];
+      return peer?.state === "ENROLLED" ? [{ id, key, callerId, peer: { id: peer.id, name: peer.name } }] : [];
     });
   }
 
@@ -65,10 +73,12 @@ export class PinningPeers {
   }
 
   /** Authenticates the ends anew beside the SAs that stand; false: the gateway does not run the intent by which it shows `next` yet. */
-  async reauthenticate(of: Of, { key }: PinningTunnel, next: string): Promise<boolean> {
+  async reauthenticate(of: Of, { key, callerId: gatewayId }: PinningTunnel, next: string): Promise<boolean> {
     const local = (await this.#connection(of, key))?.local;
     const shows = local?.method === "certificate" && local.certificates?.[0]?.fingerprint === next;
-    if (shows) await this.commands.give(of, { case: "reauthenticate", value: { tunnelId: key, childId: "" } });
+    const { organizationId } = of;
+    const value = { tunnelId: key, childId: "" };
+    if (shows) await this.commands.give({ organizationId, gatewayId }, { case: "reauthenticate", value });
     return shows;
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Inject, Injectable } from "@nestjs/common";
 import { type GatewayIntent, maskIntent, parseIntent } from "@sallyport/intent";
-import { WakeUpBus } from "../../platform/bus/bus.js";
+import { type Message, WakeUpBus } from "../../platform/bus/bus.js";
 import { Database, type Tx } from "../../platform/database/database.js";
 import { type Connection, type PageArgs, page } from "../../platform/graphql/connection.js";
 import { LOG, type Log } from "../../platform/log/log.js";
@@ -71,9 +71,10 @@ export class StoredIntentService extends IntentService {
 
   override async confirmed(gatewayId: string, revision: number): Promise<void> {
     const at = new Date();
-    await this.database.transaction((tx) =>
+    const row = await this.database.transaction((tx) =>
       this.revisions.answer(tx, gatewayId, revision, ["ACKED"], { confirmedAt: at }),
     );
+    if (row) await this.#wake("confirmed", { organizationId: row.organizationId, gatewayId });
   }
 
   override async nacked(gatewayId: string, revision: number, refusal: Refusal): Promise<void> {
@@ -181,10 +182,13 @@ export class StoredIntentService extends IntentService {
       if (row) await then(tx, row.organizationId);
       return row?.organizationId;
     });
-    if (organizationId === undefined) return;
+    if (organizationId !== undefined) await this.#wake("onboarding", { organizationId, gatewayId });
+  }
+
+  async #wake(channel: "onboarding" | "confirmed", of: Message<"confirmed">): Promise<void> {
     await this.bus
-      .publish("onboarding", { organizationId, gatewayId })
-      .catch((err: unknown) => this.log.warn({ err, gatewayId }, "subscribers were not woken"));
+      .publish(channel, of)
+      .catch((err: unknown) => this.log.warn({ err, ...of }, "subscribers were not woken"));
   }
 
   async #runs(tx: Tx, organizationId: string, gatewayId: string, revision: number, at: Date): Promise<void> {

@@ -27,6 +27,8 @@ const agentAction = z.discriminatedUnion("case", [
 export const CHANNELS = {
   /** A gateway has a new revision to be sent. */
   intent: z.object({ organizationId: id, gatewayId: id, revision: z.number() }),
+  /** A gateway runs a revision, and would after a restart. */
+  confirmed: z.object({ organizationId: id, gatewayId: id }),
   /** A tunnel or one of its SAs changed. */
   tunnel: z.object({ organizationId: id, tunnelId: id }),
   /** A gateway took a step of its onboarding. */
