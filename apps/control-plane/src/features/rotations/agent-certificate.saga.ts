@@ -2,6 +2,7 @@ import { Injectable } from "@nestjs/common";
 import { Database } from "../../platform/database/database.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { AuthorityService } from "../certificates/authority.service.js";
+import { certificateSteps } from "./certificate-steps.js";
 import type { Saga, SagaStep, Subject } from "./saga.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
 
@@ -13,52 +14,32 @@ const PURPOSE = "CONTROL_CHANNEL";
 @Injectable()
 export class AgentCertificateSaga implements Saga {
   readonly kind = "AGENT_CERTIFICATE";
-  readonly pivot = "switch";
-  readonly steps: readonly [SagaStep, ...SagaStep[]] = [
-    {
-      name: "introduce",
-      does: "The agent makes a new key, which is certified; the control plane takes both certificates.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.issue(subject, PURPOSE, guard),
-      waitsFor: async () => undefined,
-    },
-    {
-      name: "switch",
-      does: "The new certificate is the agent's; the control plane still takes the old one.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.switch(subject, PURPOSE, guard),
-      waitsFor: async () => undefined,
-    },
-    {
-      name: "prove",
-      does: "The agent is given the new certificate, and opens its stream anew with it.",
-      impact: "UNTOUCHED",
-      repeat: TELL_AGAIN,
-      perform: (subject) => this.#tell(subject),
-      waitsFor: (subject) => this.#unproven(subject),
-    },
-    {
-      name: "retire",
-      does: "The old certificate is revoked.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.revokeOld(subject, PURPOSE, guard),
-      waitsFor: async () => undefined,
-    },
-  ];
-  readonly undo: SagaStep = {
-    name: "undo",
-    does: "The new certificate is revoked, which the agent has never had.",
-    impact: "UNTOUCHED",
-    perform: (subject, guard) => this.certificates.takeBack(subject, guard),
-    waitsFor: async () => undefined,
-  };
+  readonly pivot: string;
+  readonly steps: Saga["steps"];
+  readonly undo: SagaStep;
 
   constructor(
     private readonly database: Database,
     private readonly certificates: WaitingCertificates,
     private readonly authorities: AuthorityService,
     private readonly commands: AgentCommands,
-  ) {}
+  ) {
+    const steps = certificateSteps(certificates, PURPOSE, {
+      introduce: {
+        does: "The agent makes a new key, which is certified; the control plane takes both certificates.",
+      },
+      switch: { does: "The new certificate is the agent's; the control plane still takes the old one." },
+      prove: {
+        does: "The agent is given the new certificate, and opens its stream anew with it.",
+        impact: "UNTOUCHED",
+        repeat: TELL_AGAIN,
+        perform: (subject) => this.#tell(subject),
+        waitsFor: (subject) => this.#unproven(subject),
+      },
+      undo: { does: "The new certificate is revoked, which the agent has never had." },
+    });
+    ({ pivot: this.pivot, steps: this.steps, undo: this.undo } = steps);
+  }
 
   async tunnels(): Promise<readonly string[]> {
     return [];

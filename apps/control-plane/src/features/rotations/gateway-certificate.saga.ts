@@ -4,6 +4,7 @@ import { Database } from "../../platform/database/database.js";
 import type { Gateway } from "../../platform/prisma/generated/client.js";
 import { AgentCommands } from "../agents/agent-commands.service.js";
 import { AuthorityService } from "../certificates/authority.service.js";
+import { certificateSteps } from "./certificate-steps.js";
 import { certificateTunnels, type Joined } from "./certificate-tunnels.js";
 import { IntentWatch } from "./intent-watch.js";
 import { isWanting, REAUTHENTICATE_AGAIN, ReportedSas } from "./reported-sas.js";
@@ -18,45 +19,9 @@ const PURPOSE = "GATEWAY_IDENTITY";
 @Injectable()
 export class GatewayCertificateSaga implements Saga {
   readonly kind = "GATEWAY_CERTIFICATE" as const;
-  readonly pivot = "switch";
-  readonly steps: readonly [SagaStep, ...SagaStep[]] = [
-    {
-      name: "introduce",
-      does: "The gateway makes a new key, which is certified; it still shows the old certificate, and its peers take both.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.issue(subject, PURPOSE, guard),
-      waitsFor: (subject) => this.#notTrusting(subject),
-    },
-    {
-      name: "switch",
-      does: "The gateway shows the new certificate from the next authentication on.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.switch(subject, PURPOSE, guard),
-      waitsFor: (subject) => this.#notShown(subject),
-    },
-    {
-      name: "prove",
-      does: "Its tunnels are authenticated anew beside the SAs that stand, until every IKE SA of its peers rests on the new certificate.",
-      impact: "REKEYED",
-      repeat: REAUTHENTICATE_AGAIN,
-      perform: (subject) => this.#reauthenticate(subject),
-      waitsFor: (subject) => this.#unproven(subject),
-    },
-    {
-      name: "retire",
-      does: "The old certificate is revoked.",
-      impact: "UNTOUCHED",
-      perform: (subject, guard) => this.certificates.revokeOld(subject, PURPOSE, guard),
-      waitsFor: async () => undefined,
-    },
-  ];
-  readonly undo: SagaStep = {
-    name: "undo",
-    does: "The new certificate is revoked, which nobody has seen.",
-    impact: "UNTOUCHED",
-    perform: (subject, guard) => this.certificates.takeBack(subject, guard),
-    waitsFor: async () => undefined,
-  };
+  readonly pivot: string;
+  readonly steps: Saga["steps"];
+  readonly undo: SagaStep;
 
   constructor(
     private readonly database: Database,
@@ -65,11 +30,26 @@ export class GatewayCertificateSaga implements Saga {
     private readonly commands: AgentCommands,
     private readonly watch: IntentWatch,
     private readonly sas: ReportedSas,
-  ) {}
-
-  /** Its peers take both certificates all along: the gateway's own site is the one that counts. */
-  async gateways(_: string, subjectIds: readonly string[]) {
-    return new Map(subjectIds.map((id) => [id, [id]]));
+  ) {
+    const steps = certificateSteps(certificates, PURPOSE, {
+      introduce: {
+        does: "The gateway makes a new key, which is certified; it still shows the old certificate, and its peers take both.",
+        waitsFor: (subject) => this.#notTrusting(subject),
+      },
+      switch: {
+        does: "The gateway shows the new certificate from the next authentication on.",
+        waitsFor: (subject) => this.#notShown(subject),
+      },
+      prove: {
+        does: "Its tunnels are authenticated anew beside the SAs that stand, until every IKE SA of its peers rests on the new certificate.",
+        impact: "REKEYED",
+        repeat: REAUTHENTICATE_AGAIN,
+        perform: (subject) => this.#reauthenticate(subject),
+        waitsFor: (subject) => this.#unproven(subject),
+      },
+      undo: { does: "The new certificate is revoked, which nobody has seen." },
+    });
+    ({ pivot: this.pivot, steps: this.steps, undo: this.undo } = steps);
   }
 
   async tunnels(subject: Subject): Promise<readonly string[]> {

@@ -1,14 +1,12 @@
 import { Injectable } from "@nestjs/common";
 import type { GatewayIntent } from "@sallyport/intent";
-import { Changes } from "../../platform/database/changes.js";
-import { Database, type Tx } from "../../platform/database/database.js";
-import { AuthoritySuccession, type OrganizationAuthority } from "../certificates/authority-succession.service.js";
+import { Database } from "../../platform/database/database.js";
+import { AuthoritySuccession } from "../certificates/authority-succession.service.js";
 import { StoredIntentService } from "../intents/stored-intent.service.js";
-import { certificateTunnels } from "./certificate-tunnels.js";
-import { fault } from "./faults.js";
 import { IntentWatch } from "./intent-watch.js";
 import { Reissue } from "./reissue.js";
 import type { Guard, Saga, SagaStep, Subject } from "./saga.js";
+import { WaitingAuthorities } from "./waiting-authorities.js";
 
 /** The root that an organization's gateways trust. The new one has the id of the rotation's item. */
 @Injectable()
@@ -26,7 +24,7 @@ export class RootAuthoritySaga implements Saga {
 
   constructor(
     private readonly database: Database,
-    private readonly changes: Changes,
+    private readonly authorities: WaitingAuthorities,
     private readonly succession: AuthoritySuccession,
     private readonly intents: StoredIntentService,
     private readonly watch: IntentWatch,
@@ -38,7 +36,7 @@ export class RootAuthoritySaga implements Saga {
         does: "A new root is made, and every gateway trusts it beside the old one.",
         impact: "UNTOUCHED",
         perform: (subject, guard) =>
-          this.#change(subject, guard, async (tx, old) => {
+          this.authorities.change(subject, guard, async (tx, { old }) => {
             await this.succession.introduceRoot(tx, old, subject.id, "system");
             await this.intents.recompile(tx, subject.organizationId);
           }),
@@ -54,7 +52,9 @@ export class RootAuthoritySaga implements Saga {
         does: "A new authority below the new root issues from now on; the old root certifies its key too, for those who trust the old one alone.",
         impact: "UNTOUCHED",
         perform: (subject, guard) =>
-          this.#change(subject, guard, (tx, old) => this.succession.switchRoot(tx, old, subject.id, "system")),
+          this.authorities.change(subject, guard, (tx, { old }) =>
+            this.succession.switchRoot(tx, old, subject.id, "system"),
+          ),
         waitsFor: async () => undefined,
       },
       reissue.step,
@@ -68,16 +68,16 @@ export class RootAuthoritySaga implements Saga {
     ];
   }
 
-  async tunnels({ organizationId }: Subject): Promise<readonly string[]> {
-    return (await certificateTunnels(this.database.client, organizationId)).map(({ name }) => name);
+  tunnels(subject: Subject): Promise<readonly string[]> {
+    return this.authorities.tunnels(subject);
   }
 
   async isSwitched(subject: Subject): Promise<boolean> {
-    return (await this.#old(this.database.client, subject)).retiredAt !== null;
+    return (await this.authorities.find(subject)).old.retiredAt !== null;
   }
 
   #distrust(subject: Subject, guard: Guard, id: string): Promise<void> {
-    return this.#change(subject, guard, async (tx) => {
+    return this.authorities.change(subject, guard, async (tx) => {
       const root = await this.succession.find(tx, subject.organizationId, id);
       if (!root || root.distrustedAt !== null) return;
       await this.succession.distrust(tx, root);
@@ -106,18 +106,5 @@ export class RootAuthoritySaga implements Saga {
       if (waitsFor !== undefined) return waitsFor;
     }
     return undefined;
-  }
-
-  #change(subject: Subject, guard: Guard, work: (tx: Tx, old: OrganizationAuthority) => Promise<void>): Promise<void> {
-    return this.changes.commit(subject, async (tx) => {
-      await guard(tx);
-      await work(tx, await this.#old(tx, subject));
-    });
-  }
-
-  async #old(tx: Tx, { organizationId, subjectId, name }: Subject): Promise<OrganizationAuthority> {
-    const old = await this.succession.find(tx, organizationId, subjectId);
-    if (old) return old;
-    throw fault("rotation/subject-gone", `there is no root ${name} any more`);
   }
 }

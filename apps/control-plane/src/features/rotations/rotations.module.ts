@@ -31,6 +31,7 @@ import { RotationScheduleService } from "./rotation-schedule.service.js";
 import { RotationScheduler } from "./rotation-scheduler.js";
 import { RotationStarter } from "./rotation-starter.js";
 import { Sagas } from "./sagas.js";
+import { WaitingAuthorities } from "./waiting-authorities.js";
 import { WaitingCertificates } from "./waiting-certificates.js";
 
 @Module({
@@ -69,6 +70,7 @@ import { WaitingCertificates } from "./waiting-certificates.js";
     RotationStarter,
     RotationStore,
     Sagas,
+    WaitingAuthorities,
     WaitingCertificates,
   ],
   exports: [MasterKeyRotations],
