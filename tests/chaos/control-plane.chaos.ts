@@ -5,9 +5,9 @@ import { Refused } from "../../tools/demo/api.ts";
 import { Fleet } from "../../tools/demo/fleet.ts";
 import { ADD_EXTERNAL_PEER } from "../../tools/demo/operations.ts";
 import { CONTROL_PLANE_DEVICE, WORLD } from "../../tools/demo/world.ts";
-import { DEPOT_TO_HEADQUARTERS, openDepot, provenBy, rotateHeadquarters } from "./depot.js";
+import { DEPOT_TO_HEADQUARTERS, Depot } from "./depot.js";
 import { PublicAuthority } from "./public-authority.js";
-
+import { Rotation } from "./rotation.js";
 import { branchSpis, healthIsRight, rekeyBranch, statusOf, underTraffic, untilReconnected } from "./scenario.js";
 
 const HOME = path.resolve(import.meta.dirname, "../../.sallyport/chaos");
@@ -67,9 +67,6 @@ it("kill -9 of PostgreSQL: no packet lost, rekeys go on, agents come back, healt
   expect(traffic.lossPct).toBe(0);
 }, 120_000);
 
-const ROTATE = "mutation rotate { rotatePreSharedKeys(input: {}) { id } }";
-const ROTATION = "query rotation($id: ID!) { rotation(id: $id) { state } }";
-
 it("a pre-shared key is rotated at both ends: no packet lost", async () => {
   const before = await branchSpis(fleet);
   // The end that is asked to delete an SA keeps it for a while, to answer again.
@@ -80,10 +77,7 @@ it("a pre-shared key is rotated at both ends: no packet lost", async () => {
       .map((sa) => sa.keyId);
   const [oldKey] = (await keyOf(fleet.branch)) ?? [];
   const traffic = await underTraffic(async () => {
-    const { rotatePreSharedKeys } = await fleet.controlPlane.api.run<{ rotatePreSharedKeys: { id: string } }>(ROTATE);
-    const rotation = async () =>
-      (await fleet.controlPlane.api.run<{ rotation: { state: string } }>(ROTATION, rotatePreSharedKeys)).rotation;
-    await eventually("it is done", async () => ((await rotation()).state === "DONE" ? true : undefined), 90_000);
+    await (await Rotation.begin(fleet, "PRE_SHARED_KEY", {})).done();
   });
   expect(traffic.lossPct).toBe(0);
   const after = await branchSpis(fleet);
@@ -189,24 +183,74 @@ it("a tunnel that a peer refuses says why in the API as it does on the gateway, 
   await fleet.healthy(2);
 }, 120_000);
 
-it("a gateway's certificate is rotated, the control plane killed midway: no packet lost", async () => {
-  const depot = await openDepot(fleet, HOME);
-  try {
-    const before = await provenBy(depot);
-    const traffic = await underTraffic(
-      () =>
-        rotateHeadquarters(fleet, async () => {
-          await fleet.controlPlane.kill();
-          await fleet.controlPlane.start();
-        }),
-      DEPOT_TO_HEADQUARTERS,
-    );
+describe("a depot, whose tunnel rests on certificates", () => {
+  let depot: Depot;
+  beforeAll(async () => {
+    depot = await Depot.open(fleet, HOME);
+  }, 120_000);
+  afterAll(() => depot?.stop(), 60_000);
+  const killed = async () => {
+    await fleet.controlPlane.kill();
+    await fleet.controlPlane.start();
+  };
+
+  it("a gateway's certificate is rotated, the control plane killed midway: no packet lost", async () => {
+    const before = await depot.proofs();
+    const traffic = await underTraffic(async () => {
+      const rotation = await Rotation.begin(fleet, "GATEWAY_CERTIFICATE", { gatewayIds: [depot.hubId] });
+      await killed();
+      await rotation.done();
+    }, DEPOT_TO_HEADQUARTERS);
     expect(traffic.lossPct).toBe(0);
-    expect(await provenBy(depot, before)).toMatch(/^[0-9a-f]{64}$/);
-  } finally {
+    expect(await depot.proofs({ hub: before.hub })).toEqual({ hub: expect.any(String), spoke: before.spoke });
+  }, 180_000);
+
+  it("the authority that certifies gateways is rotated, the control plane killed while they move: no packet lost", async () => {
+    const before = await depot.proofs();
+    const old = await depot.issuer();
+    const traffic = await underTraffic(async () => {
+      const rotation = await Rotation.begin(fleet, "ISSUING_AUTHORITY", { batch: 3 });
+      await rotation.reached("reissue");
+      await killed();
+      await rotation.done();
+    }, DEPOT_TO_HEADQUARTERS);
+    expect(traffic.lossPct).toBe(0);
+    await depot.proofs(before);
+    expect(await depot.issuer()).not.toBe(old);
+    expect(await depot.roots()).toEqual(await depot.trusted());
+  }, 180_000);
+
+  it("the root is rotated, the control plane killed while gateways move: no packet lost, and both roots lead to them meanwhile", async () => {
+    const before = await depot.proofs();
+    const [old] = await depot.trusted();
+    const traffic = await underTraffic(async () => {
+      const rotation = await Rotation.begin(fleet, "ROOT_AUTHORITY", { batch: 3 });
+      await rotation.reached("reissue");
+      await killed();
+      await rotation.steer("pauseRotation");
+      await depot.proofs(before);
+      const both = await depot.roots();
+      expect(both).toEqual([expect.not.stringContaining(`${old}`), old]);
+      expect(new Set(both)).toEqual(new Set(await depot.trusted()));
+      await rotation.steer("resumeRotation");
+      await rotation.done();
+    }, DEPOT_TO_HEADQUARTERS);
+    expect(traffic.lossPct).toBe(0);
+    const now = await depot.trusted();
+    expect(now).toEqual([expect.not.stringContaining(`${old}`)]);
+    expect(await depot.roots()).toEqual(now);
+  }, 180_000);
+
+  it("a gateway whose certificate is revoked and that calls is refused, and the audit log has it by its code", async () => {
+    const { spoke } = await depot.proofs();
     await depot.stop();
-  }
-}, 180_000);
+    expect(await depot.refusals()).toEqual([]);
+    await depot.revoke(spoke);
+    await depot.goOnAlone();
+    await eventually("it is audited", async () => (await depot.refusals()).length > 0 || undefined, 30_000);
+    expect(await depot.refusals()).toEqual(["pki/revoked"]);
+  }, 120_000);
+});
 
 it("leaves nothing behind: namespaces, devices, processes, files", async () => {
   expect(await fleet.close()).toEqual([]);

@@ -8,8 +8,9 @@ const CREATE_ACCOUNT =
   "mutation createAcmeAccount($input: CreateAcmeAccountInput!) { createAcmeAccount(input: $input) { id } }";
 const REQUEST =
   "mutation requestAcmeCertificate($input: RequestAcmeCertificateInput!) { requestAcmeCertificate(input: $input) { id } }";
+const DELETE = "mutation deleteAcmeCertificate($id: ID!) { deleteAcmeCertificate(id: $id) { id } }";
 const STATE = `query acmeCertificates { acmeCertificates { edges { node {
-  certificate { fingerprint deployedAt } orders { state failure { code message } }
+  id certificate { fingerprint deployedAt } orders { state failure { code message } }
 } } } }`;
 
 interface Gateways {
@@ -19,6 +20,7 @@ interface State {
   readonly acmeCertificates: {
     readonly edges: readonly {
       readonly node: {
+        readonly id: string;
         readonly certificate: { readonly fingerprint: string } | null;
         readonly orders: readonly { readonly state: string; readonly failure: object | null }[];
       };
@@ -47,15 +49,18 @@ export class PublicAuthority {
     const gatewayId = gateways.edges.find(({ node }) => node.name === "Headquarters")?.node.id ?? "";
     const { createAcmeAccount } = await api.run<{ createAcmeAccount: { id: string } }>(CREATE_ACCOUNT, {
       input: {
-        ...{ name: "Pebble", directoryUrl: pebble.url, termsOfServiceAgreed: true, contacts: [] },
+        ...{ name: pebble.url, directoryUrl: pebble.url, termsOfServiceAgreed: true, contacts: [] },
         directoryRoots: `${pebble.roots}\n${await pebble.issuingRoot()}`,
       },
     });
     return new PublicAuthority(fleet, pebble, createAcmeAccount.id, gatewayId);
   }
 
-  close(): Promise<void> {
-    return this.pebble.stop();
+  /** Headquarters has no certificate of it any more. */
+  async close(): Promise<void> {
+    const state = await this.#state();
+    if (state) await this.fleet.controlPlane.api.run(DELETE, { id: state.id });
+    await this.pebble.stop();
   }
 
   /** Orders a certificate for headquarters, with a new key, and waits until it is there. Gives its fingerprint. */
