@@ -43,7 +43,7 @@ function openIke(family: 4 | 6) {
   });
   return (to: IpAddress): Promise<boolean> =>
     new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), 1000);
+      const timer = setTimeout(() => resolve(false), 3000);
       answered = () => {
         clearTimeout(timer);
         resolve(true);

@@ -7,7 +7,7 @@ import { selectors } from "./cases/selectors.js";
 import { traffic } from "./cases/traffic.js";
 import type { CaseResult, ComplianceCase, ComplianceOptions, PairUnderTest } from "./types.js";
 
-const DEFAULT_TIMEOUT_MS = 20_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 
 /** What every data plane has to do. */
 export const complianceCases: readonly ComplianceCase[] = [

@@ -31,7 +31,7 @@ export interface GatewayUnderTest {
   readonly dataPlane: DataPlane;
   /** Every event since the last `reset`, in order. */
   readonly events: readonly DataPlaneEvent[];
-  /** Resolves with the first event, past or future, that `wanted` accepts; rejects after `timeoutMs` (default 5000). */
+  /** Resolves with the first event, past or future, that `wanted` accepts; rejects after `timeoutMs` (default 20,000). */
   event<E extends DataPlaneEvent>(wanted: (event: DataPlaneEvent) => event is E, timeoutMs?: number): Promise<E>;
   /** Removes this data plane's entries and forgets its events. */
   reset(): Promise<void>;

@@ -2,6 +2,9 @@ import { IpAddress } from "@sallyport/base";
 import { ECHO_PORTS, type EchoRequest, type EchoResult } from "@sallyport/dataplane";
 import { UdpSocket } from "@sallyport/linux-io";
 
+/** How long the last of several replies may be late. */
+const LATE_MS = 1500;
+
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Answers every datagram to the echo ports, from the address that it was sent to. */
@@ -43,7 +46,9 @@ export async function echo(request: EchoRequest): Promise<EchoResult> {
       }
       if (intervalMs > 0) await sleep(intervalMs);
     }
-    for (let waited = 0; returned.size < count && waited < waitMs; waited += 5) await sleep(5);
+    // Where some came back the others are likely to be late.
+    const patience = () => (returned.size > 0 ? Math.max(waitMs, LATE_MS) : waitMs);
+    for (let waited = 0; returned.size < count && waited < patience(); waited += 5) await sleep(5);
     return { sent: count, received: returned.size };
   } finally {
     socket.close();

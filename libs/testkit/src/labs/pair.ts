@@ -137,7 +137,7 @@ class Gateway implements GatewayUnderTest {
     }
   }
 
-  event<E extends DataPlaneEvent>(wanted: (event: DataPlaneEvent) => event is E, timeoutMs = 5000): Promise<E> {
+  event<E extends DataPlaneEvent>(wanted: (event: DataPlaneEvent) => event is E, timeoutMs = 20_000): Promise<E> {
     const past = this.events.find(wanted);
     if (past) return Promise.resolve(past);
     return new Promise((resolve, reject) => {

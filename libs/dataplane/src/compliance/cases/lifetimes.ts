@@ -51,13 +51,19 @@ export const lifetimes: readonly ComplianceCase[] = [
   {
     name: "announces and enforces limits of time",
     async run(pair) {
-      const { left } = pair;
-      const { sa, echo } = await limited(pair, { softSeconds: 1, hardSeconds: 3 });
-      await left.event(expiry(sa, false), 3000);
-      assert.equal((await echo(3)).received, 3);
-      await left.event(expiry(sa, true), 4000);
-      assert.equal(await left.dataPlane.querySa(sa), undefined);
-      assert.equal((await echo(2)).received, 0);
+      const { left, right } = pair;
+      for (let tries = 1; ; tries++) {
+        const { sa, echo } = await limited(pair, { softSeconds: 1, hardSeconds: 3 });
+        await left.event(expiry(sa, false));
+        const { received } = await echo(3);
+        // On a machine that stood still in between, both limits are over.
+        const late = received < 3 && left.events.some(expiry(sa, true)) && tries < 4;
+        if (!late) assert.equal(received, 3);
+        await left.event(expiry(sa, true));
+        assert.equal(await left.dataPlane.querySa(sa), undefined);
+        if (!late) return assert.equal((await echo(2)).received, 0);
+        await Promise.all([left.reset(), right.reset()]);
+      }
     },
   },
   {
@@ -67,9 +73,10 @@ export const lifetimes: readonly ComplianceCase[] = [
       const { sa } = await limited(pair, { softSeconds: 1, hardSeconds: 2 });
       await left.dataPlane.removeSa(sa);
       await left.dataPlane.removeSa(sa);
+      const before = left.events.length;
       await new Promise((resolve) => setTimeout(resolve, 2500));
       assert.deepEqual(
-        left.events.filter((event) => event.on === "expire"),
+        left.events.slice(before).filter((event) => event.on === "expire"),
         [],
       );
     },
