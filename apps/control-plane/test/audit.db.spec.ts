@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { GraphQLSchemaHost } from "@nestjs/graphql";
 import { WakeUpBus } from "../src/platform/bus/bus.js";
-import { rolloutMutations } from "./audited-rollouts.js";
+import { fleetMutations } from "./audited-fleet.js";
 import { startControlPlane, type TestControlPlane } from "./control-plane.js";
 import { query } from "./database.js";
 import { enrol } from "./enrol.js";
@@ -359,7 +359,7 @@ const MUTATIONS: Readonly<Record<string, () => Promise<unknown>>> = {
       current: world.password,
       next: GIVEN_PASSWORD,
     }),
-  ...rolloutMutations(() => cp, world),
+  ...fleetMutations(() => cp, world),
 };
 
 describe("every mutation leaves an audit entry", () => {
