@@ -129,6 +129,41 @@ test("an alert is acknowledged once, and silenced also for when it comes back; s
   expect(audited.map((row) => row.action)).toEqual(["acknowledgeAlert", "silenceAlert"]);
 });
 
+test("what fires is owed to webhooks once, and its end; not what is silenced, taken on or matters too little", async () => {
+  const ruleId = await makeRule({ name: "Told", kind: "TUNNEL_DOWN", severity: "ERROR", forSeconds: 0 });
+  await cp.get(
+    `mutation { createAlertWebhook(input: { name: "Desk", url: "https://desk.example/", minSeverity: ERROR }) { key } }`,
+  );
+  const owed = async () =>
+    (await query(cp.connection, "SELECT state FROM alert_deliveries WHERE rule_id = $1 ORDER BY id", [ruleId])).map(
+      (row) => row.state,
+    );
+  const silence = (until: Date | null) =>
+    query(cp.connection, "UPDATE alert_rules SET silenced_until = $1 WHERE id = $2", [until, ruleId]);
+  const all =
+    "SELECT 1 FROM alert_deliveries WHERE rule_id <> $1 AND state = 'FIRING' AND rule_id IN (SELECT id FROM alert_rules WHERE severity = 'WARNING')";
+  await silence(new Date(NOW + 2_110_000));
+  await report(downReport);
+  await evaluate(2_100);
+  expect([await stateOf(ruleId), await owed()]).toEqual([["FIRING"], []]);
+  await Promise.all([evaluate(2_120), evaluate(2_120)]);
+  await evaluate(2_130);
+  expect(await owed()).toEqual(["FIRING"]);
+  await report(upReport);
+  await evaluate(2_140);
+  expect(await owed()).toEqual(["FIRING", "RESOLVED"]);
+  await silence(new Date(NOW + 2_200_000));
+  await report(downReport);
+  await evaluate(2_150);
+  const [alert] = await alerts({ ruleId });
+  await cp.get("mutation ($id: ID!) { acknowledgeAlert(id: $id) { id } }", { id: alert?.id });
+  await evaluate(2_210);
+  await report(upReport);
+  await evaluate(2_220);
+  expect([(await stateOf(ruleId))[0], await owed()]).toEqual(["RESOLVED", ["FIRING", "RESOLVED"]]);
+  expect(await query(cp.connection, all, [ruleId])).toEqual([]);
+});
+
 test("each kind finds what it is for", async () => {
   const [own] = await query(cp.connection, "SELECT organization_id AS id FROM tunnels");
   const { id } = fleet.hub.gateway;

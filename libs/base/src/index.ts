@@ -10,6 +10,7 @@ export {
 export { Reader, Writer } from "./cursor.js";
 export { type EspOverhead, largestInner } from "./esp-size.js";
 export { Fault, type FaultDetail, type FaultPolicy, faultTable, isFault } from "./fault.js";
+export { isInside, isPrivate } from "./inside.js";
 export { newPassphrase } from "./passphrase.js";
 export { type Repeated, type RepeatLimits, Repeats } from "./repeats.js";
 export type { Clock, Rng } from "./time.js";

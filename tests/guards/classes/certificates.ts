@@ -210,7 +210,7 @@ export const CERTIFICATES: readonly HostileClass[] = [
       {
         against: "addresses of this machine's interfaces",
         file: `${AGENT}/web-fetch.ts`,
-        text: "own.includes(text) || ",
+        text: "!own.includes(text) && ",
         without: "",
         test: [FETCH, "asks no address of this machine, whichever it is, nor where clouds keep a machine's secrets"],
       },

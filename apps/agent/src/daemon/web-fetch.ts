@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import http from "node:http";
 import { networkInterfaces } from "node:os";
-import { IpAddress, Prefix } from "@sallyport/base";
+import { IpAddress, isInside } from "@sallyport/base";
 import { fault } from "../faults.js";
 
 /** What a fetch may cost (hostile input 13): octets of the body, milliseconds in all, redirects. */
@@ -24,19 +24,9 @@ export type Fetch = (request: WebRequest) => Promise<Uint8Array>;
 const failed = (uri: string, value: string) =>
   fault("agent/fetch-failed", `${uri}: ${value}`, { field: "uri", value, expected: "an answer within the limits" });
 
-/**
- * Places on this machine and its own link are nobody's revocation server; they are what a certificate would name to reach inside. The
- * last of each family is where clouds tell a machine its secrets.
- */
-const INSIDE = [
-  ...["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "100.100.100.200/32"],
-  ...["::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8", "fd00:ec2::/32"],
-].map((text) => Prefix.parse(text));
-
-function isInside(text: string): boolean {
-  const address = IpAddress.parse(text);
+function isElsewhere(text: string): boolean {
   const own = Object.values(networkInterfaces()).flatMap((list) => list?.map((a) => a.address) ?? []);
-  return own.includes(text) || INSIDE.some((prefix) => prefix.contains(address));
+  return !own.includes(text) && !isInside(IpAddress.parse(text));
 }
 
 type LookUp = (host: string) => Promise<{ readonly address: string; readonly family: number }>;
@@ -95,7 +85,7 @@ function ask(url: URL, address: { address: string; family: number }, request: We
 }
 
 /** Over plain HTTP, as such places are: what they give is signed, and asking for it by TLS would ask for another revocation list. */
-export const webFetch: Fetch = (request) => fetchFrom(request, (address) => !isInside(address));
+export const webFetch: Fetch = (request) => fetchFrom(request, isElsewhere);
 
 /** `mayReach` judges the address that a name, of the first URI or of a redirect, stands for. */
 export async function fetchFrom(

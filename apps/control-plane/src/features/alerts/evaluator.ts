@@ -3,10 +3,12 @@ import { WakeUpBus } from "../../platform/bus/bus.js";
 import { CONFIG, type Config } from "../../platform/config/config.js";
 import { Database } from "../../platform/database/database.js";
 import { LOG, type Log } from "../../platform/log/log.js";
+import { Outbox } from "../../platform/outbox/outbox.js";
 import { Periodic } from "../../platform/periodic.js";
 import type { AlertRule } from "../../platform/prisma/generated/client.js";
 import { AlertStore } from "./alert.store.js";
 import { KINDS } from "./kinds.js";
+import { AlertNotifier } from "./notifier.js";
 
 const EVERY_MS = 15_000;
 
@@ -20,6 +22,8 @@ export class AlertEvaluator implements OnApplicationBootstrap, OnApplicationShut
     @Inject(LOG) private readonly log: Log,
     private readonly database: Database,
     private readonly store: AlertStore,
+    private readonly notifier: AlertNotifier,
+    private readonly outbox: Outbox,
     private readonly bus: WakeUpBus,
   ) {
     this.#periodic = new Periodic(() => this.tick(new Date()), log);
@@ -43,6 +47,7 @@ export class AlertEvaluator implements OnApplicationBootstrap, OnApplicationShut
         this.log.warn({ err, ruleId: rule.id }, "a rule for alerts could not be evaluated; it will be tried again");
       }
     }
+    if (changed.size > 0) this.outbox.wake();
     for (const organizationId of changed) await this.bus.publish("alerts", { organizationId, since: now.getTime() });
   }
 
@@ -54,7 +59,9 @@ export class AlertEvaluator implements OnApplicationBootstrap, OnApplicationShut
       const kind = KINDS[rule.kind];
       const threshold = rule.threshold ?? kind.threshold?.usual ?? 0;
       const present = await kind.present(tx, rule.organizationId, threshold, now);
-      return this.store.settle(tx, rule, present, now);
+      const changed = await this.store.settle(tx, rule, present, now);
+      await this.notifier.owe(tx, rule, now);
+      return changed;
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { Tx } from "../../platform/database/database.js";
 import type { Sealed } from "../../platform/vault/vault.js";
 import { accountPlace } from "../acme/account.service.js";
+import { webhookPlace } from "../alerts/webhook.js";
 import { authorityKeyPlace } from "../certificates/database-key-store.js";
 import { zonePlace } from "../dns-zones/dns-zone.service.js";
 import { handoverPlace } from "../handover/sealed-key.js";
@@ -118,5 +119,15 @@ export const SEALED_TABLES: readonly SealedTable[] = [
       );
     },
     write: (tx, row, data) => tx.handover.updateMany({ where: of(row), data }),
+  },
+  {
+    model: "AlertWebhook",
+    async stale(tx, owner, keyId, take) {
+      if (owner === null) return [];
+      const where = { organizationId: owner, keyId: { not: keyId } };
+      const rows = await tx.alertWebhook.findMany({ where, select, orderBy, take });
+      return rows.map((row) => ({ ...row, place: webhookPlace(row.id) }));
+    },
+    write: (tx, row, data) => tx.alertWebhook.updateMany({ where: of(row), data }),
   },
 ];

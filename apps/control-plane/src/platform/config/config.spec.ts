@@ -49,6 +49,7 @@ describe("readConfig", () => {
     [{ SALLYPORT_AGENTS_URLS: "http://a" }, "SALLYPORT_AGENTS_URLS", "http://a"],
     [{ SALLYPORT_DEVELOPMENT: "yes" }, "SALLYPORT_DEVELOPMENT", "yes"],
     [{ SALLYPORT_SA_LIMIT: "0" }, "SALLYPORT_SA_LIMIT", "0"],
+    [{ SALLYPORT_WEBHOOK_NETWORKS: "10.0.0.0/8,here" }, "SALLYPORT_WEBHOOK_NETWORKS", "10.0.0.0/8,here"],
     [{ SALLYPORT_HISTORY_RAW_HOURS: "5" }, "SALLYPORT_HISTORY_RAW_HOURS", "5"],
     [{ SALLYPORT_LOG_LEVEL: "loud" }, "SALLYPORT_LOG_LEVEL", "loud"],
     [{ DATABASE_URL: "mysql://u:geheim@h/d" }, "DATABASE_URL", "***"],

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { Prefix } from "@sallyport/base";
 import { z } from "zod";
 import { fault } from "../faults.js";
 
@@ -51,6 +52,8 @@ export interface Config {
   readonly logLevel: string;
   /** IKE SAs and CHILD SAs of one gateway that are kept. */
   readonly saLimit: number;
+  /** Networks that are not the internet, and in which webhooks may be all the same. */
+  readonly webhookNetworks: readonly Prefix[];
   /** How long samples of tunnels are kept. */
   readonly history: {
     /** Those of a minute. */
@@ -120,6 +123,18 @@ const ENVIRONMENT = z.object({
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   SALLYPORT_MIGRATIONS: filled.optional(),
   SALLYPORT_SA_LIMIT: between(1, 9_999_999).default(200_000),
+  SALLYPORT_WEBHOOK_NETWORKS: list
+    .transform((texts, context) =>
+      texts.map((text) => {
+        try {
+          return Prefix.parse(text);
+        } catch {
+          context.addIssue({ code: "custom", message: "prefixes, e.g. 10.0.0.0/8,fd00::/8" });
+          return z.NEVER;
+        }
+      }),
+    )
+    .default([]),
   SALLYPORT_HISTORY_RAW_HOURS: between(6, 1_000).default(48),
   SALLYPORT_HISTORY_5MIN_DAYS: between(1, 1_000).default(30),
   SALLYPORT_HISTORY_HOUR_DAYS: between(1, 4_000).default(400),
@@ -179,6 +194,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dnsPrograms: env.SALLYPORT_DNS_PROGRAMS,
     logLevel: env.SALLYPORT_LOG_LEVEL,
     saLimit: env.SALLYPORT_SA_LIMIT,
+    webhookNetworks: env.SALLYPORT_WEBHOOK_NETWORKS,
     history: {
       rawHours: env.SALLYPORT_HISTORY_RAW_HOURS,
       fiveMinuteDays: env.SALLYPORT_HISTORY_5MIN_DAYS,
