@@ -117,6 +117,10 @@ export class Depot {
     await this.gateway.run();
   }
 
+  get pid(): number {
+    return this.gateway.pid;
+  }
+
   /**
    * The certificates, by SHA-256, that the tunnel's one IKE SA rests on: what headquarters has proved itself to the depot by, and what the
    * depot has to headquarters. Waits until each is another one than in `before`.
@@ -140,6 +144,20 @@ export class Depot {
   async issuer(): Promise<string> {
     const { certificate } = await lastGood(this.fleet.headquarters);
     return facts(certificate?.intermediates[0] ?? "").subject;
+  }
+
+  /** The very certificates, by SHA-256, of which headquarters has to show one. */
+  async pinned(): Promise<readonly string[]> {
+    const peer = (await lastGood(this.gateway)).connections[0]?.peer;
+    return peer?.method === "certificate" ? (peer.fingerprints ?? []) : [];
+  }
+
+  /** The SPIs of all that headquarters has but the depot's. */
+  async others(): Promise<unknown[]> {
+    const { peers } = await statusOf(this.fleet.headquarters);
+    // Those that were deleted a moment ago are still told, without children.
+    const sas = peers.filter(({ name }) => name !== SITE).flatMap((p) => p.sas.filter((sa) => sa.children.length > 0));
+    return sas.map((sa) => [sa.spiInitiator, sa.children.map((c) => c.spiOut)]);
   }
 
   /** The roots that the depot takes certificates below. */
@@ -172,6 +190,6 @@ function restsOn(gateway: Gateway, peer: string, before = ""): Promise<string> {
       const [sa, ...more] = sas.filter(({ state }) => state === "established");
       return sa?.keyId && sa.keyId !== before && more.length === 0 ? sa.keyId : undefined;
     },
-    40_000,
+    90_000,
   );
 }

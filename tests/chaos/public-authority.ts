@@ -63,10 +63,10 @@ export class PublicAuthority {
     await this.pebble.stop();
   }
 
-  /** Orders a certificate for headquarters, with a new key, and waits until it is there. Gives its fingerprint. */
+  /** Orders a certificate for headquarters, with a new key, and waits until that is to show it. Gives its fingerprint. */
   async issue(more: { readonly challenge?: "HTTP_01" | "TLS_ALPN_01"; readonly keyType?: string }): Promise<string> {
     const { api } = this.fleet.controlPlane;
-    const before = (await this.#state())?.orders.length ?? 0;
+    const before = await this.#state();
     await api.run(REQUEST, {
       input: { gatewayId: this.gatewayId, accountId: this.accountId, names: [NAME], ...more },
     });
@@ -76,10 +76,11 @@ export class PublicAuthority {
         const state = await this.#state();
         const [newest] = state?.orders ?? [];
         if (newest?.failure) throw new Error(JSON.stringify(newest));
-        const issued = newest?.state === "ISSUED" && (state?.orders.length ?? 0) > before;
-        return (issued && state?.certificate?.fingerprint) || undefined;
+        const issued = newest?.state === "ISSUED" && (state?.orders.length ?? 0) > (before?.orders.length ?? 0);
+        const shown = state?.certificate?.fingerprint;
+        return (issued && shown !== before?.certificate?.fingerprint && shown) || undefined;
       },
-      30_000,
+      60_000,
     );
   }
 

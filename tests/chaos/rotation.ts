@@ -55,7 +55,7 @@ export class Rotation {
         if (!is(rotation)) throw new Error(`it is ${JSON.stringify(rotation)}`);
         return true;
       },
-      90_000,
+      150_000,
     );
   }
 }
