@@ -1,11 +1,10 @@
 import { Injectable } from "@nestjs/common";
 import { parseIntent, serializeIntent } from "@sallyport/intent";
 import type { Tx } from "../../platform/database/database.js";
-import type { IntentRevision } from "../../platform/prisma/generated/client.js";
 import { Slice } from "../../platform/slices.js";
 import { Vault } from "../../platform/vault/vault.js";
 import { revisionPlace } from "./jobs.js";
-import { type NewRevision, type Numbered, RevisionStore } from "./revision.store.js";
+import { type Answered, type NewRevision, type Numbered, RevisionStore } from "./revision.store.js";
 
 /** A gateway's revision, and the one before it. */
 export interface Undone {
@@ -36,8 +35,9 @@ export class HeldRevisions {
     return this.revisions.forgetWithdrawn(tx, organizationId);
   }
 
-  of(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<IntentRevision[]> {
-    return this.revisions.of(tx, organizationId, revisions);
+  /** What became of revisions. */
+  answersTo(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<Answered[]> {
+    return this.revisions.answersTo(tx, organizationId, revisions);
   }
 
   /**

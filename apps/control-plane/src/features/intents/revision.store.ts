@@ -34,6 +34,12 @@ type Newest = Pick<IntentRevision, "gatewayId" | "number" | "hash" | "status">;
 /** What no agent is given. */
 const KEPT: RevisionStatus[] = ["HELD", "WITHDRAWN", "SUPERSEDED"];
 
+/** What became of a revision. */
+export type Answered = Pick<
+  IntentRevision,
+  "id" | "gatewayId" | "number" | "status" | "nackCode" | "nackReason" | "nackField"
+>;
+
 export interface Numbered {
   readonly gatewayId: string;
   readonly number: number;
@@ -62,6 +68,8 @@ export abstract class RevisionStore {
   /** Has the next compilation ask anew for what was withdrawn or undone. Gives of how many gateways. */
   abstract forgetWithdrawn(tx: Tx, organizationId: string): Promise<number>;
   abstract of(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<IntentRevision[]>;
+  /** As `of`, without bodies. */
+  abstract answersTo(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<Answered[]>;
   /** Undefined when there is no such revision, or it stands in none of `from`. */
   abstract answer(
     tx: Tx,
@@ -149,7 +157,7 @@ export class PrismaRevisionStore extends RevisionStore {
   }
 
   override async release(tx: Tx, organizationId: string, revisions: readonly Numbered[]) {
-    const found = await this.of(tx, organizationId, revisions);
+    const found = await this.answersTo(tx, organizationId, revisions);
     const rows = await tx.intentRevision.updateManyAndReturn({
       where: { organizationId, id: { in: found.map((row) => row.id) }, status: "HELD" },
       data: { status: "PENDING" },
@@ -174,13 +182,19 @@ export class PrismaRevisionStore extends RevisionStore {
   }
 
   override async of(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<IntentRevision[]> {
+    const ids = (await this.answersTo(tx, organizationId, revisions)).map((row) => row.id);
+    return ids.length === 0 ? [] : tx.intentRevision.findMany({ where: { organizationId, id: { in: ids } } });
+  }
+
+  override async answersTo(tx: Tx, organizationId: string, revisions: readonly Numbered[]): Promise<Answered[]> {
     if (revisions.length === 0) return [];
-    const rows = await tx.$queryRaw<{ id: string }[]>`
-      SELECT r.id FROM unnest(
+    return tx.$queryRaw<Answered[]>`
+      SELECT r.id::text AS id, r.gateway_id::text AS "gatewayId", r.number, r.status::text AS status,
+        r.nack_code AS "nackCode", r.nack_reason AS "nackReason", r.nack_field AS "nackField"
+      FROM unnest(
         ${revisions.map((r) => r.gatewayId)}::uuid[], ${revisions.map((r) => r.number)}::int[]) AS w (gateway_id, number)
       JOIN intent_revisions r ON r.gateway_id = w.gateway_id AND r.number = w.number
       WHERE r.organization_id = ${organizationId}::uuid`;
-    return tx.intentRevision.findMany({ where: { organizationId, id: { in: rows.map((row) => row.id) } } });
   }
 
   override async answer(tx: Tx, gatewayId: string, number: number, from: readonly RevisionStatus[], data: Answer) {

@@ -7,7 +7,7 @@ import { LOG, type Log } from "../../platform/log/log.js";
 import type { JobContext, JobRunner } from "../../platform/outbox/job.js";
 import { Jobs } from "../../platform/outbox/jobs.js";
 import { Outbox } from "../../platform/outbox/outbox.js";
-import type { Gateway, NetworkMember, Rollout, RolloutItem } from "../../platform/prisma/generated/client.js";
+import type { Gateway, Rollout, RolloutItem } from "../../platform/prisma/generated/client.js";
 import { systemContext } from "../../platform/tenancy.js";
 import { AuditService } from "../audit/audit.service.js";
 import { EventService } from "../events/event.service.js";
@@ -27,7 +27,9 @@ const TURN_MS = 1_000;
 /** The relay finds by itself what is owed later within a second. */
 const WAKE_MS = 1_000;
 
-type Waiting = RolloutItem & { readonly gateway: Gateway & { readonly memberships: readonly NetworkMember[] } };
+type Waiting = RolloutItem & {
+  readonly gateway: Pick<Gateway, "siteId"> & { readonly memberships: readonly { readonly networkId: string }[] };
+};
 
 interface Turn {
   /** When to go on; undefined: not by itself. */
@@ -158,10 +160,11 @@ export class RolloutDriver implements JobRunner<AdvanceRollout>, OnModuleInit, O
   /** Those whose turn has not come, in their order, without those who are there no more. */
   async #waiting(tx: Tx, rollout: Rollout): Promise<Waiting[]> {
     const { organizationId, id: rolloutId } = rollout;
+    const memberships = { where: { role: "HUB" }, select: { networkId: true } } as const;
     const rows = await tx.rolloutItem.findMany({
       where: { organizationId, rolloutId, state: "PENDING" },
       orderBy: { position: "asc" },
-      include: { gateway: { include: { memberships: { where: { role: "HUB" } } } } },
+      include: { gateway: { select: { siteId: true, state: true, memberships } } },
     });
     const gone = rows.filter((row) => row.gateway.state === "RETIRED");
     await this.#drop(

@@ -49,8 +49,9 @@ export class RolloutPolicyService {
       gateSeconds: within(input.gateSeconds, 1, HOUR_SECONDS, "gateSeconds"),
     };
     return this.changes.commit(context, async (tx) => {
-      const known = await tx.gateway.findMany({ where: { organizationId, id: { in: ids } }, select: { id: true } });
-      const missing = ids.findIndex((id) => !known.some((gateway) => gateway.id === id));
+      const rows = await tx.gateway.findMany({ where: { organizationId, id: { in: ids } }, select: { id: true } });
+      const known = new Set(rows.map((row) => row.id));
+      const missing = ids.findIndex((id) => !known.has(id));
       if (missing >= 0) {
         throw apiFault("api/not-found", "there is no such gateway", {
           field: `input.canaryGatewayIds[${missing}]`,

@@ -46,7 +46,7 @@ export class StageWatch {
       include: { gateway: { select: { name: true, state: true } } },
     });
     const pushed = items.map(({ gatewayId, revision: number }) => ({ gatewayId, number }));
-    const rows = new Map((await this.held.of(tx, organizationId, pushed)).map((row) => [row.gatewayId, row]));
+    const rows = new Map((await this.held.answersTo(tx, organizationId, pushed)).map((row) => [row.gatewayId, row]));
     const gone: string[] = [];
     const open: (Push & { readonly name: string; readonly isSent: boolean })[] = [];
     for (const { id, gatewayId, revision, gateway } of items) {
