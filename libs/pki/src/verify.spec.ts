@@ -180,9 +180,8 @@ describe("a chain", () => {
     const above = issuerOf({ key, certificate: first, above: [] });
     const ring = await Promise.all(Array.from({ length: 8 }, async () => (await built(above, same)).der));
     const leaf = await built(above);
-    const begun = performance.now();
-    expect(() => verify(leaf, { intermediates: ring })).toThrow(coded("pki/forbidden-use"));
-    expect(performance.now() - begun).toBeLessThan(500);
+    const refuse = () => expect(() => verify(leaf, { intermediates: ring })).toThrow(coded("pki/forbidden-use"));
+    expect(processorMs(refuse)).toBeLessThan(500);
   });
 
   it("is looked for among the first ten certificates beside the leaf, whatever else is sent", async () => {
@@ -243,9 +242,10 @@ describe("the cache", () => {
     const verifier = new ChainVerifier();
     const anchors = TrustAnchors.of([root.certificate.der]);
     verifier.verify({ ...request(), anchors });
-    const started = performance.now();
-    for (let i = 0; i < 1000; i++) verifier.verify({ ...request(), anchors, identity: FQDN });
-    expect(performance.now() - started).toBeLessThan(100);
+    const verifyOften = () => {
+      for (let i = 0; i < 1000; i++) verifier.verify({ ...request(), anchors, identity: FQDN });
+    };
+    expect(processorMs(verifyOften)).toBeLessThan(100);
   });
 });
 
@@ -320,4 +320,12 @@ describe("an identity", () => {
 function subjectDer(certificate: Certificate): Uint8Array {
   const validity = Buffer.from(certificate.der).indexOf(Buffer.from("301e170d", "hex")) + 32;
   return certificate.der.slice(validity, validity + 2 + (certificate.der[validity + 1] as number));
+}
+
+/** Milliseconds of the processor that something took: the time of the wall is others' too. */
+function processorMs(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }

@@ -93,10 +93,12 @@ describe("PolicyDatabase", () => {
     }
     const packet = read(udp({ source: "10.0.0.1", destination: "10.77.7.9", ports: [1, 2], octets: 10 }));
     let found = 0;
-    const start = performance.now();
+    const before = process.cpuUsage();
     for (let round = 0; round < 10_000; round++) if (database.find("out", packet)) found++;
+    // The processor's time: that of the wall is others' too.
+    const { user, system } = process.cpuUsage(before);
     expect(found).toBe(10_000);
-    expect((performance.now() - start) / 10_000).toBeLessThan(0.1);
+    expect((user + system) / 10_000).toBeLessThan(100);
   });
 });
 

@@ -112,7 +112,7 @@ it("streams lines, and notices when the client goes", async () => {
     client.once("data", () => client.destroy());
     client.once("close", () => resolve());
   });
-  for (let i = 0; i < 100 && closed === 0; i++) await new Promise((r) => setTimeout(r, 10));
+  for (let i = 0; i < 1_000 && closed === 0; i++) await new Promise((r) => setTimeout(r, 10));
   expect(closed).toBe(1);
 });
 

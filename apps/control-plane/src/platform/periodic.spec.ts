@@ -7,7 +7,7 @@ const lines: string[] = [];
 const log = createLog("warn", { write: (line: string) => lines.push(line) });
 
 async function until(done: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5000; !done(); await turn()) {
+  for (const end = performance.now() + 30_000; !done(); await turn()) {
     if (performance.now() > end) throw new Error("it did not happen");
   }
 }
