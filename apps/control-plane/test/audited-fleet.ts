@@ -62,7 +62,16 @@ function alertMutations(cp: () => TestControlPlane) {
     cp().get<Record<string, { id: string }>>(`mutation ($input: ${type}!) { ${name}(input: $input) { id } }`, {
       input,
     });
+  let webhookId = "";
   return {
+    createAlertWebhook: async () => {
+      const { createAlertWebhook: made } = await cp().get<{ createAlertWebhook: { webhook: { id: string } } }>(
+        "mutation ($input: CreateAlertWebhookInput!) { createAlertWebhook(input: $input) { webhook { id } } }",
+        { input: { name: "Desk", url: "https://desk.example/" } },
+      );
+      webhookId = made.webhook.id;
+    },
+    deleteAlertWebhook: () => cp().get("mutation ($id: ID!) { deleteAlertWebhook(id: $id) { id } }", { id: webhookId }),
     createAlertRule: async () => {
       const made = await rule("createAlertRule", "CreateAlertRuleInput", { name: "Down", kind: "TUNNEL_DOWN" });
       ruleId = made.createAlertRule?.id ?? "";
