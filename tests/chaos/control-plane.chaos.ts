@@ -210,7 +210,7 @@ describe("a depot, whose tunnel rests on certificates", () => {
     const old = await depot.issuer();
     const traffic = await underTraffic(async () => {
       const rotation = await Rotation.begin(fleet, "ISSUING_AUTHORITY", { batch: 3 });
-      await rotation.reached("reissue");
+      await rotation.performed("reissue");
       await killed();
       await rotation.done();
     }, DEPOT_TO_HEADQUARTERS);
@@ -225,9 +225,10 @@ describe("a depot, whose tunnel rests on certificates", () => {
     const [old] = await depot.trusted();
     const traffic = await underTraffic(async () => {
       const rotation = await Rotation.begin(fleet, "ROOT_AUTHORITY", { batch: 3 });
-      await rotation.reached("reissue");
-      await killed();
+      await rotation.performed("reissue");
+      // What it has begun, the rotation of the gateways' certificates, goes on.
       await rotation.steer("pauseRotation");
+      await killed();
       await depot.proofs(before);
       const both = await depot.roots();
       expect(both).toEqual([expect.not.stringContaining(`${old}`), old]);

@@ -34,9 +34,12 @@ export class Rotation {
     return new Rotation(fleet, made.id);
   }
 
-  /** Its first item has come to this step. */
-  reached(step: string): Promise<void> {
-    return this.#until(`it is at ${step}`, ({ items }) => items.edges[0]?.node.step === step);
+  /** Its first item has done what this step does, which is not confirmed yet. */
+  performed(step: string): Promise<void> {
+    return this.#until(`it waits at ${step}`, ({ items }) => {
+      const { step: at, waitingFor } = items.edges[0]?.node ?? {};
+      return at === step && typeof waitingFor === "string";
+    });
   }
 
   done(): Promise<void> {
