@@ -51,6 +51,15 @@ function report({ output }: UmlResult): JestReport {
 export async function inGuest(files: string, least: number): Promise<void> {
   const guest = await run(files);
   const { testResults } = report(guest);
+  if (testResults.some((file) => file.assertionResults.some(({ status }) => status === "failed"))) {
+    // What the daemons had logged when a scenario failed is among it.
+    process.stderr.write(
+      guest.output
+        .split("\n")
+        .filter((line) => !line.startsWith('{"num'))
+        .join("\n"),
+    );
+  }
 
   describe("ESP in the kernel", () => {
     it("runs its tests", () => {
