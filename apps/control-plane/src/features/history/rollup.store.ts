@@ -5,7 +5,7 @@ import { floorTo, later, partitionEnd, partitionName, STEPS, type Step } from ".
 
 /** Samples of all organizations at once: what is done with them is the same for each. */
 export abstract class RollupStore {
-  /** Makes the partitions of this time and the next ones. */
+  /** Makes the partitions of this time, of the minutes before it and the next ones. */
   abstract makePartitions(now: Date): Promise<void>;
   /** Drops partitions whose time is over, one at most of each step. Gives their names. Rejects when somebody holds them for long. */
   abstract dropPartitions(over: (step: Step, end: Date) => boolean): Promise<string[]>;
@@ -20,6 +20,8 @@ export abstract class RollupStore {
 /** Of the advisory lock: one replica is enough, and two would only wait for each other. */
 const LOCK = "history";
 const LOCK_WAIT = "2s";
+/** Of minutes that are over, samples are still written: reports are on their way, and gaps are filled. After a long standstill their partition is not there. */
+const LATE_S = 600;
 /** The largest sum of a sample: sums of samples stay within 64 bits, whatever a gateway counts. */
 const MAX = Prisma.raw(String(Number.MAX_SAFE_INTEGER));
 
@@ -32,7 +34,8 @@ export class PrismaRollupStore extends RollupStore {
   override makePartitions(now: Date): Promise<void> {
     return this.database.transaction(async (tx) => {
       const there = new Set(await this.#partitions(tx));
-      const wanted = STEPS.flatMap((step) => [now, later(now, step.partitionSeconds)].map((at) => ({ step, at })));
+      const times = [-LATE_S, 0].map((seconds) => later(now, seconds));
+      const wanted = STEPS.flatMap((step) => [...times, later(now, step.partitionSeconds)].map((at) => ({ step, at })));
       const missing = wanted.filter(
         ({ step, at }) => !there.has(partitionName(step, floorTo(at, step.partitionSeconds))),
       );
