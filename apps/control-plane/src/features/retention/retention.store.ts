@@ -1,13 +1,17 @@
 import { Injectable } from "@nestjs/common";
 import { Database } from "../../platform/database/database.js";
+import { Prisma } from "../../platform/prisma/generated/client.js";
+
+interface Limits {
+  readonly before: Date;
+  readonly keep: number;
+  readonly batch: number;
+}
 
 export abstract class RetentionStore {
   abstract organizations(): Promise<string[]>;
   /** Deletes at most `batch` events: those written before the time, and the oldest beyond `keep`. Gives how many it deleted. */
-  abstract deleteEvents(
-    organizationId: string,
-    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number>;
+  abstract deleteEvents(organizationId: string, limits: Limits): Promise<number>;
   /**
    * Deletes at most `batch` revisions that are older than their gateway's newest `keep`, but never its newest acknowledged or confirmed
    * one, nor the one that it has in force. Gives how many it deleted.
@@ -30,28 +34,19 @@ export abstract class RetentionStore {
     limits: { readonly before: Date; readonly batch: number },
   ): Promise<number>;
   /** Deletes at most `batch` leases that ended: before the time, and the first to end beyond `keep`. Gives how many it deleted. */
-  abstract deleteLeases(
-    organizationId: string,
-    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number>;
+  abstract deleteLeases(organizationId: string, limits: Limits): Promise<number>;
   /**
    * Deletes at most `batch` rotations that are over, with their history: those that ended before the time, and the first to end beyond
    * `keep`. Gives how many it deleted.
    */
-  abstract deleteRotations(
-    organizationId: string,
-    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number>;
+  abstract deleteRotations(organizationId: string, limits: Limits): Promise<number>;
   /** Deletes at most `batch` alerts that were resolved before the time. Gives how many it deleted. */
   abstract deleteAlerts(
     organizationId: string,
     limits: { readonly before: Date; readonly batch: number },
   ): Promise<number>;
   /** The same for rollouts, with their items. */
-  abstract deleteRollouts(
-    organizationId: string,
-    limits: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number>;
+  abstract deleteRollouts(organizationId: string, limits: Limits): Promise<number>;
 }
 
 /** The first UUID of version 7 (RFC 9562 §5.7) of a millisecond: rows' ids are in the order of their writing. */
@@ -59,6 +54,9 @@ export function firstUuidOf(at: Date): string {
   const ms = at.getTime().toString(16).padStart(12, "0");
   return `${ms.slice(0, 8)}-${ms.slice(8)}-7000-8000-000000000000`;
 }
+
+/** Tables of what comes to an end, and the columns that say when it did. */
+const OVER = { leases: "ended_at", rotations: "finished_at", rollouts: "finished_at" } as const;
 
 @Injectable()
 export class PrismaRetentionStore extends RetentionStore {
@@ -72,10 +70,7 @@ export class PrismaRetentionStore extends RetentionStore {
   }
 
   /** By the id and not by the agent's clock: what an agent dates into the future goes all the same. */
-  override deleteEvents(
-    organizationId: string,
-    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number> {
+  override deleteEvents(organizationId: string, { before, keep, batch }: Limits): Promise<number> {
     return this.database.transaction(
       (tx) => tx.$executeRaw`
         DELETE FROM events WHERE organization_id = ${organizationId}::uuid AND id IN (
@@ -138,38 +133,12 @@ export class PrismaRetentionStore extends RetentionStore {
     );
   }
 
-  override deleteLeases(
-    organizationId: string,
-    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number> {
-    return this.database.transaction(
-      (tx) => tx.$executeRaw`
-        DELETE FROM leases WHERE organization_id = ${organizationId}::uuid AND id IN (
-          SELECT id FROM leases
-          WHERE organization_id = ${organizationId}::uuid AND ended_at IS NOT NULL AND (
-            ended_at < ${before}
-            OR ended_at <= (
-              SELECT ended_at FROM leases WHERE organization_id = ${organizationId}::uuid AND ended_at IS NOT NULL
-              ORDER BY ended_at DESC OFFSET ${keep} LIMIT 1))
-          ORDER BY ended_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
-    );
+  override deleteLeases(organizationId: string, limits: Limits): Promise<number> {
+    return this.#deleteOver("leases", organizationId, limits);
   }
 
-  override deleteRotations(
-    organizationId: string,
-    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number> {
-    return this.database.transaction(
-      (tx) => tx.$executeRaw`
-        DELETE FROM rotations WHERE organization_id = ${organizationId}::uuid AND id IN (
-          SELECT id FROM rotations
-          WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL AND (
-            finished_at < ${before}
-            OR finished_at <= (
-              SELECT finished_at FROM rotations WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL
-              ORDER BY finished_at DESC OFFSET ${keep} LIMIT 1))
-          ORDER BY finished_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
-    );
+  override deleteRotations(organizationId: string, limits: Limits): Promise<number> {
+    return this.#deleteOver("rotations", organizationId, limits);
   }
 
   override deleteAlerts(
@@ -185,20 +154,23 @@ export class PrismaRetentionStore extends RetentionStore {
     );
   }
 
-  override deleteRollouts(
-    organizationId: string,
-    { before, keep, batch }: { readonly before: Date; readonly keep: number; readonly batch: number },
-  ): Promise<number> {
+  override deleteRollouts(organizationId: string, limits: Limits): Promise<number> {
+    return this.#deleteOver("rollouts", organizationId, limits);
+  }
+
+  /** Rows that are over: before the time, and the first to be so beyond `keep`. */
+  #deleteOver(table: keyof typeof OVER, organizationId: string, { before, keep, batch }: Limits): Promise<number> {
+    const [rows, over] = [Prisma.raw(table), Prisma.raw(OVER[table])];
     return this.database.transaction(
       (tx) => tx.$executeRaw`
-        DELETE FROM rollouts WHERE organization_id = ${organizationId}::uuid AND id IN (
-          SELECT id FROM rollouts
-          WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL AND (
-            finished_at < ${before}
-            OR finished_at <= (
-              SELECT finished_at FROM rollouts WHERE organization_id = ${organizationId}::uuid AND finished_at IS NOT NULL
-              ORDER BY finished_at DESC OFFSET ${keep} LIMIT 1))
-          ORDER BY finished_at LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
+        DELETE FROM ${rows} WHERE organization_id = ${organizationId}::uuid AND id IN (
+          SELECT id FROM ${rows}
+          WHERE organization_id = ${organizationId}::uuid AND ${over} IS NOT NULL AND (
+            ${over} < ${before}
+            OR ${over} <= (
+              SELECT ${over} FROM ${rows} WHERE organization_id = ${organizationId}::uuid AND ${over} IS NOT NULL
+              ORDER BY ${over} DESC OFFSET ${keep} LIMIT 1))
+          ORDER BY ${over} LIMIT ${batch} FOR UPDATE SKIP LOCKED)`,
     );
   }
 }
